@@ -1,0 +1,1 @@
+"""The engine: measures, predicts, plans and runs. It knows no screen."""

@@ -1,0 +1,117 @@
+"""A candidate: a set of settings to be tried, and what a trial of it measured."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from speedtui.engine.config.settings import Scalar
+
+
+class TrialStatus(StrEnum):
+    """How far a candidate has come; the last five are results."""
+
+    WAITING = "waiting"
+    """Listed, not to be run until somebody says so."""
+    QUEUED = "queued"
+    RUNNING = "running"
+    OK = "ok"
+    OUT_OF_MEMORY = "out_of_memory"
+    FAILED = "failed"
+    PRUNED = "pruned"
+    TIMED_OUT = "timed_out"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the trial has a result."""
+        return self not in (TrialStatus.WAITING, TrialStatus.QUEUED, TrialStatus.RUNNING)
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A configuration proposed: the settings that differ from the run's configuration."""
+
+    id: int
+    """0-based, unique in its study, never used again after a removal."""
+    values: dict[str, Scalar]
+    """Settings by full path."""
+    micro_batch_size: int
+    grad_accum_steps: int
+    """Micro-batches an optimizer step; effective batch = micro x accumulation."""
+    label: str
+    """Short name for a table row, such as `mb4 ga4 r16 +ckpt`."""
+
+    @property
+    def effective_batch_size(self) -> int:
+        """Sequences an optimizer step sees."""
+        return self.micro_batch_size * self.grad_accum_steps
+
+
+class Measurement(msgspec.Struct, frozen=True, kw_only=True):
+    """What a trial measured. None where it was not measured."""
+
+    batches: int
+    """Micro-batches measured after warm-up."""
+    warmup_batches: int
+    """Micro-batches dropped before them."""
+    micro_step_seconds: float
+    """Mean over representative micro-batches, waiting for the loader included."""
+    optimizer_seconds: float
+    """Median of the optimizer's share of a step."""
+    step_seconds: float
+    """accumulation x micro_step_seconds + optimizer_seconds."""
+    step_seconds_low: float
+    """Lower end of the 95 % interval of step_seconds."""
+    step_seconds_high: float
+    samples_per_second: float
+    tokens_per_second: float
+    """Non-padding tokens."""
+    padding_fraction: float
+    """Share of the padded tokens that is padding."""
+    loss: float | None
+    """Of the last step measured."""
+    phases: dict[str, float]
+    """Seconds of a mean step by phase."""
+
+
+class Memory(msgspec.Struct, frozen=True, kw_only=True):
+    """Peaks of the memory probe: the longest sample duplicated, two optimizer steps."""
+
+    peak_allocated_bytes: int | None = None
+    """CUDA: allocator high-water mark. CPU: bytes of live tensor storages."""
+    peak_reserved_bytes: int | None = None
+    """CUDA only."""
+    peak_rss_bytes: int | None = None
+    """CPU only: the process, Python and libraries included."""
+    predicted_bytes: int | None = None
+    limit_bytes: int | None = None
+    """What there was to use: the device's memory or `search.memory_limit`."""
+    longest_tokens: int | None = None
+
+    @property
+    def peak_bytes(self) -> int | None:
+        """The figure to hold against the limit."""
+        return self.peak_reserved_bytes if self.peak_reserved_bytes is not None else self.peak_allocated_bytes
+
+    @property
+    def headroom_fraction(self) -> float | None:
+        """Share of the limit that stayed free at the peak."""
+        if self.peak_bytes is None or not self.limit_bytes:
+            return None
+        return 1 - self.peak_bytes / self.limit_bytes
+
+
+class TrialResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A finished trial."""
+
+    status: TrialStatus
+    reason: str = ""
+    """Why it is not ok, in one line; empty for an ok trial."""
+    seconds: float
+    """Wall time of the whole trial, probes and restoring included."""
+    measurement: Measurement | None = None
+    memory: Memory | None = None
+    full_run_seconds: float | None = None
+    """Steps of the configured run x step_seconds."""
+    base_weights_unchanged: bool | None = None
+    """What the state guard found; None where the trial never touched the weights."""

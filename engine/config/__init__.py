@@ -1,0 +1,1 @@
+"""Validated configuration: what speedtui.toml may say, read, checked and written back."""

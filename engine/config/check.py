@@ -1,0 +1,117 @@
+"""Values that have the right type and still cannot work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from speedtui.engine.config.frequency import parse_frequency
+from speedtui.engine.config.settings import Settings
+from speedtui.engine.errors import ConfigError
+from speedtui.engine.units import parse_duration, parse_size
+
+_AT_LEAST: tuple[tuple[str, Callable[[Settings], float | None], float], ...] = (
+    ("data.max_length", lambda s: s.data.max_length, 2),
+    ("data.eval_rows", lambda s: s.data.eval_rows, 1),
+    ("train.max_steps", lambda s: s.train.max_steps, 1),
+    ("train.effective_batch_size", lambda s: s.train.effective_batch_size, 1),
+    ("train.micro_batch_size", lambda s: s.train.micro_batch_size, 1),
+    ("train.lora.r", lambda s: s.train.lora.r, 1),
+    ("train.lora.alpha", lambda s: s.train.lora.alpha, 1),
+    ("train.lora.dropout", lambda s: s.train.lora.dropout, 0),
+    ("train.lr_warmup_steps", lambda s: s.train.lr_warmup_steps, 0),
+    ("train.weight_decay", lambda s: s.train.weight_decay, 0),
+    ("train.max_grad_norm", lambda s: s.train.max_grad_norm, 0),
+    ("train.loader_workers", lambda s: s.train.loader_workers, 0),
+    ("search.batches", lambda s: s.search.batches, 1),
+    ("schedule.keep_checkpoints", lambda s: s.schedule.keep_checkpoints, 1),
+)
+
+
+def check(settings: Settings, where: str) -> None:
+    """Refuses values that no run can use.
+
+    Raises:
+        ConfigError: naming the key, the rule and the value.
+    """
+    _check_numbers(settings, where)
+    _check_model(settings, where)
+    _check_data(settings, where)
+    _check_texts(settings, where)
+    check_batch(settings, where)
+
+
+def check_batch(settings: Settings, where: str) -> None:
+    """The micro-batch must divide the effective batch, so that neither changes silently."""
+    micro, effective = settings.train.micro_batch_size, settings.train.effective_batch_size
+    if effective % micro:
+        divisors = [n for n in range(1, effective + 1) if effective % n == 0]
+        raise ConfigError(
+            f"{where}: train.micro_batch_size {micro} does not divide train.effective_batch_size {effective}",
+            f"Take one of {', '.join(map(str, divisors))}.",
+        )
+
+
+def _check_numbers(settings: Settings, where: str) -> None:
+    for path, value_of, least in _AT_LEAST:
+        value = value_of(settings)
+        if value is not None and value < least:
+            raise ConfigError(f"{where}: {path} must be at least {least:g}, got {value:g}")
+    for path, number in (
+        ("train.epochs", settings.train.epochs),
+        ("train.learning_rate", settings.train.learning_rate),
+    ):
+        if not 0 < number < float("inf"):
+            raise ConfigError(f"{where}: {path} must be above zero, got {number:g}")
+    if settings.train.lora.dropout >= 1:
+        raise ConfigError(f"{where}: train.lora.dropout must be below 1, got {settings.train.lora.dropout:g}")
+
+
+def _check_model(settings: Settings, where: str) -> None:
+    model = settings.model
+    if model.kind == "python":
+        if not model.recipe:
+            raise ConfigError(f'{where}: model.kind "python" needs model.recipe', 'Write recipe = "recipe.py:build".')
+        if ":" not in model.recipe:
+            raise ConfigError(f"{where}: model.recipe: expected file.py:function, got {model.recipe!r}")
+        return
+    if model.recipe:
+        raise ConfigError(f'{where}: model.recipe goes with kind = "python"', "Set model.kind or remove the recipe.")
+    if bool(model.path) == bool(model.architecture):
+        raise ConfigError(
+            f"{where}: [model] needs either path or architecture",
+            'Write path = "a folder or hub id", or architecture = { model_type = "llama", ... } for random weights.',
+        )
+    if model.architecture and "model_type" not in model.architecture:
+        raise ConfigError(f'{where}: model.architecture needs a model_type, such as "llama"')
+
+
+def _check_data(settings: Settings, where: str) -> None:
+    data = settings.data
+    if settings.model.kind == "python":
+        return
+    if not data.train:
+        raise ConfigError(f"{where}: data.train is missing", 'Write train = "train.jsonl" under [data].')
+    forms = [bool(data.prompt or data.response), bool(data.text), bool(data.messages)]
+    if sum(forms) != 1:
+        raise ConfigError(
+            f"{where}: [data] must name the columns in one way",
+            "Give prompt and response, or text, or messages.",
+        )
+    if bool(data.prompt) != bool(data.response):
+        missing = "response" if data.prompt else "prompt"
+        raise ConfigError(f"{where}: data.{missing} is missing", "prompt and response go together.")
+
+
+def _check_texts(settings: Settings, where: str) -> None:
+    def read(path: str, text: str | None, parse: Callable[[str], object]) -> None:
+        if text is not None:
+            try:
+                parse(text)
+            except ValueError as error:
+                raise ConfigError(f"{where}: {path}: {error}") from None
+
+    read("search.budget", settings.search.budget, parse_duration)
+    read("search.memory_limit", settings.search.memory_limit, parse_size)
+    read("schedule.eval_every", settings.schedule.eval_every, parse_frequency)
+    read("schedule.checkpoint_every", settings.schedule.checkpoint_every,
+         lambda text: parse_frequency(text, time_allowed=True))  # fmt: skip

@@ -1,0 +1,41 @@
+"""How often something happens: `200 steps`, `1 epoch`, `30m`, `never`."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from speedtui.engine.units import parse_duration
+
+_COUNTED = re.compile(r"(\d+(?:\.\d+)?)\s*(steps?|epochs?)")
+
+
+class Frequency(msgspec.Struct, frozen=True, kw_only=True):
+    """At most one of the three is set; none of them means never."""
+
+    steps: int | None = None
+    epochs: float | None = None
+    seconds: float | None = None
+
+
+def parse_frequency(text: str, *, time_allowed: bool = False) -> Frequency:
+    """Reads a frequency.
+
+    Raises:
+        ValueError: it is none, zero, or a stretch of time where only a count makes sense.
+    """
+    compact = text.strip()
+    if compact == "never":
+        return Frequency()
+    match = _COUNTED.fullmatch(compact)
+    if match is not None:
+        count = float(match[1])
+        if count > 0 and match[2].startswith("epoch"):
+            return Frequency(epochs=count)
+        if count >= 1 and count == int(count):
+            return Frequency(steps=int(count))
+    elif time_allowed:
+        return Frequency(seconds=parse_duration(compact))
+    examples = "200 steps, 1 epoch, 30m or never" if time_allowed else "200 steps, 1 epoch or never"
+    raise ValueError(f"expected {examples}, got {text!r}")

@@ -1,0 +1,87 @@
+"""speedtui.toml from disk and back."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import tomli_w
+
+from speedtui.engine.config.check import check
+from speedtui.engine.config.paths import convert, with_values
+from speedtui.engine.config.settings import Settings
+from speedtui.engine.errors import ConfigError
+
+DEFAULT_NAME = "speedtui.toml"
+
+
+def load_settings(path: Path, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Reads, overrides (by path) and checks a configuration; relative paths in it count from its folder.
+
+    Raises:
+        ConfigError: the file is missing, not TOML, or says something that cannot be used.
+    """
+    where = str(path)
+    settings = convert(_read_toml(path), where)
+    if overrides:
+        settings = with_values(settings, overrides, "command line")
+    settings = _anchored(settings, path.resolve().parent)
+    check(settings, where)
+    return settings
+
+
+def dump_settings(settings: Settings) -> str:
+    """The configuration as TOML; what is not set is left out."""
+    return tomli_w.dumps(_without_none(msgspec.to_builtins(settings)))
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{path}: no such configuration file",
+            "Run `speedtui init` to write one, name another with --config, or try `speedtui demo`.",
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not TOML: {error}", "Correct that line.") from None
+
+
+def _anchored(settings: Settings, folder: Path) -> Settings:
+    """Paths made absolute. A model path that is no folder stays as it is: it may be a hub id."""
+
+    def anchor(text: str | None) -> str | None:
+        return None if text is None else str((folder / Path(text).expanduser()).resolve())
+
+    def anchor_model(text: str | None) -> str | None:
+        if text is None or (not (folder / text).exists() and not text.startswith((".", "/", "~"))):
+            return text
+        return anchor(text)
+
+    model, data = settings.model, settings.data
+    recipe = model.recipe
+    if recipe and ":" in recipe:
+        file, _, function = recipe.rpartition(":")
+        recipe = f"{anchor(file)}:{function}"
+    replace = msgspec.structs.replace
+    return replace(
+        settings,
+        model=replace(model, path=anchor_model(model.path), tokenizer=anchor_model(model.tokenizer), recipe=recipe),
+        data=replace(data, train=anchor(data.train), eval=anchor(data.eval)),
+        search=replace(settings.search, configs=anchor(settings.search.configs)),
+    )
+
+
+def _without_none(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {key: _without_none(value) for key, value in tree.items() if value is not None}
+    if isinstance(tree, list):
+        return [_without_none(value) for value in tree]
+    return tree

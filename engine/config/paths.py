@@ -1,0 +1,146 @@
+"""Settings by path: `train.lora.r`, `micro_batch_size`, `recipe.ddpm_mul`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from speedtui.engine.config.settings import Section, Settings
+from speedtui.engine.errors import ConfigError
+
+FREE_TABLES = ("recipe", "model.architecture", "search.knobs")
+"""Tables whose keys are the user's own."""
+
+
+def setting_paths(section: type[Section] = Settings, prefix: str = "") -> Iterator[str]:
+    """Every setting's path, tables of the user's own excluded."""
+    for name, kind in get_type_hints(section).items():
+        path = prefix + name
+        if isinstance(kind, type) and issubclass(kind, Section):
+            yield from setting_paths(kind, path + ".")
+        elif path not in FREE_TABLES:
+            yield path
+
+
+def resolve_path(name: str, where: str) -> str:
+    """The full path of a setting named by its path or, where only one ends so, by its last part.
+
+    Raises:
+        ConfigError: no setting has that name, or several have; `where` opens the message.
+    """
+    if name.startswith("recipe.") and name.count(".") == 1:
+        return name
+    paths = list(setting_paths())
+    if name in paths:
+        return name
+    endings = [path for path in paths if path.rpartition(".")[2] == name]
+    if len(endings) == 1:
+        return endings[0]
+    if endings:
+        raise ConfigError(f"{where}: {name} could be {' or '.join(endings)}", "Write the full path.")
+    raise ConfigError(f"{where}: {name} is not a setting{nearest(name, paths)}", _all_names_hint())
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """`; did you mean train.epochs?`, or nothing where no name is near."""
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    if not close:
+        by_last = {path.rpartition(".")[2]: path for path in known}
+        close = [by_last[last] for last in difflib.get_close_matches(name, list(by_last), n=1, cutoff=0.6)]
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def value_at(settings: Settings, path: str) -> Any:
+    """The value of a setting by its full path; None for a recipe knob that is not set."""
+    value: Any = settings
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else getattr(value, part)
+    return value
+
+
+def with_values(settings: Settings, values: Mapping[str, Any], where: str) -> Settings:
+    """A copy with some settings replaced, each checked against its type.
+
+    Raises:
+        ConfigError: an unknown path or a value of the wrong type.
+    """
+    tree = msgspec.to_builtins(settings)
+    for name, value in values.items():
+        *tables, last = resolve_path(name, where).split(".")
+        node = tree
+        for table in tables:
+            node = node[table]
+        node[last] = value
+    return convert(tree, where)
+
+
+def convert(tree: Mapping[str, Any], where: str) -> Settings:
+    """Settings from plain tables.
+
+    Raises:
+        ConfigError: a key that is no setting, or a value of another type, with the key's path.
+    """
+    _refuse_unknown(tree, Settings, "", where)
+    try:
+        return msgspec.convert(tree, Settings)
+    except msgspec.ValidationError as error:
+        expected, _, place = str(error).partition(" - at `$")
+        path = place.strip("`").lstrip(".") or "the file"
+        path = path.replace("[...]", "")
+        given = _given(tree, path)
+        raise ConfigError(f"{where}: {path}: {_spoken(expected, path)}{given}", _type_hint(path)) from None
+
+
+def _refuse_unknown(tree: Mapping[str, Any], section: type[Section], prefix: str, where: str) -> None:
+    kinds = get_type_hints(section)
+    for key, value in tree.items():
+        path = prefix + key
+        if key not in kinds:
+            known = [prefix + name for name in kinds] + list(setting_paths())
+            raise ConfigError(f"{where}: {path} is not a setting{nearest(path, known)}", _all_names_hint())
+        kind = kinds[key]
+        if isinstance(kind, type) and issubclass(kind, Section):
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"{where}: {path} is a table; write [{path}] and its settings below it")
+            _refuse_unknown(value, kind, path + ".", where)
+
+
+_TYPE_NAMES = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false",
+               "array": "a list", "object": "a table", "null": "nothing"}  # fmt: skip
+
+
+def _spoken(expected: str, path: str) -> str:
+    choices = _choices(path)
+    if choices:
+        return "expected one of " + ", ".join(choices)
+    wanted = expected.removeprefix("Expected ").partition(", got ")[0]
+    names = [name.strip("` ") for name in wanted.split(" | ")]
+    return "expected " + " or ".join(_TYPE_NAMES.get(n, n) for n in names if n != "null")
+
+
+def _given(tree: Mapping[str, Any], path: str) -> str:
+    value: Any = tree
+    for part in path.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return ""
+        value = value[part]
+    return f", got {value!r}"
+
+
+def _choices(path: str) -> list[str]:
+    section: Any = Settings
+    for part in path.split("."):
+        section = get_type_hints(section).get(part) if isinstance(section, type) else None
+    options = [section, *(get_args(section) if get_origin(section) is Union else ())]
+    return [str(value) for option in options for value in get_args(option) if isinstance(value, str)]
+
+
+def _type_hint(path: str) -> str:
+    return f"Correct {path}." if "." in path else "See `speedtui init` for a commented example."
+
+
+def _all_names_hint() -> str:
+    return "`speedtui init` writes every setting with a comment."

@@ -1,0 +1,137 @@
+"""Every setting of speedtui.toml, with its unit and default."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+Kind = Literal["causal-lm", "python"]
+Dtype = Literal["float32", "bfloat16", "float16"]
+Attention = Literal["sdpa", "eager", "flash_attention_2"]
+Method = Literal["lora", "full"]
+Mode = Literal["minimal", "quick", "thorough"]
+Optimizer = Literal["adamw_torch_fused", "adamw_torch", "adafactor", "sgd", "adamw_bnb_8bit", "paged_adamw_8bit"]
+LearningRateSchedule = Literal["cosine", "linear", "constant"]
+Scalar = bool | int | float | str
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One table of speedtui.toml."""
+
+
+class ModelSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[model]: what is trained."""
+
+    path: str | None = None
+    """Folder or hub id for `from_pretrained`."""
+    architecture: dict[str, Any] | None = None
+    """Instead of `path`: `model_type` and the fields of its config; weights are random."""
+    tokenizer: str | None = None
+    """Folder or hub id; default `path`. With an architecture alone, one is trained on the data."""
+    kind: Kind = "causal-lm"
+    recipe: str | None = None
+    """For kind "python": `file.py:function`."""
+    dtype: Dtype = "float32"
+    attention: Attention = "sdpa"
+    trust_remote_code: bool = False
+
+
+class DataSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[data]: what it is trained on."""
+
+    train: str | None = None
+    """JSON lines, CSV, Parquet or a folder written by `save_to_disk`."""
+    eval: str | None = None
+    prompt: str | None = None
+    response: str | None = None
+    text: str | None = None
+    messages: str | None = None
+    max_length: int = 1024
+    """Tokens; a longer sample is cut at its end, and how many were cut is said."""
+    eval_rows: int | None = None
+    """Evaluate on the first rows only; None takes them all."""
+
+
+class LoraSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[train.lora]: the adapter."""
+
+    r: int = 16
+    alpha: int | None = None
+    """Default 2 r."""
+    dropout: float = 0.0
+    target_modules: list[str] | Literal["all-linear"] = "all-linear"
+
+
+class TrainSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[train]: how it is trained."""
+
+    epochs: float = 3.0
+    max_steps: int | None = None
+    """Optimizer steps; overrides `epochs`."""
+    effective_batch_size: int = 16
+    """Sequences an optimizer step sees; never changed silently."""
+    micro_batch_size: int = 1
+    """Sequences in one forward and backward; accumulation follows from it."""
+    learning_rate: float = 2e-4
+    lr_schedule: LearningRateSchedule = "cosine"
+    lr_warmup_steps: int = 0
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+    method: Method = "lora"
+    lora: LoraSettings = LoraSettings()
+    gradient_checkpointing: bool = False
+    bf16: bool = False
+    """Autocast to bfloat16 over weights of `model.dtype`."""
+    optimizer: Optimizer = "adamw_torch_fused"
+    loader_workers: int = 0
+    compile: bool = False
+    seed: int = 42
+
+
+class WindowSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[window]: the time there is."""
+
+    length: str | None = None
+    deadline: str | None = None
+    margin: str = "0s"
+
+
+class ScheduleSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[schedule]: what happens besides training steps."""
+
+    eval_every: str = "1 epoch"
+    """`200 steps`, `1 epoch` or `never`."""
+    checkpoint_every: str = "30m"
+    """Also a stretch of time."""
+    keep_checkpoints: int = 3
+
+
+class SearchSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[search]: what a study tries."""
+
+    mode: Mode = "quick"
+    batches: int = 10
+    """Micro-batches a throughput probe measures after warm-up."""
+    early_stop: bool = True
+    """A probe ends before `batches` when it is precise enough or cannot beat the best so far."""
+    budget: str | None = None
+    """No trial is started after this much time."""
+    memory_limit: str | None = None
+    """On the CPU a real limit on the worker; on a GPU a cap on the allocator."""
+    configs: str | None = None
+    """A file with the user's own list of candidates, JSON or TOML."""
+    knobs: dict[str, list[Scalar]] = {}
+
+
+class Settings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole of speedtui.toml."""
+
+    model: ModelSettings = ModelSettings()
+    data: DataSettings = DataSettings()
+    train: TrainSettings = TrainSettings()
+    window: WindowSettings = WindowSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    search: SearchSettings = SearchSettings()
+    recipe: dict[str, Any] = {}
+    """Handed to the recipe's build function; its knobs are `recipe.<name>`."""

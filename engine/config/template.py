@@ -1,0 +1,71 @@
+"""The commented speedtui.toml that `speedtui init` writes."""
+
+from __future__ import annotations
+
+TEMPLATE = """\
+# speedtui.toml: what to train, on what, and how much time there is. Settings left out take the value shown.
+
+[model]
+path = "{model}"                  # a folder or hub id for from_pretrained
+# architecture = {{ model_type = "llama", hidden_size = 64 }}   # instead of path: random weights, no download
+# tokenizer = "folder"            # default: the model's own; with an architecture alone, trained on the data
+# kind = "python"                 # your own model: recipe = "recipe.py:build"
+dtype = "{dtype}"                 # weights: float32, bfloat16, float16
+attention = "sdpa"                # sdpa, eager, flash_attention_2
+
+[data]
+train = "{train}"                 # JSON lines, CSV, Parquet or a saved dataset
+# eval = "test.jsonl"
+{columns}
+max_length = 1024                 # tokens; longer samples are cut and counted
+# eval_rows = 512                 # evaluate on the first rows only
+
+[train]
+epochs = 3                        # or max_steps = 1000
+effective_batch_size = 16         # never changed silently; accumulation = effective / micro-batch
+micro_batch_size = 1              # `speedtui tune` finds the fastest one that fits
+learning_rate = 2e-4
+lr_schedule = "cosine"            # cosine, linear, constant
+lr_warmup_steps = 0
+weight_decay = 0.0
+max_grad_norm = 1.0
+method = "lora"                   # or "full"
+gradient_checkpointing = false
+bf16 = false                      # autocast to bfloat16
+optimizer = "adamw_torch_fused"   # adamw_torch, adafactor, sgd, adamw_bnb_8bit, paged_adamw_8bit
+loader_workers = 0
+compile = false                   # torch.compile
+seed = 42
+
+[train.lora]
+r = 16                            # alpha defaults to 2 r
+dropout = 0.0
+target_modules = "all-linear"     # or a list of module names
+
+[window]
+# length = "12h"                  # or deadline = "18:40"
+# margin = "30m"
+
+[schedule]
+eval_every = "1 epoch"            # 200 steps, 1 epoch, never
+checkpoint_every = "30m"          # also 500 steps, 1 epoch, never
+keep_checkpoints = 3
+
+[search]
+mode = "quick"                    # minimal: 4 candidates, quick: 8, thorough: 16
+batches = 10                      # micro-batches measured a trial
+early_stop = true                 # end a probe that is precise enough or cannot win
+# budget = "30m"                  # no trial starts after this
+# memory_limit = "24GiB"          # a real limit: on the CPU on the worker, on a GPU on the allocator
+# configs = "candidates.json"     # your own list instead of the mode's
+
+# [search.knobs]                  # instead of the mode's list: any setting by its path
+# "train.micro_batch_size" = [1, 2, 4, 8]
+# "train.lora.r" = [8, 16, 32]
+# "recipe.my_knob" = [2, 4, 6]
+"""
+
+
+def render_template(*, model: str, train: str, columns: str, dtype: str) -> str:
+    """The text of a new configuration; `columns` are the lines that name the data's columns."""
+    return TEMPLATE.format(model=model, train=train, columns=columns, dtype=dtype)

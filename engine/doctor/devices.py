@@ -1,0 +1,82 @@
+"""The NVIDIA driver, its devices, and whether torch can use them."""
+
+from __future__ import annotations
+
+from speedtui.engine.doctor.check import Check
+from speedtui.engine.doctor.torch_probe import TorchAnswer
+from speedtui.engine.events import Device
+from speedtui.engine.hardware.available import cpu_device
+from speedtui.engine.hardware.nvml import NvmlReader
+from speedtui.engine.units import format_size
+
+PICK_TORCH = "https://pytorch.org/get-started/locally"
+"""Gives the install command for a driver."""
+
+
+def check_devices(reader: NvmlReader, torch: TorchAnswer) -> list[Check]:
+    """The driver, each device with its memory, and what cannot be read."""
+    devices = reader.devices()
+    if not devices:
+        return [_unread_device(reader, torch) if torch.usable else _no_device(reader)]
+    cuda = "" if reader.cuda_version is None else ", CUDA up to {}.{}".format(*reader.cuda_version)
+    driver = Check(name="NVIDIA driver", status="ok", found=f"{reader.driver_version or 'version unknown'}{cuda}")
+    return [driver, *(_check_gpu(device) for device in devices), *(_unseen(note) for note in reader.notes)]
+
+
+def check_torch_devices(reader: NvmlReader, torch: TorchAnswer) -> list[Check]:
+    """Whether torch computes on the devices that the driver has."""
+    name = "torch devices"
+    if not torch.version:
+        if "No module named 'torch'" in torch.error:
+            return []  # the check of the package has said so
+        advice = "Run `python -c 'import torch'` for the whole message; reinstalling torch often mends it."
+        return [Check(name=name, status="problem", found=f"torch does not import: {torch.error}", advice=advice)]
+    if torch.usable:
+        found = f"{torch.devices} usable, built for {_build(torch)}"
+        return [Check(name=name, status="ok", found=found)]
+    if not reader.devices():
+        return [Check(name=name, status="ok", found=f"CPU only, built for {_build(torch)}")]
+    found = f"no GPU usable, built for {_build(torch)}"
+    found += f": {torch.error}" if torch.error else ""
+    return [Check(name=name, status="problem", found=found, advice=_advice(reader, torch))]
+
+
+def _no_device(reader: NvmlReader) -> Check:
+    found = f"none; jobs run on the CPU ({cpu_device().name}). {' '.join(reader.notes)}"
+    if reader.hidden:
+        advice = "Unset CUDA_VISIBLE_DEVICES, or name devices that exist, to use them."
+    else:
+        advice = "If this machine has one: see that nvidia-smi works here (in a container: start it with GPU access)."
+    return Check(name="GPU", status="warning", found=found, advice=advice)
+
+
+def _unread_device(reader: NvmlReader, torch: TorchAnswer) -> Check:
+    found = f"torch has {torch.devices}, which cannot be read. {' '.join(reader.notes)}"
+    advice = "Jobs can use it; its readings show as a dash. Set memory_limit: the host's memory is assumed."
+    return Check(name="GPU", status="warning", found=found, advice=advice)
+
+
+def _check_gpu(device: Device) -> Check:
+    memory = "memory unknown" if device.memory_bytes is None else format_size(device.memory_bytes)
+    return Check(name=f"GPU {device.index}", status="ok", found=f"{device.name}, {memory}")
+
+
+def _unseen(note: str) -> Check:
+    advice = "It concerns what is shown; no job depends on it."
+    return Check(name="GPU reading", status="warning", found=note, advice=advice)
+
+
+def _build(torch: TorchAnswer) -> str:
+    if torch.cuda:
+        return f"CUDA {torch.cuda}"
+    return f"ROCm {torch.hip}" if torch.hip else "CPU"
+
+
+def _advice(reader: NvmlReader, torch: TorchAnswer) -> str:
+    if torch.cuda is None:
+        return f"Install a CUDA build of torch: {PICK_TORCH}"
+    needed, driver = int(torch.cuda.partition(".")[0]), reader.cuda_version
+    if driver is not None and needed > driver[0]:  # within one major version any driver runs any CUDA
+        newest = "{}.{}".format(*driver)
+        return f"The driver runs CUDA up to {newest}: update it, or install a torch built for CUDA {driver[0]}."
+    return "See that nvidia-smi works and that no other process holds the GPU or all of its memory."

@@ -1,0 +1,56 @@
+"""Python and the packages that a worker imports, by their metadata: nothing is imported."""
+
+from __future__ import annotations
+
+import platform
+import re
+import sys
+from importlib import metadata
+
+from speedtui.engine.doctor.check import Check
+
+OLDEST_PYTHON = (3, 11)
+"""As `requires-python` in pyproject.toml says."""
+
+_REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)\s*>=\s*([0-9.]+)")
+
+
+def check_python() -> Check:
+    """The interpreter that runs this, which also runs the workers."""
+    found = f"{platform.python_version()} ({sys.executable})"
+    if sys.version_info < OLDEST_PYTHON:
+        return Check(name="Python", status="problem", found=found, advice="Use Python 3.11 or newer.")
+    return Check(name="Python", status="ok", found=found)
+
+
+def check_package(name: str) -> Check:
+    """Whether a package is installed, in a version that speedtui works with."""
+    oldest = oldest_version(name)
+    try:
+        found = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return Check(name=name, status="problem", found="not installed", advice=f"Install it: {_install(name, oldest)}")
+    if oldest is not None and _numbers(found) < _numbers(oldest):
+        advice = f"speedtui needs {oldest} or newer: {_install(name, oldest)}"
+        return Check(name=name, status="problem", found=found, advice=advice)
+    return Check(name=name, status="ok", found=found)
+
+
+def oldest_version(name: str) -> str | None:
+    """What speedtui's own metadata asks for; None where it says nothing or speedtui is not installed."""
+    try:
+        requirements = metadata.requires("speedtui") or []
+    except metadata.PackageNotFoundError:
+        return None
+    matches = (_REQUIREMENT.match(requirement) for requirement in requirements)
+    return next((match[2] for match in matches if match and match[1] == name), None)
+
+
+def _install(name: str, oldest: str | None) -> str:
+    return f"pip install {name}" if oldest is None else f"pip install '{name}>={oldest}'"
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """(2, 13, 0) of `2.13.0+cpu`; what follows the numbers does not matter here."""
+    match = re.match(r"\d+(\.\d+)*", version)
+    return tuple(int(part) for part in match[0].split(".")) if match else ()

@@ -1,0 +1,35 @@
+"""Checks as text for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from speedtui.engine.doctor.check import Check
+
+
+def render(checks: Sequence[Check]) -> str:
+    """One line for each check in aligned columns, its advice below it, and a summary. The status is always a word."""
+    width = max((len(check.name) for check in checks), default=0)
+    lines = [line for check in checks for line in _lines(check, width)]
+    return "\n".join([*lines, "", _summary(checks)]) + "\n"
+
+
+def _lines(check: Check, width: int) -> list[str]:
+    lines = [f"{check.status:<7}  {check.name:<{width}}  {check.found}"]
+    if check.advice:
+        lines.append(f"{'':<7}  {'':<{width}}  -> {check.advice}")
+    return lines
+
+
+def _summary(checks: Sequence[Check]) -> str:
+    problems = sum(check.status == "problem" for check in checks)
+    warnings = sum(check.status == "warning" for check in checks)
+    if not problems and not warnings:
+        return "Everything works."
+    counts = [_counted(problems, "problem")] if problems else []
+    counts += [_counted(warnings, "warning")] if warnings else []
+    return " and ".join(counts) + "."
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"

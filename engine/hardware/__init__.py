@@ -1,0 +1,1 @@
+"""What the driver and the operating system say of this machine; nothing here imports torch."""

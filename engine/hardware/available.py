@@ -1,0 +1,45 @@
+"""What a search may count on before a worker, and with it torch, is started."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+from speedtui.engine.events import Device
+from speedtui.engine.hardware.limits import usable_memory_bytes
+from speedtui.engine.hardware.nvml import NvmlReader
+
+CPU_INFO = Path("/proc/cpuinfo")
+"""Where Linux names the processor."""
+
+
+def describe_devices() -> list[Device]:
+    """The visible GPUs, or the CPU where there is none: then memory is what a process of this machine may use."""
+    reader = NvmlReader()
+    try:
+        return reader.devices() or [cpu_device()]
+    finally:
+        reader.close()
+
+
+def device_memory_bytes() -> int:
+    """Memory that a search may size its candidates by: the first device's, else the host's.
+
+    A GPU without memory of its own, which shares the host's, counts as the host.
+    """
+    return describe_devices()[0].memory_bytes or usable_memory_bytes()
+
+
+def cpu_device() -> Device:
+    """The processor as a device."""
+    return Device(index=0, kind="cpu", name=processor_name(), memory_bytes=usable_memory_bytes())
+
+
+def processor_name() -> str:
+    """Such as `AMD EPYC 7763 64-Core Processor`; the architecture where the system does not name it."""
+    try:
+        lines = CPU_INFO.read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return next((name for name in names if name), platform.machine() or "CPU")

@@ -1,0 +1,81 @@
+"""Readings of the hardware as events, once a second, from a thread of their own."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from speedtui.engine.events import DeviceSample, HardwareSampled, HostSample, Level, Notice
+from speedtui.engine.hardware.base import HardwareReader
+from speedtui.engine.hardware.host import HostReader
+
+PERIOD_SECONDS = 1.0
+"""Between two samples: NVML averages its own readings over up to a second."""
+STOP_SECONDS = 5.0
+"""Waited for the thread to end; a driver call that hangs is left behind with its daemon thread."""
+
+T = TypeVar("T")
+
+
+class HardwareSampler:
+    """Emits HardwareSampled at a fixed rate that does not drift, the first at once."""
+
+    def __init__(
+        self,
+        emit: Callable[[HardwareSampled | Notice], None],
+        now: Callable[[], float],
+        devices: HardwareReader,
+        host: HostReader,
+        period_seconds: float = PERIOD_SECONDS,
+    ) -> None:
+        """`emit` is called from the sampler's thread; `now` gives an event's `t`. The readers stay the caller's."""
+        self._emit = emit
+        self._now = now
+        self._devices = devices
+        self._host = host
+        self._period = period_seconds
+        self._told = set(devices.notes)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="hardware-sampler", daemon=True)
+
+    def start(self) -> None:
+        """Begins to sample; to be called once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the sampling; nothing is emitted any more once the thread has ended."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(STOP_SECONDS)
+
+    def _run(self) -> None:
+        started = time.monotonic()
+        beat = 0
+        while not self._stopping.wait(max(0.0, started + beat * self._period - time.monotonic())):
+            self._sample()
+            passed = (time.monotonic() - started) / self._period
+            beat = max(beat + 1, math.ceil(passed))  # beats missed during a slow reading are left out
+
+    def _sample(self) -> None:
+        t = self._now()
+        no_devices: list[DeviceSample] = []
+        devices = self._guarded("devices", self._devices.sample, no_devices)
+        host = self._guarded("host", self._host.sample, HostSample())
+        self._emit(HardwareSampled(t=t, devices=devices, host=host))
+        for note in self._devices.notes:
+            self._tell("info", note)
+
+    def _guarded(self, what: str, sample: Callable[[], T], otherwise: T) -> T:
+        try:
+            return sample()
+        except Exception as error:  # a reading is never worth a training run
+            self._tell("warning", f"The {what} cannot be read: {type(error).__name__}: {error}")
+            return otherwise
+
+    def _tell(self, level: Level, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            self._emit(Notice(t=self._now(), level=level, text=text))

@@ -1,0 +1,1 @@
+"""A job runs in a worker to its end: it emits events and obeys commands."""

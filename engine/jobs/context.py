@@ -1,0 +1,175 @@
+"""What a job has at hand: its log, its clocks, its commands, and whether it should end."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from speedtui.engine import commands as c
+from speedtui.engine import events as e
+from speedtui.engine.config.settings import Settings
+from speedtui.engine.errors import ExitCode
+from speedtui.engine.jobs.order import Order
+from speedtui.engine.log.commands import CommandTail
+from speedtui.engine.log.writer import EventLog
+from speedtui.engine.meter.phases import PhaseClock
+from speedtui.engine.runs import RunFolder
+
+if TYPE_CHECKING:
+    from speedtui.engine.state import RunState
+
+PAUSE_POLL_SECONDS = 0.1
+PROGRESS_SECONDS = 0.1
+"""Between two progress events of the same thing."""
+
+
+class JobStopped(Exception):
+    """The job was asked to end; `save` says whether to keep what there is."""
+
+    def __init__(self, exit_code: ExitCode, *, save: bool) -> None:
+        super().__init__(exit_code.name.lower())
+        self.exit_code = exit_code
+        self.save = save
+
+
+class Refused(Exception):
+    """A command cannot be followed; the text says why."""
+
+
+Handler = Callable[[c.AnyCommand], str]
+"""Follows a command and returns what to say of it; raises Refused."""
+
+
+class JobContext:
+    """One run as its job sees it. Used by the thread that runs the job, except `request_stop`."""
+
+    def __init__(
+        self, folder: RunFolder, settings: Settings, order: Order, log: EventLog, before: RunState,
+        handled: frozenset[str],
+    ) -> None:  # fmt: skip
+        """`before`: the state an earlier worker left; `handled`: ids of the commands it answered."""
+        self.folder = folder
+        self.settings = settings
+        self.order = order
+        self.log = log
+        self.clock = log.clock
+        self.before = before
+        self.phases = PhaseClock()
+        self.devices: list[e.Device] = []
+        self.versions: dict[str, str] = {}
+        self.loaded: e.ModelLoaded | None = before.model
+        """What the run's model and data are, once they are loaded."""
+        self.handlers: dict[type[c.AnyCommand], Handler] = {}
+        self._handled = handled
+        self._tail = CommandTail(folder.commands)
+        self._inbox: queue.SimpleQueue[c.AnyCommand | ValueError] = queue.SimpleQueue()
+        self._stop: JobStopped | None = None
+        self._paused = False
+        self._progress_due: dict[str, float] = {}
+        log.add_source(self._fetch_commands)
+
+    # -- events ------------------------------------------------------------------------------------
+
+    def emit(self, event: e.AnyEvent, *, flush: bool = False) -> None:
+        """Logs an event; with `flush` it is on disk when this returns."""
+        self.log.emit(event)
+        if flush:
+            self.log.flush()
+
+    @property
+    def t(self) -> float:
+        """Seconds since the run started."""
+        return self.clock.now()
+
+    def notice(self, text: str, *, level: e.Level = "info", hint: str = "") -> None:
+        """Tells a person something."""
+        self.emit(e.Notice(t=self.t, level=level, text=text, hint=hint))
+
+    def progress(self, what: str, done: int, total: int | None) -> None:
+        """Tells how far something is, at most ten times a second; also where a stop can take effect."""
+        now = time.monotonic()
+        finished = total is not None and done >= total
+        if finished or now >= self._progress_due.get(what, 0.0):
+            self._progress_due[what] = now + PROGRESS_SECONDS
+            self.emit(e.ProgressMade(t=self.t, what=what, done=done, total=total))
+            self.poll()
+
+    # -- commands ----------------------------------------------------------------------------------
+
+    def _fetch_commands(self) -> None:
+        for command in self._tail.read():
+            self._inbox.put(command)
+
+    def request_stop(self, exit_code: ExitCode, *, save: bool = True) -> None:
+        """Has `poll` end the job. Safe from a signal handler and from any thread."""
+        self._stop = JobStopped(exit_code, save=save)
+
+    @property
+    def stopping(self) -> JobStopped | None:
+        """The request to end, if there is one."""
+        return self._stop
+
+    def poll(self) -> None:
+        """Follows the commands that have come and waits out a pause; to be called at every step boundary.
+
+        Raises:
+            JobStopped: the job is to end.
+        """
+        self.follow_commands()
+        if self._paused and self._stop is None:
+            self._wait_out_pause()
+        if self._stop is not None:
+            raise self._stop
+
+    def follow_commands(self) -> None:
+        """Follows the commands that have come, without ending or waiting."""
+        while not self._inbox.empty():
+            self._follow(self._inbox.get())
+
+    def _wait_out_pause(self) -> None:
+        self.emit(e.Paused(t=self.t), flush=True)
+        with self.phases.phase("other"):
+            while self._paused and self._stop is None:
+                time.sleep(PAUSE_POLL_SECONDS)
+                self.follow_commands()
+        self.emit(e.Resumed(t=self.t))
+
+    def _follow(self, command: c.AnyCommand | ValueError) -> None:
+        if isinstance(command, ValueError):
+            self.notice(f"commands.jsonl: {command}", level="warning")
+            return
+        if command.id in self._handled:
+            return
+        name = c.command_name(command)
+        self.emit(e.CommandReceived(t=self.t, id=command.id, command=name))
+        try:
+            detail = self._apply(command)
+        except Refused as refusal:
+            self.emit(e.CommandRefused(t=self.t, id=command.id, command=name, reason=str(refusal)), flush=True)
+        else:
+            self.emit(e.CommandApplied(t=self.t, id=command.id, command=name, detail=detail), flush=True)
+
+    def _apply(self, command: c.AnyCommand) -> str:
+        match command:
+            case c.Pause():
+                if self._paused:
+                    raise Refused("it is paused already")
+                self._paused = True
+                return ""
+            case c.Resume():
+                if not self._paused:
+                    raise Refused("it is not paused")
+                self._paused = False
+                return ""
+            case c.Stop():
+                self.request_stop(ExitCode.DONE)
+                return "after this step"
+            case c.Cancel():
+                self.request_stop(ExitCode.INTERRUPTED, save=False)
+                return "after this step, without saving"
+        handler = self.handlers.get(type(command))
+        if handler is None:
+            raise Refused("this run has nothing it could apply to now")
+        return handler(command)

@@ -1,0 +1,38 @@
+"""The job `demo`: material made on the spot, a quick study, then a training with the winner."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from speedtui.engine.demo.prepare import prepare
+from speedtui.engine.jobs.context import JobContext
+from speedtui.engine.jobs.execute import JobResult
+from speedtui.engine.jobs.train import train
+from speedtui.engine.jobs.tune import Tuning
+from speedtui.engine.search.candidates import apply_candidate
+
+
+def run_demo(context: JobContext) -> JobResult:
+    """Tunes and trains in one run, on a model that is loaded once.
+
+    Raises:
+        JobStopped: it was asked to end.
+        NothingFits: every candidate ran out of memory.
+    """
+    data = context.settings.data.train
+    assert data is not None
+    with context.phases.phase("load"):
+        prepare(Path(data).parent, context.progress)
+    tuning = Tuning(context)
+    tuning.start()
+    tuning.run_queue()
+    best = tuning.study.best()
+    if best is None:
+        return tuning.result()
+    candidate, result = tuning.study.candidates[best], tuning.study.results[best]
+    settings = apply_candidate(candidate, context.settings)
+    workload = tuning.runner.load(settings)
+    return train(
+        context, settings, workload, tuning.runner.device, label=candidate.label, trial=best,
+        estimate_seconds=result.full_run_seconds,
+    )  # fmt: skip

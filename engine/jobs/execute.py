@@ -1,0 +1,178 @@
+"""Runs a job from its order to `run_finished`, in whatever process or thread this is called."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import traceback
+from collections.abc import Callable
+from contextlib import ExitStack
+from importlib import metadata
+
+import msgspec
+
+from speedtui.engine import events as e
+from speedtui.engine.config.load import load_settings
+from speedtui.engine.config.settings import Settings
+from speedtui.engine.errors import ExitCode, RunFolderError, SpeedtuiError
+from speedtui.engine.hardware.available import describe_devices
+from speedtui.engine.hardware.host import HostReader
+from speedtui.engine.hardware.nvml import NvmlReader
+from speedtui.engine.hardware.sampler import HardwareSampler
+from speedtui.engine.jobs.context import JobContext, JobStopped
+from speedtui.engine.jobs.order import Order, read_order
+from speedtui.engine.log.clock import RunClock
+from speedtui.engine.log.tail import read_events
+from speedtui.engine.log.writer import EventLog
+from speedtui.engine.runs import RunFolder, hold_lock
+from speedtui.engine.state import Folder, RunState
+
+VERSIONED = ("speedtui", "torch", "transformers", "peft", "accelerate", "datasets")
+
+
+class WorkerSpent(Exception):
+    """This process cannot be trusted with more work, for instance after an illegal memory access."""
+
+
+class JobResult(msgspec.Struct, frozen=True, kw_only=True):
+    """How a job ended."""
+
+    outcome: e.Outcome = "ok"
+    exit_code: ExitCode = ExitCode.DONE
+    reason: str = ""
+    next: str = ""
+
+
+def execute(folder: RunFolder, started: Callable[[JobContext], None] = lambda context: None) -> ExitCode:
+    """Runs the job that the folder orders; `started` gets the context, for instance to stop it from outside.
+
+    Every way to end writes `run_finished`; nothing but a killed process leaves the log without it.
+
+    Raises:
+        RunFolderError: another worker holds this run.
+        WorkerSpent: the job is not over, but this process is.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(hold_lock(folder.worker_lock))
+        except BlockingIOError:
+            raise RunFolderError(
+                f"{folder.path}: a worker is writing this run already", "`speedtui attach` shows it."
+            ) from None
+        order = read_order(folder)
+        settings = load_settings(folder.config)
+        before, handled, last_t = _replay(folder)
+        log = EventLog(folder.events, RunClock(order.started_at, last_t))
+        stack.callback(log.close)
+        context = JobContext(folder, settings, order, log, before, handled)
+        context.devices, context.versions = describe_devices(), _versions()
+        context.emit(_run_started(context, settings), flush=True)
+        sampler = _start_sampler(context, stack)
+        started(context)
+        result = _run_job(context)
+        books = context.phases.books()
+        sampler.stop()
+        context.emit(
+            e.RunFinished(
+                t=context.t, outcome=result.outcome, exit_code=result.exit_code, reason=result.reason,
+                next=result.next, books=books,
+            ),
+            flush=True,
+        )  # fmt: skip
+        return result.exit_code
+
+
+def _start_sampler(context: JobContext, stack: ExitStack) -> HardwareSampler:
+    """The 1 Hz readings; what the driver cannot tell is a notice."""
+    devices = NvmlReader()
+    stack.callback(devices.close)
+    for note in devices.notes:
+        context.notice(note)
+    sampler = HardwareSampler(context.emit, context.clock.now, devices, HostReader(context.folder.path))
+    sampler.start()
+    stack.callback(sampler.stop)
+    return sampler
+
+
+def _run_job(context: JobContext) -> JobResult:
+    try:
+        return _job(context.order)(context)
+    except JobStopped as stopped:
+        return _stopped(stopped)
+    except WorkerSpent:
+        raise
+    except SpeedtuiError as error:
+        traceback.print_exc()
+        outcome: e.Outcome = "no_fit" if error.exit_code is ExitCode.NO_FIT else "failed"
+        return JobResult(outcome=outcome, exit_code=error.exit_code, reason=error.message, next=error.hint)
+    except Exception as error:
+        traceback.print_exc()
+        reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+        return JobResult(
+            outcome="failed", exit_code=ExitCode.FAILED, reason=reason,
+            next=f"The whole traceback is in {context.folder.worker_log}.",
+        )  # fmt: skip
+
+
+def _job(order: Order) -> Callable[[JobContext], JobResult]:
+    """The job's function; importing it brings in torch."""
+    if order.job == "tune":
+        from speedtui.engine.jobs.tune import run_tune
+
+        return run_tune
+    if order.job == "train":
+        from speedtui.engine.jobs.train import run_train
+
+        return run_train
+    from speedtui.engine.jobs.demo import run_demo
+
+    return run_demo
+
+
+def _stopped(stopped: JobStopped) -> JobResult:
+    reasons = {
+        ExitCode.INTERRUPTED: "interrupted",
+        ExitCode.TERMINATED: "terminated",
+        ExitCode.DONE: "stopped on request",
+    }
+    return JobResult(outcome="stopped", exit_code=stopped.exit_code, reason=reasons[stopped.exit_code])
+
+
+def _replay(folder: RunFolder) -> tuple[RunState, frozenset[str], float]:
+    """What an earlier worker of this run left: its state, the commands it answered, its last moment."""
+    folder_state, handled, last_t = Folder(), set(), 0.0
+    if folder.events.exists():
+        for event in read_events(folder.events):
+            folder_state.apply(event)
+            last_t = max(last_t, event.t)
+            if isinstance(event, e.CommandApplied | e.CommandRefused):
+                handled.add(event.id)
+    return folder_state.snapshot(), frozenset(handled), last_t
+
+
+def _run_started(context: JobContext, settings: Settings) -> e.RunStarted:
+    order, before = context.order, context.before
+    return e.RunStarted(
+        t=context.t,
+        run=context.folder.id,
+        job=order.job,
+        started_at=context.clock.started_at,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        devices=context.devices,
+        versions=context.versions,
+        config=msgspec.to_builtins(settings),
+        window=order.window,
+        restarts=before.restarts + 1 if before.run else 0,
+    )
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for name in VERSIONED:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions

@@ -1,0 +1,32 @@
+"""Tells the log what was loaded."""
+
+from __future__ import annotations
+
+from speedtui.engine import events as e
+from speedtui.engine.jobs.context import JobContext
+from speedtui.engine.workload.base import Workload
+
+
+def tell_loaded(context: JobContext, workload: Workload, seconds: float) -> None:
+    """Emits `model_loaded`, and a notice where rows were cut or dropped."""
+    facts = workload.facts
+    parameters = list(workload.model.parameters())
+    context.loaded = e.ModelLoaded(
+        t=context.t,
+        model=workload.name,
+        parameters=sum(p.numel() for p in parameters),
+        trainable_parameters=sum(p.numel() for p in parameters if p.requires_grad),
+        seconds=round(seconds, 3),
+        train_rows=facts.train_rows,
+        eval_rows=facts.eval_rows or 0,
+        longest_tokens=facts.longest_tokens,
+        mean_tokens=facts.mean_tokens,
+        cut_rows=facts.cut_rows,
+        dropped_rows=facts.dropped_rows,
+    )
+    context.emit(context.loaded)
+    if facts.cut_rows:
+        limit = context.settings.data.max_length
+        context.notice(f"{facts.cut_rows} rows were longer than data.max_length {limit} and were cut", level="warning")
+    if facts.dropped_rows:
+        context.notice(f"{facts.dropped_rows} rows had nothing to learn from and were dropped", level="warning")

@@ -1,0 +1,60 @@
+"""What a worker is told to do, as a file in the run's folder."""
+
+from __future__ import annotations
+
+import msgspec
+
+from speedtui.engine.candidate import Candidate
+from speedtui.engine.config.window import Window
+from speedtui.engine.events import Job
+from speedtui.engine.runs import RunFolder
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """job.json: everything about a run that is not in its configuration."""
+
+    job: Job
+    started_at: float
+    """Wall clock of the run's t = 0."""
+    mode: str = ""
+    """Where the candidates come from: minimal, quick, thorough, configs or knobs."""
+    candidates: list[Candidate] = []
+    note: str = ""
+    """Something to tell of the list."""
+    queued: bool = True
+    """Candidates are run at once; otherwise each waits until somebody says so."""
+    hold: bool = False
+    """With nothing left to run, keep the model loaded and wait for commands while a session looks on."""
+    memory_limit_bytes: int | None = None
+    """What a trial may use: the limit the user set, else the device's memory."""
+    enforce_limit: bool = False
+    """The user set it, so it is made real."""
+    window: Window | None = None
+    trial: int | None = None
+    """For a training: the candidate its settings come from."""
+    label: str = ""
+    estimate_seconds: float | None = None
+    """What that trial expected of the full run."""
+    resume: bool = False
+    """Go on from the last checkpoint of this run."""
+    train_command: list[str] = []
+    """How to call `speedtui train`, for train.sh."""
+
+
+def write_order(folder: RunFolder, order: Order) -> None:
+    """Writes job.json whole.
+
+    Raises:
+        OSError: no room or no permission.
+    """
+    folder.order.write_bytes(msgspec.json.format(msgspec.json.encode(order), indent=2))
+
+
+def read_order(folder: RunFolder) -> Order:
+    """Reads it back.
+
+    Raises:
+        OSError: it is missing.
+        msgspec.DecodeError: it is not an order.
+    """
+    return msgspec.json.decode(folder.order.read_bytes(), type=Order)

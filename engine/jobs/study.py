@@ -1,0 +1,199 @@
+"""The candidates of a study, their results, and the commands that change them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from speedtui.engine import commands as c
+from speedtui.engine import events as e
+from speedtui.engine.candidate import Candidate, TrialResult, TrialStatus
+from speedtui.engine.config.settings import Scalar
+from speedtui.engine.errors import ConfigError
+from speedtui.engine.jobs.context import JobContext, Refused
+from speedtui.engine.report.promote import write_promoted
+from speedtui.engine.search.candidates import make_candidate
+from speedtui.engine.state import TrialRow
+from speedtui.engine.state.study import best_trial
+from speedtui.engine.units import parse_duration
+
+if TYPE_CHECKING:
+    from speedtui.engine.trial.runner import TrialRunner
+
+LOST = "its worker died during this trial; it is not tried again by itself"
+
+
+class Study:
+    """Changed by the job and by commands; every change is an event."""
+
+    def __init__(self, context: JobContext) -> None:
+        self._context = context
+        self.candidates: dict[int, Candidate] = {}
+        self.results: dict[int, TrialResult] = {}
+        self.finish_requested = False
+        self.promoted: int | None = None
+        self.runner: TrialRunner | None = None
+        """Set once there is one, so that a trial in progress can be stopped."""
+        self._queue: list[int] = []
+        self._running: int | None = None
+        self._next_id = 0
+        context.handlers.update({
+            c.AddCandidate: self._add, c.EditCandidate: self._edit, c.RemoveCandidate: self._remove,
+            c.RunTrial: self._run, c.RunAll: self._run_all, c.StopTrial: self._stop_trial,
+            c.Promote: self._promote, c.Finish: self._finish,
+        })  # fmt: skip
+
+    def begin(self) -> None:
+        """A new study from the order, or the one that the log holds already."""
+        before = self._context.before.study
+        if before is None:
+            order, search = self._context.order, self._context.settings.search
+            self.candidates = {candidate.id: candidate for candidate in order.candidates}
+            self._queue = list(self.candidates) if order.queued else []
+            self._context.emit(
+                e.StudyStarted(
+                    t=self._context.t,
+                    mode=order.mode,
+                    batches=search.batches,
+                    candidates=order.candidates,
+                    queued=order.queued,
+                    memory_limit_bytes=order.memory_limit_bytes,
+                    budget_seconds=parse_duration(search.budget) if search.budget else None,
+                ),
+                flush=True,
+            )
+            if order.note:
+                self._context.notice(order.note)
+        else:
+            self._take_up(before.rows)
+            self.promoted = before.promoted
+        self._next_id = max(self.candidates, default=-1) + 1
+
+    def _take_up(self, rows: tuple[TrialRow, ...]) -> None:
+        for row in rows:
+            self.candidates[row.candidate.id] = row.candidate
+            if row.result is not None and row.status.finished:
+                self.results[row.candidate.id] = row.result
+            elif row.status is TrialStatus.QUEUED:
+                self._queue.append(row.candidate.id)
+            elif row.status is TrialStatus.RUNNING:
+                lost = TrialResult(status=TrialStatus.FAILED, reason=LOST, seconds=0.0)
+                self.finish_trial(row.candidate, lost)
+
+    # -- what the job does -------------------------------------------------------------------------
+
+    def next_queued(self) -> Candidate | None:
+        """The candidate to try now; None when the queue is empty."""
+        return self.candidates[self._queue[0]] if self._queue else None
+
+    def start_trial(self, candidate: Candidate) -> None:
+        """A trial begins; on disk before it can do any harm."""
+        self._queue.remove(candidate.id)
+        self._running = candidate.id
+        self._context.emit(e.TrialStarted(t=self._context.t, trial=candidate.id), flush=True)
+
+    def finish_trial(self, candidate: Candidate, result: TrialResult) -> None:
+        """A trial has its result."""
+        self._running = None
+        self.results[candidate.id] = result
+        self._context.emit(e.TrialFinished(t=self._context.t, trial=candidate.id, result=result), flush=True)
+
+    def unqueue_all(self) -> None:
+        """What is queued is not to be run after all."""
+        self._queue.clear()
+
+    def best(self) -> int | None:
+        """The fastest trial that fits."""
+        return best_trial(self.results.items())
+
+    # -- what commands do; each is called with its own type only ------------------------------------
+
+    def _add(self, command: c.AnyCommand) -> str:
+        assert isinstance(command, c.AddCandidate)
+        candidate = self._make(self._next_id, command.values)
+        self._next_id += 1
+        self.candidates[candidate.id] = candidate
+        if command.queued:
+            self._queue.append(candidate.id)
+        self._context.emit(e.CandidateAdded(t=self._context.t, candidate=candidate, queued=command.queued))
+        return ""
+
+    def _edit(self, command: c.AnyCommand) -> str:
+        assert isinstance(command, c.EditCandidate)
+        self._known(command.trial)
+        if command.trial in self.results or command.trial == self._running:
+            raise Refused(f"#{command.trial} has been run; duplicate it instead")
+        candidate = self._make(command.trial, command.values)
+        self.candidates[candidate.id] = candidate
+        self._context.emit(e.CandidateEdited(t=self._context.t, candidate=candidate))
+        return ""
+
+    def _remove(self, command: c.AnyCommand) -> str:
+        assert isinstance(command, c.RemoveCandidate)
+        self._known(command.trial)
+        if command.trial == self._running:
+            raise Refused(f"#{command.trial} is running; stop it first")
+        del self.candidates[command.trial]
+        self.results.pop(command.trial, None)
+        self._queue = [trial for trial in self._queue if trial != command.trial]
+        self._context.emit(e.CandidateRemoved(t=self._context.t, trial=command.trial))
+        return ""
+
+    def _run(self, command: c.AnyCommand) -> str:
+        assert isinstance(command, c.RunTrial)
+        self._known(command.trial)
+        if command.trial == self._running or command.trial in self._queue:
+            raise Refused(f"#{command.trial} is {'running' if command.trial == self._running else 'queued'} already")
+        self._enqueue(command.trial)
+        return ""
+
+    def _run_all(self, command: c.AnyCommand) -> str:
+        fresh = [t for t in self.candidates if t not in self.results and t not in self._queue and t != self._running]
+        if not fresh:
+            raise Refused("every candidate has a result or is queued")
+        for trial in fresh:
+            self._enqueue(trial)
+        return f"{len(fresh)} queued"
+
+    def _stop_trial(self, command: c.AnyCommand) -> str:
+        assert isinstance(command, c.StopTrial)
+        if command.trial == self._running and self.runner is not None:
+            self.runner.stop_trial = command.trial
+            return f"#{command.trial} after this step"
+        if command.trial in self._queue:
+            self._queue.remove(command.trial)
+            result = TrialResult(status=TrialStatus.PRUNED, reason="taken out of the queue", seconds=0.0)
+            self.results[command.trial] = result
+            self._context.emit(e.TrialFinished(t=self._context.t, trial=command.trial, result=result))
+            return f"#{command.trial} taken out of the queue"
+        raise Refused(f"#{command.trial} is neither running nor queued")
+
+    def _promote(self, command: c.AnyCommand) -> str:
+        assert isinstance(command, c.Promote)
+        candidate = self._known(command.trial)
+        result = self.results.get(command.trial)
+        if result is not None and result.status in (TrialStatus.OUT_OF_MEMORY, TrialStatus.FAILED):
+            raise Refused(f"#{command.trial} did not work: {result.reason}")
+        file = write_promoted(self._context.folder, self._context.settings, self._context.order, candidate)
+        self.promoted = candidate.id
+        self._context.emit(e.TrialPromoted(t=self._context.t, trial=candidate.id, config_file=str(file)))
+        return f"#{candidate.id}: {file.name} and train.sh written"
+
+    def _finish(self, command: c.AnyCommand) -> str:
+        self.finish_requested = True
+        return ""
+
+    def _enqueue(self, trial: int) -> None:
+        self.results.pop(trial, None)
+        self._queue.append(trial)
+        self._context.emit(e.TrialQueued(t=self._context.t, trial=trial))
+
+    def _known(self, trial: int) -> Candidate:
+        if trial not in self.candidates:
+            raise Refused(f"there is no #{trial}")
+        return self.candidates[trial]
+
+    def _make(self, number: int, values: dict[str, Scalar]) -> Candidate:
+        try:
+            return make_candidate(number, values, self._context.settings, f"#{number}")
+        except ConfigError as error:
+            raise Refused(f"{error.message} {error.hint}".strip()) from None

@@ -1,0 +1,163 @@
+"""The job `tune`: run the queue of candidates on a model that is loaded once, then wait for more or end."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from speedtui.engine import events as e
+from speedtui.engine.candidate import Candidate, Measurement, Memory, TrialResult, TrialStatus
+from speedtui.engine.errors import ExitCode, NothingFits
+from speedtui.engine.jobs.context import JobContext, JobStopped
+from speedtui.engine.jobs.execute import JobResult, WorkerSpent
+from speedtui.engine.jobs.study import Study
+from speedtui.engine.report.files import write_study_files
+from speedtui.engine.units import format_span, parse_duration
+
+if TYPE_CHECKING:
+    from speedtui.engine.trial.runner import TrialRunner
+
+HOLD_SECONDS = 0.1
+"""Between two looks at the commands while nothing is queued."""
+UNWATCHED_SECONDS = 10.0
+"""A held worker that no session has looked at for this long ends by itself."""
+
+
+def run_tune(context: JobContext) -> JobResult:
+    """Runs the study to its end, and goes on for as long as somebody may add to it.
+
+    Raises:
+        JobStopped: it was asked to end.
+        NothingFits: every trial ran out of memory.
+        WorkerSpent: another worker has to go on.
+    """
+    tuning = Tuning(context)
+    tuning.start()
+    tuning.run_queue()
+    if context.order.hold:
+        tuning.hold()
+    return tuning.result()
+
+
+class Tuning:
+    """A study in progress."""
+
+    def __init__(self, context: JobContext) -> None:
+        self.context = context
+        self.study = Study(context)
+        self._runner: TrialRunner | None = None
+        self._started = time.monotonic()
+        self._spent = ""
+
+    @property
+    def runner(self) -> TrialRunner:
+        """Made when the first trial needs it: importing torch takes seconds."""
+        if self._runner is None:
+            self.context.progress("importing torch", 0, None)
+            with self.context.phases.phase("load"):
+                from speedtui.engine.jobs.device import pick_device
+                from speedtui.engine.trial.runner import TrialRunner
+
+                self._runner = TrialRunner(self.context, pick_device())
+            budget = self.context.settings.search.budget
+            if budget is not None:
+                self._runner.deadline = self._started + parse_duration(budget)
+            self.study.runner = self._runner
+        return self._runner
+
+    def start(self) -> None:
+        """Tells of the study, or takes up the one that an earlier worker left."""
+        self.study.begin()
+
+    def run_queue(self) -> None:
+        """Tries the queued candidates one after the other."""
+        ran = False
+        while (candidate := self.study.next_queued()) is not None:
+            self.context.poll()
+            if self._over_budget():
+                break
+            self._try(candidate)
+            ran = True
+        if ran or self._spent:
+            self._finish()
+
+    def hold(self) -> None:
+        """Keeps the model and waits: for commands, for a request to end, or until nobody looks any more."""
+        unwatched_since: float | None = None
+        while not self.study.finish_requested:
+            self.context.poll()
+            if self.study.next_queued() is not None:
+                self.run_queue()
+            time.sleep(HOLD_SECONDS)
+            now = time.monotonic()
+            unwatched_since = None if self.context.folder.watched() else unwatched_since or now
+            if unwatched_since is not None and now - unwatched_since > UNWATCHED_SECONDS:
+                return
+
+    def result(self) -> JobResult:
+        """How the job ends.
+
+        Raises:
+            NothingFits: trials were run and every one of them ran out of memory.
+            JobError: none of them gave a result for another reason.
+        """
+        finished = [r for r in self.study.results.values() if r.status is not TrialStatus.PRUNED]
+        if finished and all(r.status is TrialStatus.OUT_OF_MEMORY for r in finished):
+            raise NothingFits(
+                "no candidate fits in memory",
+                "Try a smaller micro-batch, gradient checkpointing, a shorter data.max_length, or method lora.",
+            )
+        best = self.study.best()
+        if finished and best is None:
+            failed = next(iter(self.study.results))
+            return JobResult(
+                outcome="failed", exit_code=ExitCode.FAILED,
+                reason=f"no trial succeeded; #{failed}: {self.study.results[failed].reason}",
+                next=f"The tracebacks are in {self.context.folder.worker_log}.",
+            )  # fmt: skip
+        next_step = (
+            f"Train with the best settings: sh {self.context.folder.path / 'train.sh'}" if best is not None else ""
+        )
+        return JobResult(reason="", next=next_step)
+
+    def _over_budget(self) -> bool:
+        deadline = self.runner.deadline
+        if deadline is None or time.monotonic() < deadline:
+            return False
+        self._spent = f"the budget of {format_span(deadline - self._started)} is spent"
+        self.study.unqueue_all()
+        return True
+
+    def _try(self, candidate: Candidate) -> None:
+        context = self.context
+        runner = self.runner
+        if runner.workload is None:
+            runner.load(context.settings)
+        self.study.start_trial(candidate)
+        try:
+            result = runner.run(candidate, self._incumbent())
+        except JobStopped as stopped:
+            self.study.finish_trial(candidate, _interrupted())
+            if stopped.save:
+                self._finish("stopped on request")
+            raise
+        self.study.finish_trial(candidate, result)
+        if runner.poisoned:
+            raise WorkerSpent(runner.poisoned)
+
+    def _incumbent(self) -> Measurement | None:
+        best = self.study.best()
+        return self.study.results[best].measurement if best is not None else None
+
+    def _finish(self, reason: str = "") -> None:
+        files = write_study_files(self.context, self.study)
+        self.context.emit(
+            e.StudyFinished(t=self.context.t, best=self.study.best(), reason=reason or self._spent, files=files),
+            flush=True,
+        )
+
+
+def _interrupted() -> TrialResult:
+    return TrialResult(
+        status=TrialStatus.PRUNED, reason="the run was stopped during this trial", seconds=0.0, memory=Memory()
+    )

@@ -1,0 +1,115 @@
+"""Appends events to a run's log without holding up the thread that measures."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from speedtui.engine import events as e
+from speedtui.engine.log.clock import RunClock
+
+PUMP_SECONDS = 0.05
+"""Between two writes: 20 a second are enough for any eye and any ETA."""
+CAPACITY = 65_536
+"""Events held while the disk takes none; beyond it the oldest are dropped and counted."""
+BACKLOG_BYTES = 64 << 20
+"""Encoded events held while the disk is full."""
+
+
+class EventLog:
+    """One writer of events.jsonl: any thread emits, one pump thread writes.
+
+    A full disk never stops the job: the events wait, and what no longer fits is counted.
+    """
+
+    def __init__(self, path: Path, clock: RunClock) -> None:
+        self.clock = clock
+        self._path = path
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._isolate_torn_line()
+        self._queue: deque[e.AnyEvent] = deque()
+        self._unwritten = b""
+        self._dropped = 0
+        self._failure: OSError | None = None
+        self._writing = threading.Lock()  # one thread drains at a time: the pump, or whoever flushes
+        self._sources: list[Callable[[], None]] = []
+        self._closing = threading.Event()
+        self._pump = threading.Thread(target=self._run, name="event-pump", daemon=True)
+        self._pump.start()
+
+    @property
+    def failure(self) -> OSError | None:
+        """Why the last write failed; None when it went well."""
+        return self._failure
+
+    def add_source(self, source: Callable[[], None]) -> None:
+        """Has the pump call `source` before each write, to emit what was buffered elsewhere."""
+        self._sources.append(source)
+
+    def remove_source(self, source: Callable[[], None]) -> None:
+        """The pump no longer calls `source`."""
+        self._sources.remove(source)
+
+    def emit(self, event: e.AnyEvent) -> None:
+        """Queues an event for the pump."""
+        if len(self._queue) >= CAPACITY:
+            self._queue.popleft()
+            self._dropped += 1
+        self._queue.append(event)
+
+    def flush(self) -> None:
+        """Writes what is queued, now; on return a killed process loses none of it."""
+        with self._writing:
+            for source in tuple(self._sources):
+                source()
+            self._drain()
+
+    def close(self) -> None:
+        """Writes the rest and ends the pump."""
+        self._closing.set()
+        self._pump.join(timeout=5)
+        self.flush()
+        os.close(self._file)
+
+    def _run(self) -> None:
+        while not self._closing.wait(PUMP_SECONDS):
+            self.flush()
+
+    def _drain(self) -> None:
+        pieces = [self._unwritten]
+        if self._dropped and self._failure is None:
+            pieces.append(e.encode(e.EventsDropped(t=self.clock.now(), count=self._dropped)))
+            self._dropped = 0
+        while self._queue:
+            pieces.append(e.encode(self._queue.popleft()))
+        data = b"".join(pieces)
+        self._unwritten = self._write(data) if data else b""
+        if len(self._unwritten) > BACKLOG_BYTES:
+            lines = self._unwritten.splitlines(keepends=True)
+            self._dropped += len(lines) // 2
+            self._unwritten = b"".join(lines[len(lines) // 2 :])
+
+    def _write(self, data: bytes) -> bytes:
+        """Returns what could not be written."""
+        while data:
+            try:
+                written = os.write(self._file, data)
+            except OSError as error:
+                self._failure = error
+                return data
+            data = data[written:]
+        self._failure = None
+        return b""
+
+    def _isolate_torn_line(self) -> None:
+        """After a crash in mid-line, starts a new line, so that only the torn one is lost."""
+        size = os.fstat(self._file).st_size
+        if size == 0:
+            return
+        with self._path.open("rb") as file:
+            file.seek(size - 1)
+            if file.read(1) != b"\n":
+                os.write(self._file, b"\n")

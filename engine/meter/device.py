@@ -1,0 +1,67 @@
+"""The device's own clock: one event per phase boundary, resolved late, never a synchronization in a step."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Protocol
+
+import torch
+
+Mark = tuple[int, torch.cuda.Event]
+"""(index of the phase that begins here, the event on the stream)"""
+
+
+class DeviceClock(Protocol):
+    """Marks boundaries on the device's stream while the CPU runs ahead."""
+
+    def mark(self, phase: int) -> None:
+        """A phase begins here in stream order."""
+
+    def cut(self) -> list[Mark]:
+        """The marks since the last cut; the last one also opens the next list."""
+
+    def resolve(self, marks: list[Mark]) -> list[tuple[int, float]] | None:
+        """(phase, seconds) between neighbouring marks; None while the device has not come that far."""
+
+    def synchronize(self) -> None:
+        """Waits for the device."""
+
+
+class CudaClock:
+    """CUDA events from a pool."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._free: list[torch.cuda.Event] = []
+        self._marks: list[Mark] = []
+
+    def mark(self, phase: int) -> None:
+        """A phase begins here in stream order."""
+        event = self._free.pop() if self._free else torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        event.record(torch.cuda.current_stream(self._device))
+        self._marks.append((phase, event))
+
+    def cut(self) -> list[Mark]:
+        """The marks since the last cut; the last one also opens the next list."""
+        marks = self._marks
+        self._marks = marks[-1:]
+        return marks
+
+    def resolve(self, marks: list[Mark]) -> list[tuple[int, float]] | None:
+        """(phase, seconds) between neighbouring marks; None while the device has not come that far."""
+        if len(marks) < 2:
+            return []
+        if not marks[-1][1].query():  # type: ignore[no-untyped-call]
+            return None
+        pairs = [(phase, begin.elapsed_time(end) / 1e3) for (phase, begin), (_, end) in pairwise(marks)]
+        self._free.extend(event for _, event in marks[:-1])
+        return pairs
+
+    def synchronize(self) -> None:
+        """Waits for the device."""
+        torch.cuda.synchronize(self._device)
+
+
+def device_clock(device: torch.device) -> DeviceClock | None:
+    """The clock of a device; None on the CPU, where the CPU clock is the device's."""
+    return CudaClock(device) if device.type == "cuda" else None

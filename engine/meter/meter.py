@@ -1,0 +1,335 @@
+"""The meter inside the trainer: boundaries in the training thread, arithmetic and writing in the pump thread."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+import torch
+
+from speedtui.engine.events import PHASES, STEP_PHASES, Probe, StepCompleted
+from speedtui.engine.log.clock import RunClock
+from speedtui.engine.log.writer import EventLog
+from speedtui.engine.meter.device import DeviceClock, Mark
+from speedtui.engine.meter.memory import allocator_peaks
+from speedtui.engine.meter.phases import INDEX, OTHER, STEP_INDEXES, PhaseClock
+
+LINES_PER_SECOND = 20
+"""Faster steps share a line, so that the log of a long run stays small."""
+BUFFER = 65_536
+"""Steps held between two visits of the pump thread; a guard, not a working size."""
+PEAK_SECONDS = 1.0
+"""Between two readings of the allocator's statistics, which cost tens of microseconds."""
+
+_DATA, _H2D, _FORWARD, _BACKWARD = INDEX["data"], INDEX["h2d"], INDEX["forward"], INDEX["backward"]
+_OPTIMIZER, _GAP = INDEX["optimizer"], INDEX["gap"]
+
+
+class StepTiming(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of a probe, as precisely as its device tells."""
+
+    micro_steps: tuple[tuple[float, float], ...]
+    """(padded tokens, or samples where tokens are unknown; seconds with the share of waiting for the loader)."""
+    optimizer_seconds: float
+    phases: dict[str, float]
+    loss: float | None
+
+
+class MicroStep:
+    """What is kept of one micro-batch until the pump thread looks at it."""
+
+    __slots__ = ("batch", "end_ns", "loss", "start_ns")
+
+    def __init__(self, batch: Mapping[str, Any], start_ns: int) -> None:
+        self.batch = batch
+        self.start_ns = start_ns
+        self.end_ns = start_ns
+        self.loss: torch.Tensor | None = None
+
+
+class StepRecord:
+    """What the training thread leaves of one optimizer step."""
+
+    __slots__ = ("before", "end_ns", "lr", "marks", "micro_steps", "peaks", "start_ns", "step", "totals")
+
+    def __init__(
+        self, step: int, start_ns: int, end_ns: int, before: list[int], totals: list[int],
+        micro_steps: list[MicroStep], lr: float | None, marks: list[Mark] | None,
+        peaks: tuple[int, int, int] | None,
+    ) -> None:  # fmt: skip
+        self.step = step
+        self.start_ns = start_ns
+        self.end_ns = end_ns
+        self.before = before
+        self.totals = totals
+        self.micro_steps = micro_steps
+        self.lr = lr
+        self.marks = marks
+        self.peaks = peaks
+
+
+CountTokens = Callable[[Mapping[str, Any]], tuple[int, int] | None]
+"""(tokens, padding tokens) of a collated batch on the CPU."""
+
+
+class Meter:
+    """Follows one training or probe.
+
+    The training thread calls the boundary methods: they read clocks and append to a bounded buffer.
+    The pump thread calls `pump`: it resolves, counts, coalesces and emits.
+    """
+
+    def __init__(
+        self,
+        clock: PhaseClock,
+        run_clock: RunClock,
+        emit: Callable[[StepCompleted], None],
+        *,
+        count_tokens: CountTokens,
+        device: DeviceClock | None = None,
+        trial: int | None = None,
+        probe: Probe | None = None,
+        keep_timings: bool = False,
+    ) -> None:
+        self.clock = clock
+        self._run_clock = run_clock
+        self._emit = emit
+        self._count_tokens = count_tokens
+        self._device = device
+        self._trial = trial
+        self._probe: Probe | None = probe
+        self._buffer: deque[StepRecord] = deque(maxlen=BUFFER)
+        self._micro_steps: list[MicroStep] = []
+        self._step_before = list(clock.totals_ns)
+        self._step_start_ns = clock.boundary_ns
+        self._peaks_due_ns = 0
+        self._held: list[StepCompleted] = []
+        self._last_line_ns = 0
+        self._closing = False
+        self.timings: list[StepTiming] | None = [] if keep_timings else None
+        """Every step that was pumped, for a probe that judges them; None in training."""
+
+    # -- training thread ---------------------------------------------------------------------------
+
+    def data(self) -> None:
+        """The trainer asks the loader for the micro-batches of a step."""
+        self.clock.switch(_DATA)
+        self._step_before = list(self.clock.totals_ns)
+        self._step_start_ns = self.clock.boundary_ns
+        if self._device is not None:
+            self._device.mark(_DATA)
+
+    def micro_step(self, batch: Mapping[str, Any]) -> None:
+        """A micro-batch is at hand and goes to the device."""
+        self._boundary(_H2D)
+        self._micro_steps.append(MicroStep(batch, self.clock.boundary_ns))
+
+    def forward(self) -> None:
+        """The forward pass begins."""
+        self._boundary(_FORWARD)
+
+    def backward(self) -> None:
+        """The backward pass begins."""
+        self._boundary(_BACKWARD)
+
+    def other(self) -> None:
+        """Something of the trainer's own begins."""
+        self._boundary(OTHER)
+
+    def micro_step_done(self, loss: torch.Tensor) -> None:
+        """A micro-step ended with this loss (scalar, detached), already weighted by accumulation."""
+        self._boundary(OTHER)
+        micro_step = self._micro_steps[-1]
+        micro_step.end_ns = self.clock.boundary_ns
+        micro_step.loss = loss
+
+    def optimizer(self) -> None:
+        """Clipping, the optimizer and the schedule begin."""
+        self._boundary(_OPTIMIZER)
+
+    def step_done(self, step: int, lr: float | None) -> None:
+        """The optimizer step is complete; `step` counts from 1."""
+        clock = self.clock
+        self._boundary(OTHER)
+        now = clock.boundary_ns
+        peaks = None
+        if self._device is not None and now >= self._peaks_due_ns:
+            self._peaks_due_ns = now + int(PEAK_SECONDS * 1e9)
+            peaks = allocator_peaks()
+        marks = self._device.cut() if self._device is not None else None
+        record = StepRecord(
+            step=step, start_ns=self._step_start_ns, end_ns=now, before=self._step_before,
+            totals=list(clock.totals_ns), micro_steps=self._micro_steps, lr=lr, marks=marks, peaks=peaks,
+        )  # fmt: skip
+        self._micro_steps = []
+        self._buffer.append(record)
+
+    def epoch_ended(self) -> None:
+        """What comes until the next batch is the gap between epochs."""
+        self.clock.switch(_GAP)
+
+    def _boundary(self, phase: int) -> None:
+        self.clock.switch(phase)
+        if self._device is not None:
+            self._device.mark(phase)
+
+    # -- pump thread -------------------------------------------------------------------------------
+
+    def pump(self) -> None:
+        """Turns what is in the buffer into events, as far as the device has come."""
+        while self._buffer:
+            record = self._buffer[0]
+            pairs = None
+            if record.marks is not None and self._device is not None:
+                pairs = self._device.resolve(record.marks)
+                if pairs is None:
+                    break
+            self._buffer.popleft()
+            self._held.append(self._event(record, pairs))
+            self._release(record.end_ns)
+        self._release(time.perf_counter_ns())
+
+    def close(self, log: EventLog) -> None:
+        """Has the log's pump emit the rest; the training or probe is over."""
+        if self._device is not None:
+            self._device.synchronize()
+        self._closing = True
+        log.flush()
+
+    def _release(self, now_ns: int) -> None:
+        """Emits what is held as one line, at most so often a second."""
+        if self._held and (self._closing or now_ns - self._last_line_ns >= 1e9 / LINES_PER_SECOND):
+            self._last_line_ns = now_ns
+            self._emit(coalesce(self._held))
+            self._held = []
+
+    def _event(self, record: StepRecord, pairs: list[tuple[int, float]] | None) -> StepCompleted:
+        counts = [self._count_tokens(micro_step.batch) for micro_step in record.micro_steps]
+        known = [count for count in counts if count is not None]
+        all_known = bool(known) and len(known) == len(counts)
+        loss = sum(float(m.loss) for m in record.micro_steps if m.loss is not None) if record.micro_steps else None
+        finite = loss is not None and math.isfinite(loss)
+        samples = sum(batch_rows(micro_step.batch) for micro_step in record.micro_steps)
+        phases = {name: _rounded(record.totals[i] - record.before[i]) for name, i in _STEP_PHASE_INDEXES}
+        device_phases = _device_phases(pairs) if pairs is not None else None
+        if self.timings is not None:
+            self.timings.append(_timing(record, counts, pairs, device_phases or phases, loss if finite else None))
+        allocated, reserved, retries = record.peaks if record.peaks is not None else (None, None, None)
+        return StepCompleted(
+            t=self._run_clock.at(record.end_ns),
+            step=record.step,
+            micro_steps=len(record.micro_steps),
+            samples=samples,
+            tokens=sum(tokens for tokens, _ in known) if all_known else None,
+            padding_tokens=sum(padding for _, padding in known) if all_known else None,
+            loss=round(loss, 6) if loss is not None and finite else None,
+            nonfinite=loss is not None and not finite,
+            lr=record.lr,
+            seconds=_rounded(record.end_ns - record.start_ns),
+            phases=phases,
+            device_phases=device_phases,
+            peak_allocated_bytes=allocated,
+            peak_reserved_bytes=reserved,
+            alloc_retries=retries,
+            trial=self._trial,
+            probe=self._probe,
+        )
+
+
+_STEP_PHASE_INDEXES = tuple(zip(STEP_PHASES, STEP_INDEXES, strict=True))
+
+
+def coalesce(events: list[StepCompleted]) -> StepCompleted:
+    """One line for several fast steps: sums of counts and times, the mean of the losses."""
+    last = events[-1]
+    if len(events) == 1:
+        return last
+    losses = [event.loss for event in events if event.loss is not None]
+    tokens = [event.tokens for event in events if event.tokens is not None]
+    padding = [event.padding_tokens for event in events if event.padding_tokens is not None]
+    device = [event.device_phases for event in events if event.device_phases is not None]
+    return StepCompleted(
+        t=last.t,
+        step=last.step,
+        steps=len(events),
+        micro_steps=sum(event.micro_steps for event in events),
+        samples=sum(event.samples for event in events),
+        tokens=sum(tokens) if len(tokens) == len(events) else None,
+        padding_tokens=sum(padding) if len(padding) == len(events) else None,
+        loss=round(sum(losses) / len(losses), 6) if losses else None,
+        nonfinite=any(event.nonfinite for event in events),
+        lr=last.lr,
+        seconds=round(sum(event.seconds for event in events), 6),
+        phases=_summed([event.phases for event in events]),
+        device_phases=_summed(device) if len(device) == len(events) else None,
+        peak_allocated_bytes=_highest([event.peak_allocated_bytes for event in events]),
+        peak_reserved_bytes=_highest([event.peak_reserved_bytes for event in events]),
+        alloc_retries=_highest([event.alloc_retries for event in events]),
+        trial=last.trial,
+        probe=last.probe,
+    )
+
+
+def batch_rows(batch: Mapping[str, Any]) -> int:
+    """Sequences in a collated batch: the first dimension of its first tensor."""
+    return next((int(value.shape[0]) for value in batch.values() if isinstance(value, torch.Tensor) and value.ndim), 0)
+
+
+def _timing(
+    record: StepRecord, counts: list[tuple[int, int] | None], pairs: list[tuple[int, float]] | None,
+    phases: dict[str, float], loss: float | None,
+) -> StepTiming:  # fmt: skip
+    if pairs is None:
+        seconds = [(m.end_ns - m.start_ns) / 1e9 for m in record.micro_steps]
+    else:
+        seconds = _device_micro_steps(pairs)
+    waited = phases["data"] / max(len(seconds), 1)
+    sizes = [
+        float(sum(count)) if count is not None else float(batch_rows(m.batch))
+        for m, count in zip(record.micro_steps, counts, strict=True)
+    ]
+    return StepTiming(
+        micro_steps=tuple((size, value + waited) for size, value in zip(sizes, seconds, strict=True)),
+        optimizer_seconds=phases["optimizer"],
+        phases=phases,
+        loss=loss,
+    )
+
+
+def _device_micro_steps(pairs: list[tuple[int, float]]) -> list[float]:
+    """Device seconds of each micro-step: from its transfer to the next one's, or to the optimizer."""
+    seconds: list[float] = []
+    counting = False
+    for phase, duration in pairs:
+        if phase == _H2D:
+            seconds.append(0.0)
+            counting = True
+        elif phase in (_OPTIMIZER, _DATA):
+            counting = False
+        if counting:
+            seconds[-1] += duration
+    return seconds
+
+
+def _device_phases(pairs: list[tuple[int, float]]) -> dict[str, float]:
+    totals = dict.fromkeys(STEP_PHASES, 0.0)
+    for index, seconds in pairs:
+        name = PHASES[index]
+        totals[name if name in totals else "other"] += seconds
+    return {name: round(seconds, 6) for name, seconds in totals.items()}
+
+
+def _summed(parts: list[dict[str, float]]) -> dict[str, float]:
+    return {name: round(sum(part.get(name, 0.0) for part in parts), 6) for name in parts[0]}
+
+
+def _highest(values: list[int | None]) -> int | None:
+    return max((value for value in values if value is not None), default=None)
+
+
+def _rounded(nanoseconds: int) -> float:
+    return round(nanoseconds / 1e9, 6)

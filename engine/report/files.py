@@ -1,0 +1,186 @@
+"""trials.json, train.sh and report.json in the run's folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from speedtui.engine.candidate import Candidate, TrialResult
+from speedtui.engine.config.settings import Settings
+from speedtui.engine.config.window import Window
+from speedtui.engine.events import ModelLoaded
+from speedtui.engine.jobs.context import JobContext
+from speedtui.engine.report.promote import CONFIG_NAME, SCRIPT_NAME, write_promoted
+from speedtui.engine.search.candidates import apply_candidate
+
+TRIALS_NAME = "trials.json"
+REPORT_NAME = "report.json"
+
+
+class StudyResults(Protocol):
+    """What the files are written from."""
+
+    candidates: dict[int, Candidate]
+    results: dict[int, TrialResult]
+    promoted: int | None
+
+    def best(self) -> int | None:
+        """The fastest trial that fits."""
+
+
+def write_study_files(context: JobContext, study: StudyResults) -> dict[str, str]:
+    """Writes them; a file that cannot be written is a notice. Returns the paths by name."""
+    files: dict[str, str] = {}
+    best = study.best()
+    chosen = study.promoted if study.promoted in study.candidates else best
+    writers: dict[str, Callable[[Path], object]] = {
+        TRIALS_NAME: lambda path: write_json(path, trials_document(context, study)),
+        REPORT_NAME: lambda path: write_json(path, report_document(context, study)),
+    }
+    if chosen is not None:
+        candidate = study.candidates[chosen]
+        writers[SCRIPT_NAME] = lambda _: write_promoted(context.folder, context.settings, context.order, candidate)
+    for name, write in writers.items():
+        path = context.folder.path / name
+        try:
+            write(path)
+        except OSError as error:
+            context.notice(f"{path} could not be written: {error.strerror}", level="warning", hint="Make room.")
+        else:
+            files[name] = str(path)
+    if SCRIPT_NAME in files:
+        files[CONFIG_NAME] = str(context.folder.path / CONFIG_NAME)
+    return files
+
+
+def trials_document(context: JobContext, study: StudyResults) -> list[dict[str, Any]]:
+    """trials.json: every candidate with its settings and what was measured."""
+    window = context.order.window
+    return [
+        trial_entry(candidate, study.results.get(trial), context.settings, window, context.clock.started_at + context.t)
+        for trial, candidate in study.candidates.items()
+    ]
+
+
+def trial_entry(
+    candidate: Candidate, result: TrialResult | None, settings: Settings, window: Window | None, now: float
+) -> dict[str, Any]:
+    """One trial; seconds, bytes, tokens; null is not measured."""
+    measured = result.measurement if result is not None else None
+    memory = result.memory if result is not None else None
+    full_run = result.full_run_seconds if result is not None else None
+    return {
+        "trial": candidate.id,
+        "label": candidate.label,
+        "config": candidate.values,
+        "resolved": msgspec.to_builtins(apply_candidate(candidate, settings).train),
+        "status": result.status if result is not None else "waiting",
+        "reason": result.reason if result is not None else "",
+        "micro_batch_size": candidate.micro_batch_size,
+        "grad_accum_steps": candidate.grad_accum_steps,
+        "effective_batch_size": candidate.effective_batch_size,
+        "samples_per_second": measured and round(measured.samples_per_second, 4),
+        "tokens_per_second": measured and round(measured.tokens_per_second, 2),
+        "padding_fraction": measured and round(measured.padding_fraction, 4),
+        "step_seconds": measured and round(measured.step_seconds, 6),
+        "step_seconds_interval": measured
+        and [round(measured.step_seconds_low, 6), round(measured.step_seconds_high, 6)],
+        "micro_step_seconds": measured and round(measured.micro_step_seconds, 6),
+        "optimizer_seconds": measured and round(measured.optimizer_seconds, 6),
+        "phases": measured and measured.phases,
+        "batches": measured and measured.batches,
+        "warmup_batches": measured and measured.warmup_batches,
+        "peak_allocated_bytes": memory and memory.peak_allocated_bytes,
+        "peak_reserved_bytes": memory and memory.peak_reserved_bytes,
+        "peak_rss_bytes": memory and memory.peak_rss_bytes,
+        "predicted_bytes": memory and memory.predicted_bytes,
+        "limit_bytes": memory and memory.limit_bytes,
+        "headroom": memory and memory.headroom_fraction and round(memory.headroom_fraction, 4),
+        "longest_tokens": memory and memory.longest_tokens,
+        "full_run_p50_seconds": full_run and round(full_run, 1),
+        "full_run_p90_seconds": None,
+        "fits": fits(full_run, window, now),
+        "trial_seconds": result and result.seconds,
+        "base_weights_unchanged": result and result.base_weights_unchanged,
+    }
+
+
+def fits(full_run_seconds: float | None, window: Window | None, now: float) -> bool | None:
+    """Whether a run that starts now ends before the deadline less the margin; None without a window or a time."""
+    if full_run_seconds is None or window is None:
+        return None
+    return now + full_run_seconds <= window.safe_until
+
+
+def report_document(context: JobContext, study: StudyResults) -> dict[str, Any]:
+    """report.json: the estimate of the best trial against the window, and what it rests on."""
+    best = study.best()
+    result = study.results[best] if best is not None else None
+    now = context.clock.started_at + context.t
+    window = context.order.window
+    full_run = result.full_run_seconds if result is not None else None
+    return {
+        "run": context.folder.id,
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "profile": None,
+        "trial": best,
+        "label": study.candidates[best].label if best is not None else None,
+        "estimate": {
+            "hours": full_run and round(full_run / 3600, 4),
+            "p50_seconds": full_run and round(full_run, 1),
+            "p90_seconds": None,
+            "of": "optimizer steps x measured step at representative lengths; evaluations and checkpoints not included",
+        },
+        "window": window_entry(window),
+        "verdict": verdict(fits(full_run, window, now)),
+        "fits_in_window": fits(full_run, window, now),
+        "actual": None,
+        "accuracy": None,
+        "dataset": dataset_entry(context.loaded),
+        "devices": [msgspec.to_builtins(device) for device in context.devices],
+        "versions": context.versions,
+        "trials": {"total": len(study.candidates), "finished": len(study.results)},
+    }
+
+
+def window_entry(window: Window | None) -> dict[str, Any] | None:
+    """The window as times of day with their zone."""
+    if window is None:
+        return None
+    deadline = datetime.fromtimestamp(window.deadline, UTC)
+    return {"deadline": deadline.isoformat(timespec="seconds"), "margin_seconds": window.margin_seconds}
+
+
+def verdict(fits_in_window: bool | None) -> str | None:
+    """`on_track` or `late`; None without a window."""
+    return None if fits_in_window is None else ("on_track" if fits_in_window else "late")
+
+
+def dataset_entry(loaded: ModelLoaded | None) -> dict[str, Any] | None:
+    """What the data holds; lengths in tokens."""
+    if loaded is None:
+        return None
+    return {
+        "train_rows": loaded.train_rows,
+        "eval_rows": loaded.eval_rows,
+        "longest_tokens": loaded.longest_tokens,
+        "mean_tokens": loaded.mean_tokens and round(loaded.mean_tokens, 2),
+        "cut_rows": loaded.cut_rows,
+        "dropped_rows": loaded.dropped_rows,
+    }
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Writes a document whole: a reader sees the old file or the new one.
+
+    Raises:
+        OSError: no room or no permission.
+    """
+    aside = path.with_suffix(".tmp")
+    aside.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+    os.replace(aside, path)

@@ -1,0 +1,102 @@
+"""A study and a training in a few lines that a person can read."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from speedtui.engine.candidate import TrialStatus
+from speedtui.engine.state import RunState, StudyState, TrainingState, TrialRow
+from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span
+
+_HEADER = ("  #", "config", "status", "samples/s", "tok/s", "step", "peak", "full run")
+
+
+def summarize(state: RunState) -> str:
+    """The summary of a finished run; ends without a newline."""
+    parts = []
+    if state.study is not None:
+        parts.append(study_table(state.study))
+        parts.append(best_lines(state, state.study))
+    if state.training is not None:
+        parts.append(training_lines(state, state.training))
+    if state.next:
+        parts.append(f"next: {state.next}")
+    return "\n\n".join(part for part in parts if part)
+
+
+def study_table(study: StudyState) -> str:
+    """Every trial in a row."""
+    rows = [_HEADER, *(_cells(row, study.best) for row in study.rows)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEADER))]
+    return "\n".join(_aligned(row, widths) for row in rows)
+
+
+def best_lines(state: RunState, study: StudyState) -> str:
+    """The best trial with what follows from it."""
+    row = study.row(study.best) if study.best is not None else None
+    measured = row.result.measurement if row is not None and row.result is not None else None
+    if row is None or row.result is None or measured is None:
+        return "No trial fits in memory." if _all_out_of_memory(study) else "No trial has a result."
+    candidate, memory = row.candidate, row.result.memory
+    free = memory.headroom_fraction if memory is not None else None
+    headroom = (
+        f", {format_share(free)} of {format_size(memory.limit_bytes)} free" if memory and free is not None else ""
+    )
+    lines = [
+        f"best        #{candidate.id}  {candidate.label}",
+        f"effective   {candidate.effective_batch_size} = micro-batch {candidate.micro_batch_size} "
+        f"x accumulation {candidate.grad_accum_steps}",
+        f"speed       {format_count(measured.samples_per_second)} samples/s, "
+        f"{format_count(measured.tokens_per_second)} tok/s, step {format_seconds(measured.step_seconds)} "
+        f"[{format_seconds(measured.step_seconds_low)} {format_seconds(measured.step_seconds_high)}]",
+        f"memory      peak {format_size(memory.peak_bytes if memory else None)}{headroom}",
+        f"full run    about {format_span(row.result.full_run_seconds)}, evaluations and checkpoints not counted",
+    ]
+    if "train.sh" in study.files:
+        lines.append(f"train with  sh {study.files['train.sh']}")
+    return "\n".join(lines)
+
+
+def training_lines(state: RunState, training: TrainingState) -> str:
+    """What the training came to."""
+    finished = training.finished
+    if finished is None:
+        return f"training    stopped at step {training.step} of {training.total_steps}"
+    lines = [f"training    {finished.steps} steps in {format_span(finished.seconds)} with {training.label}"]
+    if finished.first_loss is not None and finished.last_loss is not None:
+        lines.append(f"loss        {finished.first_loss:.3f} at first, {finished.last_loss:.3f} at last")
+    if training.evaluations and training.evaluations[-1].loss is not None:
+        lines.append(f"eval loss   {training.evaluations[-1].loss:.3f}")
+    if finished.model_path:
+        lines.append(f"model       {finished.model_path}")
+    if state.window is not None:
+        clock = datetime.fromtimestamp(state.window.deadline)
+        lines.append(f"deadline    {clock:%H:%M}, {format_span(state.window.deadline - state.now)} to spare")
+    return "\n".join(lines)
+
+
+def _aligned(cells: tuple[str, ...], widths: list[int]) -> str:
+    """The first three columns to the left, the figures to the right."""
+    padded = [c.ljust(w) if i < 3 else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths, strict=True))]
+    return "  ".join(padded).rstrip()
+
+
+def _cells(row: TrialRow, best: int | None) -> tuple[str, ...]:
+    result = row.result
+    measured = result.measurement if result is not None else None
+    memory = result.memory if result is not None else None
+    mark = "*" if row.candidate.id == best else " "
+    return (
+        f"{mark}{row.candidate.id:>2}",
+        row.candidate.label,
+        row.status.value.replace("_", " "),
+        format_count(measured.samples_per_second if measured else None),
+        format_count(measured.tokens_per_second if measured else None),
+        format_seconds(measured.step_seconds if measured else None),
+        format_size(memory.peak_bytes if memory else None),
+        format_span(result.full_run_seconds if result else None),
+    )
+
+
+def _all_out_of_memory(study: StudyState) -> bool:
+    return bool(study.rows) and all(row.status is TrialStatus.OUT_OF_MEMORY for row in study.rows)

@@ -1,0 +1,149 @@
+"""The folders of runs: made, found, listed, locked."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from speedtui.engine.errors import RunFolderError
+from speedtui.engine.events import Job
+
+
+class RunFolder(msgspec.Struct, frozen=True):
+    """`runs/<id>/` and the names in it."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        """The run's id, the folder's name."""
+        return self.path.name
+
+    @property
+    def events(self) -> Path:
+        """The source of truth."""
+        return self.path / "events.jsonl"
+
+    @property
+    def commands(self) -> Path:
+        """What sessions ask of the worker."""
+        return self.path / "commands.jsonl"
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration."""
+        return self.path / "config.toml"
+
+    @property
+    def order(self) -> Path:
+        """What the worker is to do: job, candidates, options."""
+        return self.path / "job.json"
+
+    @property
+    def worker_log(self) -> Path:
+        """stdout and stderr of the worker."""
+        return self.path / "worker.log"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Checkpoints of the training."""
+        return self.path / "checkpoints"
+
+    @property
+    def worker_lock(self) -> Path:
+        """Locked by the worker as long as it lives."""
+        return self.path / "worker.lock"
+
+    @property
+    def session_lock(self) -> Path:
+        """Locked, shared, by every session that looks on."""
+        return self.path / "session.lock"
+
+    def worker_alive(self) -> bool:
+        """Whether a worker holds the run now; true across process ids and reboots."""
+        return _is_locked(self.worker_lock)
+
+    def watched(self) -> bool:
+        """Whether any session is attached."""
+        return _is_locked(self.session_lock)
+
+
+def create_run(runs: Path, job: Job) -> RunFolder:
+    """A new folder, named by time and job, readable by its owner alone.
+
+    Raises:
+        RunFolderError: it cannot be made or written, or there is no room.
+    """
+    name = f"{datetime.now():%Y%m%d-%H%M%S}-{job}-{secrets.token_hex(2)}"
+    folder = RunFolder(runs.resolve() / name)
+    try:
+        folder.path.mkdir(parents=True, mode=0o700)
+        probe = folder.path / ".room"
+        probe.write_bytes(bytes(1 << 20))
+        probe.unlink()
+    except OSError as error:
+        raise RunFolderError(
+            f"{runs}: the run's folder cannot be written: {error.strerror or error}",
+            "Make room or name another folder with --runs.",
+        ) from None
+    return folder
+
+
+def find_run(runs: Path, name: str | None) -> RunFolder:
+    """The run with that id, its beginning or its path; the newest one for None.
+
+    Raises:
+        RunFolderError: there is none, or several begin so.
+    """
+    if name is not None and Path(name, "events.jsonl").is_file():
+        return RunFolder(Path(name).resolve())
+    known = list_runs(runs)
+    if not known:
+        raise RunFolderError(f"{runs}: no runs here", "Start one with `speedtui tune`, or name the folder with --runs.")
+    if name is None:
+        return known[0]
+    matches = [run for run in known if run.id == name] or [run for run in known if name in run.id]
+    if len(matches) == 1:
+        return matches[0]
+    problem = "no run of that name" if not matches else f"{len(matches)} runs match"
+    raise RunFolderError(f"{name}: {problem} in {runs}", "`speedtui runs` lists them.")
+
+
+def list_runs(runs: Path) -> list[RunFolder]:
+    """Every run in the folder, the newest first."""
+    if not runs.is_dir():
+        return []
+    folders = [RunFolder(path.resolve()) for path in runs.iterdir() if (path / "events.jsonl").is_file()]
+    return sorted(folders, key=lambda folder: folder.events.stat().st_mtime, reverse=True)
+
+
+@contextmanager
+def hold_lock(path: Path, *, shared: bool = False) -> Iterator[None]:
+    """Holds an advisory lock; the operating system lets it go when the process dies.
+
+    Raises:
+        BlockingIOError: somebody else holds it.
+    """
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(file)
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        with hold_lock(path):
+            return False
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False

@@ -1,0 +1,1 @@
+"""Which candidates a study tries."""

@@ -1,0 +1,1 @@
+"""Starts a job, follows its log, sends it commands, restarts it."""

@@ -1,0 +1,174 @@
+"""A job in a worker process of its own, which outlives the terminal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+
+import msgspec
+
+from speedtui.engine import events as e
+from speedtui.engine.commands import AnyCommand, Finish
+from speedtui.engine.errors import ExitCode
+from speedtui.engine.jobs.status import SPENT
+from speedtui.engine.log.clock import RunClock
+from speedtui.engine.log.commands import append_command
+from speedtui.engine.log.tail import read_events
+from speedtui.engine.log.writer import EventLog
+from speedtui.engine.runs import RunFolder, hold_lock
+from speedtui.engine.session.base import OnLine
+from speedtui.engine.session.follower import Follower
+from speedtui.engine.state import RunState, RunStatus
+
+FOLLOW_SECONDS = 0.1
+"""Between two looks at the log; a worker writes it at most 20 times a second."""
+FRUITLESS_RESTARTS = 2
+"""Restarts in a row without a finished trial; then the worker would only die again."""
+GRACE_SECONDS = 10.0
+"""After a second request to end, before the worker is killed."""
+
+
+class ProcessSession:
+    """Starts the worker, follows its log, commands it, and starts it again when it dies in a study."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        """The folder holds the order and the configuration already."""
+        self._folder = folder
+        self._follower = Follower(folder)
+        self._worker: subprocess.Popen[bytes] | None = None
+        self._detached = threading.Event()
+        self._interrupts = 0
+        self._interrupted: ExitCode | None = None
+        self._killed_at: float | None = None
+        self._fruitless = 0
+
+    @property
+    def folder(self) -> RunFolder:
+        """Where the run is."""
+        return self._folder
+
+    def snapshot(self) -> RunState:
+        """The state now."""
+        return self._follower.snapshot()
+
+    def send(self, command: AnyCommand) -> None:
+        """Appends to commands.jsonl."""
+        append_command(self._folder.commands, command)
+
+    def detach(self) -> None:
+        """Lets `run` return; the worker goes on, unless it only waits for more trials."""
+        if self.snapshot().status is RunStatus.IDLE:
+            self.send(Finish())
+        self._detached.set()
+
+    def interrupt(self, exit_code: ExitCode) -> None:
+        """Ends the worker at its next step boundary; asked again, it is killed."""
+        self._interrupts += 1
+        self._interrupted = self._interrupted or exit_code
+        if self._interrupts == 1:
+            self._signal(signal.SIGTERM if exit_code is ExitCode.TERMINATED else signal.SIGINT)
+        elif self._killed_at is None:
+            self._killed_at = time.monotonic() + (0 if self._interrupts > 2 else GRACE_SECONDS)
+
+    def run(self, on_line: OnLine | None = None) -> ExitCode:
+        """Starts the worker and follows it to the end of the run, or until detached."""
+        with hold_lock(self._folder.session_lock, shared=True):
+            self._start()
+            while True:
+                self._follower.read(on_line)
+                if self._detached.is_set():
+                    return ExitCode.DONE
+                if self._ended():
+                    self._follower.read(on_line)
+                    state = self._follower.snapshot()
+                    if state.exit_code is not None:
+                        return ExitCode(state.exit_code)
+                    self._recover(on_line)
+                self._kill_when_due()
+                time.sleep(FOLLOW_SECONDS)
+
+    def _start(self) -> None:
+        log = os.open(self._folder.worker_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            self._worker = subprocess.Popen(
+                [sys.executable, "-m", "speedtui.engine.jobs.worker", str(self._folder.path)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=worker_environment(),
+            )
+        finally:
+            os.close(log)
+
+    def _ended(self) -> bool:
+        return self._worker is not None and self._worker.poll() is not None
+
+    def _recover(self, on_line: OnLine | None) -> None:
+        """The worker is gone without an end of the run: starts another where that can help, else ends the run."""
+        reason = self._death()
+        state = self._follower.snapshot()
+        in_trial = state.study is not None and state.study.running is not None
+        self._fruitless = 0 if in_trial else self._fruitless + 1
+        restart = (
+            self._interrupted is None
+            and state.job in ("tune", "demo")
+            and state.training is None
+            and self._fruitless <= FRUITLESS_RESTARTS
+        )
+        self._append(e.WorkerLost(t=0.0, reason=reason, restarting=restart))
+        if restart:
+            self._start()
+            return
+        code = self._interrupted or ExitCode.FAILED
+        outcome: e.Outcome = "stopped" if self._interrupted is not None else "failed"
+        advice = f"The end of {self._folder.worker_log} says more."
+        if state.training is not None and state.training.checkpoints:
+            advice = f"Go on from its last checkpoint: speedtui train --resume {self._folder.id}"
+        self._append(
+            e.RunFinished(t=0.0, outcome=outcome, exit_code=code, reason=f"the worker was lost: {reason}", next=advice)
+        )
+        self._follower.read(on_line)
+
+    def _death(self) -> str:
+        code = self._worker.returncode if self._worker is not None else 0
+        if code == SPENT:
+            return "it could not be trusted with another trial"
+        if code < 0:
+            with suppress(ValueError):
+                return f"killed by {signal.Signals(-code).name}"
+        return f"it ended with exit status {code}"
+
+    def _append(self, event: e.WorkerLost | e.RunFinished) -> None:
+        """Writes an event in the dead worker's place, with its lock held."""
+        last_t = max((known.t for known in read_events(self._folder.events)), default=0.0)
+        state = self._follower.snapshot()
+        with suppress(BlockingIOError), hold_lock(self._folder.worker_lock):
+            log = EventLog(self._folder.events, RunClock(state.started_at or time.time(), last_t))
+            log.emit(_at(event, log.clock.now()))
+            log.close()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._worker is not None and self._worker.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self._worker.pid, number)
+
+    def _kill_when_due(self) -> None:
+        if self._killed_at is not None and time.monotonic() >= self._killed_at and self._worker is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._worker.pid, signal.SIGKILL)
+
+
+def worker_environment() -> dict[str, str]:
+    """The environment of a worker: no progress bars, no thread pool that a fork would break."""
+    quiet = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "PYTHONUNBUFFERED": "1"}
+    return {**quiet, **os.environ}
+
+
+def _at(event: e.WorkerLost | e.RunFinished, t: float) -> e.WorkerLost | e.RunFinished:
+    return msgspec.structs.replace(event, t=t)

@@ -1,0 +1,126 @@
+"""From a checked configuration to a session that is ready to run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from speedtui.engine.config.load import dump_settings
+from speedtui.engine.config.settings import Settings
+from speedtui.engine.config.window import resolve_window
+from speedtui.engine.errors import RunFolderError
+from speedtui.engine.events import Job
+from speedtui.engine.hardware.available import device_memory_bytes
+from speedtui.engine.jobs.order import Order, read_order, write_order
+from speedtui.engine.runs import RunFolder, create_run
+from speedtui.engine.search.plan import plan_study
+from speedtui.engine.session.base import Session
+from speedtui.engine.session.process import ProcessSession
+from speedtui.engine.session.thread import ThreadSession
+from speedtui.engine.units import parse_size
+from speedtui.engine.workload.load import require_training_packages
+
+
+class StartOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run is started, whatever its job."""
+
+    runs: Path
+    where: str
+    """The configuration's file, for messages."""
+    train_command: Sequence[str]
+    """How to call `speedtui train` later."""
+    in_thread: bool = False
+    queued: bool = True
+    hold: bool = False
+
+
+def start_study(settings: Settings, options: StartOptions, *, job: Job = "tune") -> Session:
+    """A study over the configuration's candidates; `demo` trains with the winner in the same run.
+
+    Raises:
+        SpeedtuiError: nothing could be started, and nothing is left behind.
+    """
+    require_training_packages()
+    limit = parse_size(settings.search.memory_limit) if settings.search.memory_limit else None
+    memory = limit if limit is not None else device_memory_bytes()
+    plan = plan_study(settings, memory)
+    order = Order(
+        job=job,
+        started_at=time.time(),
+        mode=plan.mode,
+        candidates=plan.candidates,
+        note=plan.note,
+        queued=options.queued,
+        hold=options.hold,
+        memory_limit_bytes=memory,
+        enforce_limit=limit is not None,
+        window=resolve_window(settings.window, datetime.now().astimezone(), options.where),
+        train_command=list(options.train_command),
+    )
+    return _session(_write(settings, order, options.runs), options)
+
+
+def start_training(
+    settings: Settings,
+    options: StartOptions,
+    *,
+    label: str,
+    trial: int | None = None,
+    estimate_seconds: float | None = None,
+) -> Session:
+    """A training with the configuration as it is.
+
+    Raises:
+        SpeedtuiError: nothing could be started, and nothing is left behind.
+    """
+    require_training_packages()
+    order = Order(
+        job="train",
+        started_at=time.time(),
+        window=resolve_window(settings.window, datetime.now().astimezone(), options.where),
+        label=label,
+        trial=trial,
+        estimate_seconds=estimate_seconds,
+        train_command=list(options.train_command),
+    )
+    return _session(_write(settings, order, options.runs), options)
+
+
+def resume_training(folder: RunFolder, options: StartOptions) -> Session:
+    """Goes on with a training from its last checkpoint, in the same run.
+
+    Raises:
+        RunFolderError: it is no training, or its worker is alive.
+    """
+    require_training_packages()
+    if folder.worker_alive():
+        raise RunFolderError(f"run {folder.id} is running", f"Look at it with `speedtui attach {folder.id}`.")
+    try:
+        order = read_order(folder)
+    except (OSError, msgspec.DecodeError):
+        raise RunFolderError(f"{folder.order}: cannot be read", "Only runs made by speedtui can go on.") from None
+    if order.job != "train":
+        raise RunFolderError(f"run {folder.id} is no training but a {order.job}", "Start its train.sh instead.")
+    write_order(folder, msgspec.structs.replace(order, resume=True))
+    return _session(folder, options)
+
+
+def _write(settings: Settings, order: Order, runs: Path) -> RunFolder:
+    folder = create_run(runs, order.job)
+    try:
+        folder.config.write_text(dump_settings(settings), encoding="utf-8")
+        write_order(folder, order)
+    except OSError as error:
+        raise RunFolderError(
+            f"{folder.path}: the run's files cannot be written: {error.strerror or error}",
+            "Make room or name another folder with --runs.",
+        ) from None
+    return folder
+
+
+def _session(folder: RunFolder, options: StartOptions) -> Session:
+    return ThreadSession(folder) if options.in_thread else ProcessSession(folder)

@@ -1,0 +1,77 @@
+"""A job in the very thread that runs the session: for embedding, debugging and tests."""
+
+from __future__ import annotations
+
+import threading
+
+from speedtui.engine.commands import AnyCommand
+from speedtui.engine.errors import ExitCode
+from speedtui.engine.jobs.context import JobContext
+from speedtui.engine.jobs.execute import execute
+from speedtui.engine.log.commands import append_command
+from speedtui.engine.runs import RunFolder, hold_lock
+from speedtui.engine.session.base import OnLine
+from speedtui.engine.session.follower import Follower
+from speedtui.engine.state import RunState
+
+FOLLOW_SECONDS = 0.1
+
+
+class ThreadSession:
+    """Runs the job itself; a small thread beside it follows the log."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        """The folder holds the order and the configuration already."""
+        self._folder = folder
+        self._follower = Follower(folder)
+        self._context: JobContext | None = None
+        self._wanted: ExitCode | None = None
+        self._done = threading.Event()
+
+    @property
+    def folder(self) -> RunFolder:
+        """Where the run is."""
+        return self._folder
+
+    def snapshot(self) -> RunState:
+        """The state now."""
+        return self._follower.snapshot()
+
+    def send(self, command: AnyCommand) -> None:
+        """Appends to commands.jsonl."""
+        append_command(self._folder.commands, command)
+
+    def detach(self) -> None:
+        """A job in this process cannot outlive it: it is stopped safely."""
+        self.interrupt(ExitCode.DONE)
+
+    def interrupt(self, exit_code: ExitCode) -> None:
+        """Ends the job at its next step boundary. A thread cannot be killed."""
+        self._wanted = self._wanted or exit_code
+        if self._context is not None:
+            self._context.request_stop(exit_code)
+
+    def run(self, on_line: OnLine | None = None) -> ExitCode:
+        """Runs the job to its end.
+
+        Raises:
+            RunFolderError: another worker holds this run.
+        """
+        reader = threading.Thread(target=self._follow, args=(on_line,), name="follower", daemon=True)
+        with hold_lock(self._folder.session_lock, shared=True):
+            reader.start()
+            try:
+                return execute(self._folder, self._take_context)
+            finally:
+                self._done.set()
+                reader.join()
+                self._follower.read(on_line)
+
+    def _take_context(self, context: JobContext) -> None:
+        self._context = context
+        if self._wanted is not None:
+            context.request_stop(self._wanted)
+
+    def _follow(self, on_line: OnLine | None) -> None:
+        while not self._done.wait(FOLLOW_SECONDS):
+            self._follower.read(on_line)

@@ -1,0 +1,6 @@
+"""What is known of a run: events folded into one immutable snapshot that every reader shares."""
+
+from speedtui.engine.state.fold import Folder, fold
+from speedtui.engine.state.snapshot import RunState, RunStatus, StudyState, TrainingState, TrialRow
+
+__all__ = ["Folder", "RunState", "RunStatus", "StudyState", "TrainingState", "TrialRow", "fold"]

@@ -1,0 +1,190 @@
+"""Events in, one snapshot out."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Iterable
+from typing import assert_never
+
+import msgspec
+
+from speedtui.engine import events as e
+from speedtui.engine.state.lines import describe
+from speedtui.engine.state.snapshot import HardwareHistory, LogLine, RunState, RunStatus
+from speedtui.engine.state.study import StudyFold
+from speedtui.engine.state.training import TrainingFold
+
+LOG_LINES = 500
+HISTORY_POINTS = 120
+"""Ten minutes of hardware, a point every five seconds."""
+HISTORY_SECONDS = 5.0
+
+
+def fold(events: Iterable[e.AnyEvent]) -> RunState:
+    """The state after all of the events."""
+    folder = Folder()
+    for event in events:
+        folder.apply(event)
+    return folder.snapshot()
+
+
+class Folder:
+    """Takes in events one by one and gives snapshots; applying one costs the same however long the run is."""
+
+    def __init__(self) -> None:
+        self._started: e.RunStarted | None = None
+        self._first_started_at = 0.0
+        self._t = 0.0
+        self._model: e.ModelLoaded | None = None
+        self._progress: e.ProgressMade | None = None
+        self._study: StudyFold | None = None
+        self._training: TrainingFold | None = None
+        self._hardware: e.HardwareSampled | None = None
+        self._histories: dict[int, tuple[deque[float | None], deque[float | None]]] = {}
+        self._last_history = -HISTORY_SECONDS
+        self._log: deque[LogLine] = deque(maxlen=LOG_LINES)
+        self._totals: defaultdict[str, float] = defaultdict(float)
+        self._dropped = 0
+        self._paused = False
+        self._lost = False
+        self._finished: e.RunFinished | None = None
+        self._snapshot: RunState | None = None
+
+    def apply(self, event: e.AnyEvent) -> None:
+        """Takes in one event."""
+        self._snapshot = None
+        self._t = max(self._t, event.t)
+        line = describe(event)
+        if line is not None:
+            self._log.append(LogLine(t=event.t, level=line[0], text=line[1]))
+        self._dispatch(event)
+
+    def _dispatch(self, event: e.AnyEvent) -> None:
+        match event:
+            case e.RunStarted():
+                self._on_run_started(event)
+            case e.ProgressMade():
+                done = event.total is not None and event.done >= event.total
+                self._progress = None if done else event
+            case e.ModelLoaded():
+                self._model, self._progress = event, None
+            case e.SpanCompleted():
+                self._totals[event.phase] += event.seconds
+            case e.StepCompleted():
+                self._on_step(event)
+            case e.HardwareSampled():
+                self._on_hardware(event)
+            case e.StudyStarted():
+                self._study, self._progress = StudyFold(event), None
+            case (
+                e.CandidateAdded() | e.CandidateEdited() | e.CandidateRemoved() | e.TrialQueued() | e.TrialStarted()
+                | e.TrialFinished() | e.StudyFinished() | e.TrialPromoted()
+            ):  # fmt: skip
+                self._progress = None
+                if self._study is not None:
+                    self._study.apply(event)
+            case e.TrainingStarted():
+                self._progress = None
+                if self._training is None or self._training.finished:
+                    self._training = TrainingFold(event)
+            case e.EvaluationCompleted() | e.CheckpointSaved() | e.EtaUpdated() | e.TrainingFinished():
+                if self._training is not None:
+                    self._training.apply(event)
+            case e.CommandReceived() | e.CommandApplied() | e.CommandRefused() | e.Notice():
+                pass
+            case e.Paused():
+                self._paused = True
+            case e.Resumed():
+                self._paused = False
+            case e.WorkerLost():
+                self._lost = True
+            case e.EventsDropped():
+                self._dropped += event.count
+            case e.RunFinished():
+                self._finished, self._paused = event, False
+            case _:
+                assert_never(event)
+
+    def _on_run_started(self, event: e.RunStarted) -> None:
+        if self._started is None:
+            self._first_started_at = event.started_at
+        elif self._study is not None:
+            self._study.worker_restarted()
+        self._started, self._finished, self._lost, self._paused = event, None, False, False
+
+    def _on_step(self, event: e.StepCompleted) -> None:
+        for phase, seconds in event.phases.items():
+            self._totals[phase] += seconds
+        if event.trial is not None:
+            if self._study is not None:
+                self._study.step(event)
+        elif self._training is not None:
+            self._training.step(event)
+
+    def _on_hardware(self, event: e.HardwareSampled) -> None:
+        self._hardware = event
+        if event.t - self._last_history < HISTORY_SECONDS:
+            return
+        self._last_history = event.t
+        for device in event.devices:
+            if device.index not in self._histories:
+                self._histories[device.index] = (deque(maxlen=HISTORY_POINTS), deque(maxlen=HISTORY_POINTS))
+            utilization, memory = self._histories[device.index]
+            utilization.append(device.utilization)
+            used, total = device.memory_used_bytes, device.memory_total_bytes
+            memory.append(used / total if used is not None and total else None)
+
+    def _status(self) -> RunStatus:
+        if self._finished is not None:
+            return RunStatus.FINISHED
+        if self._started is None:
+            return RunStatus.STARTING
+        if self._lost:
+            return RunStatus.LOST
+        if self._paused:
+            return RunStatus.PAUSED
+        if self._training is not None and not self._training.finished:
+            return RunStatus.TRAINING
+        if self._study is not None and self._study.running:
+            return RunStatus.TUNING
+        if self._study is not None and not self._study.pending and self._started.job == "tune":
+            return RunStatus.IDLE
+        return RunStatus.LOADING
+
+    def snapshot(self) -> RunState:
+        """The state now; the same object until another event comes."""
+        if self._snapshot is None:
+            self._snapshot = self._build()
+        return self._snapshot
+
+    def _build(self) -> RunState:
+        started, finished = self._started, self._finished
+        state = RunState(
+            status=self._status(),
+            t=self._t,
+            started_at=self._first_started_at,
+            model=self._model,
+            progress=self._progress if finished is None else None,
+            study=self._study.snapshot() if self._study is not None else None,
+            training=self._training.snapshot() if self._training is not None else None,
+            hardware=self._hardware,
+            hardware_history=tuple(
+                HardwareHistory(utilization=tuple(utilization), memory_fraction=tuple(memory))
+                for _, (utilization, memory) in sorted(self._histories.items())
+            ),
+            log=tuple(self._log),
+            phase_totals=dict(self._totals),
+            dropped_events=self._dropped,
+        )
+        if started is not None:
+            state = msgspec.structs.replace(
+                state, run=started.run, job=started.job, host=started.host, pid=started.pid, restarts=started.restarts,
+                devices=tuple(started.devices), versions=started.versions, config=started.config,
+                window=started.window,
+            )  # fmt: skip
+        if finished is not None:
+            state = msgspec.structs.replace(
+                state, outcome=finished.outcome, exit_code=finished.exit_code, reason=finished.reason,
+                next=finished.next, books=finished.books,
+            )  # fmt: skip
+        return state

@@ -1,0 +1,83 @@
+"""An event as one line for a person; the screen's event pane and the plain progress lines share it."""
+
+from __future__ import annotations
+
+from speedtui.engine import events as e
+from speedtui.engine.candidate import TrialResult, TrialStatus
+from speedtui.engine.units import format_count, format_seconds, format_size, format_span
+
+Described = tuple[str, str]
+"""(level, text)"""
+
+
+def describe(event: e.AnyEvent) -> Described | None:
+    """The line of an event; None for those that come too often to be read."""
+    match event:
+        case e.RunStarted():
+            again = f", restart {event.restarts}" if event.restarts else ""
+            return "info", f"run {event.run} started on {event.host}{again}"
+        case e.ModelLoaded():
+            return "info", (
+                f"loaded {event.model}, {format_count(event.parameters)} parameters, {event.train_rows} rows "
+                f"in {format_seconds(event.seconds)}"
+            )
+        case e.StudyStarted():
+            return "info", f"study {event.mode}: {len(event.candidates)} candidates"
+        case e.CandidateAdded():
+            return "info", f"#{event.candidate.id} added: {event.candidate.label}"
+        case e.CandidateEdited():
+            return "info", f"#{event.candidate.id} is now {event.candidate.label}"
+        case e.CandidateRemoved():
+            return "info", f"#{event.trial} deleted"
+        case e.TrialStarted():
+            return "info", f"#{event.trial} started"
+        case e.TrialFinished():
+            return describe_result(event.trial, event.result)
+        case e.StudyFinished():
+            best = "nothing fits" if event.best is None else f"best is #{event.best}"
+            return "info", f"study finished: {best}" + (f" ({event.reason})" if event.reason else "")
+        case e.TrialPromoted():
+            return "info", f"#{event.trial} promoted: the next training uses its settings"
+        case e.TrainingStarted():
+            return "info", f"training started: {event.label}, {event.total_steps} steps"
+        case e.EvaluationCompleted():
+            loss = "not finite" if event.loss is None else f"{event.loss:.3f}"
+            return "info", f"eval at {event.step}: loss {loss}  {format_seconds(event.seconds)}"
+        case e.CheckpointSaved():
+            name = "model saved" if event.final else f"checkpoint {event.step}"
+            return "info", f"{name}  {format_size(event.bytes)}  {format_seconds(event.seconds)}"
+        case e.TrainingFinished():
+            return "info", f"training finished: {event.steps} steps in {format_span(event.seconds)}"
+        case e.CommandRefused():
+            return "warning", f"{event.command.replace('_', ' ')} refused: {event.reason}"
+        case e.CommandApplied():
+            return ("info", f"{event.command.replace('_', ' ')}: {event.detail}") if event.detail else None
+        case e.Paused():
+            return "info", "paused"
+        case e.Resumed():
+            return "info", "resumed"
+        case e.WorkerLost():
+            after = "; starting it again" if event.restarting else ""
+            return "error", f"the worker was lost: {event.reason}{after}"
+        case e.Notice():
+            return event.level, event.text
+        case e.EventsDropped():
+            return "warning", f"{event.count} events could not be written"
+        case e.RunFinished():
+            level = "info" if event.outcome in ("ok", "stopped") else "error"
+            return level, f"run finished: {event.outcome}" + (f", {event.reason}" if event.reason else "")
+        case _:
+            return None
+
+
+def describe_result(trial: int, result: TrialResult) -> Described:
+    """A trial's result in one line."""
+    measured = result.measurement
+    if result.status is TrialStatus.OK and measured is not None:
+        peak = result.memory.peak_bytes if result.memory is not None else None
+        return "info", (
+            f"#{trial} ok: {format_count(measured.samples_per_second)} samples/s, "
+            f"{format_count(measured.tokens_per_second)} tok/s, peak {format_size(peak)}"
+        )
+    level = "error" if result.status is TrialStatus.FAILED else "warning"
+    return level, f"#{trial} {result.status.value.replace('_', ' ')}: {result.reason}"

@@ -1,0 +1,214 @@
+"""The immutable picture of a run that screens, reports and tests read."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from speedtui.engine.candidate import Candidate, TrialResult, TrialStatus
+from speedtui.engine.config.window import Window
+from speedtui.engine.events import (
+    Books,
+    CheckpointSaved,
+    Device,
+    EtaUpdated,
+    EvaluationCompleted,
+    HardwareSampled,
+    ModelLoaded,
+    Outcome,
+    ProgressMade,
+    TrainingFinished,
+)
+from speedtui.engine.state.series import Point
+
+
+class RunStatus(StrEnum):
+    """What the run is doing."""
+
+    STARTING = "starting"
+    LOADING = "loading"
+    IDLE = "idle"
+    """A study without anything queued: the worker holds the model and waits."""
+    TUNING = "tuning"
+    TRAINING = "training"
+    PAUSED = "paused"
+    LOST = "lost"
+    """The worker died; a session may restart it."""
+    FINISHED = "finished"
+
+    @property
+    def busy(self) -> bool:
+        """Whether leaving now would interrupt something."""
+        return self not in (RunStatus.IDLE, RunStatus.FINISHED, RunStatus.LOST)
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """Never changes once made."""
+
+
+class StepWindow(Snapshot, frozen=True, kw_only=True):
+    """The recent steps of a training or a probe."""
+
+    count: int = 0
+    """Steps it covers, at most 50."""
+    seconds: float | None = None
+    """Median step time."""
+    spread_seconds: float | None = None
+    """1.4826 x median absolute deviation."""
+    tokens_per_second: float | None = None
+    samples_per_second: float | None = None
+    padding_fraction: float | None = None
+    phases: dict[str, float] = {}
+    """Mean seconds a step by phase."""
+    phases_p50: dict[str, float] = {}
+    phases_p95: dict[str, float] = {}
+    phases_last: dict[str, float] = {}
+    recent_seconds: tuple[float, ...] = ()
+    """Step times, oldest first."""
+    peak_allocated_bytes: int | None = None
+    peak_reserved_bytes: int | None = None
+    on_device_clock: bool = False
+    """The phases are device time rather than launch time."""
+
+
+class TrialRow(Snapshot, frozen=True, kw_only=True):
+    """One candidate of the study and what is known of it."""
+
+    candidate: Candidate
+    status: TrialStatus
+    result: TrialResult | None = None
+    started_at: float | None = None
+    """On the run's clock; None while it was never started."""
+    probe: str | None = None
+    """`memory` or `throughput` while it runs."""
+    steps: StepWindow = StepWindow()
+    """Of the throughput probe, live; the last ones once finished."""
+    batches_done: int = 0
+
+
+class StudyState(Snapshot, frozen=True, kw_only=True):
+    """The candidates and their results."""
+
+    mode: str
+    batches: int
+    rows: tuple[TrialRow, ...]
+    memory_limit_bytes: int | None = None
+    budget_seconds: float | None = None
+    started_at: float = 0.0
+    best: int | None = None
+    """The fastest trial so far that fits."""
+    finished: bool = False
+    finish_reason: str = ""
+    promoted: int | None = None
+    files: dict[str, str] = {}
+
+    def row(self, trial: int) -> TrialRow | None:
+        """The row of a candidate's id."""
+        return next((row for row in self.rows if row.candidate.id == trial), None)
+
+    @property
+    def running(self) -> TrialRow | None:
+        """The trial in progress."""
+        return next((row for row in self.rows if row.status is TrialStatus.RUNNING), None)
+
+    def count(self, status: TrialStatus) -> int:
+        """How many rows have this status."""
+        return sum(row.status is status for row in self.rows)
+
+
+class TrainingState(Snapshot, frozen=True, kw_only=True):
+    """The training proper."""
+
+    total_steps: int
+    epochs: float
+    label: str
+    micro_batch_size: int
+    grad_accum_steps: int
+    started_at: float
+    step: int = 0
+    loss: float | None = None
+    smoothed_loss: float | None = None
+    """Exponential mean over about 20 steps."""
+    nonfinite_steps: int = 0
+    losses: tuple[Point, ...] = ()
+    """(step, mean loss), at most 512 points over the whole run."""
+    evaluations: tuple[EvaluationCompleted, ...] = ()
+    checkpoints: tuple[CheckpointSaved, ...] = ()
+    steps: StepWindow = StepWindow()
+    step_history: tuple[Point, ...] = ()
+    """(step, mean step seconds), at most 512 points over the whole run."""
+    learning_rate: float | None = None
+    eta: EtaUpdated | None = None
+    finished: TrainingFinished | None = None
+
+    @property
+    def progress(self) -> float:
+        """Share of the steps that are done."""
+        return self.step / self.total_steps if self.total_steps else 0.0
+
+
+class LogLine(Snapshot, frozen=True, kw_only=True):
+    """One line for a person, made from an event."""
+
+    t: float
+    level: str
+    """info, warning or error."""
+    text: str
+
+
+class HardwareHistory(Snapshot, frozen=True, kw_only=True):
+    """One device's last ten minutes, oldest first, at most 120 points."""
+
+    utilization: tuple[float | None, ...] = ()
+    memory_fraction: tuple[float | None, ...] = ()
+
+
+class RunState(Snapshot, frozen=True, kw_only=True):
+    """Everything known of a run at `t`."""
+
+    run: str = ""
+    job: str = ""
+    status: RunStatus = RunStatus.STARTING
+    t: float = 0.0
+    """Of the last event."""
+    started_at: float = 0.0
+    """Wall clock of t = 0, seconds since the epoch."""
+    host: str = ""
+    pid: int | None = None
+    restarts: int = 0
+    devices: tuple[Device, ...] = ()
+    versions: dict[str, str] = {}
+    config: dict[str, Any] = {}
+    window: Window | None = None
+    model: ModelLoaded | None = None
+    progress: ProgressMade | None = None
+    """What is being prepared; None once it is done."""
+    study: StudyState | None = None
+    training: TrainingState | None = None
+    hardware: HardwareSampled | None = None
+    hardware_history: tuple[HardwareHistory, ...] = ()
+    log: tuple[LogLine, ...] = ()
+    """The last 500 lines."""
+    phase_totals: dict[str, float] = {}
+    """Seconds by phase over all steps and spans."""
+    dropped_events: int = 0
+    outcome: Outcome | None = None
+    exit_code: int | None = None
+    reason: str = ""
+    next: str = ""
+    books: Books | None = None
+
+    @property
+    def live_steps(self) -> StepWindow | None:
+        """The steps to show now: the training's, else the running trial's."""
+        if self.training is not None and self.training.steps.count:
+            return self.training.steps
+        running = self.study.running if self.study is not None else None
+        return running.steps if running is not None else None
+
+    @property
+    def now(self) -> float:
+        """Wall clock of the last event."""
+        return self.started_at + self.t

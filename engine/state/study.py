@@ -1,0 +1,136 @@
+"""The study's part of the state: candidates, their status, their results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from speedtui.engine import events as e
+from speedtui.engine.candidate import Candidate, TrialResult, TrialStatus
+from speedtui.engine.state.snapshot import StudyState, TrialRow
+from speedtui.engine.state.steps import RecentSteps
+
+StudyEvent = (
+    e.CandidateAdded | e.CandidateEdited | e.CandidateRemoved | e.TrialQueued | e.TrialStarted | e.TrialFinished
+    | e.StudyFinished | e.TrialPromoted
+)  # fmt: skip
+
+
+def best_trial(results: Iterable[tuple[int, TrialResult]]) -> int | None:
+    """The id with the most samples a second among the trials that are ok; None where none is."""
+    rates = [
+        (result.measurement.samples_per_second, trial)
+        for trial, result in results
+        if result.status is TrialStatus.OK and result.measurement is not None
+    ]
+    return max(rates, key=lambda pair: (pair[0], -pair[1]))[1] if rates else None
+
+
+class _Row:
+    def __init__(self, candidate: Candidate, status: TrialStatus) -> None:
+        self.candidate = candidate
+        self.status = status
+        self.result: TrialResult | None = None
+        self.started_at: float | None = None
+        self.probe: str | None = None
+        self.steps = RecentSteps()
+        self.batches_done = 0
+
+    def start(self, t: float) -> None:
+        self.status, self.result, self.started_at, self.probe = TrialStatus.RUNNING, None, t, None
+        self.steps, self.batches_done = RecentSteps(), 0
+
+    def snapshot(self) -> TrialRow:
+        return TrialRow(
+            candidate=self.candidate, status=self.status, result=self.result, started_at=self.started_at,
+            probe=self.probe, steps=self.steps.summary(), batches_done=self.batches_done,
+        )  # fmt: skip
+
+
+class StudyFold:
+    """Folds a study's events."""
+
+    def __init__(self, started: e.StudyStarted) -> None:
+        self._started = started
+        status = TrialStatus.QUEUED if started.queued else TrialStatus.WAITING
+        self._rows = {candidate.id: _Row(candidate, status) for candidate in started.candidates}
+        self._finished: e.StudyFinished | None = None
+        self._promoted: int | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether a trial is in progress."""
+        return any(row.status is TrialStatus.RUNNING for row in self._rows.values())
+
+    @property
+    def pending(self) -> bool:
+        """Whether a candidate is queued or running."""
+        return any(row.status in (TrialStatus.QUEUED, TrialStatus.RUNNING) for row in self._rows.values())
+
+    def apply(self, event: StudyEvent) -> None:
+        """Takes in one event."""
+        match event:
+            case e.CandidateAdded():
+                status = TrialStatus.QUEUED if event.queued else TrialStatus.WAITING
+                self._rows[event.candidate.id] = _Row(event.candidate, status)
+            case e.CandidateEdited():
+                self._rows[event.candidate.id].candidate = event.candidate
+            case e.CandidateRemoved():
+                self._rows.pop(event.trial, None)
+            case e.TrialQueued():
+                self._set_status(event.trial, TrialStatus.QUEUED)
+                self._finished = None
+            case e.TrialStarted():
+                if event.trial in self._rows:
+                    self._rows[event.trial].start(event.t)
+            case e.TrialFinished():
+                self._finish(event)
+            case e.StudyFinished():
+                self._finished = event
+            case e.TrialPromoted():
+                self._promoted = event.trial
+
+    def step(self, event: e.StepCompleted) -> None:
+        """Takes in a step of a trial's probe."""
+        row = self._rows.get(event.trial) if event.trial is not None else None
+        if row is None:
+            return
+        row.probe = event.probe
+        if event.probe == "throughput":
+            row.steps.add(event)
+            row.batches_done += event.micro_steps
+
+    def worker_restarted(self) -> None:
+        """A trial that was running has lost its worker; the new one reports it as failed or queues it."""
+        for row in self._rows.values():
+            if row.status is TrialStatus.RUNNING:
+                row.probe = None
+
+    def _set_status(self, trial: int, status: TrialStatus) -> None:
+        if trial in self._rows:
+            self._rows[trial].status = status
+
+    def _finish(self, event: e.TrialFinished) -> None:
+        row = self._rows.get(event.trial)
+        if row is not None:
+            row.status, row.result, row.probe = event.result.status, event.result, None
+
+    def snapshot(self) -> StudyState:
+        """The study now."""
+        results = [(trial, row.result) for trial, row in self._rows.items() if row.result is not None]
+        state = StudyState(
+            mode=self._started.mode,
+            batches=self._started.batches,
+            rows=tuple(row.snapshot() for row in self._rows.values()),
+            memory_limit_bytes=self._started.memory_limit_bytes,
+            budget_seconds=self._started.budget_seconds,
+            started_at=self._started.t,
+            best=best_trial(results),
+            promoted=self._promoted,
+        )
+        if self._finished is None:
+            return state
+        return msgspec.structs.replace(
+            state, finished=True, finish_reason=self._finished.reason, files=self._finished.files
+        )

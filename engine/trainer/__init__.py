@@ -1,0 +1,1 @@
+"""One trainer for trials and training: transformers.Trainer with the meter inside."""

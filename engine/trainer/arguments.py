@@ -1,0 +1,53 @@
+"""Settings as transformers.TrainingArguments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from transformers import TrainingArguments
+
+from speedtui.engine.config.settings import Settings
+
+
+def training_arguments(
+    settings: Settings, output: Path, device: torch.device, *, max_steps: int | None = None,
+    grad_accum_steps: int | None = None,
+) -> TrainingArguments:  # fmt: skip
+    """The arguments of a training, or of a probe of `max_steps` steps with its own accumulation.
+
+    Logging, evaluating and saving are left to the caller's callbacks: they decide by steps, epochs or time.
+    """
+    train = settings.train
+    steps = max_steps if max_steps is not None else train.max_steps
+    accumulation = grad_accum_steps or train.effective_batch_size // train.micro_batch_size
+    return TrainingArguments(
+        output_dir=str(output),
+        per_device_train_batch_size=train.micro_batch_size,
+        per_device_eval_batch_size=train.micro_batch_size,
+        gradient_accumulation_steps=accumulation,
+        max_steps=steps if steps is not None else -1,
+        num_train_epochs=train.epochs,
+        learning_rate=train.learning_rate,
+        lr_scheduler_type=train.lr_schedule,
+        warmup_steps=train.lr_warmup_steps,
+        weight_decay=train.weight_decay,
+        max_grad_norm=train.max_grad_norm,
+        optim=train.optimizer,
+        bf16=train.bf16,
+        torch_compile=train.compile,
+        seed=train.seed,
+        data_seed=train.seed,
+        dataloader_num_workers=train.loader_workers,
+        dataloader_pin_memory=device.type == "cuda",
+        use_cpu=device.type == "cpu",
+        remove_unused_columns=False,
+        prediction_loss_only=True,
+        label_names=["labels"],
+        logging_strategy="no",
+        logging_nan_inf_filter=False,  # it would wait for the device after every micro-step
+        eval_strategy="no",
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+    )

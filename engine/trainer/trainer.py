@@ -1,0 +1,144 @@
+"""transformers.Trainer with the meter at its phase boundaries."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sized
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset, Sampler, SequentialSampler
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from speedtui.engine.meter.meter import Meter
+from speedtui.engine.trainer.schedule import TrainingSchedule
+
+Batch = dict[str, Any]
+
+
+class MeteredTrainer(Trainer):
+    """Trains as transformers does and bills every moment to a phase.
+
+    Evaluation and saving are wrapped whole, since the Trainer calls back only after them.
+    """
+
+    def __init__(
+        self, *args: Any, meter: Meter, in_order: bool = False, schedule: TrainingSchedule | None = None, **kwargs: Any
+    ) -> None:
+        """`in_order`: the samples come as the dataset has them, as a probe wants it; `schedule`: of a training."""
+        self.meter = meter
+        self.schedule = schedule
+        self._in_order = in_order
+        super().__init__(*args, **kwargs)
+        self.add_callback(_Boundaries(self))
+        if schedule is not None:
+            self.add_callback(schedule)
+        self._bill_backward()
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """The loader without device placement: the transfer happens, and is billed, in `_prepare_inputs`."""
+        loader = super().get_train_dataloader()
+        if hasattr(loader, "device"):
+            loader.device = None
+        return loader
+
+    def _get_train_sampler(self, train_dataset: Dataset[Any] | None = None) -> Sampler[int] | None:
+        if self._in_order:
+            return SequentialSampler(self.train_dataset)  # type: ignore[arg-type]  # it is a map-style one
+        return super()._get_train_sampler(train_dataset)
+
+    def get_batch_samples(self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device) -> Any:
+        """Fetches the micro-batches of one step; billed to data."""
+        self.meter.data()
+        samples, items = super().get_batch_samples(epoch_iterator, num_batches, device)
+        self.meter.other()
+        if torch.is_tensor(items):
+            items = items.to(device, non_blocking=True)
+        return samples, items
+
+    def training_step(self, model: nn.Module, inputs: Batch, num_items_in_batch: Any = None) -> torch.Tensor:
+        """Forward and backward of one micro-batch."""
+        self.meter.micro_step(inputs)
+        loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
+        self.meter.micro_step_done(loss)
+        return loss
+
+    def _prepare_inputs(self, inputs: Batch) -> Batch:
+        if not self.is_in_train or self.model is None or not self.model.training:
+            return super()._prepare_inputs(inputs)
+        moved = {key: _to_device(value, self.args.device) for key, value in inputs.items()}
+        self.meter.forward()
+        return moved
+
+    def _bill_backward(self) -> None:
+        backward = self.accelerator.backward
+
+        def billed(loss: torch.Tensor, **kwargs: Any) -> None:
+            self.meter.backward()
+            backward(loss, **kwargs)
+
+        self.accelerator.backward = billed
+
+    def _clip_grad_norm(self, model: nn.Module) -> Any:
+        self.meter.optimizer()
+        return super()._clip_grad_norm(model)  # type: ignore[no-untyped-call]
+
+    def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
+        """The norm is only for the Trainer's own log, which is off; computing it again would cost a pass."""
+        if self.args.max_grad_norm <= 0:
+            self.meter.optimizer()
+        return grad_norm
+
+    def floating_point_ops(self, inputs: Mapping[str, Any]) -> int:
+        """Not counted: transformers walks all parameters for it after every micro-step."""
+        return 0
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Evaluates; billed to eval."""
+        started = time.perf_counter()
+        with self.meter.clock.phase("eval"):
+            metrics: dict[str, float] = super().evaluate(*args, **kwargs)
+        if self.schedule is not None:
+            loss = metrics.get("eval_loss")
+            finite = loss if loss is not None and math.isfinite(loss) else None
+            rows = len(self.eval_dataset) if isinstance(self.eval_dataset, Sized) else 0
+            self.schedule.evaluated(self.state.global_step, finite, time.perf_counter() - started, rows)
+        return metrics
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        started = time.perf_counter()
+        with self.meter.clock.phase("checkpoint"):
+            super()._save_checkpoint(model, trial)
+        if self.schedule is not None:
+            path = Path(self.args.output_dir or ".", f"checkpoint-{self.state.global_step}")
+            self.schedule.saved(self.state.global_step, path, time.perf_counter() - started)
+
+
+def _to_device(value: Any, device: torch.device) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.to(device, non_blocking=True)
+    if isinstance(value, Mapping):
+        return {key: _to_device(item, device) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_to_device(item, device) for item in value)
+    return value
+
+
+class _Boundaries(TrainerCallback):
+    """The boundaries for which the Trainer has callbacks."""
+
+    def __init__(self, trainer: MeteredTrainer) -> None:
+        self._trainer = trainer
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        scheduler = self._trainer.lr_scheduler
+        lr = float(scheduler.get_last_lr()[0]) if scheduler is not None else None
+        self._trainer.meter.step_done(state.global_step, lr)
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._trainer.meter.epoch_ended()

@@ -1,0 +1,76 @@
+"""What a trial's exception means, told without keeping the tensors its frames hold."""
+
+from __future__ import annotations
+
+import re
+import sys
+import traceback
+
+import msgspec
+from accelerate.utils.memory import should_reduce_batch_size
+
+from speedtui.engine.candidate import TrialStatus
+from speedtui.engine.units import format_size
+
+
+class TrialEnded(Exception):
+    """A trial is to end early with this status."""
+
+    def __init__(self, status: TrialStatus, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """A status and its reason, and whether the process can be trusted with another trial."""
+
+    status: TrialStatus
+    reason: str
+    poisoned: bool = False
+    """The device's context is broken: only a new worker can go on."""
+
+
+_POISON = ("illegal memory access", "device-side assert", "cudnn_status_execution_failed", "unspecified launch failure")
+
+
+def describe_failure(error: BaseException) -> Failure:
+    """Classifies an exception, writes its traceback to worker.log and lets go of the tensors in its frames."""
+    traceback.print_exception(error, file=sys.stderr)
+    failure = _classify(error)
+    chain: BaseException | None = error
+    while chain is not None:
+        traceback.clear_frames(chain.__traceback__)
+        chain = chain.__cause__ or chain.__context__
+    return failure
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocator said no: CUDA's, the CPU's or Python's own."""
+    if isinstance(error, MemoryError):
+        return True
+    if isinstance(error, Exception) and should_reduce_batch_size(error):
+        return True
+    text = str(error)
+    return isinstance(error, OSError | RuntimeError) and "Cannot allocate memory" in text
+
+
+def _classify(error: BaseException) -> Failure:
+    if isinstance(error, TrialEnded):
+        return Failure(status=error.status, reason=error.reason)
+    if is_out_of_memory(error):
+        return Failure(status=TrialStatus.OUT_OF_MEMORY, reason=_allocation(error))
+    lines = str(error).strip().splitlines()
+    reason = f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
+    poisoned = any(sign in str(error).lower() for sign in _POISON)
+    return Failure(status=TrialStatus.FAILED, reason=reason, poisoned=poisoned)
+
+
+def _allocation(error: BaseException) -> str:
+    """How much was asked for, where the message says it."""
+    text = str(error)
+    cpu = re.search(r"you tried to allocate (\d+) bytes", text)
+    cuda = re.search(r"Tried to allocate ([\d.]+ [KMG]iB)", text)
+    if cpu:
+        return f"no room for another {format_size(int(cpu[1]))}"
+    return f"no room for another {cuda[1]}" if cuda else "no room for another allocation"

@@ -1,0 +1,111 @@
+"""Durations, sizes and rates: read from text, written for people.
+
+Inside the engine a duration is float seconds, a size is int bytes and a share is a fraction.
+"""
+
+from __future__ import annotations
+
+import re
+
+KIB = 1024
+MIB = 1024**2
+GIB = 1024**3
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", re.ASCII)
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B", re.ASCII)
+_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in `90s`, `30m`, `12h` or `1h30m`.
+
+    Raises:
+        ValueError: the text is not a duration, or it is zero.
+    """
+    compact = text.strip().replace(" ", "")
+    pieces = list(_DURATION.finditer(compact))
+    if not pieces or "".join(piece.group() for piece in pieces) != compact:
+        raise ValueError(f"expected a duration such as 90s, 30m or 12h, got {text!r}")
+    seconds = sum(float(piece[1]) * _SECONDS[piece[2]] for piece in pieces)
+    if seconds <= 0:
+        raise ValueError(f"expected a duration above zero, got {text!r}")
+    return seconds
+
+
+def parse_size(text: str) -> int:
+    """Bytes in `24GiB`, `800MiB` or `80GB` (a GB is 1000^3 bytes, a GiB 1024^3).
+
+    Raises:
+        ValueError: the text is not a size, or it is zero.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"expected a size such as 24GiB or 800MiB, got {text!r}")
+    base = 1024 if match[3] else 1000
+    size = int(float(match[1]) * base ** _POWERS[match[2]])
+    if size <= 0:
+        raise ValueError(f"expected a size above zero, got {text!r}")
+    return size
+
+
+def format_size(size: int | None) -> str:
+    """`1.5 GiB`, `820 MiB`; a dash where nothing was measured."""
+    if size is None:
+        return "–"
+    value = float(size)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(value) < 1024:
+            return f"{value:.0f} {unit}" if value >= 100 or unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"
+
+
+def format_seconds(seconds: float | None) -> str:
+    """A measured short time: `412 ms`, `9.4 ms`, `14.2 s`; longer ones as in `format_span`."""
+    if seconds is None:
+        return "–"
+    if seconds < 0.000_1:
+        return f"{seconds * 1e6:.0f} µs"
+    if seconds < 0.01:
+        return f"{seconds * 1e3:.1f} ms"
+    if seconds < 1:
+        return f"{seconds * 1e3:.0f} ms"
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    return format_span(seconds)
+
+
+def format_span(seconds: float | None) -> str:
+    """A stretch of time as people say it: `41s`, `5m 39s`, `2h 08m`, `3d 04h`."""
+    if seconds is None:
+        return "–"
+    sign = "-" if seconds < 0 else ""
+    whole = int(abs(seconds) + 0.5)
+    days, rest = divmod(whole, 86400)
+    hours, rest = divmod(rest, 3600)
+    minutes, secs = divmod(rest, 60)
+    if days:
+        return f"{sign}{days}d {hours:02d}h"
+    if hours:
+        return f"{sign}{hours}h {minutes:02d}m"
+    if minutes:
+        return f"{sign}{minutes}m {secs:02d}s"
+    return f"{sign}{secs}s"
+
+
+def format_count(value: float | None) -> str:
+    """A count or a rate in at most five characters: `21.4`, `940`, `39.8k`, `1.2M`."""
+    if value is None:
+        return "–"
+    for limit, divisor, suffix in ((1000.0, 1.0, ""), (1e6, 1e3, "k"), (1e9, 1e6, "M")):
+        if abs(value) < limit * 0.9995:
+            scaled = value / divisor
+            exact = not suffix and scaled == int(scaled)
+            return f"{scaled:.0f}{suffix}" if abs(scaled) >= 100 or exact else f"{scaled:.1f}{suffix}"
+    return f"{value / 1e9:.1f}G"
+
+
+def format_share(fraction: float | None) -> str:
+    """`41 %` for 0.41; a dash where nothing was measured."""
+    return "–" if fraction is None else f"{fraction * 100:.0f} %"

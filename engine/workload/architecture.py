@@ -1,0 +1,149 @@
+"""Models with random weights, from the fields of a config; needs no download."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerFast as FastTokenizer
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+from speedtui.engine.config.settings import ModelSettings
+from speedtui.engine.errors import ModelError
+from speedtui.engine.workload.base import Report
+from speedtui.engine.workload.cache import cache_folder, file_identity, key_of, replacing, touch
+from speedtui.engine.workload.data import Table
+from speedtui.engine.workload.pretrained import DTYPES, clear_errors, place
+
+DEFAULT_VOCABULARY = 4096
+"""Tokens of a tokenizer trained on the data: small enough to train in seconds, large enough for words."""
+
+TRAINING_ROWS = 20_000
+"""Rows a tokenizer is trained on; more change a small vocabulary little and take minutes."""
+
+VERSION = 1
+"""Counts changes in how a tokenizer is trained."""
+
+EOS, PAD, TURN, END_OF_TURN = "<|endoftext|>", "<|pad|>", "<|im_start|>", "<|im_end|>"
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+"""ChatML, the commonest layout of conversations."""
+
+
+def build_architecture(
+    settings: ModelSettings, tokenizer: PreTrainedTokenizerBase, device: torch.device, seed: int
+) -> PreTrainedModel:
+    """`settings.architecture` with random weights, the same for the same seed; the vocabulary fits the tokenizer.
+
+    Raises:
+        ModelError: an unknown model_type, fields that do not fit together, attention not available.
+    """
+    fields = {"vocab_size": len(tokenizer), **special_ids(tokenizer), **(settings.architecture or {})}
+    model_type = check_model_type(fields.pop("model_type"))
+    name = f"model.architecture {model_type}"
+    with clear_errors(name, settings), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]  # transformers leaves it bare
+            AutoConfig.for_model(model_type, **fields),
+            dtype=DTYPES[settings.dtype],
+            attn_implementation=settings.attention,
+        )
+    return place(model, device)
+
+
+def special_ids(tokenizer: PreTrainedTokenizerBase) -> dict[str, int | None]:
+    """The config's ids of special tokens, as the tokenizer has them."""
+    return {
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+
+
+def check_model_type(model_type: Any) -> str:
+    """The name, if transformers knows it.
+
+    Raises:
+        ModelError: with the nearest name.
+    """
+    known = list(CONFIG_MAPPING.keys())
+    if model_type in known:
+        return str(model_type)
+    close = difflib.get_close_matches(str(model_type), known, n=1)
+    raise ModelError(
+        f"model.architecture: unknown model_type {model_type!r}" + (f"; did you mean {close[0]}?" if close else ""),
+        'Take a model_type that transformers has, such as "llama" or "qwen2".',
+    )
+
+
+def tokenizer_for(table: Table, vocabulary: int, report: Report) -> PreTrainedTokenizerBase:
+    """A byte-level BPE tokenizer trained on the table's texts, from the cache where it was trained before.
+
+    Raises:
+        DataError: the data is not what the configuration says.
+    """
+    key = key_of([VERSION, file_identity(table.path), table.form, table.columns, vocabulary])
+    path = cache_folder("tokenizers") / f"{key}.json"
+    kept = _read_tokenizer(path)
+    if kept is None:
+        report("training a tokenizer", 0, None)
+        kept = train_tokenizer(_texts(table), vocabulary)
+        _keep(kept, path)
+    return wrap_tokenizer(kept)
+
+
+def _read_tokenizer(path: Path) -> Tokenizer | None:
+    """None where there is none, or it is damaged."""
+    try:
+        tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
+    except Exception:  # the library raises bare Exception for what it cannot read
+        return None
+    touch(path)
+    return tokenizer
+
+
+def _keep(tokenizer: Tokenizer, path: Path) -> None:
+    try:
+        with replacing(path) as fresh:
+            fresh.write_text(tokenizer.to_str(), encoding="utf-8")
+    except OSError:
+        return
+
+
+def _texts(table: Table) -> Iterator[str]:
+    for _, content in islice(table.contents(), TRAINING_ROWS):
+        for part in content or ():
+            yield part["content"] if isinstance(part, dict) else part
+
+
+def train_tokenizer(texts: Iterator[str], vocabulary: int) -> Tokenizer:
+    """Byte-level BPE with at most `vocabulary` tokens, at least the 256 bytes and the special tokens."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=[EOS, PAD, TURN, END_OF_TURN],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def wrap_tokenizer(tokenizer: Tokenizer) -> PreTrainedTokenizerBase:
+    """As transformers knows it: with its special tokens and a chat template."""
+    wrapped: PreTrainedTokenizerBase = FastTokenizer(  # type: ignore[no-untyped-call]  # transformers leaves it bare
+        tokenizer_object=tokenizer, eos_token=EOS, pad_token=PAD, additional_special_tokens=[TURN, END_OF_TURN]
+    )
+    wrapped.chat_template = CHAT_TEMPLATE
+    return wrapped

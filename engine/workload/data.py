@@ -1,0 +1,125 @@
+"""What the configured columns say, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+from speedtui.engine.config.settings import DataSettings
+from speedtui.engine.errors import DataError
+from speedtui.engine.workload.base import Progress, Report
+from speedtui.engine.workload.readers import read_rows
+
+Form = Literal["prompt", "text", "messages"]
+
+Messages = list[dict[str, Any]]
+
+Content = tuple[str, ...] | Messages
+"""(prompt, response), (text,), or a conversation."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A data file and the columns that are read from it."""
+
+    path: Path
+    form: Form
+    columns: tuple[str, ...]
+    """Names, in the order of a `Content`."""
+    limit: int | None = None
+    """Only the first rows; None takes them all."""
+
+    def contents(self) -> Iterator[tuple[str, Content | None]]:
+        """(place, content) of each row; None where there is nothing to learn from.
+
+        Raises:
+            DataError: the file or a row is not what the configuration says.
+        """
+        read = _READERS[self.form]
+        for place, row in islice(read_rows(self.path, self.columns), self.limit):
+            yield place, read(row, self.columns, f"{self.path} {place}")
+
+
+def table_of(path: str, data: DataSettings, limit: int | None = None) -> Table:
+    """The table in a file, in the form that [data] names."""
+    if data.messages:
+        return Table(Path(path), "messages", (data.messages,), limit)
+    if data.text:
+        return Table(Path(path), "text", (data.text,), limit)
+    if data.prompt and data.response:
+        return Table(Path(path), "prompt", (data.prompt, data.response), limit)
+    raise DataError(f"{path}: [data] names no columns", "Give prompt and response, or text, or messages.")
+
+
+def check_table(table: Table, report: Report) -> int:
+    """Reads everything once, so that a bad row is named before the slow work; returns the number of rows.
+
+    Raises:
+        DataError: a row is bad, there is none, or none has anything to learn from.
+    """
+    progress = Progress(report, f"reading {table.path.name}", None)
+    rows = useful = 0
+    for _, content in table.contents():
+        rows += 1
+        useful += content is not None
+        progress.at(rows)
+    progress.finish(rows)
+    if not rows:
+        raise DataError(f"{table.path}: there are no rows in it")
+    if not useful:
+        raise nothing_to_learn(table, rows)
+    return rows
+
+
+def nothing_to_learn(table: Table, rows: int, why: str = "") -> DataError:
+    """The refusal of data of which every row was dropped."""
+    learned = {"prompt": table.columns[-1], "text": table.columns[0], "messages": "assistant turn"}[table.form]
+    return DataError(
+        f"{table.path}: nothing to learn from in any of its {rows} rows{why or f': every {learned} is empty'}",
+        "Check the columns named in [data].",
+    )
+
+
+def _pair(row: Mapping[str, Any], columns: Sequence[str], where: str) -> Content | None:
+    prompt, response = (_text(row, name, where) for name in columns)
+    return (prompt, response) if response.strip() else None
+
+
+def _single(row: Mapping[str, Any], columns: Sequence[str], where: str) -> Content | None:
+    text = _text(row, columns[0], where)
+    return (text,) if text.strip() else None
+
+
+def _text(row: Mapping[str, Any], name: str, where: str) -> str:
+    """A missing value counts as empty text."""
+    value = row[name]
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise DataError(
+            f'{where}: column "{name}": expected text, got {value!r:.60}', "Correct that row, or name another column."
+        )
+    return value
+
+
+def _conversation(row: Mapping[str, Any], columns: Sequence[str], where: str) -> Content | None:
+    value = row[columns[0]]
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(map(_is_message, value)):
+        raise DataError(
+            f'{where}: column "{columns[0]}": expected a list of {{"role": ..., "content": ...}}, got {value!r:.60}',
+            "Each message must have a role and a content, both text.",
+        )
+    has_answer = any(message["role"] == "assistant" and message["content"].strip() for message in value)
+    return value if has_answer else None
+
+
+def _is_message(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("role"), str) and isinstance(value.get("content"), str)
+
+
+_READERS = {"prompt": _pair, "text": _single, "messages": _conversation}

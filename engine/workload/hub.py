@@ -1,0 +1,70 @@
+"""Whether a model name is a folder, something in the local cache, or needs the network."""
+
+from __future__ import annotations
+
+import os
+import socket
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from speedtui.engine.errors import ModelError
+
+CONNECT_SECONDS = 5.0
+"""Long enough for a slow name server; the hub's own client tries every file for 45 s before it gives up."""
+
+
+def check_source(name: str, key: str) -> bool:
+    """Refuses a folder that is not there and a hub id that cannot be had; True: use local files only.
+
+    Raises:
+        ModelError: naming the key of speedtui.toml that holds the name.
+    """
+    if Path(name).is_dir():
+        return True
+    if _looks_like_path(name):
+        raise ModelError(f"{name}: no such folder", f"Correct {key}: a folder from save_pretrained, or a hub id.")
+    if not _offline() and _reachable():
+        return False
+    if not _in_cache(name):
+        reason = "HF_HUB_OFFLINE is set" if _offline() else "the hub cannot be reached"
+        raise ModelError(
+            f"{name}: no folder of that name, not in the local cache of the hub, and {reason}",
+            f"Name a folder from save_pretrained in {key}, or download the model first: `hf download {name}`.",
+        )
+    return True
+
+
+def _looks_like_path(name: str) -> bool:
+    return name.startswith((".", "/", "~")) or name.count("/") > 1 or Path(name).exists()
+
+
+def _offline() -> bool:
+    from huggingface_hub import constants
+
+    return bool(constants.HF_HUB_OFFLINE)
+
+
+def _in_cache(name: str) -> bool:
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        return any(isinstance(try_to_load_from_cache(name, file), str) for file in ("config.json", "tokenizer.json"))
+    except HFValidationError:
+        return False
+
+
+def _reachable() -> bool:
+    """One connection attempt; behind a proxy the answer is left to the hub's own client."""
+    from huggingface_hub import constants
+
+    endpoint = urlsplit(constants.ENDPOINT)
+    if urllib.request.getproxies() or os.environ.get("ALL_PROXY"):
+        return True
+    port = endpoint.port or (80 if endpoint.scheme == "http" else 443)
+    try:
+        with socket.create_connection((endpoint.hostname or "", port), timeout=CONNECT_SECONDS):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,10 @@
+"""Tells running out of memory from other failures."""
+
+from __future__ import annotations
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a device, the host's allocator or Python ran out of memory."""
+    from accelerate.utils.memory import should_reduce_batch_size
+
+    return isinstance(error, MemoryError) or (isinstance(error, Exception) and should_reduce_batch_size(error))

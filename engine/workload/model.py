@@ -1,0 +1,138 @@
+"""What is done to a loaded model and undone after a trial: the adapter and gradient checkpointing."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from speedtui.engine.config.paths import nearest
+from speedtui.engine.config.settings import LoraSettings
+from speedtui.engine.errors import ConfigError
+
+_SAVED = "speedtui_requires_grad"
+"""Attribute of an adapted model: the parameters' `requires_grad` from before."""
+
+
+def attach_lora(model: nn.Module, settings: LoraSettings) -> PeftModel:
+    """Wraps any module's linear layers in adapters; base weights are frozen, adapters float32.
+
+    Raises:
+        ConfigError: a target module does not exist or is no linear layer; the model has no linear layer.
+    """
+    _check_targets(model, settings)
+    mask = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
+    lora = LoraConfig(
+        r=settings.r,
+        lora_alpha=settings.alpha or 2 * settings.r,
+        lora_dropout=settings.dropout,
+        target_modules=settings.target_modules,
+        task_type="CAUSAL_LM" if hasattr(model, "prepare_inputs_for_generation") else None,
+    )
+    with warnings.catch_warnings():
+        # peft calls transformers' is_gradient_checkpointing, which is on its way out
+        warnings.simplefilter("ignore", FutureWarning)
+        adapted = get_peft_model(model, lora)
+    setattr(adapted, _SAVED, mask)
+    return adapted
+
+
+def detach_lora(adapted: PeftModel) -> nn.Module:
+    """The base model as it was: its layers, its weights to the bit, what is trainable; without gradients."""
+    mask: dict[str, bool] = getattr(adapted, _SAVED)
+    base: nn.Module = adapted.unload()
+    for name, parameter in base.named_parameters():
+        parameter.requires_grad_(mask[name])
+        parameter.grad = None
+    return base
+
+
+def linear_names(model: nn.Module) -> list[str]:
+    """Last parts of the linear layers' names, such as `q_proj`, each once."""
+    return sorted({name.rpartition(".")[2] for name, module in model.named_modules() if _is_linear(module)})
+
+
+def _is_linear(module: nn.Module) -> bool:
+    return isinstance(module, nn.Linear | Conv1D)
+
+
+def _check_targets(model: nn.Module, settings: LoraSettings) -> None:
+    """peft ignores names that match nothing beside one that does, and fails half-way on a layer it cannot wrap."""
+    known = linear_names(model)
+    if not known:
+        raise ConfigError(
+            f"train.lora: {type(model).__name__} has no linear layer for an adapter", 'Set train.method = "full".'
+        )
+    if settings.target_modules == "all-linear":
+        return
+    if not settings.target_modules:
+        raise ConfigError("train.lora.target_modules is empty", _targets_hint(known))
+    for target in settings.target_modules:
+        found = [m for name, m in model.named_modules() if name == target or name.endswith("." + target)]
+        if not found or not all(map(_is_linear, found)):
+            problem = "is not a linear layer" if found else "is not in the model" + nearest(target, known)
+            raise ConfigError(f"train.lora.target_modules: {target} {problem}", _targets_hint(known))
+
+
+def _targets_hint(known: list[str]) -> str:
+    shown = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
+    return f'Take "all-linear" or some of: {shown}.'
+
+
+def set_gradient_checkpointing(model: nn.Module, on: bool) -> None:
+    """Switches recomputation of activations, for a model with or without an adapter.
+
+    Raises:
+        ConfigError: it is to be switched on and the model cannot do it.
+    """
+    base: Any = model.get_base_model() if isinstance(model, PeftModel) else model
+    if not on:
+        _switch_off(base)
+        return
+    if not hasattr(base, "gradient_checkpointing_enable"):
+        raise _unsupported(base)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # the new name does not exist in transformers 5.0
+            base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    except ValueError:
+        raise _unsupported(base) from None
+    if hasattr(base, "enable_input_require_grads"):
+        _drop_input_hooks(base)  # a second call would lose the hooks of the first
+        base.enable_input_require_grads()
+
+
+def _switch_off(base: Any) -> None:
+    switched_on = any(getattr(module, "gradient_checkpointing", False) is True for module in base.modules())
+    if switched_on and hasattr(base, "gradient_checkpointing_disable"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            base.gradient_checkpointing_disable()
+    _drop_input_hooks(base)
+
+
+def _drop_input_hooks(base: Any) -> None:
+    if getattr(base, "_require_grads_hooks", None) or getattr(base, "_require_grads_hook", None):
+        base.disable_input_require_grads()
+
+
+def _unsupported(base: nn.Module) -> ConfigError:
+    return ConfigError(
+        f"train.gradient_checkpointing: {type(base).__name__} does not support it",
+        "Set train.gradient_checkpointing = false, or give the model a gradient_checkpointing_enable method.",
+    )
+
+
+def loss_of(outputs: Any) -> torch.Tensor | None:
+    """The loss in what a model's forward returned: under "loss", as `.loss`, or first; None where there is none."""
+    if isinstance(outputs, dict):
+        loss = outputs.get("loss")
+    else:
+        loss = getattr(outputs, "loss", None)
+        if loss is None and isinstance(outputs, tuple | list) and outputs:
+            loss = outputs[0]
+    return loss if isinstance(loss, torch.Tensor) and loss.numel() == 1 else None

@@ -1,0 +1,116 @@
+"""The worst micro-batch a training can meet, for the memory probe."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from math import gcd
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from speedtui.engine.workload.base import Collator, MapDataset, Progress, Report
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SCAN_SECONDS = 30.0
+"""Reading a recipe's samples to find the longest ends here: decoding a million images would take hours."""
+
+GOLDEN = 0.618034
+"""Steps of this share of the dataset spread any number of visits evenly over it."""
+
+
+def longest_index(
+    dataset: MapDataset, lengths: NDArray[np.int32] | None, report: Report, *, seconds: float = SCAN_SECONDS
+) -> int:
+    """Index of the longest sample: by `lengths` (rows,), or by reading the samples for at most `seconds`.
+
+    Without lengths the samples are visited in an order that is spread over the dataset, so that a scan that runs out
+    of time has seen a fair part of it.
+    """
+    if lengths is not None:
+        return int(lengths.argmax())
+    started = time.monotonic()
+    progress = Progress(report, "finding the longest sample", len(dataset))
+    best, longest = -1, 0
+    visited = 0
+    for visited, index in enumerate(_spread(len(dataset)), start=1):
+        size = sample_size(dataset[index])
+        if size > best or (size == best and index < longest):
+            best, longest = size, index
+        progress.at(visited)
+        if time.monotonic() - started > seconds:
+            break
+    progress.finish(visited)
+    return longest
+
+
+def _spread(count: int) -> Iterator[int]:
+    """Every index below `count`, once."""
+    step = max(1, int(count * GOLDEN))
+    while gcd(step, count) != 1:
+        step += 1
+    return (i * step % count for i in range(count))
+
+
+def sample_size(sample: Any) -> int:
+    """Elements in the tensors, arrays and lists of a sample; a proxy for the memory it costs."""
+    if isinstance(sample, Mapping):
+        return sum(sample_size(value) for value in sample.values())
+    if isinstance(sample, torch.Tensor):
+        return sample.numel()
+    if isinstance(sample, tuple | list):
+        nested = sum(sample_size(value) for value in sample if not isinstance(value, int | float))
+        return nested or len(sample)
+    if isinstance(sample, str | bytes):
+        return len(sample)
+    return int(getattr(sample, "size", 0)) if hasattr(sample, "shape") else 0
+
+
+class StressDataset:
+    """`count` micro-batches of one sample, in order; see `Workload.stress_dataset`."""
+
+    def __init__(self, sample: Any, collator: Collator, micro_batch_size: int, count: int) -> None:
+        self._sample = sample
+        self._micro_batch_size, self._count = micro_batch_size, count
+        self._last = sample
+        if micro_batch_size > 1:
+            shorter = one_token_shorter(sample)
+            if shorter is not None and _collates([sample, shorter], collator):
+                self._last = shorter
+
+    def __len__(self) -> int:
+        return self._micro_batch_size * self._count
+
+    def __getitem__(self, index: int) -> Any:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return self._last if (index + 1) % self._micro_batch_size == 0 else self._sample
+
+
+def one_token_shorter(sample: Any) -> dict[str, Any] | None:
+    """The sample without its last token, in every field as long as `input_ids`; None where it has no two tokens."""
+    if not isinstance(sample, Mapping) or "input_ids" not in sample:
+        return None
+    count = _sequence_length(sample["input_ids"])
+    if count is None or count < 2:
+        return None
+    return {key: value[:-1] if _sequence_length(value) == count else value for key, value in sample.items()}
+
+
+def _sequence_length(value: Any) -> int | None:
+    if isinstance(value, list):
+        return len(value)
+    shape = getattr(value, "shape", None)
+    return int(shape[0]) if shape is not None and len(shape) == 1 else None
+
+
+def _collates(samples: list[Any], collator: Collator) -> bool:
+    """Whether the collator pads; one that stacks samples of one size raises, in whatever way it likes."""
+    try:
+        collator(samples)
+    except Exception:
+        return False
+    return True

@@ -1,0 +1,162 @@
+"""The user's own model and data, from a Python file."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from speedtui.engine.config.paths import nearest
+from speedtui.engine.config.settings import Settings
+from speedtui.engine.errors import RecipeError
+from speedtui.engine.workload.base import Recipe
+from speedtui.engine.workload.memory import is_out_of_memory
+
+_KEYS = ("model", "train_dataset", "eval_dataset", "collator", "tokenizer")
+
+
+def build_recipe(settings: Settings) -> Recipe:
+    """Imports `file.py:function` anew and calls the function with the knobs of [recipe].
+
+    Raises:
+        RecipeError: the file or function is missing, it raised, it does not take a knob, or returned something else.
+            What it raised is the cause. Running out of memory is passed on as it is.
+    """
+    file, _, function = (settings.model.recipe or "").rpartition(":")
+    path = Path(file)
+    build = _function(_imported(path), function, path)
+    _check_knobs(build, settings.recipe, f"{path}: {function}")
+    with _Named(path, function):
+        built = build(**settings.recipe)
+    return checked(built, f"{path}: {function}")
+
+
+def rebuild_needed(old: Settings, new: Settings) -> bool:
+    """Whether the workload must be loaded again for the new settings: model, data or a recipe's knob differ."""
+    if (old.model, old.data, old.recipe) != (new.model, new.data, new.recipe):
+        return True
+    return bool(new.model.architecture) and old.train.seed != new.train.seed  # its weights come from the seed
+
+
+def _imported(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise RecipeError(f"{path}: no such recipe", 'Correct model.recipe: "file.py:function".')
+    name = f"speedtui_recipe_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise RecipeError(f"{path}: not a Python file", 'Correct model.recipe: "file.py:function".')
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # a loader's worker must find the classes of its samples
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)  # at the end: a recipe's neighbour must not hide a library
+    with _Named(path, "the import"):
+        spec.loader.exec_module(module)
+    return module
+
+
+def _function(module: ModuleType, name: str, path: Path) -> Callable[..., Any]:
+    function = getattr(module, name, None)
+    if callable(function):
+        return function  # type: ignore[no-any-return]  # callable() narrows Any to an unknown return
+    own = [key for key, value in vars(module).items() if inspect.isfunction(value) and not key.startswith("_")]
+    raise RecipeError(
+        f"{path}: no function {name}{nearest(name, own)}",
+        f"It has {', '.join(own) or 'no functions'}. Set model.recipe.",
+    )
+
+
+def _check_knobs(build: Callable[..., Any], knobs: Mapping[str, Any], where: str) -> None:
+    parameters = inspect.signature(build).parameters.values()
+    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    names = [p.name for p in named]
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    hint = f"Its parameters are: {', '.join(names) or 'none'}."
+    for knob in knobs:
+        if knob not in names and not takes_any:
+            raise RecipeError(f"{where} takes no recipe.{knob}{nearest(knob, names)}", hint)
+    for parameter in named:
+        if parameter.default is parameter.empty and parameter.name not in knobs:
+            raise RecipeError(f"{where} needs recipe.{parameter.name}", f"Write {parameter.name} = ... under [recipe].")
+
+
+class _Named:
+    """Turns what the user's code raises into one line with the line of the recipe."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        self._path, self._what = path, what
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is None or is_out_of_memory(error) or not isinstance(error, Exception | SystemExit):
+            return
+        reason = (str(error) or "no message").splitlines()[0]
+        raise RecipeError(
+            f"{self._path} line {self._line(error)}: {self._what} raised {type(error).__name__}: {reason}",
+            "The traceback is in worker.log.",
+        ) from error
+
+    def _line(self, error: BaseException) -> int | None:
+        if isinstance(error, SyntaxError) and error.filename == str(self._path):
+            return error.lineno
+        frames = traceback.extract_tb(error.__traceback__)
+        return next((frame.lineno for frame in reversed(frames) if frame.filename == str(self._path)), None)
+
+
+def checked(built: Any, where: str) -> Recipe:
+    """What a build function returned, as a `Recipe` with a collator.
+
+    Raises:
+        RecipeError: saying what is missing or of the wrong kind.
+    """
+    recipe = _as_recipe(built, where)
+    from torch import nn
+
+    if not isinstance(recipe.model, nn.Module):
+        raise _wrong(where, "model", "a torch.nn.Module", recipe.model)
+    _check_dataset(recipe.train_dataset, "train_dataset", where)
+    if recipe.eval_dataset is not None:
+        _check_dataset(recipe.eval_dataset, "eval_dataset", where)
+    if recipe.collator is None:
+        from torch.utils.data import default_collate
+
+        recipe.collator = default_collate
+    if not callable(recipe.collator):
+        raise _wrong(where, "collator", "a function of a list of samples", recipe.collator)
+    return recipe
+
+
+def _as_recipe(built: Any, where: str) -> Recipe:
+    if isinstance(built, Recipe):
+        return built
+    hint = f"Return speedtui.engine.workload.Recipe or a dict with {', '.join(_KEYS)}."
+    if not isinstance(built, Mapping):
+        raise RecipeError(f"{where} returned {_kind(built)}, not a recipe", hint)
+    missing = [key for key in ("model", "train_dataset") if key not in built]
+    unknown = [str(key) for key in built if key not in _KEYS]
+    if missing or unknown:
+        problem = f"without {' and '.join(missing)}" if missing else f"with an unknown key {', '.join(unknown)}"
+        raise RecipeError(f"{where} returned a dict {problem}", hint)
+    return Recipe(**built)
+
+
+def _check_dataset(dataset: Any, key: str, where: str) -> None:
+    if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
+        raise _wrong(where, key, "a dataset with a length and samples by index", dataset)
+    if not len(dataset):
+        raise RecipeError(f"{where}: {key} is empty")
+
+
+def _wrong(where: str, key: str, expected: str, given: Any) -> RecipeError:
+    return RecipeError(f"{where}: {key}: expected {expected}, got {_kind(given)}")
+
+
+def _kind(value: Any) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"

@@ -1,0 +1,1 @@
+"""Settings as data: which candidates a study tries on which device, and what the demo runs."""

@@ -1,0 +1,174 @@
+"""From rows to tokens and labels, and the cache between."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import AutoTokenizer
+
+from speedtui.engine.config.settings import DataSettings
+from speedtui.engine.errors import DataError, ModelError
+from speedtui.engine.workload.base import silent
+from speedtui.engine.workload.conversation import require_chat_template
+from speedtui.engine.workload.data import table_of
+from speedtui.engine.workload.token_store import TokenDataset
+from speedtui.engine.workload.tokenize import tokenize
+
+PAIR = DataSettings(prompt="question", response="answer")
+TEXT = DataSettings(text="text")
+MESSAGES = DataSettings(messages="messages")
+
+TALK = [
+    {"role": "user", "content": "hello"},
+    {"role": "assistant", "content": "hi"},
+    {"role": "user", "content": "bye"},
+    {"role": "assistant", "content": "see you"},
+]
+
+FORGETFUL = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
+    "{% if m['role'] == 'assistant' and loop.last %}(thinking){% endif %}{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+"""Writes an answer otherwise once another turn follows it, as templates of reasoning models do."""
+
+
+@pytest.fixture
+def tokenizer(model_folder: Path) -> Any:
+    return AutoTokenizer.from_pretrained(model_folder)
+
+
+def made(path: Path, data: DataSettings, tokenizer: Any, max_length: int = 64) -> TokenDataset:
+    return tokenize(table_of(str(path), data), tokenizer, max_length, silent)
+
+
+def learned(dataset: TokenDataset, index: int, tokenizer: Any) -> str:
+    labels = dataset[index]["labels"]
+    return str(tokenizer.decode(labels[labels != -100]))
+
+
+def whole(dataset: TokenDataset, index: int, tokenizer: Any) -> str:
+    return str(tokenizer.decode(dataset[index]["input_ids"]))
+
+
+def test_only_the_response_and_the_end_are_learned(pairs_file: Path, tokenizer: Any) -> None:
+    dataset = made(pairs_file, PAIR, tokenizer)
+    assert whole(dataset, 1, tokenizer) == "the capital of France is\nParis<|endoftext|>"
+    assert learned(dataset, 1, tokenizer) == "Paris<|endoftext|>"
+    assert dataset.lengths.tolist() == [len(dataset[i]["input_ids"]) for i in range(3)]
+
+
+def test_all_of_a_text_is_learned(write_rows: Any, tokenizer: Any) -> None:
+    dataset = made(write_rows("t.jsonl", [{"text": "hello"}, {"text": "bye<|endoftext|>"}]), TEXT, tokenizer)
+    assert learned(dataset, 0, tokenizer) == "hello<|endoftext|>"
+    assert learned(dataset, 1, tokenizer) == "bye<|endoftext|>"
+
+
+def test_a_tokenizer_that_opens_texts_with_a_token_does_so_here(write_rows: Any, tokenizer: Any) -> None:
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer.bos_token = "<|im_start|>"
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<|im_start|> $A", special_tokens=[("<|im_start|>", tokenizer.bos_token_id)]
+    )
+    dataset = made(write_rows("t.jsonl", [{"text": "hello"}]), TEXT, tokenizer)
+    assert whole(dataset, 0, tokenizer) == "<|im_start|>hello<|endoftext|>"
+    assert learned(dataset, 0, tokenizer) == "hello<|endoftext|>"
+
+
+def test_the_assistants_turns_are_learned(write_rows: Any, tokenizer: Any) -> None:
+    dataset = made(write_rows("m.jsonl", [{"messages": TALK}]), MESSAGES, tokenizer)
+    assert learned(dataset, 0, tokenizer) == "hi<|im_end|>\nsee you<|im_end|>\n"
+    assert whole(dataset, 0, tokenizer) == tokenizer.apply_chat_template(TALK, tokenize=False)
+
+
+def test_turns_are_found_in_a_template_that_rewrites_the_past(write_rows: Any, tokenizer: Any) -> None:
+    tokenizer.chat_template = FORGETFUL
+    dataset = made(write_rows("m.jsonl", [{"messages": TALK}]), MESSAGES, tokenizer)
+    assert learned(dataset, 0, tokenizer) == "hi<|im_end|>\n(thinking)see you<|im_end|>\n"
+
+
+def test_a_conversation_that_the_template_refuses_is_named(write_rows: Any, tokenizer: Any) -> None:
+    tokenizer.chat_template = "{{ raise_exception('roles must alternate') }}"
+    path = write_rows("m.jsonl", [{"messages": TALK}])
+    with pytest.raises(DataError, match="line 1: the chat template refuses the conversation: roles must alternate"):
+        made(path, MESSAGES, tokenizer)
+
+
+def test_messages_need_a_chat_template(tokenizer: Any) -> None:
+    tokenizer.chat_template = None
+    with pytest.raises(ModelError, match="base: the tokenizer has no chat template"):
+        require_chat_template(tokenizer, "base")
+
+
+def test_a_long_sample_is_cut_at_its_end_and_counted(write_rows: Any, tokenizer: Any) -> None:
+    path = write_rows("long.jsonl", [{"text": "x" * 100}, {"text": "y"}])
+    dataset = made(path, TEXT, tokenizer, max_length=8)
+    assert dataset.lengths.tolist() == [8, 2]
+    assert dataset.counts.cut_rows == 1
+    assert "<|endoftext|>" not in whole(dataset, 0, tokenizer)
+
+
+def test_rows_without_anything_to_learn_are_dropped_and_counted(write_rows: Any, tokenizer: Any) -> None:
+    rows = [{"question": "q", "answer": ""}, {"question": "z" * 50, "answer": "a"}, {"question": "q", "answer": "a"}]
+    dataset = made(write_rows("gaps.jsonl", rows), PAIR, tokenizer, max_length=10)
+    assert (len(dataset), dataset.counts.dropped_rows, dataset.counts.cut_rows) == (1, 2, 0)
+    assert dataset.counts.tokens == int(dataset.lengths.sum())
+
+
+def test_prompts_that_leave_no_room_for_any_response_are_refused(write_rows: Any, tokenizer: Any) -> None:
+    path = write_rows("full.jsonl", [{"question": "z" * 50, "answer": "a"}])
+    with pytest.raises(DataError, match="within max_length 10"):
+        made(path, PAIR, tokenizer, max_length=10)
+
+
+def cached_files(cache: Path) -> list[Path]:
+    return sorted((cache / "speedtui" / "tokens").iterdir())
+
+
+def test_tokens_are_kept_and_used_again(pairs_file: Path, tokenizer: Any, own_cache: Path) -> None:
+    first = made(pairs_file, PAIR, tokenizer)
+    (kept,) = cached_files(own_cache)
+    stored = kept.stat().st_ino
+    again = made(pairs_file, PAIR, tokenizer)
+    assert (kept.stat().st_ino, again.counts) == (stored, first.counts)
+    assert again[2]["input_ids"].tolist() == first[2]["input_ids"].tolist()
+
+
+def test_other_data_settings_or_another_tokenizer_make_other_tokens(
+    pairs_file: Path, tokenizer: Any, own_cache: Path
+) -> None:
+    made(pairs_file, PAIR, tokenizer)
+    made(pairs_file, PAIR, tokenizer, max_length=63)
+    tokenizer.add_tokens(["hello"])
+    made(pairs_file, PAIR, tokenizer)
+    pairs_file.write_text(pairs_file.read_text().replace("Paris", "Lyon"))
+    assert learned(made(pairs_file, PAIR, tokenizer), 1, tokenizer) == "Lyon<|endoftext|>"
+    assert len(cached_files(own_cache)) == 4
+
+
+@pytest.mark.parametrize("damage", ["truncated", "changed", "empty"])
+def test_a_damaged_cache_is_made_anew(pairs_file: Path, tokenizer: Any, own_cache: Path, damage: str) -> None:
+    first = made(pairs_file, PAIR, tokenizer)[0]["input_ids"].tolist()
+    (kept,) = cached_files(own_cache)
+    data = bytearray(kept.read_bytes())
+    data[0] ^= 255
+    kept.write_bytes({"truncated": bytes(data[:40]), "changed": bytes(data), "empty": b""}[damage])
+    assert made(pairs_file, PAIR, tokenizer)[0]["input_ids"].tolist() == first
+
+
+def test_without_a_folder_for_the_cache_tokens_are_held_in_memory(
+    pairs_file: Path, tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert learned(made(pairs_file, PAIR, tokenizer), 1, tokenizer) == "Paris<|endoftext|>"
+
+
+def test_nothing_is_left_behind_when_the_data_is_refused(write_rows: Any, tokenizer: Any, own_cache: Path) -> None:
+    path = write_rows("full.jsonl", [{"question": "z" * 50, "answer": "a"}])
+    with pytest.raises(DataError):
+        made(path, PAIR, tokenizer, max_length=10)
+    assert cached_files(own_cache) == []

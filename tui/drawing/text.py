@@ -1,0 +1,137 @@
+"""Rows of styled text: built, cut and padded as plain values, so that a pane can be tested without a terminal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from rich.cells import cell_len, set_cell_size
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+
+
+class Span(NamedTuple):
+    """Text in one style; `style` holds names of `Lines` component classes, separated by spaces."""
+
+    text: str
+    style: str = ""
+
+
+Row = tuple[Span, ...]
+
+
+def row(*parts: str | Span | Row) -> Row:
+    """One row of strings, spans and other rows."""
+    spans: list[Span] = []
+    for part in parts:
+        if isinstance(part, Span):
+            spans.append(part)
+        elif isinstance(part, str):
+            spans.append(Span(part))
+        else:
+            spans.extend(part)
+    return tuple(span for span in spans if span.text)
+
+
+def clean(text: str) -> str:
+    """One printable line: text from logs and files may hold line ends and terminal escapes."""
+    return _CONTROL.sub(" ", text)
+
+
+def width_of(line: Row) -> int:
+    """Terminal cells that it takes."""
+    return sum(cell_len(span.text) for span in line)
+
+
+def plain(line: Row) -> str:
+    """Its text."""
+    return "".join(span.text for span in line)
+
+
+def crop(line: Row, width: int) -> Row:
+    """At most `width` cells; what was cut off is marked with an ellipsis."""
+    if width <= 0:
+        return ()
+    if width_of(line) <= width:
+        return line
+    kept: list[Span] = []
+    room = width - 1
+    for text, style in line:
+        cells = cell_len(text)
+        if cells > room:
+            kept.append(Span(set_cell_size(text, room) + "…", style))
+            return row(*kept)
+        kept.append(Span(text, style))
+        room -= cells
+    return row(*kept)
+
+
+def fit(line: Row, width: int) -> Row:
+    """Exactly `width` cells."""
+    short = crop(line, width)
+    missing = width - width_of(short)
+    return row(short, " " * missing) if missing > 0 else short
+
+
+def spread(left: Row, right: Row, width: int) -> Row:
+    """One text at each end; the right one gives way."""
+    gap = width - width_of(left) - width_of(right)
+    return row(left, " " * gap, right) if gap >= 1 or (gap == 0 and not right) else fit(left, width)
+
+
+def pack(pieces: Iterable[Row], width: int, gap: str = "   ") -> Row:
+    """As many pieces as there is room for, the first ones first; a later, shorter one may still find room."""
+    packed: Row = ()
+    for piece in pieces:
+        if not piece:
+            continue
+        longer = row(packed, gap, piece) if packed else piece
+        if width_of(longer) <= width:
+            packed = longer
+        elif not packed:
+            packed = crop(piece, width)
+    return packed
+
+
+def cell(text: str, width: int, *, right: bool = False, style: str = "") -> Span:
+    """A table's cell of exactly `width` terminal cells."""
+    if cell_len(text) > width:
+        return Span(set_cell_size(text, width - 1) + "…" if width > 1 else set_cell_size(text, width), style)
+    space = " " * (width - cell_len(text))
+    return Span(space + text if right else text + space, style)
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """Lines of at most `width` cells, broken at spaces where there are any."""
+    lines: list[str] = []
+    line = ""
+    for word in clean(text).split():
+        while cell_len(word) > width > 0:
+            if line:
+                lines.append(line)
+                line = ""
+            piece = set_cell_size(word, width).rstrip()
+            lines.append(piece)
+            word = word[len(piece) :]
+        joined = f"{line} {word}" if line else word
+        if cell_len(joined) <= width:
+            line = joined
+        else:
+            lines.append(line)
+            line = word
+    return [*lines, line] if line else lines
+
+
+def labelled(label: str, pieces: Sequence[Row], width: int, label_width: int) -> Row:
+    """A row of a detail list: a quiet label and what belongs to it."""
+    return row(cell(label, label_width, style="dim"), pack(pieces, width - label_width))
+
+
+def clock(epoch: float, reference: float) -> str:
+    """Local time of day; with the weekday, or the date, where that is not the reference's day."""
+    then, day = datetime.fromtimestamp(epoch), datetime.fromtimestamp(reference)
+    if then.date() == day.date():
+        return f"{then:%H:%M}"
+    return f"{then:%a %H:%M}" if abs((then.date() - day.date()).days) < 7 else f"{then:%d %b %H:%M}"

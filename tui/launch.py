@@ -1,0 +1,52 @@
+"""Opens the screen on a session. Imports Textual only when called."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from speedtui.engine.errors import ExitCode
+from speedtui.engine.session.base import Session
+from speedtui.tui.options import ScreenOptions, StartScreen
+from speedtui.tui.terminal import own_screen, signals_handled, terminal_gone
+
+if TYPE_CHECKING:
+    from speedtui.tui.app import SpeedtuiApp
+
+__all__ = ["ScreenOptions", "StartScreen", "show"]
+
+QUIET = {"TEXTUAL_ANIMATIONS": "none", "TEXTUAL_SMOOTH_SCROLL": "0"}
+"""Read by Textual when it is imported: no frames that carry no news."""
+
+
+def show(session: Session, *, options: ScreenOptions) -> ExitCode:
+    """Shows the session until it is left. The session is run here, in a thread of the app.
+
+    The result is the session's, DONE where it was detached from, or that of the signal that ended it.
+    """
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    from speedtui.tui.app import SpeedtuiApp
+
+    app = SpeedtuiApp(session, options, terminal_gone=terminal_gone)
+    with own_screen(session.folder.path / "screen.log"), signals_handled(
+        lambda code: _in_loop(app, lambda: app.terminate(code)), lambda: _in_loop(app, app.detach)
+    ):
+        app.run()
+    return _exit_code(app)
+
+
+def _in_loop(app: SpeedtuiApp, action: Callable[[], None]) -> None:
+    """Signal handlers run between any two instructions; the app acts when its loop comes round."""
+    if app.loop is None or app.loop.is_closed():
+        raise SystemExit(int(ExitCode.TERMINATED))  # before the first frame or after the last
+    app.loop.call_soon_threadsafe(action)
+
+
+def _exit_code(app: SpeedtuiApp) -> ExitCode:
+    if app.status is not None:
+        return app.status
+    if app.return_code:
+        return ExitCode.FAILED  # the screen itself broke; Textual has printed why
+    return app.front.exit_code if app.front.exit_code is not None else ExitCode.DONE

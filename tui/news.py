@@ -1,0 +1,56 @@
+"""What the screen says about events while it is open, and the step from a study to its training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from speedtui.engine.commands import Finish
+from speedtui.engine.events import CommandRefused, Notice, TrialPromoted, WorkerLost
+from speedtui.tui.drawing.text import clean
+from speedtui.tui.following import Following, Noteworthy
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+LONG_SECONDS = 10.0
+"""Errors stay longer than the usual five seconds."""
+
+
+def tell(app: App[Any], event: Noteworthy, *, sent: set[str], since: float) -> None:
+    """Notifies of refusals of this screen's own commands, and of trouble since it was opened."""
+    match event:
+        case CommandRefused() if event.id in sent:
+            app.notify(clean(event.reason), title=f"{event.command.replace('_', ' ')} refused", severity="warning", markup=False)
+        case WorkerLost():
+            after = "It is started again." if event.restarting else "Nothing runs now."
+            app.notify(f"{clean(event.reason)}. {after}", title="The worker was lost", severity="error", timeout=LONG_SECONDS, markup=False)
+        case Notice() if event.level != "info":
+            severity = "error" if event.level == "error" else "warning"
+            app.notify(f"{clean(event.text)} {clean(event.hint)}".strip(), severity=severity, timeout=LONG_SECONDS, markup=False)  # type: ignore[arg-type]
+
+
+class Promotion:
+    """Waits until a trial is promoted, ends its study, and then lets the training take over the device."""
+
+    def __init__(self, study: Following, trial: int) -> None:
+        self._study, self._trial = study, trial
+        self.config_file = ""
+        """Of the promoted trial; empty until the worker has written it."""
+
+    @property
+    def note(self) -> str:
+        """What is being waited for."""
+        if not self.config_file:
+            return f"promoting #{self._trial}"
+        return "ending the study; then the training starts"
+
+    def hear(self, event: Noteworthy) -> None:
+        """The worker's answer."""
+        if isinstance(event, TrialPromoted) and event.trial == self._trial and not self.config_file:
+            self.config_file = event.config_file
+            if not self._study.ended:
+                self._study.send(Finish())
+
+    def take_over_due(self) -> bool:
+        """Whether the training can start."""
+        return bool(self.config_file) and self._study.ended

@@ -1,0 +1,143 @@
+"""The trial under the cursor: what it changes, what it measured, why it failed, what to do next."""
+
+from __future__ import annotations
+
+from speedtui.engine.candidate import Memory, TrialResult, TrialStatus
+from speedtui.engine.state import RunState, TrialRow
+from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span
+from speedtui.tui.drawing.bars import in_order
+from speedtui.tui.drawing.frame import EDGES, INSET, framed
+from speedtui.tui.drawing.text import Row, Span, clean, labelled, row, wrap
+from speedtui.tui.frame import Frame
+from speedtui.tui.panes.pane import Pane, title
+from speedtui.tui.panes.results import TRIAL_STYLES, status_word
+from speedtui.tui.values import changes, format_value
+
+LABEL = 9
+
+NEXT = {
+    TrialStatus.WAITING: (("r", "runs it"), ("enter", "edits it"), ("D", "deletes it")),
+    TrialStatus.QUEUED: (("x", "takes it out of the queue"), ("enter", "edits it")),
+    TrialStatus.RUNNING: (("x", "stops it"), ("p", "pauses")),
+    TrialStatus.OK: (("P", "promotes it to the next training"), ("d", "duplicates it")),
+    TrialStatus.OUT_OF_MEMORY: (("d", "duplicates it: take a smaller micro-batch"), ("D", "deletes it")),
+    TrialStatus.FAILED: (("r", "runs it again"), ("d", "duplicates it with other settings")),
+    TrialStatus.PRUNED: (("r", "runs it again"), ("d", "duplicates it")),
+    TrialStatus.TIMED_OUT: (("r", "runs it again"), ("d", "duplicates it with other settings")),
+}
+"""Every status has a next step."""
+
+
+class DetailPane(Pane):
+    """One trial in words."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.selected: int | None = None
+
+    def draw(self, frame: Frame, width: int, height: int) -> list[Row]:
+        return draw_detail(frame.study, self.selected, width, height)
+
+
+def draw_detail(run: RunState, selected: int | None, width: int, height: int) -> list[Row]:
+    """The pane at a size. What comes next stands in the last row, which is never cut off."""
+    trial = run.study.row(selected) if run.study is not None and selected is not None else None
+    if trial is None:
+        return framed(title("Trial"), (), [row(Span("No trial is selected.", "dim"))], width, height)
+    inner_width, inner_height = width - EDGES - INSET, height - EDGES
+    rows = [_changed(run, trial, inner_width), *_reason(trial, inner_width), *_result(run, trial, inner_width)]
+    rows = [line for line in rows if line]
+    if run.study is not None and trial.status is TrialStatus.RUNNING:
+        rows += _live(run, trial, inner_width)
+    rows = [*rows[: max(0, inner_height - 1)], _next(trial, inner_width)]
+    name = title(f"#{trial.candidate.id}", Span(clean(trial.candidate.label), "strong"))
+    right = row(Span(status_word(trial.status), TRIAL_STYLES[trial.status]))
+    return framed(name, right, rows, width, height)
+
+
+def _changed(run: RunState, trial: TrialRow, width: int) -> Row:
+    pieces = [
+        row(Span(f"{path} ", "dim"), f"{format_value(before)} → ", Span(format_value(after), "strong"))
+        for path, before, after in changes(run.config, trial.candidate.values)
+    ]
+    batch = f"batch {trial.candidate.micro_batch_size} × {trial.candidate.grad_accum_steps} = {trial.candidate.effective_batch_size}"
+    return labelled("changed", [*(pieces or [row("nothing: the configuration as it is")]), row(Span(batch, "dim"))], width, LABEL)
+
+
+def _reason(trial: TrialRow, width: int) -> list[Row]:
+    reason = trial.result.reason if trial.result is not None else ""
+    style = TRIAL_STYLES[trial.status]
+    lines = wrap(reason, width - LABEL)[:3]
+    return [
+        row(Span(("reason" if i == 0 else "").ljust(LABEL), "dim"), Span(line, style)) for i, line in enumerate(lines)
+    ]
+
+
+def _result(run: RunState, trial: TrialRow, width: int) -> list[Row]:
+    result = trial.result
+    if result is None:
+        return []
+    return [*_measurement(result, width), _memory(result.memory, width), _total(run, result, width), _weights(result, width)]
+
+
+def _measurement(result: TrialResult, width: int) -> list[Row]:
+    measured = result.measurement
+    if measured is None:
+        return []
+    interval = f"[{format_seconds(measured.step_seconds_low)}, {format_seconds(measured.step_seconds_high)}]"
+    phases = "  ".join(f"{name} {format_seconds(measured.phases[name])}" for name in in_order(measured.phases))
+    counted = f"{measured.batches} batches after {measured.warmup_batches} of warm-up"
+    loss = "–" if measured.loss is None else f"{measured.loss:.3f}"
+    return [
+        labelled("step", [row(Span(format_seconds(measured.step_seconds), "strong"), Span(f" {interval}", "dim")),
+                          row(Span(counted, "dim"))], width, LABEL),
+        labelled("phases", [row(phases)], width, LABEL) if phases else (),
+        labelled("speed", [row(Span(format_count(measured.samples_per_second), "strong"), " samples/s"),
+                           row(f"{format_count(measured.tokens_per_second)} tok/s"),
+                           row(f"padding {format_share(measured.padding_fraction)}"), row(f"loss {loss}")], width, LABEL),
+    ]  # fmt: skip
+
+
+def _memory(memory: Memory | None, width: int) -> Row:
+    if memory is None:
+        return ()
+    pieces = [row("peak ", Span(format_size(memory.peak_bytes), "strong"),
+                  f" of {format_size(memory.limit_bytes)}" if memory.limit_bytes is not None else "")]  # fmt: skip
+    if memory.headroom_fraction is not None:
+        pieces.append(row(f"{format_share(memory.headroom_fraction)} free"))
+    if memory.predicted_bytes is not None:
+        pieces.append(row(Span(f"predicted ~{format_size(memory.predicted_bytes)}", "dim")))
+    if memory.longest_tokens is not None:
+        pieces.append(row(Span(f"at the longest sample, {memory.longest_tokens} tokens", "dim")))
+    if memory.peak_rss_bytes is not None:
+        pieces.append(row(Span(f"process {format_size(memory.peak_rss_bytes)}", "dim")))
+    return labelled("memory", pieces, width, LABEL)
+
+
+def _total(run: RunState, result: TrialResult, width: int) -> Row:
+    if result.full_run_seconds is None:
+        return ()
+    pieces = [row("whole run ", Span(format_span(result.full_run_seconds), "strong")),
+              row(Span(f"trial took {format_span(result.seconds)}", "dim"))]  # fmt: skip
+    return labelled("total", pieces, width, LABEL)
+
+
+def _weights(result: TrialResult, width: int) -> Row:
+    if result.base_weights_unchanged is False:
+        return labelled("weights", [row(Span("! the base weights changed during this trial", "bad"))], width, LABEL)
+    return ()
+
+
+def _live(run: RunState, trial: TrialRow, width: int) -> list[Row]:
+    steps, batches = trial.steps, run.study.batches if run.study is not None else 0
+    probe = f"{trial.probe} probe" if trial.probe else "setting up"
+    since = f"since {format_span(run.t - trial.started_at)}" if trial.started_at is not None else ""
+    rows = [labelled("now", [row(probe), row(f"{trial.batches_done} of {batches} batches"), row(Span(since, "dim"))], width, LABEL)]
+    if steps.count:
+        rows.append(labelled("step", [row("~", format_seconds(steps.seconds)), row(f"{format_count(steps.samples_per_second)} samples/s"),
+                                      row(f"{format_count(steps.tokens_per_second)} tok/s")], width, LABEL))  # fmt: skip
+    return rows
+
+
+def _next(trial: TrialRow, width: int) -> Row:
+    return labelled("next", [row(Span(key, "key"), f" {text}") for key, text in NEXT[trial.status]], width, LABEL)

@@ -1,0 +1,79 @@
+"""Throughput against peak memory: the fastest trial is the highest one left of the limit."""
+
+from __future__ import annotations
+
+from speedtui.engine.candidate import TrialStatus
+from speedtui.engine.state import RunState, StudyState
+from speedtui.engine.units import GIB, format_count
+from speedtui.tui.drawing.frame import EDGES, INSET, framed
+from speedtui.tui.drawing.plot import Axis, Series, draw_plot, value_axis
+from speedtui.tui.drawing.text import Row, Span, row
+from speedtui.tui.frame import Frame
+from speedtui.tui.panes.pane import Pane, middle, title
+
+DOT, CURSOR, LIMIT = "●", "◆", "│"
+
+
+class ScatterPane(Pane):
+    """A chart that changes when a trial ends or the cursor moves."""
+
+    SLOW = True
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.selected: int | None = None
+
+    def due(self, frame: Frame) -> bool:
+        if self.frame is None:
+            return True
+        return _points(frame.study.study) != _points(self.frame.study.study)
+
+    def draw(self, frame: Frame, width: int, height: int) -> list[Row]:
+        return draw_scatter(frame.study, self.selected, width, height)
+
+
+def _points(study: StudyState | None) -> dict[int, tuple[float, float]]:
+    """(peak GiB, tokens/s) by candidate, of those that have both."""
+    found: dict[int, tuple[float, float]] = {}
+    for trial in study.rows if study is not None else ():
+        result = trial.result
+        if result is None or result.measurement is None or result.memory is None or trial.status is not TrialStatus.OK:
+            continue
+        if result.memory.peak_bytes is not None:
+            found[trial.candidate.id] = (result.memory.peak_bytes / GIB, result.measurement.tokens_per_second)
+    return found
+
+
+def draw_scatter(run: RunState, selected: int | None, width: int, height: int) -> list[Row]:
+    """The pane at a size."""
+    inner_width, inner_height = width - EDGES - INSET, height - EDGES
+    name = title("Throughput against peak memory")
+    points = _points(run.study)
+    if not points or inner_height < 4:
+        return framed(name, (), middle([row(Span("Appears with the first trial that fits.", "dim"))], inner_height), width, height)
+    limit = _limit(run)
+    x = value_axis([gib for gib, _ in points.values()] + ([limit] if limit is not None else []), parts=max(2, inner_width // 14), from_zero=True)
+    y = _rate_axis([rate for _, rate in points.values()], inner_height)
+    others = [point for trial, point in points.items() if trial != selected]
+    chosen = [points[selected]] if selected in points else []
+    texts = [(gib + (x.high - x.low) * 1.6 / inner_width, rate, str(trial)) for trial, (gib, rate) in points.items()]
+    rows = draw_plot(
+        [Series(others, DOT), Series(chosen, CURSOR)], x, y, inner_width, inner_height,
+        styles={DOT: "good", CURSOR: "accent"}, limit=limit, texts=texts,
+    )  # fmt: skip
+    label = f"tok/s, GiB, limit {limit:.1f}" if limit is not None else "tok/s, GiB"
+    return framed(name, row(Span(label, "dim")), rows, width, height)
+
+
+def _limit(run: RunState) -> float | None:
+    study = run.study
+    if study is None:
+        return None
+    limits = [t.result.memory.limit_bytes for t in study.rows if t.result is not None and t.result.memory is not None]
+    known = [limit for limit in (study.memory_limit_bytes, *limits) if limit is not None]
+    return known[0] / GIB if known else None
+
+
+def _rate_axis(rates: list[float], height: int) -> Axis:
+    axis = value_axis(rates, parts=max(2, height // 3), from_zero=True)
+    return axis._replace(ticks=tuple((value, format_count(value).replace(".0k", "k")) for value, _ in axis.ticks))

@@ -1,0 +1,139 @@
+"""Where a step's time goes."""
+
+from __future__ import annotations
+
+from speedtui.engine.state import RunState
+from speedtui.engine.state.snapshot import StepWindow
+from speedtui.engine.units import format_count, format_seconds, format_share
+from speedtui.tui.drawing.bars import PHASE_LETTERS, in_order, phase_bar, sparkline
+from speedtui.tui.drawing.frame import EDGES, INSET, framed
+from speedtui.tui.drawing.text import Row, Span, cell, pack, row
+from speedtui.tui.frame import Frame
+from speedtui.tui.panes.pane import Pane, middle, title
+
+SHORT_NAMES = {"forward": "fwd", "backward": "bwd", "optimizer": "optim"}
+TABLE_WIDTH = 56
+"""Below it the phases stand in two columns without percentiles."""
+
+
+class StepPane(Pane):
+    """Step time, phases and waste of the steps that run now."""
+
+    def draw(self, frame: Frame, width: int, height: int) -> list[Row]:
+        return draw_step(frame.run, width, height)
+
+
+def draw_step(run: RunState, width: int, height: int) -> list[Row]:
+    """The pane at a size."""
+    steps = run.live_steps
+    inner_width, inner_height = width - EDGES - INSET, height - EDGES
+    if steps is None or not steps.count:
+        body = middle([row(Span(_empty_text(run), "dim"))], inner_height)
+        return framed(title(_name(run)), (), body, width, height)
+    table = inner_width >= TABLE_WIDTH
+    rows = [_rates(steps, inner_width), phase_bar(steps.phases, inner_width)]
+    waste = _waste(steps, inner_width)
+    room = inner_height - len(rows) - 1
+    rows += _table(steps, inner_width, room) if table else _columns(steps, inner_width, room)
+    if table and inner_height - len(rows) > 2:
+        rows.append(())
+    if len(rows) < inner_height:
+        rows.append(waste)
+    right = row(Span(f"last {steps.count}" + (", device clock" if steps.on_device_clock and table else ""), "dim"))
+    return framed(title(_name(run)), right, rows, width, height)
+
+
+def _name(run: RunState) -> str:
+    study = run.study
+    if run.training is None and study is not None and study.running is not None:
+        return f"Step of trial #{study.running.candidate.id}"
+    return "Step"
+
+
+def _empty_text(run: RunState) -> str:
+    study = run.study
+    if run.training is None and study is not None and study.running is not None:
+        probe = study.running.probe
+        return f"Trial #{study.running.candidate.id}: {'memory probe' if probe == 'memory' else 'setting up'}"
+    if not run.status.busy:
+        return "No steps were taken." if run.training is None and study is None else "No step is running."
+    return "No steps yet."
+
+
+def _rates(steps: StepWindow, width: int) -> Row:
+    spread = f" ±{_in_unit_of(steps.spread_seconds, steps.seconds)}" if steps.spread_seconds is not None else ""
+    return pack(
+        [
+            row(Span(format_seconds(steps.seconds), "strong"), Span(spread, "dim")),
+            row(Span(format_count(steps.tokens_per_second), "strong"), " tok/s"),
+            row(f"{format_count(steps.samples_per_second)} samples/s" if width >= 50 else
+                f"{format_count(steps.samples_per_second)} smp/s"),
+        ],
+        width, gap="   " if width >= 40 else "  ",
+    )  # fmt: skip
+
+
+def _in_unit_of(value: float, reference: float | None) -> str:
+    """Without a unit where it is the reference's."""
+    text, unit = format_seconds(value), format_seconds(reference).rpartition(" ")[2]
+    return text.removesuffix(f" {unit}").removesuffix(".0")
+
+
+def _columns(steps: StepWindow, width: int, room: int) -> list[Row]:
+    column = (width - 2) // 2
+    total = sum(steps.phases.values())
+    largest = sorted(in_order(steps.phases), key=lambda name: -steps.phases[name])[: max(0, room) * 2]
+    cells = [_short(name, steps.phases[name], total, column) for name in in_order(steps.phases) if name in largest]
+    return [row(*cells[i], "  ", *(cells[i + 1] if i + 1 < len(cells) else ())) for i in range(0, len(cells), 2)]
+
+
+def _short(name: str, seconds: float, total: float, width: int) -> Row:
+    share = f"{seconds / total * 100:.0f}%" if total else "–"
+    return row(
+        Span(PHASE_LETTERS.get(name, "?"), f"phase-{name}"),
+        cell(f" {SHORT_NAMES.get(name, name)}", width - 11),
+        cell(format_seconds(seconds), 6, right=True),
+        cell(share, 4, right=True, style="dim"),
+    )
+
+
+def _table(steps: StepWindow, width: int, room: int) -> list[Row]:
+    chart = max(0, width - 52)
+    head = row(cell("phase", 14), *(cell(text, 10, right=True) for text in ("now", "p50", "p95")), cell("share", 8, right=True))
+    total = sum(steps.phases.values())
+    rows = [row(*(Span(span.text, "dim") for span in head), Span(_chart_title(steps, chart), "dim"))]
+    for name in in_order(steps.phases)[: max(0, room - 1)]:
+        rows.append(
+            row(
+                Span(PHASE_LETTERS.get(name, "?"), f"phase-{name}"),
+                cell(f" {name}", 13),
+                *(cell(format_seconds(values.get(name)), 10, right=True)
+                  for values in (steps.phases_last, steps.phases_p50, steps.phases_p95)),
+                cell(format_share(steps.phases[name] / total) if total else "–", 8, right=True),
+            )
+        )  # fmt: skip
+    return _with_chart(rows, steps, chart)
+
+
+def _chart_title(steps: StepWindow, width: int) -> str:
+    return "   step times" if width >= 13 and len(steps.recent_seconds) > 1 else ""
+
+
+def _with_chart(rows: list[Row], steps: StepWindow, width: int) -> list[Row]:
+    """Puts the recent step times, oldest first, beside the first phase; half height is the median, a stall stands out."""
+    if len(rows) < 2 or not _chart_title(steps, width):
+        return rows
+    rows[1] = row(rows[1], "   ", Span(sparkline(steps.recent_seconds, width - 3, top=2 * (steps.seconds or 0.0)), "history"))
+    return rows
+
+
+def _waste(steps: StepWindow, width: int) -> Row:
+    total = sum(steps.phases.values())
+    waiting = steps.phases.get("data")
+    return pack(
+        [
+            row(Span("padding ", "dim"), format_share(steps.padding_fraction)),
+            row(Span("waiting for data ", "dim"), format_share(waiting / total if waiting is not None and total else None)),
+        ],
+        width,
+    )

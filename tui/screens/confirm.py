@@ -1,0 +1,108 @@
+"""Questions with a few answers: each has a letter, the first one also enter, and escape changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.events import Key
+from textual.screen import ModalScreen
+
+from speedtui.tui.drawing.frame import EDGES, INSET, framed
+from speedtui.tui.drawing.lines import Lines
+from speedtui.tui.drawing.text import Row, Span, cell, clean, row, wrap
+from speedtui.tui.panes.pane import title
+
+
+class Choice(NamedTuple):
+    """One answer."""
+
+    answer: str
+    key: str
+    """A single letter."""
+    label: str
+    explanation: str
+
+
+class Question(ModalScreen[str | None]):
+    """Comes back with the answer chosen, or None."""
+
+    BINDINGS = [
+        Binding("escape", "dismiss(None)", "back", show=False),
+        Binding("up,k", "step(-1)", "up", show=False),
+        Binding("down,j", "step(1)", "down", show=False),
+        Binding("enter", "choose", "choose", show=False),
+    ]
+
+    def __init__(self, heading: str, text: str, choices: Sequence[Choice]) -> None:
+        super().__init__()
+        self._heading, self._text, self._choices = heading, clean(text), tuple(choices)
+        self._at = 0
+
+    def compose(self) -> ComposeResult:
+        yield Lines(id="question", classes="dialog")
+
+    def on_mount(self) -> None:
+        self.call_after_refresh(self.draw)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.draw)
+
+    def draw(self) -> None:
+        """Fits the box to its text, and draws it."""
+        box = self.query_one(Lines)
+        width = min(76, self.app.size.width)
+        body = draw_question(self._text, self._choices, self._at, width - EDGES - INSET)
+        box.styles.height = min(self.app.size.height, len(body) + EDGES)
+        right = row(Span("esc", "key"), Span(" back", "dim"))
+        box.set_rows(framed(title(self._heading), right, body, box.size.width, box.size.height))
+
+    def action_step(self, rows: int) -> None:
+        """Moves the cursor."""
+        self._at = max(0, min(len(self._choices) - 1, self._at + rows))
+        self.draw()
+
+    def action_choose(self) -> None:
+        """Answers with what is under the cursor."""
+        self.dismiss(self._choices[self._at].answer)
+
+    def on_key(self, event: Key) -> None:
+        for choice in self._choices:
+            if event.character == choice.key:
+                event.stop()
+                self.dismiss(choice.answer)
+                return
+
+
+def draw_question(text: str, choices: Sequence[Choice], at: int, width: int) -> list[Row]:
+    """The text, then the choices with the cursor on one."""
+    label = max(len(choice.label) for choice in choices) + 2
+    rows: list[Row] = [*(row(line) for line in wrap(text, width)), ()]
+    for i, choice in enumerate(choices):
+        base = "cursor " if i == at else ""
+        first, *rest = wrap(choice.explanation, max(10, width - label - 6)) or [""]
+        rows.append(
+            row(Span("› " if i == at else "  ", base + "accent"), Span(f"{choice.key}  ", base + "key"),
+                cell(choice.label, label, style=base + "strong"), cell(first, max(1, width - label - 5), style=base))
+        )  # fmt: skip
+        rows += [row(" " * (label + 5), line) for line in rest]
+    return rows
+
+
+def confirm_delete(trial: int, label: str, *, has_result: bool) -> Question:
+    """Deleting takes the result with it, so it is asked for."""
+    what = "Its result goes, too." if has_result else "It has no result yet."
+    return Question(f"Delete #{trial}?", f"{label}. {what}", [
+        Choice("keep", "n", "keep", "change nothing"),
+        Choice("delete", "y", "delete", "its number is not used again"),
+    ])  # fmt: skip
+
+
+def ask_promote(trial: int, label: str, *, can_train: bool) -> Question:
+    """Promoting writes a configuration; training starts only when asked for."""
+    choices = [Choice("promote", "p", "promote", "write its settings as the configuration of the next training")]
+    if can_train:
+        choices.append(Choice("train", "t", "promote and train", "end the study and start the training now"))
+    return Question(f"Promote #{trial}?", f"{label}", choices)

@@ -1,0 +1,73 @@
+"""Settings as people type and read them: `train.micro_batch_size = 4`."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from speedtui.engine.config.check import check
+from speedtui.engine.config.paths import convert, resolve_path, with_values
+from speedtui.engine.config.settings import Scalar
+from speedtui.engine.errors import ConfigError
+
+WHERE = "candidate"
+"""Opens the messages of the configuration's own checks."""
+
+
+def format_value(value: Any) -> str:
+    """As it would be typed; a dash where nothing is set."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def changes(config: Mapping[str, Any], values: Mapping[str, Scalar]) -> list[tuple[str, Any, Scalar]]:
+    """(path, before, after) of the values that differ from the run's configuration."""
+    found = ((path, _at(config, path), value) for path, value in values.items())
+    return [(path, before, after) for path, before, after in found if before != after]
+
+
+def _at(config: Mapping[str, Any], path: str) -> Any:
+    node: Any = config
+    for part in path.split("."):
+        node = node.get(part) if isinstance(node, Mapping) else None
+    return node
+
+
+def parse_line(line: str) -> tuple[str, Scalar]:
+    """Path and value of `path = value`; text need not be quoted.
+
+    Raises:
+        ConfigError: no equals sign, an unknown setting, or a list or table for a value.
+    """
+    name, equals, text = (part.strip() for part in line.partition("="))
+    if not equals or not name or not text:
+        raise ConfigError(f"{WHERE}: expected `setting = value`, got {line.strip()!r}")
+    path = resolve_path(name.strip('"'), WHERE)
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    if not isinstance(value, bool | int | float | str):
+        raise ConfigError(f"{WHERE}: {path}: expected a number, text, true or false, got {text}")
+    return path, value
+
+
+def parse_lines(lines: Iterable[str], config: Mapping[str, Any]) -> dict[str, Scalar]:
+    """The values of a candidate, checked as the configuration file would be.
+
+    Raises:
+        ConfigError: the first line that cannot be used, or values that do not go together.
+    """
+    values: dict[str, Scalar] = {}
+    for line in lines:
+        if line.strip():
+            path, value = parse_line(line)
+            if path in values:
+                raise ConfigError(f"{WHERE}: {path} is set twice")
+            values[path] = value
+    check(with_values(convert(config, "the run's configuration"), values, WHERE), WHERE)
+    return values
