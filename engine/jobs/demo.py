@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from speedtui.engine.context.context import JobContext
 from speedtui.engine.demo.prepare import prepare
-from speedtui.engine.jobs.context import JobContext
 from speedtui.engine.jobs.execute import JobResult
 from speedtui.engine.jobs.train import train
 from speedtui.engine.jobs.tune import Tuning

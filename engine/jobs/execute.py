@@ -15,13 +15,13 @@ import msgspec
 from speedtui.engine import events as e
 from speedtui.engine.config.load import load_settings
 from speedtui.engine.config.settings import Settings
+from speedtui.engine.context.context import JobContext, JobStopped
+from speedtui.engine.context.order import Order, read_order
 from speedtui.engine.errors import ExitCode, RunFolderError, SpeedtuiError
 from speedtui.engine.hardware.available import describe_devices
 from speedtui.engine.hardware.host import HostReader
 from speedtui.engine.hardware.nvml import NvmlReader
 from speedtui.engine.hardware.sampler import HardwareSampler
-from speedtui.engine.jobs.context import JobContext, JobStopped
-from speedtui.engine.jobs.order import Order, read_order
 from speedtui.engine.log.clock import RunClock
 from speedtui.engine.log.tail import read_events
 from speedtui.engine.log.writer import EventLog

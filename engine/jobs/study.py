@@ -8,8 +8,8 @@ from speedtui.engine import commands as c
 from speedtui.engine import events as e
 from speedtui.engine.candidate import Candidate, TrialResult, TrialStatus
 from speedtui.engine.config.settings import Scalar
+from speedtui.engine.context.context import JobContext, Refused
 from speedtui.engine.errors import ConfigError
-from speedtui.engine.jobs.context import JobContext, Refused
 from speedtui.engine.report.promote import write_promoted
 from speedtui.engine.search.candidates import make_candidate
 from speedtui.engine.state import TrialRow

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from speedtui.engine import events as e
 from speedtui.engine.config.frequency import parse_frequency
 from speedtui.engine.config.settings import Settings
+from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import ExitCode, JobError
-from speedtui.engine.jobs.context import JobContext
-from speedtui.engine.jobs.eta import Eta
 from speedtui.engine.jobs.execute import JobResult
 from speedtui.engine.report.training import write_training_report
+from speedtui.engine.timing.eta import Eta
 
 if TYPE_CHECKING:
     import torch
@@ -35,8 +35,8 @@ def run_train(context: JobContext) -> JobResult:
     """
     context.progress("importing torch", 0, None)
     with context.phases.phase("load"):
-        from speedtui.engine.jobs.device import pick_device
-        from speedtui.engine.jobs.loading import tell_loaded
+        from speedtui.engine.trainer.device import pick_device
+        from speedtui.engine.trainer.loaded import tell_loaded
         from speedtui.engine.workload.load import load_workload
 
         started = time.perf_counter()

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from speedtui.engine import events as e
 from speedtui.engine.candidate import Candidate, Measurement, Memory, TrialResult, TrialStatus
+from speedtui.engine.context.context import JobContext, JobStopped
 from speedtui.engine.errors import ExitCode, NothingFits
-from speedtui.engine.jobs.context import JobContext, JobStopped
 from speedtui.engine.jobs.execute import JobResult, WorkerSpent
 from speedtui.engine.jobs.study import Study
 from speedtui.engine.report.files import write_study_files
@@ -55,7 +55,7 @@ class Tuning:
         if self._runner is None:
             self.context.progress("importing torch", 0, None)
             with self.context.phases.phase("load"):
-                from speedtui.engine.jobs.device import pick_device
+                from speedtui.engine.trainer.device import pick_device
                 from speedtui.engine.trial.runner import TrialRunner
 
                 self._runner = TrialRunner(self.context, pick_device())

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from types import FrameType
 
+from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import ExitCode, SpeedtuiError
-from speedtui.engine.jobs.context import JobContext
 from speedtui.engine.jobs.execute import WorkerSpent, execute
 from speedtui.engine.jobs.status import SPENT
 from speedtui.engine.runs import RunFolder

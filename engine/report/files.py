@@ -13,8 +13,8 @@ import msgspec
 from speedtui.engine.candidate import Candidate, TrialResult
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.config.window import Window
+from speedtui.engine.context.context import JobContext
 from speedtui.engine.events import ModelLoaded
-from speedtui.engine.jobs.context import JobContext
 from speedtui.engine.report.promote import CONFIG_NAME, SCRIPT_NAME, write_promoted
 from speedtui.engine.search.candidates import apply_candidate
 

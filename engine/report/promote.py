@@ -11,7 +11,7 @@ import msgspec
 from speedtui.engine.candidate import Candidate
 from speedtui.engine.config.load import dump_settings
 from speedtui.engine.config.settings import SearchSettings, Settings
-from speedtui.engine.jobs.order import Order
+from speedtui.engine.context.order import Order
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.search.candidates import apply_candidate
 

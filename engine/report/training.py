@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from speedtui.engine.context.context import JobContext
 from speedtui.engine.events import TrainingFinished
-from speedtui.engine.jobs.context import JobContext
 from speedtui.engine.report.files import REPORT_NAME, dataset_entry, window_entry, write_json
 
 

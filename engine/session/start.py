@@ -12,10 +12,10 @@ import msgspec
 from speedtui.engine.config.load import dump_settings
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.config.window import resolve_window
+from speedtui.engine.context.order import Order, read_order, write_order
 from speedtui.engine.errors import RunFolderError
 from speedtui.engine.events import Job
 from speedtui.engine.hardware.available import device_memory_bytes
-from speedtui.engine.jobs.order import Order, read_order, write_order
 from speedtui.engine.runs import RunFolder, create_run
 from speedtui.engine.search.plan import plan_study
 from speedtui.engine.session.base import Session

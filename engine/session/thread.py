@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 
 from speedtui.engine.commands import AnyCommand
+from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import ExitCode
-from speedtui.engine.jobs.context import JobContext
 from speedtui.engine.jobs.execute import execute
 from speedtui.engine.log.commands import append_command
 from speedtui.engine.runs import RunFolder, hold_lock

@@ -11,8 +11,8 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from speedtui.engine import commands as c
 from speedtui.engine import events as e
 from speedtui.engine.config.frequency import Frequency
-from speedtui.engine.jobs.context import JobContext, JobStopped
-from speedtui.engine.jobs.eta import Eta
+from speedtui.engine.context.context import JobContext, JobStopped
+from speedtui.engine.timing.eta import Eta
 
 
 class TrainingSchedule(TrainerCallback):

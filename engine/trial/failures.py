@@ -7,10 +7,10 @@ import sys
 import traceback
 
 import msgspec
-from accelerate.utils.memory import should_reduce_batch_size
 
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.units import format_size
+from speedtui.engine.workload.memory import is_out_of_memory
 
 
 class TrialEnded(Exception):
@@ -43,16 +43,6 @@ def describe_failure(error: BaseException) -> Failure:
         traceback.clear_frames(chain.__traceback__)
         chain = chain.__cause__ or chain.__context__
     return failure
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an allocator said no: CUDA's, the CPU's or Python's own."""
-    if isinstance(error, MemoryError):
-        return True
-    if isinstance(error, Exception) and should_reduce_batch_size(error):
-        return True
-    text = str(error)
-    return isinstance(error, OSError | RuntimeError) and "Cannot allocate memory" in text
 
 
 def _classify(error: BaseException) -> Failure:

@@ -15,8 +15,8 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from speedtui.engine.candidate import Measurement, Memory, TrialStatus
 from speedtui.engine.config.settings import Settings
+from speedtui.engine.context.context import JobContext
 from speedtui.engine.events import Probe
-from speedtui.engine.jobs.context import JobContext
 from speedtui.engine.meter.device import device_clock
 from speedtui.engine.meter.memory import LiveStorages, PeakRss, allocator_peaks
 from speedtui.engine.meter.meter import Meter

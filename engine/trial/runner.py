@@ -12,10 +12,10 @@ from torch import nn
 
 from speedtui.engine.candidate import Candidate, Measurement, Memory, TrialResult, TrialStatus
 from speedtui.engine.config.settings import Settings
-from speedtui.engine.jobs.context import JobContext, JobStopped
-from speedtui.engine.jobs.loading import tell_loaded
+from speedtui.engine.context.context import JobContext, JobStopped
 from speedtui.engine.meter.memory import CpuLimit, release_memory
 from speedtui.engine.search.candidates import apply_candidate
+from speedtui.engine.trainer.loaded import tell_loaded
 from speedtui.engine.trainer.steps import training_steps
 from speedtui.engine.trial.failures import Failure, TrialEnded, describe_failure
 from speedtui.engine.trial.prepared import StateGuard

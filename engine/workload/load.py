@@ -48,9 +48,12 @@ def require_training_packages() -> None:
 
 
 def _load_recipe(settings: Settings, device: torch.device, report: Report) -> Workload:
+    from transformers import set_seed
+
     from speedtui.engine.workload.recipe import build_recipe
 
     report("building the recipe", 0, None)
+    set_seed(settings.train.seed)  # random weights are the same in every trial
     recipe = build_recipe(settings)
     if recipe.collator is None:  # never: build_recipe fills it in
         raise AssertionError("a built recipe has a collator")

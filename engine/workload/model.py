@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,8 +15,16 @@ from speedtui.engine.config.paths import nearest
 from speedtui.engine.config.settings import LoraSettings
 from speedtui.engine.errors import ConfigError
 
-_SAVED = "speedtui_requires_grad"
-"""Attribute of an adapted model: the parameters' `requires_grad` from before."""
+_SAVED = "speedtui_saved"
+"""Attribute of an adapted model: what its base was like before."""
+
+
+@dataclass(frozen=True)
+class _Saved:
+    trainable: dict[str, bool]
+    """`requires_grad` by the parameter's name."""
+    hooks: dict[str, set[int]]
+    """Ids of forward hooks by the module's name; peft adds one to the input embeddings."""
 
 
 def attach_lora(model: nn.Module, settings: LoraSettings) -> PeftModel:
@@ -25,7 +34,11 @@ def attach_lora(model: nn.Module, settings: LoraSettings) -> PeftModel:
         ConfigError: a target module does not exist or is no linear layer; the model has no linear layer.
     """
     _check_targets(model, settings)
-    mask = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
+    _drop_input_hooks(model)  # peft sets them again where they are needed, and would lose the handles of these
+    saved = _Saved(
+        trainable={name: parameter.requires_grad for name, parameter in model.named_parameters()},
+        hooks={name: set(module._forward_hooks) for name, module in model.named_modules()},
+    )
     lora = LoraConfig(
         r=settings.r,
         lora_alpha=settings.alpha or 2 * settings.r,
@@ -37,17 +50,23 @@ def attach_lora(model: nn.Module, settings: LoraSettings) -> PeftModel:
         # peft calls transformers' is_gradient_checkpointing, which is on its way out
         warnings.simplefilter("ignore", FutureWarning)
         adapted = get_peft_model(model, lora)
-    setattr(adapted, _SAVED, mask)
+    setattr(adapted, _SAVED, saved)
     return adapted
 
 
 def detach_lora(adapted: PeftModel) -> nn.Module:
-    """The base model as it was: its layers, its weights to the bit, what is trainable; without gradients."""
-    mask: dict[str, bool] = getattr(adapted, _SAVED)
+    """The base model as it was: its layers, its weights to the bit, what is trainable; without gradients.
+
+    Gradient checkpointing stays as it is, for `set_gradient_checkpointing` to switch.
+    """
+    saved: _Saved = getattr(adapted, _SAVED)
     base: nn.Module = adapted.unload()
     for name, parameter in base.named_parameters():
-        parameter.requires_grad_(mask[name])
+        parameter.requires_grad_(saved.trainable[name])
         parameter.grad = None
+    for name, module in base.named_modules():
+        for hook in set(module._forward_hooks) - saved.hooks[name]:
+            del module._forward_hooks[hook]
     return base
 
 
@@ -95,14 +114,14 @@ def set_gradient_checkpointing(model: nn.Module, on: bool) -> None:
         return
     if not hasattr(base, "gradient_checkpointing_enable"):
         raise _unsupported(base)
+    _drop_input_hooks(base)  # enabling sets them, and a second time would lose the handles of the first
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # the new name does not exist in transformers 5.0
             base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     except ValueError:
         raise _unsupported(base) from None
-    if hasattr(base, "enable_input_require_grads"):
-        _drop_input_hooks(base)  # a second call would lose the hooks of the first
+    if hasattr(base, "enable_input_require_grads") and not _has_input_hooks(base):
         base.enable_input_require_grads()
 
 
@@ -116,8 +135,12 @@ def _switch_off(base: Any) -> None:
 
 
 def _drop_input_hooks(base: Any) -> None:
-    if getattr(base, "_require_grads_hooks", None) or getattr(base, "_require_grads_hook", None):
+    if _has_input_hooks(base):
         base.disable_input_require_grads()
+
+
+def _has_input_hooks(base: Any) -> bool:
+    return bool(getattr(base, "_require_grads_hooks", None) or getattr(base, "_require_grads_hook", None))
 
 
 def _unsupported(base: nn.Module) -> ConfigError:

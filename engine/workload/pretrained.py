@@ -125,5 +125,9 @@ def _attention_hint(settings: ModelSettings, error: Exception) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    lines: list[Any] = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{lines[0]:.300}" if lines else type(error).__name__
+    """Or the first two, where the first only announces the second."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    shown = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+    return f"{shown:.300}"

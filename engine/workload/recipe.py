@@ -11,6 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import msgspec
+
 from speedtui.engine.config.paths import nearest
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.errors import RecipeError
@@ -37,10 +39,15 @@ def build_recipe(settings: Settings) -> Recipe:
 
 
 def rebuild_needed(old: Settings, new: Settings) -> bool:
-    """Whether the workload must be loaded again for the new settings: model, data or a recipe's knob differ."""
-    if (old.model, old.data, old.recipe) != (new.model, new.data, new.recipe):
+    """Whether the workload must be loaded again for the new settings: model, data or a recipe's knob differ.
+
+    The attention implementation alone is switched on the loaded model.
+    """
+    same_attention = msgspec.structs.replace(new.model, attention=old.model.attention)
+    if (old.model, old.data, old.recipe) != (same_attention, new.data, new.recipe):
         return True
-    return bool(new.model.architecture) and old.train.seed != new.train.seed  # its weights come from the seed
+    random_weights = bool(new.model.architecture) or new.model.kind == "python"
+    return random_weights and old.train.seed != new.train.seed
 
 
 def _imported(path: Path) -> ModuleType:

@@ -10,11 +10,13 @@ EDGES = 2
 """Cells or rows that the two edges take."""
 INSET = 2
 """Cells between an edge and the text, both sides together."""
+NARROWEST = 12
+"""Cells below which a box would hold nothing but its edges."""
 
 
 def framed(title: Row, right: Row, body: Sequence[Row], width: int, height: int) -> list[Row]:
     """Exactly `height` rows of exactly `width` cells; a body that is too long is cut."""
-    if width < EDGES + INSET or height < EDGES:
+    if width < NARROWEST or height < EDGES:
         return [fit(line, width) for line in body[:height]]
     inner = width - EDGES - INSET
     rows = [_top(title, right, width)]

@@ -39,7 +39,7 @@ def draw_curve(run: RunState, selected: int | None, width: int, height: int) -> 
     seconds = trial.steps.recent_seconds if trial is not None else ()
     inner_width, inner_height = width - EDGES - INSET, height - EDGES
     if trial is None or len(seconds) < 2 or inner_height < 4:
-        return framed(title("Step times"), (), middle([row(Span("No steps were timed yet.", "dim"))], inner_height), width, height)
+        return framed(title("Step times"), (), middle([row(Span("No steps were timed." if trial is not None and trial.status.finished else "No steps yet.", "dim"))], inner_height), width, height)
     scale, unit = (1000.0, "ms") if max(seconds) < 1 else (1.0, "s")
     points = [(float(i), value * scale) for i, value in enumerate(seconds, 1)]
     y = value_axis([value for _, value in points], parts=max(3, inner_height // 2), from_zero=True)

@@ -13,7 +13,7 @@ from speedtui.tui.panes.pane import Pane, middle, title
 
 SHORT_NAMES = {"forward": "fwd", "backward": "bwd", "optimizer": "optim"}
 TABLE_WIDTH = 56
-"""Below it the phases stand in two columns without percentiles."""
+"""Below it, or without a row for each, the phases stand in two columns without percentiles."""
 
 
 class StepPane(Pane):
@@ -30,7 +30,7 @@ def draw_step(run: RunState, width: int, height: int) -> list[Row]:
     if steps is None or not steps.count:
         body = middle([row(Span(_empty_text(run), "dim"))], inner_height)
         return framed(title(_name(run)), (), body, width, height)
-    table = inner_width >= TABLE_WIDTH
+    table = inner_width >= TABLE_WIDTH and inner_height >= len(steps.phases) + 3
     rows = [_rates(steps, inner_width), phase_bar(steps.phases, inner_width)]
     waste = _waste(steps, inner_width)
     room = inner_height - len(rows) - 1
@@ -92,9 +92,14 @@ def _short(name: str, seconds: float, total: float, width: int) -> Row:
     return row(
         Span(PHASE_LETTERS.get(name, "?"), f"phase-{name}"),
         cell(f" {SHORT_NAMES.get(name, name)}", width - 11),
-        cell(format_seconds(seconds), 6, right=True),
+        cell(_brief(seconds), 6, right=True),
         cell(share, 4, right=True, style="dim"),
     )
+
+
+def _brief(seconds: float) -> str:
+    """At most six cells."""
+    return f"{seconds * 1000:.0f} ms" if 0.001 <= seconds < 0.9995 else format_seconds(seconds)
 
 
 def _table(steps: StepWindow, width: int, room: int) -> list[Row]:

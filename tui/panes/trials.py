@@ -12,7 +12,7 @@ from textual.message import Message
 from speedtui.engine.candidate import Measurement, TrialStatus
 from speedtui.engine.state import RunState, StudyState, TrialRow
 from speedtui.engine.units import GIB, format_count, format_seconds, format_share, format_span
-from speedtui.tui.drawing.text import Row, Span, cell, clean, row
+from speedtui.tui.drawing.text import Row, Span, cell, clean, row, width_of
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import Pane, middle
 from speedtui.tui.panes.results import TRIAL_STYLES, status_word
@@ -135,7 +135,9 @@ def draw_trials(study: StudyState, selected: int | None, first: int, width: int,
     )
     rows: list[Row] = [row(Span(heading, "dim"))]
     for trial in study.rows[first : first + height - 1]:
-        rows.append(_line(study, trial, columns, config, number, trial.candidate.id == selected))
+        under = trial.candidate.id == selected
+        line = _line(study, trial, columns, config, number, under)
+        rows.append(row(line, Span(" " * max(0, width - width_of(line)), "cursor")) if under else line)
     return rows
 
 
@@ -156,7 +158,7 @@ def _line(study: StudyState, trial: TrialRow, columns: list[Column], config: int
         text = column.text(study, trial)
         right = column.name not in LEFT
         spans.append(cell(text, column.width, right=right, style=base + style))
-    return row(*spans, Span(" " * 200, base) if under else "")
+    return row(*spans)
 
 
 def _heading(column: Column) -> str:

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.events import Key
-from textual.screen import ModalScreen
 
-from speedtui.tui.drawing.frame import EDGES, INSET, framed
-from speedtui.tui.drawing.lines import Lines
 from speedtui.tui.drawing.text import Row, Span, cell, clean, row, wrap
-from speedtui.tui.panes.pane import title
+from speedtui.tui.screens.dialog import Dialog
 
 
 class Choice(NamedTuple):
@@ -26,7 +22,7 @@ class Choice(NamedTuple):
     explanation: str
 
 
-class Question(ModalScreen[str | None]):
+class Question(Dialog[str | None]):
     """Comes back with the answer chosen, or None."""
 
     BINDINGS = [
@@ -37,27 +33,15 @@ class Question(ModalScreen[str | None]):
     ]
 
     def __init__(self, heading: str, text: str, choices: Sequence[Choice]) -> None:
-        super().__init__()
-        self._heading, self._text, self._choices = heading, clean(text), tuple(choices)
+        super().__init__(heading)
+        self._text, self._choices = clean(text), tuple(choices)
         self._at = 0
 
-    def compose(self) -> ComposeResult:
-        yield Lines(id="question", classes="dialog")
+    def body(self, width: int) -> list[Row]:
+        return draw_question(self._text, self._choices, self._at, width)
 
-    def on_mount(self) -> None:
-        self.call_after_refresh(self.draw)
-
-    def on_resize(self) -> None:
-        self.call_after_refresh(self.draw)
-
-    def draw(self) -> None:
-        """Fits the box to its text, and draws it."""
-        box = self.query_one(Lines)
-        width = min(76, self.app.size.width)
-        body = draw_question(self._text, self._choices, self._at, width - EDGES - INSET)
-        box.styles.height = min(self.app.size.height, len(body) + EDGES)
-        right = row(Span("esc", "key"), Span(" back", "dim"))
-        box.set_rows(framed(title(self._heading), right, body, box.size.width, box.size.height))
+    def hint(self, *, cut: bool) -> Row:
+        return row(Span("esc", "key"), Span(" back", "dim"))
 
     def action_step(self, rows: int) -> None:
         """Moves the cursor."""

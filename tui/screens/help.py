@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.screen import ModalScreen
 
-from speedtui.tui.drawing.frame import EDGES, INSET, framed
-from speedtui.tui.drawing.lines import Lines
-from speedtui.tui.drawing.text import Row, Span, cell, fit, row
+from speedtui.tui.drawing.text import Row, Span, cell, fit, row, width_of
 from speedtui.tui.keys import Scope, keys_of
-from speedtui.tui.panes.pane import title
+from speedtui.tui.screens.dialog import Dialog
 
 SIGNS = (
     ("▶ ‖ ■", "running, paused, finished"),
@@ -21,11 +17,10 @@ SIGNS = (
     ("~", "an estimate, not measured"),
     ("–", "not measured, or not to be had"),
 )
-TWO_COLUMNS = 76
-"""Cells inside the box from which the lists stand side by side."""
+COLUMN_GAP = 3
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Dialog[None]):
     """Closed with the key that opened it, escape or q."""
 
     BINDINGS = [
@@ -36,33 +31,22 @@ class HelpScreen(ModalScreen[None]):
         Binding("G,end", "scroll_rows(1000)", "bottom", show=False),
     ]
 
+    WIDEST = 112
+
     def __init__(self, scope: Scope) -> None:
-        super().__init__()
+        super().__init__(f"Help: {scope.capitalize()}")
         self._scope: Scope = scope
-        self._first = 0
 
-    def compose(self) -> ComposeResult:
-        yield Lines(id="help", classes="dialog")
+    def body(self, width: int) -> list[Row]:
+        return draw_help(self._scope, width)
 
-    def on_mount(self) -> None:
-        self.call_after_refresh(self.draw)
-
-    def on_resize(self) -> None:
-        self.call_after_refresh(self.draw)
-
-    def draw(self) -> None:
-        """Draws the rows from the first one shown."""
-        box = self.query_one(Lines)
-        width, height = box.size
-        rows = draw_help(self._scope, width - EDGES - INSET)
-        self._first = max(0, min(self._first, len(rows) - (height - EDGES)))
-        more = row(Span("↑↓", "key"), Span(" more   ", "dim")) if len(rows) > height - EDGES else ()
-        right = row(more, Span("? or esc", "key"), Span(" closes", "dim"))
-        box.set_rows(framed(title(f"Help: {self._scope.capitalize()}"), right, rows[self._first :], width, height))
+    def hint(self, *, cut: bool) -> Row:
+        more = row(Span("↑↓", "key"), Span(" more   ", "dim")) if cut else ()
+        return row(more, Span("? or esc", "key"), Span(" closes", "dim"))
 
     def action_scroll_rows(self, rows: int) -> None:
         """Scrolls."""
-        self._first += rows
+        self.first += rows
         self.draw()
 
 
@@ -71,9 +55,17 @@ def draw_help(scope: Scope, width: int) -> list[Row]:
     own = [row(Span(scope.capitalize(), "title")), *_keys(scope)]
     general = [row(Span("Everywhere", "title")), *_keys("everywhere")]
     signs = [row(Span("Signs", "title")), *(_entry(sign, text) for sign, text in SIGNS)]
-    if width < TWO_COLUMNS:
+    right = [*own, (), *signs]
+    half = max(width_of(line) for line in general) + COLUMN_GAP
+    if half + max(width_of(line) for line in right) > width:
         return [*own, (), *general, (), *signs]
-    return _side_by_side(general, [*own, (), *signs], width)
+    count = max(len(general), len(right))
+    pairs = zip(_filled(general, count), _filled(right, count), strict=True)
+    return [row(fit(left, half), other) for left, other in pairs]
+
+
+def _filled(rows: Sequence[Row], count: int) -> list[Row]:
+    return [*rows, *[()] * (count - len(rows))]
 
 
 def _keys(scope: Scope) -> list[Row]:
@@ -82,10 +74,3 @@ def _keys(scope: Scope) -> list[Row]:
 
 def _entry(left: str, right: str) -> Row:
     return row(" ", cell(left, 8, style="key"), right)
-
-
-def _side_by_side(left: Sequence[Row], right: Sequence[Row], width: int) -> list[Row]:
-    half = width // 2
-    count = max(len(left), len(right))
-    lines = [*left, *[()] * (count - len(left))], [*right, *[()] * (count - len(right))]
-    return [row(fit(a, half), b) for a, b in zip(*lines, strict=True)]

@@ -40,7 +40,8 @@ class MonitorScreen(View):
 
     def show(self, frame: Frame) -> None:
         """A study without a training shows its results where the loss will be."""
-        self.set_class(frame.run.training is None and frame.run.study is not None, "-study")
+        studying = frame.run.study is not None or frame.run.job == "tune"
+        self.set_class(studying and frame.run.training is None, "-study")
         super().show(frame)
 
     def action_move(self, rows: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,11 @@ def test_without_a_folder_for_the_cache_tokens_are_held_in_memory(
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert learned(made(pairs_file, PAIR, tokenizer), 1, tokenizer) == "Paris<|endoftext|>"
+
+
+def test_samples_can_be_sent_to_a_loaders_worker(pairs_file: Path, tokenizer: Any) -> None:
+    dataset = made(pairs_file, PAIR, tokenizer)
+    assert pickle.loads(pickle.dumps(dataset))[1]["labels"].tolist() == dataset[1]["labels"].tolist()
 
 
 def test_nothing_is_left_behind_when_the_data_is_refused(write_rows: Any, tokenizer: Any, own_cache: Path) -> None:

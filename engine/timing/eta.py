@@ -9,7 +9,7 @@ from collections import deque
 
 from speedtui.engine import events as e
 from speedtui.engine.config.window import Window
-from speedtui.engine.jobs.context import JobContext
+from speedtui.engine.context.context import JobContext
 
 RECENT = 50
 """Steps the rate is taken from."""

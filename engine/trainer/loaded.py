@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from speedtui.engine import events as e
-from speedtui.engine.jobs.context import JobContext
+from speedtui.engine.context.context import JobContext
 from speedtui.engine.workload.base import Workload
 
 

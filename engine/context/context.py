@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from speedtui.engine import commands as c
 from speedtui.engine import events as e
 from speedtui.engine.config.settings import Settings
+from speedtui.engine.context.order import Order
 from speedtui.engine.errors import ExitCode
-from speedtui.engine.jobs.order import Order
 from speedtui.engine.log.commands import CommandTail
 from speedtui.engine.log.writer import EventLog
 from speedtui.engine.meter.phases import PhaseClock

@@ -1,0 +1,49 @@
+# What a person or a CI does with speedtui. `make demo` and `make test` need Python 3.11 and nothing else.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+export OMP_NUM_THREADS ?= 1
+export TOKENIZERS_PARALLELISM ?= false
+
+.PHONY: help install demo test check format bench screenshots schema gpu-check clean
+help:  ## Say what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: $(INSTALLED)  ## Make .venv with speedtui and everything its tests need
+
+$(INSTALLED): pyproject.toml constraints.txt hatch_build.py
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[train,search,dev]'
+	touch $@
+
+demo: $(INSTALLED)  ## Tune and train a tiny model: the main job, in two minutes
+	$(BIN)/speedtui demo
+
+test: $(INSTALLED)  ## Run the tests
+	$(BIN)/pytest
+
+check: $(INSTALLED)  ## Format, lint, types, import contracts, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+format: $(INSTALLED)  ## Format and mend what can be mended by itself
+	$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format .
+
+bench: $(INSTALLED)  ## Measure the figures in tests/bench, as ratios, into tests/bench/results
+	$(BIN)/python -m pytest tests/bench -s --run-bench
+
+screenshots: $(INSTALLED)  ## Draw every screen from recorded runs into screenshots/
+	$(BIN)/python -m speedtui.tui.screenshots tests/data/recordings screenshots
+
+schema: $(INSTALLED)  ## Write the JSON Schema of the events from their types
+	$(BIN)/python -m speedtui.engine.schema > engine/events.schema.json.new && mv engine/events.schema.json.new engine/events.schema.json
+
+gpu-check:  ## On a CUDA machine: a study on a real GPU, and what the meter costs there
+	$${PYTHON_ON_GPU:-python3} tests/gpu/check.py
+
+clean:  ## Remove what can be made again
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,105 @@
+"""Runs a program in a real pseudo-terminal, and measures what it sends and what it costs.
+
+    python tests/tui/pseudo_terminal.py [training|idle|study] [COLUMNS] [ROWS] [SECONDS]
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import sys
+import termios
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+REPLAYING = Path(__file__).parent / "replaying.py"
+SETTLE_SECONDS = 4.0
+"""After the first paint, before the traffic is counted."""
+
+
+class Traffic(NamedTuple):
+    """Of a stretch of time in a terminal."""
+
+    seconds: float
+    bytes: int
+    cpu_seconds: float
+
+
+class Terminal:
+    """A program on a pty of a size."""
+
+    def __init__(self, command: list[str], columns: int, rows: int, env: dict[str, str] | None = None) -> None:
+        self.started = time.monotonic()
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.environ.update({"TERM": "xterm-256color", "COLORTERM": "truecolor", **(env or {})})
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+            os.execv(command[0], command)
+
+    def read(self, seconds: float, until: bytes | None = None) -> bytes:
+        """What comes within so many seconds, or until something is seen."""
+        end, data = time.monotonic() + seconds, b""
+        while (left := end - time.monotonic()) > 0 and (until is None or until not in data):
+            if select.select([self.fd], [], [], left)[0]:
+                try:
+                    data += os.read(self.fd, 1 << 16)
+                except OSError:
+                    break
+        return data
+
+    def type(self, text: str) -> None:
+        """Keys."""
+        os.write(self.fd, text.encode())
+
+    def cpu_seconds(self) -> float:
+        """Used by the process so far."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def measure(self, seconds: float) -> Traffic:
+        """Counts for a while."""
+        before, start = self.cpu_seconds(), time.monotonic()
+        count = len(self.read(seconds))
+        return Traffic(time.monotonic() - start, count, self.cpu_seconds() - before)
+
+    def wait(self, seconds: float) -> int | None:
+        """Exit status, or None while it still runs; what it writes is read meanwhile."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.read(0.05)
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                return os.waitstatus_to_exitcode(status)
+        return None
+
+    def kill(self) -> None:
+        """Ends it, if it still runs."""
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        except (ProcessLookupError, ChildProcessError):
+            pass
+        finally:
+            os.close(self.fd)
+
+
+def main() -> None:
+    what = sys.argv[1] if len(sys.argv) > 1 else "training"
+    columns, rows, seconds = (int(text) for text in (sys.argv[2:] + ["140", "40", "20"][len(sys.argv) - 2 :])[:3])
+    terminal = Terminal([sys.executable, str(REPLAYING), what], columns, rows)
+    terminal.read(10, until=b"Monitor")
+    first = time.monotonic() - terminal.started
+    terminal.read(SETTLE_SECONDS)
+    traffic = terminal.measure(seconds)
+    print(f"{what} {columns}x{rows}: first paint {first:.2f} s, {traffic.cpu_seconds / traffic.seconds:.2%} of a core, "
+          f"{traffic.bytes / 1024 / traffic.seconds:.2f} KiB/s")  # fmt: skip
+    terminal.kill()
+
+
+if __name__ == "__main__":
+    main()

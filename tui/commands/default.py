@@ -1,0 +1,29 @@
+"""speedtui without a command"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from speedtui.engine.config.load import DEFAULT_NAME, load_settings
+from speedtui.engine.errors import ExitCode, UsageError
+from speedtui.engine.session.start import start_study
+from speedtui.tui.commands.demo import run_demo
+from speedtui.tui.commands.following import follow
+from speedtui.tui.commands.options import Common, Output, start_options
+from speedtui.tui.commands.screen import study_screen
+
+
+def open_default() -> ExitCode:
+    """The screen on ./speedtui.toml with its candidates waiting, or on the demo.
+
+    Raises:
+        UsageError: there is no terminal to open it on.
+    """
+    common = Common(config=Path(DEFAULT_NAME), runs=Path("runs"), json=False, quiet=False, verbose=False)
+    if common.output is not Output.SCREEN:
+        raise UsageError("there is no terminal to open the screen on", "Name a command; `speedtui --help` lists them.")
+    if not common.config.exists():
+        return run_demo(common, "process", "quick")
+    settings = load_settings(common.config)
+    session = start_study(settings, start_options(common, "process", queued=False, hold=True))
+    return follow(session, common, screen=study_screen(common, "process"))

@@ -1,0 +1,22 @@
+"""How a study's screen is opened: what it may start from the keyboard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from speedtui.engine.config.load import load_settings
+from speedtui.engine.search.candidates import label
+from speedtui.engine.session.base import Session
+from speedtui.engine.session.start import start_training
+from speedtui.tui.commands.options import Common, start_options
+from speedtui.tui.options import ScreenOptions
+
+
+def study_screen(common: Common, engine: str) -> ScreenOptions:
+    """Opens on the trials; a promoted trial can be trained at once."""
+
+    def train(config_file: str) -> Session:
+        settings = load_settings(Path(config_file))
+        return start_training(settings, start_options(common, engine), label=label(settings, {}))
+
+    return ScreenOptions(start_screen="trials", train=train)
