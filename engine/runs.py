@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -89,11 +90,17 @@ def create_run(runs: Path, job: Job) -> RunFolder:
         probe.write_bytes(bytes(1 << 20))
         probe.unlink()
     except OSError as error:
+        discard(folder)
         raise RunFolderError(
             f"{runs}: the run's folder cannot be written: {error.strerror or error}",
             "Make room or name another folder with --runs.",
         ) from None
     return folder
+
+
+def discard(folder: RunFolder) -> None:
+    """Removes the folder of a run that was never started."""
+    shutil.rmtree(folder.path, ignore_errors=True)
 
 
 def find_run(runs: Path, name: str | None) -> RunFolder:

@@ -19,7 +19,7 @@ from speedtui.engine.state import RunState, RunStatus
 from speedtui.tui.following import Following
 from speedtui.tui.frame import Frame
 from speedtui.tui.keys import bindings, keys_of
-from speedtui.tui.news import Promotion, tell
+from speedtui.tui.news import Promotion, tell, tell_error
 from speedtui.tui.options import ScreenOptions
 from speedtui.tui.pace import Pace
 from speedtui.tui.screens.help import HelpScreen
@@ -29,8 +29,6 @@ from speedtui.tui.screens.trials import TrialsScreen
 from speedtui.tui.screens.view import View
 from speedtui.tui.theme import PLAIN_THEME, choose_theme
 
-SILENCE_STEP_SECONDS = 5.0
-"""How often the seconds of a silent run are counted on."""
 TERMINAL_CHECK_SECONDS = 1.0
 """Between two looks at whether the terminal is still there."""
 
@@ -113,7 +111,7 @@ class SpeedtuiApp(App[None]):
         if not isinstance(view, View):
             return
         frame = self._new_frame(every=every)
-        if every or (self._changed(frame) and self._pace.numbers_due(frame.measuring)):
+        if every or (frame.differs_from(self._frame) and self._pace.numbers_due(frame.measuring)):
             self._frame = frame
             view.show(frame)
 
@@ -131,22 +129,15 @@ class SpeedtuiApp(App[None]):
     def _note(self) -> str:
         return self._promotion.note if self._promotion is not None else ""
 
-    def _changed(self, frame: Frame) -> bool:
-        """Whether anything on the screen can differ; an idle run costs nothing."""
-        last = self._frame
-        if last is None or frame.run is not last.run or frame.study is not last.study:
-            return True
-        silence = [int((f.clock - f.run.now) / SILENCE_STEP_SECONDS) if f.run.status.busy else 0 for f in (frame, last)]
-        same = (frame.error, frame.note, frame.slow_link, int(frame.clock / 60)) == (
-            last.error, last.note, last.slow_link, int(last.clock / 60))  # fmt: skip
-        slow_panes_wait = frame.slow_panes and not last.slow_panes and not last.every
-        return not same or silence[0] != silence[1] or slow_panes_wait
-
     # --- what comes back ---
 
     def _read_news(self) -> None:
+        if self.front.error is not None and not self.front.error_told:
+            self.front.error_told = True
+            tell_error(self, self.front.error)
+        started_at = self.front.state().started_at
         for event in self.front.news():
-            tell(self, event, sent=self.front.sent, since=self._opened_at)
+            tell(self, event, sent=self.front.sent, fresh=started_at + event.t >= self._opened_at)
             if self._promotion is not None:
                 self._promotion.hear(event)
         if self._promotion is not None and self._promotion.take_over_due():
@@ -159,7 +150,7 @@ class SpeedtuiApp(App[None]):
         try:
             session = self.options.train(config_file)
         except SpeedtuiError as error:
-            self.notify(f"{error.message} {error.hint}", severity="error", timeout=10)
+            tell_error(self, error)
             return
         self.front = Following(session)
         self._follow(self.front)

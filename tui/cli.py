@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import click
 
-from speedtui.engine.errors import ExitCode, SpeedtuiError
+from speedtui.engine.errors import ExitCode, SpeedtuiError, UsageError
 
 COMMANDS = {
     "init": "Write a commented speedtui.toml for a model and a data file.",
@@ -70,28 +70,56 @@ def application(ctx: click.Context) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The program: ends with a documented exit code and, on stderr, what to do next."""
-    verbose = "-v" in (arguments if arguments is not None else sys.argv[1:])
+    sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _run(arguments: list[str]) -> int:
     try:
         code = application.main(arguments, prog_name="speedtui", standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else ExitCode.DONE)
+        return code if isinstance(code, int) else ExitCode.DONE
     except click.exceptions.Abort:
-        sys.exit(ExitCode.INTERRUPTED)
+        return ExitCode.INTERRUPTED
     except click.ClickException as error:
-        error.show()
-        sys.exit(ExitCode.USAGE)
+        program = " ".join(["speedtui", *(name for name in arguments[:1] if name in COMMANDS)])
+        message = " ".join(error.format_message().split())
+        return _refuse(UsageError(message, f"`{program} --help` says what there is."))
     except SpeedtuiError as error:
-        if verbose:
-            import traceback
-
-            traceback.print_exc()
-        click.echo(f"speedtui: {error.message}", err=True)
-        if error.hint:
-            click.echo(error.hint, err=True)
-        sys.exit(error.exit_code)
+        return _refuse(error, with_traceback=_is_verbose(arguments))
     except BrokenPipeError:
         # nobody reads any more; Python would complain once again when it flushes stdout at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(ExitCode.DONE)
+        return ExitCode.DONE
+    except Exception as error:
+        return _refuse(_as_failure(error), with_traceback=_is_verbose(arguments))
+
+
+def _is_verbose(arguments: list[str]) -> bool:
+    """Whether -v was typed: alone, among other letters, or in full."""
+    short = [text[1:] for text in arguments if text.startswith("-") and not text.startswith("--")]
+    return "--verbose" in arguments or any(letters.isalpha() and "v" in letters for letters in short)
+
+
+def _refuse(error: SpeedtuiError, *, with_traceback: bool = False) -> ExitCode:
+    """What is wrong in one line, what to do about it in another."""
+    if with_traceback:
+        import traceback
+
+        traceback.print_exception(error.__cause__ or error)
+    click.echo(f"speedtui: {error.message}", err=True)
+    if error.hint:
+        click.echo(error.hint, err=True)
+    return error.exit_code
+
+
+def _as_failure(error: Exception) -> SpeedtuiError:
+    """An error that nobody foresaw."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        failure = SpeedtuiError(f"{error.filename}: {error.strerror}", "With -v it says where.")
+    else:
+        reason = " ".join(str(error).split()) or "no message"
+        failure = SpeedtuiError(f"{type(error).__name__}: {reason}", "This is a bug of speedtui; with -v it says where.")
+    failure.__cause__ = error
+    return failure
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ class Following:
         """Of the session once it ended."""
         self.error: SpeedtuiError | None = None
         """Why it could not be run."""
+        self.error_told = False
         self.sent: set[str] = set()
         """Ids of the commands sent from this screen."""
         self._news: deque[Noteworthy] = deque(maxlen=REMEMBERED)

@@ -7,6 +7,11 @@ import msgspec
 from speedtui.engine.errors import SpeedtuiError
 from speedtui.engine.state import RunState
 
+SILENCE_STEP_SECONDS = 5.0
+"""How often the seconds of a silent run are counted on."""
+CLOCK_STEP_SECONDS = 60.0
+"""The clock on the screen shows minutes."""
+
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
     """One snapshot and how it is to be shown; panes draw from it and from nothing else."""
@@ -34,3 +39,16 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     def measuring(self) -> bool:
         """Whether a trial is being timed, so that the screen keeps quiet."""
         return self.study.study is not None and self.study.study.running is not None
+
+    def differs_from(self, last: Frame | None) -> bool:
+        """Whether anything on the screen can look different; where nothing does, nothing is drawn."""
+        if last is None or self.run is not last.run or self.study is not last.study:
+            return True
+        if self.slow_panes and not (last.slow_panes or last.every):
+            return True  # the slow panes have not seen this state yet
+        return self._own_part() != last._own_part()
+
+    def _own_part(self) -> tuple[object, ...]:
+        """What changes without an event."""
+        silent = int((self.clock - self.run.now) / SILENCE_STEP_SECONDS) if self.run.status.busy else 0
+        return self.error, self.note, self.slow_link, int(self.clock / CLOCK_STEP_SECONDS), silent

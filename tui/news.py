@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from speedtui.engine.commands import Finish
+from speedtui.engine.errors import SpeedtuiError
 from speedtui.engine.events import CommandRefused, Notice, TrialPromoted, WorkerLost
 from speedtui.tui.drawing.text import clean
 from speedtui.tui.following import Following, Noteworthy
@@ -16,17 +17,23 @@ LONG_SECONDS = 10.0
 """Errors stay longer than the usual five seconds."""
 
 
-def tell(app: App[Any], event: Noteworthy, *, sent: set[str], since: float) -> None:
-    """Notifies of refusals of this screen's own commands, and of trouble since it was opened."""
+def tell(app: App[Any], event: Noteworthy, *, sent: set[str], fresh: bool) -> None:
+    """Notifies of refusals of this screen's own commands, and of trouble that is fresh: since the screen was opened."""
     match event:
         case CommandRefused() if event.id in sent:
             app.notify(clean(event.reason), title=f"{event.command.replace('_', ' ')} refused", severity="warning", markup=False)
-        case WorkerLost():
+        case WorkerLost() if fresh:
             after = "It is started again." if event.restarting else "Nothing runs now."
             app.notify(f"{clean(event.reason)}. {after}", title="The worker was lost", severity="error", timeout=LONG_SECONDS, markup=False)
-        case Notice() if event.level != "info":
+        case Notice() if fresh and event.level != "info":
             severity = "error" if event.level == "error" else "warning"
             app.notify(f"{clean(event.text)} {clean(event.hint)}".strip(), severity=severity, timeout=LONG_SECONDS, markup=False)  # type: ignore[arg-type]
+
+
+def tell_error(app: App[Any], error: SpeedtuiError) -> None:
+    """Why something could not be started."""
+    text = clean(f"{error.message} {error.hint}").strip()
+    app.notify(text, severity="error", timeout=LONG_SECONDS, markup=False)
 
 
 class Promotion:

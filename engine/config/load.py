@@ -25,12 +25,27 @@ def load_settings(path: Path, overrides: Mapping[str, Any] | None = None) -> Set
         ConfigError: the file is missing, not TOML, or says something that cannot be used.
     """
     where = str(path)
-    settings = convert(_read_toml(path), where)
-    if overrides:
-        settings = with_values(settings, overrides, "command line")
-    settings = _anchored(settings, path.resolve().parent)
-    check(settings, where)
+    folder = path.resolve().parent
+    written = convert(_read_toml(path), where)
+    if not overrides:
+        settings = _anchored(written, folder)
+        check(settings, where)
+        return settings
+    settings = _anchored(with_values(written, overrides, _TYPED), folder)
+    check(settings, _TYPED if _works(written) else where)
     return settings
+
+
+_TYPED = "command line"
+
+
+def _works(settings: Settings) -> bool:
+    """Whether the file alone could be used, so that what is wrong was typed."""
+    try:
+        check(settings, "")
+    except ConfigError:
+        return False
+    return True
 
 
 def dump_settings(settings: Settings) -> str:

@@ -70,6 +70,8 @@ def release_memory(device: torch.device) -> None:
     """Gives freed memory back: Python's garbage, the CUDA cache, the C library's free arenas."""
     gc.collect()
     if device.type == "cuda":
+        # cuBLAS keeps work space that counts as allocated, tens of MiB from the first product on (pytorch#95668)
+        torch._C._cuda_clearCublasWorkspaces()
         torch.cuda.empty_cache()
         return
     try:

@@ -100,6 +100,7 @@ class Meter:
         self._emit = emit
         self._count_tokens = count_tokens
         self._device = device
+        self._read: Callable[[torch.Tensor], float] = float if device is None else device.read
         self._trial = trial
         self._probe: Probe | None = probe
         self._buffer: deque[StepRecord] = deque(maxlen=BUFFER)
@@ -186,7 +187,8 @@ class Meter:
             pairs = None
             if record.marks is not None and self._device is not None:
                 pairs = self._device.resolve(record.marks)
-                if pairs is None:
+                pairs = _from_data(pairs) if pairs is not None else None
+                if pairs is None and not self._closing:
                     break
             self._buffer.popleft()
             self._held.append(self._event(record, pairs))
@@ -211,12 +213,12 @@ class Meter:
         counts = [self._count_tokens(micro_step.batch) for micro_step in record.micro_steps]
         known = [count for count in counts if count is not None]
         all_known = bool(known) and len(known) == len(counts)
-        loss = sum(float(m.loss) for m in record.micro_steps if m.loss is not None) if record.micro_steps else None
+        loss = sum(self._read(m.loss) for m in record.micro_steps if m.loss is not None) if record.micro_steps else None
         finite = loss is not None and math.isfinite(loss)
         samples = sum(batch_rows(micro_step.batch) for micro_step in record.micro_steps)
         phases = {name: _rounded(record.totals[i] - record.before[i]) for name, i in _STEP_PHASE_INDEXES}
         device_phases = _device_phases(pairs) if pairs is not None else None
-        if self.timings is not None:
+        if self.timings is not None and (record.marks is None or pairs is not None):
             self.timings.append(_timing(record, counts, pairs, device_phases or phases, loss if finite else None))
         allocated, reserved, retries = record.peaks if record.peaks is not None else (None, None, None)
         return StepCompleted(
@@ -298,6 +300,12 @@ def _timing(
         phases=phases,
         loss=loss,
     )
+
+
+def _from_data(pairs: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    """Without what came between the last step and this one, such as an evaluation."""
+    begin = next((i for i, (phase, _) in enumerate(pairs) if phase == _DATA), 0)
+    return pairs[begin:]
 
 
 def _device_micro_steps(pairs: list[tuple[int, float]]) -> list[float]:

@@ -21,7 +21,7 @@ def training_arguments(
     train = settings.train
     steps = max_steps if max_steps is not None else train.max_steps
     accumulation = grad_accum_steps or train.effective_batch_size // train.micro_batch_size
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(output),
         per_device_train_batch_size=train.micro_batch_size,
         per_device_eval_batch_size=train.micro_batch_size,
@@ -51,3 +51,5 @@ def training_arguments(
         report_to="none",
         disable_tqdm=True,
     )
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # with more, transformers would spread each batch by DataParallel
+    return arguments

@@ -32,8 +32,9 @@ class MeteredTrainer(Trainer):
         self.meter = meter
         self.schedule = schedule
         self._in_order = in_order
+        # first of all, so that what other callbacks do is not billed to the optimizer
+        kwargs["callbacks"] = [_Boundaries(self), *(kwargs.get("callbacks") or ())]
         super().__init__(*args, **kwargs)
-        self.add_callback(_Boundaries(self))
         if schedule is not None:
             self.add_callback(schedule)
         self._bill_backward()
@@ -53,7 +54,8 @@ class MeteredTrainer(Trainer):
     def get_batch_samples(self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device) -> Any:
         """Fetches the micro-batches of one step; billed to data."""
         self.meter.data()
-        samples, items = super().get_batch_samples(epoch_iterator, num_batches, device)
+        # counted on the CPU: transformers' own transfer of the count waits for all that the device has to do
+        samples, items = super().get_batch_samples(epoch_iterator, num_batches, torch.device("cpu"))
         self.meter.other()
         if torch.is_tensor(items):
             items = items.to(device, non_blocking=True)

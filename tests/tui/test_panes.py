@@ -48,7 +48,7 @@ def test_the_deadline_names_progress_verdict_and_finish() -> None:
     assert "ON TRACK   finish 02:04 (in 1h 11m)   p90 02:12" in shown
 
 
-@pytest.mark.parametrize(("verdict", "word"), [("tight", "TIGHT"), ("late", "LATE by 43m"), ("measuring", "MEASURING")])
+@pytest.mark.parametrize(("verdict", "word"), [("tight", "TIGHT"), ("late", "LATE by 44m"), ("measuring", "MEASURING")])
 def test_every_verdict_is_a_word(verdict: e.Verdict, word: str) -> None:
     assert word in deadline(b.training_log(verdict=verdict))
 
@@ -113,7 +113,7 @@ def test_a_deadline_on_another_day_names_the_day() -> None:
 def test_a_narrow_step_pane_has_letters_names_times_and_shares() -> None:
     shown = text(draw_step(fold(b.training_log()), 40, 8))
     assert "412 ms" in shown and "39.8k tok/s" in shown
-    assert "F fwd   138 ms 33%" in shown and "B bwd   221 ms 54%" in shown
+    assert "F fwd  138 ms 33%" in shown and "B bwd  221 ms 54%" in shown
     assert "padding 11 %" in shown
 
 

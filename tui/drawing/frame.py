@@ -26,10 +26,10 @@ def framed(title: Row, right: Row, body: Sequence[Row], width: int, height: int)
 
 
 def _top(title: Row, right: Row, width: int) -> Row:
-    room = width - 6  # corners, a dash and a space at each end
+    room = width - 7  # `╭─ ` and ` ──╮` around the title
     left = crop(title, room)
     rest = room - width_of(left)
-    if right and rest < width_of(right) + 3:  # three dashes at least tell the two apart
+    if right and rest < width_of(right) + 4:  # three dashes at least tell the two apart
         right = ()
     start = row(Span("╭─ ", "frame"), left, " ") if left else row(Span("╭───", "frame"))
     end = row(" ", right, Span(" ─╮", "frame")) if right else row(Span("──╮", "frame"))

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
+from speedtui.engine.units import format_span
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
@@ -127,6 +129,12 @@ def wrap(text: str, width: int) -> list[str]:
 def labelled(label: str, pieces: Sequence[Row], width: int, label_width: int) -> Row:
     """A row of a detail list: a quiet label and what belongs to it."""
     return row(cell(label, label_width, style="dim"), pack(pieces, width - label_width))
+
+
+def roughly(seconds: float) -> str:
+    """A stretch of time; from ten minutes on without the seconds, which nobody can rely on."""
+    text = format_span(seconds)
+    return text.rpartition(" ")[0] if abs(seconds) >= 600 and text.endswith("s") else text
 
 
 def clock(epoch: float, reference: float) -> str:

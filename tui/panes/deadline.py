@@ -12,7 +12,7 @@ from speedtui.engine.state import RunState, RunStatus, StudyState, TrainingState
 from speedtui.engine.units import format_count, format_span
 from speedtui.tui.drawing.bars import bar
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
-from speedtui.tui.drawing.text import Row, Span, clean, clock, pack, plain, row, width_of, wrap
+from speedtui.tui.drawing.text import Row, Span, clean, clock, pack, plain, roughly, row, width_of, wrap
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import Pane, title
 
@@ -48,6 +48,7 @@ def draw_deadline(frame: Frame, width: int, height: int) -> list[Row]:
     inner_width, inner_height = width - EDGES - INSET, height - EDGES
     axis = _axis(run, inner_width) if inner_height > 2 else ()
     outlook = _outlook(frame, legend=bool(axis))
+    axis = () if outlook.text else axis
     count = Span(f"  {outlook.tally}") if outlook.tally else Span("")
     top = row(bar(outlook.share, max(4, inner_width - width_of((count,)))), count)
     rows = [top, *([axis] if axis else []), pack(outlook.pieces, inner_width)]
@@ -112,13 +113,13 @@ def _training(run: RunState, training: TrainingState, *, legend: bool) -> Outloo
     finish = run.started_at + eta.t + eta.p50_seconds
     left = max(0.0, finish - run.now)
     pieces = [*paused, *_verdict(eta, run.window, finish)]
-    pieces.append(row(_mark(P50, legend), "finish ", Span(clock(finish, run.now), "strong"), f" (in {format_span(left)})"))
+    pieces.append(row(_mark(P50, legend), "finish ", Span(clock(finish, run.now), "strong"), f" (in {roughly(left)})"))
     if eta.p90_seconds is not None:
         late_finish = run.started_at + eta.t + eta.p90_seconds
         pieces.append(row(_mark(P90, legend), "p90 ", clock(late_finish, run.now)))
     if run.window is None:
         return Outlook(training.progress, count, [*pieces, row(Span("no deadline set", "dim"))])
-    pieces.append(row("spare ", format_span(eta.spare_seconds)))
+    pieces.append(row("spare ", "–" if eta.spare_seconds is None else roughly(eta.spare_seconds)))
     pieces.append(row(_mark(SAFE, legend, "limit"), "safe until ", clock(run.window.safe_until, run.now)))
     return Outlook(training.progress, count, pieces)
 
@@ -132,7 +133,7 @@ def _verdict(eta: EtaUpdated, window: Window | None, finish: float) -> list[Row]
         return []
     word, style = VERDICTS[eta.verdict]
     if eta.verdict == "late" and window is not None and finish > window.deadline:
-        word = f"{word} by {format_span(finish - window.deadline)}"
+        word = f"{word} by {roughly(finish - window.deadline)}"
     return [row(Span(word, style))]
 
 
@@ -183,15 +184,15 @@ def _budget(run: RunState, study: StudyState) -> Row:
 def _finished(run: RunState) -> Outlook:
     word, style = OUTCOMES[run.outcome or "stopped"]
     count = f"step {run.training.step}/{run.training.total_steps}" if run.training is not None else ""
-    pieces = [row(Span(f"■ {word}", style)), row(f"took {format_span(run.t)}")]
+    pieces = [row(Span(f"■ {word}", style)), *(row(clean(text)) for text in (run.reason, run.next) if text)]
     if run.window is not None and run.training is not None:
         early = run.window.deadline - run.now
-        pieces.append(row(f"{format_span(abs(early))} {'before' if early >= 0 else 'after'} the deadline"))
+        pieces.append(row(f"{roughly(abs(early))} {'before' if early >= 0 else 'after'} the deadline"))
     elif run.study is not None and run.study.best is not None:
         pieces.append(row(f"best #{run.study.best}"))
-    said = [clean(text) for text in (run.reason, run.next) if text]
+    pieces.append(row(Span(f"took {roughly(run.t)}", "dim")))
     share = _share(run) if run.outcome not in ("ok", "late") or run.training is not None else 1.0
-    return Outlook(share, count, [*pieces, *(row(Span(text, "dim")) for text in said)])
+    return Outlook(share, count, pieces)
 
 
 def _axis(run: RunState, width: int) -> Row:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from speedtui.engine.state import RunState, TrainingState
-from speedtui.engine.units import format_share, format_span
-from speedtui.tui.drawing.text import Row, Span, clean, clock, pack, row
+from speedtui.engine.units import format_share
+from speedtui.tui.drawing.text import Row, Span, clean, clock, pack, roughly, row
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import Pane
 
@@ -55,8 +55,8 @@ def _costs(run: RunState, training: TrainingState) -> list[Row]:
     if training.finished is None and training.eta is not None and training.eta.terms:
         terms = training.eta.terms
         return [
-            row(Span("still to come ", "dim"), f"{TERMS.get(name, name)} {format_span(seconds)}")
-            if i == 0 else row(f"{TERMS.get(name, name)} {format_span(seconds)}")
+            row(Span("still to come ", "dim"), f"{TERMS.get(name, name)} {roughly(seconds)}")
+            if i == 0 else row(f"{TERMS.get(name, name)} {roughly(seconds)}")
             for i, (name, seconds) in enumerate(terms.items())
         ]  # fmt: skip
     spent = run.phase_totals

@@ -41,6 +41,10 @@ class View(Screen[None]):
         """In front again, or for the first time: everything is drawn at once."""
         self.call_after_refresh(self.speedtui.draw_now)
 
+    def on_resize(self) -> None:
+        """A larger terminal has room for panes that were hidden and hold nothing yet."""
+        self.call_after_refresh(self.speedtui.draw_now)
+
     def show(self, frame: Frame) -> None:
         """Shows a frame."""
         self.frame = frame

@@ -1,0 +1,248 @@
+"""The meter's device column: right when events resolve late, honest when they never do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+import torch
+
+from speedtui.engine.events import PHASES, StepCompleted
+from speedtui.engine.log.clock import RunClock
+from speedtui.engine.meter.device import Mark
+from speedtui.engine.meter.meter import Meter
+from speedtui.engine.meter.phases import INDEX, PhaseClock
+from speedtui.engine.workload.base import count_tokens
+
+BATCH = {"input_ids": torch.ones(2, 5, dtype=torch.int64), "attention_mask": torch.tensor([[1] * 5, [1] * 3 + [0] * 2])}
+"""8 tokens and 2 of padding."""
+
+
+class Moment:
+    """An event of the double: when the device comes to it, on the device's own clock."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+
+class ScriptedDevice:
+    """Stands in for a GPU: each phase lasts as long as the script says, and it is done when it is told to be.
+
+    The double has what CUDA events have: they resolve in stream order and give only differences.
+    """
+
+    def __init__(self, durations: dict[str, float]) -> None:
+        self.durations = durations
+        self.reached = 0.0
+        """Device time up to which everything has been carried out."""
+        self.reads_of_unfinished = 0
+        self._now = 0.0
+        self._phase: int | None = None
+        self._marks: list[tuple[int, Moment]] = []
+        self._broken = False
+
+    def mark(self, phase: int) -> None:
+        if self._phase is not None:
+            self._now += self.durations.get(PHASES[self._phase], 0.0)
+        self._phase = phase
+        self._marks.append((phase, Moment(self._now)))
+
+    def cut(self) -> list[Mark]:
+        marks = self._marks
+        self._marks = marks[-1:]
+        return marks  # type: ignore[return-value]  # a Moment does what the meter needs of an event
+
+    def resolve(self, marks: list[Mark]) -> list[tuple[int, float]] | None:
+        moments: list[tuple[int, Moment]] = marks  # type: ignore[assignment]
+        if self._broken or moments[-1][1].seconds > self.reached:
+            return None
+        return [(phase, end.seconds - begin.seconds) for (phase, begin), (_, end) in pairwise(moments)]
+
+    def read(self, value: torch.Tensor) -> float:
+        self.reads_of_unfinished += self.reached < self._now and not self._broken
+        return float(value)
+
+    def synchronize(self) -> None:
+        if not self._broken:
+            self.reached = self._now
+
+    def catch_up(self) -> None:
+        """Everything queued so far is done."""
+        self.reached = self._now
+
+    def break_down(self) -> None:
+        """Nothing resolves any more."""
+        self._broken = True
+
+
+class Bench:
+    """A meter on a scripted device, and what it emits."""
+
+    def __init__(self, *, keep_timings: bool = False, **durations: float) -> None:
+        self.device = ScriptedDevice(durations)
+        self.emitted: list[StepCompleted] = []
+        self.meter = Meter(
+            PhaseClock(), RunClock(), self.emitted.append, count_tokens=count_tokens, device=self.device,
+            keep_timings=keep_timings,
+        )  # fmt: skip
+
+    def step(self, number: int, micro_steps: int = 1) -> None:
+        """The calls that the trainer makes in one step."""
+        meter = self.meter
+        meter.data()
+        meter.other()
+        for _ in range(micro_steps):
+            meter.micro_step(BATCH)
+            meter.forward()
+            meter.backward()
+            meter.micro_step_done(torch.tensor(0.5))
+        meter.optimizer()
+        meter.step_done(number, 1e-3)
+
+    def close(self) -> None:
+        """The end of a training, without a log to flush."""
+        self.device.synchronize()
+        self.meter._closing = True
+        self.meter.pump()
+
+
+@pytest.fixture(autouse=True)
+def no_cuda_statistics(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The allocator's statistics need a real device."""
+    monkeypatch.setattr("speedtui.engine.meter.meter.allocator_peaks", lambda: (10, 20, 0))
+    yield
+
+
+def seconds(event: StepCompleted, phase: str) -> float:
+    assert event.device_phases is not None
+    return event.device_phases[phase]
+
+
+def test_nothing_is_emitted_before_the_device_has_come_that_far() -> None:
+    bench = Bench(forward=0.3)
+    bench.step(1)
+    bench.meter.pump()
+    assert bench.emitted == []
+    bench.device.catch_up()
+    bench.meter.pump()
+    assert [event.step for event in bench.emitted] == [1]
+
+
+def test_phases_are_those_of_the_device_and_not_of_the_launches() -> None:
+    bench = Bench(data=0.01, h2d=0.02, forward=0.3, backward=0.6, optimizer=0.1, other=0.005)
+    bench.step(1, micro_steps=2)
+    bench.device.catch_up()
+    bench.close()
+    (event,) = bench.emitted
+    assert seconds(event, "forward") == pytest.approx(0.6)
+    assert seconds(event, "backward") == pytest.approx(1.2)
+    assert seconds(event, "h2d") == pytest.approx(0.04)
+    assert seconds(event, "optimizer") == pytest.approx(0.1)
+    assert seconds(event, "data") == pytest.approx(0.01)
+    assert seconds(event, "other") == pytest.approx(0.015)  # after the fetch and after each micro-step
+    assert event.phases["forward"] < 0.1  # the CPU only launched it
+
+
+def test_what_the_device_does_between_two_steps_belongs_to_neither() -> None:
+    bench = Bench(forward=0.2, other=0.0)
+    bench.step(1)
+    bench.device.durations["other"] = 50.0  # an evaluation runs from the end of step 1 to the data of step 2
+    bench.meter.data()
+    bench.device.durations["other"] = 0.0
+    bench.meter.other()
+    bench.meter.micro_step(BATCH)
+    bench.meter.forward()
+    bench.meter.backward()
+    bench.meter.micro_step_done(torch.tensor(0.5))
+    bench.meter.optimizer()
+    bench.meter.step_done(2, None)
+    bench.device.catch_up()
+    bench.close()
+    (event,) = bench.emitted
+    assert event.steps == 2
+    assert seconds(event, "other") == pytest.approx(0.0)
+    assert seconds(event, "forward") == pytest.approx(0.4)
+
+
+def test_micro_steps_reach_from_one_transfer_to_the_next_or_to_the_optimizer() -> None:
+    bench = Bench(keep_timings=True, data=0.08, h2d=0.01, forward=0.2, backward=0.4, other=0.001, optimizer=9.0)
+    bench.step(1, micro_steps=4)
+    bench.step(2, micro_steps=4)
+    bench.device.catch_up()
+    bench.meter.pump()
+    timings = bench.meter.timings
+    assert timings is not None
+    for timing in timings:
+        assert [size for size, _ in timing.micro_steps] == [10.0] * 4
+        waited = 0.08 / 4
+        assert [value for _, value in timing.micro_steps] == pytest.approx([0.611 + waited] * 4)
+        assert timing.optimizer_seconds == pytest.approx(9.0)
+
+
+def test_steps_resolve_in_order_however_far_the_cpu_runs_ahead() -> None:
+    bench = Bench(keep_timings=True, forward=1.0)
+    for number in range(1, 31):
+        bench.step(number)
+    bench.device.reached = 10.5
+    bench.meter.pump()
+    assert bench.meter.timings is not None
+    assert len(bench.meter.timings) == 10
+    bench.device.catch_up()
+    bench.close()
+    assert sum(event.steps for event in bench.emitted) == 30
+    assert [event.step for event in bench.emitted] == sorted(event.step for event in bench.emitted)
+    assert sum(seconds(event, "forward") for event in bench.emitted) == pytest.approx(30.0)
+
+
+def test_fast_steps_share_a_line_with_sums_of_device_time() -> None:
+    bench = Bench(forward=0.25)
+    for number in range(1, 6):
+        bench.step(number)
+    bench.device.catch_up()
+    bench.meter._last_line_ns = bench.meter.clock.boundary_ns + int(60e9)  # a line was just written
+    bench.meter.pump()
+    assert bench.emitted == []
+    bench.close()
+    (event,) = bench.emitted
+    assert (event.steps, event.step, event.micro_steps, event.samples, event.tokens) == (5, 5, 5, 10, 40)
+    assert seconds(event, "forward") == pytest.approx(1.25)
+    assert event.loss == pytest.approx(0.5)
+
+
+def test_steps_that_never_resolve_are_told_without_device_times() -> None:
+    bench = Bench(keep_timings=True, forward=0.25)
+    bench.step(1)
+    bench.device.catch_up()
+    bench.meter.pump()
+    bench.device.break_down()
+    bench.step(2)
+    bench.step(3)
+    bench.close()
+    assert sum(event.steps for event in bench.emitted) == 3
+    assert bench.emitted[0].device_phases is not None
+    assert all(event.device_phases is None for event in bench.emitted[1:])
+    assert all(event.phases["forward"] >= 0 for event in bench.emitted)
+    assert bench.meter.timings is not None
+    assert len(bench.meter.timings) == 1  # launch times would pass for the device's
+
+
+def test_a_loss_is_read_only_when_its_step_is_done() -> None:
+    bench = Bench(forward=1.0)
+    bench.step(1)
+    bench.meter.pump()
+    assert bench.device.reads_of_unfinished == 0
+    bench.device.catch_up()
+    bench.close()
+    assert bench.device.reads_of_unfinished == 0
+    assert bench.emitted[0].loss == pytest.approx(0.5)
+
+
+def test_the_epoch_gap_is_the_cpu_clocks_own() -> None:
+    bench = Bench(forward=0.1)
+    bench.step(1)
+    bench.meter.epoch_ended()
+    bench.step(2)
+    bench.device.catch_up()
+    bench.close()
+    assert bench.meter.clock.totals_ns[INDEX["gap"]] > 0

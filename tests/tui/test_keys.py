@@ -1,0 +1,287 @@
+"""What each key sends, asks or shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import builders as b
+import pytest
+from recorded import RecordedSession
+from textual.pilot import Pilot
+
+from speedtui.engine import commands as c
+from speedtui.engine import events as e
+from speedtui.engine.candidate import TrialStatus
+from speedtui.tui.app import SpeedtuiApp
+from speedtui.tui.keys import KEYS
+from speedtui.tui.panes.events import EventsPane
+from speedtui.tui.panes.footer import Footer
+from speedtui.tui.panes.header import Header
+from speedtui.tui.panes.trials import TrialsPane
+from speedtui.tui.screens.edit import EditScreen
+from speedtui.tui.screens.help import HelpScreen, draw_help
+from speedtui.tui.screens.monitor import MonitorScreen
+from speedtui.tui.screens.trials import TrialsScreen
+from speedtui.tui.drawing.text import plain
+
+pytestmark = pytest.mark.asyncio
+OpenApp = Callable[..., SpeedtuiApp]
+SETTLE = 0.15
+"""Seconds: Textual switches screens after 50 ms, and a timer of 2 Hz need not have ticked."""
+
+
+async def press(pilot: Pilot[None], *keys: str) -> None:
+    await pilot.pause(SETTLE)
+    await pilot.press(*keys)
+    await pilot.pause(SETTLE)
+
+
+def without_ids(sent: list[c.AnyCommand]) -> list[tuple[str, dict[str, object]]]:
+    return [(c.command_name(x), {f: getattr(x, f) for f in x.__struct_fields__ if f != "id"}) for x in sent]
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        (("r",), ("run_trial", {"trial": 0})),
+        (("down", "down", "r"), ("run_trial", {"trial": 2})),
+        (("j", "j", "j", "k", "r"), ("run_trial", {"trial": 2})),
+        (("G", "x"), ("stop_trial", {"trial": 7})),
+        (("G", "g", "r"), ("run_trial", {"trial": 0})),
+        (("j", "j", "j", "j", "j", "x"), ("stop_trial", {"trial": 5})),
+        (("D", "y"), ("remove_candidate", {"trial": 0})),
+        (("j", "P", "enter"), ("promote", {"trial": 1})),
+        (("p",), ("pause", {})),
+        (("space",), ("pause", {})),
+        (("s",), ("stop", {})),
+    ],
+)
+async def test_a_key_on_the_trials_sends_its_command(
+    keys: tuple[str, ...], expected: tuple[str, dict[str, object]], open_app: OpenApp
+) -> None:
+    session = RecordedSession(b.study_log())
+    async with open_app(session, start_screen="trials").run_test(size=(100, 30)) as pilot:
+        await press(pilot, *keys)
+        assert without_ids(session.commands) == [expected]
+
+
+@pytest.mark.parametrize(("key", "expected"), [("p", "pause"), ("space", "pause"), ("e", "evaluate"), ("c", "checkpoint"), ("s", "stop")])
+async def test_a_key_on_the_monitor_sends_its_command(key: str, expected: str, open_app: OpenApp) -> None:
+    session = RecordedSession(b.training_log(200))
+    async with open_app(session).run_test(size=(100, 30)) as pilot:
+        await press(pilot, key)
+        assert [c.command_name(sent) for sent in session.commands] == [expected]
+
+
+async def test_the_same_key_resumes_a_paused_run(open_app: OpenApp) -> None:
+    session = RecordedSession([*b.training_log(200), e.Paused(t=130.0)])
+    async with open_app(session).run_test() as pilot:
+        await press(pilot, "p")
+        assert [c.command_name(sent) for sent in session.commands] == ["resume"]
+
+
+async def test_run_all_is_sent_while_something_waits(open_app: OpenApp) -> None:
+    session = RecordedSession(b.idle_study_log())
+    async with open_app(session, start_screen="trials").run_test() as pilot:
+        await press(pilot, "R")
+        assert [c.command_name(sent) for sent in session.commands] == ["run_all"]
+
+
+async def test_keys_that_make_no_sense_now_do_nothing(open_app: OpenApp) -> None:
+    session = RecordedSession(b.study_log())
+    async with open_app(session).run_test() as pilot:
+        await press(pilot, "e", "c")
+        await press(pilot, "2", "enter", "R")
+        assert session.commands == []
+        assert isinstance(pilot.app.screen, TrialsScreen)
+
+
+async def test_deleting_asks_and_enter_keeps(open_app: OpenApp) -> None:
+    session = RecordedSession(b.study_log())
+    async with open_app(session, start_screen="trials").run_test() as pilot:
+        await press(pilot, "D", "enter")
+        await press(pilot, "D", "escape")
+        assert session.commands == []
+
+
+async def test_editing_a_waiting_candidate_sends_its_new_values(open_app: OpenApp) -> None:
+    session = RecordedSession(b.idle_study_log())
+    async with open_app(session, start_screen="trials").run_test() as pilot:
+        await press(pilot, "enter")
+        assert isinstance(pilot.app.screen, EditScreen)
+        await press(pilot, "end", "backspace", "4", "enter")
+        assert without_ids(session.commands) == [("edit_candidate", {"trial": 0, "values": {"train.micro_batch_size": 4}})]
+
+
+async def test_adding_starts_from_the_configuration(open_app: OpenApp) -> None:
+    session = RecordedSession(b.idle_study_log())
+    async with open_app(session, start_screen="trials").run_test() as pilot:
+        await press(pilot, "a", "enter")
+        assert without_ids(session.commands) == [("add_candidate", {"values": {"train.micro_batch_size": 1}, "queued": False})]
+
+
+async def test_duplicating_starts_from_the_candidate(open_app: OpenApp) -> None:
+    session = RecordedSession(b.study_log())
+    async with open_app(session, start_screen="trials").run_test() as pilot:
+        await press(pilot, "j", "j", "d", "enter")
+        assert without_ids(session.commands) == [("add_candidate", {"values": {"train.micro_batch_size": 4}, "queued": False})]
+
+
+async def test_a_value_that_cannot_be_used_is_not_saved_and_says_why(open_app: OpenApp) -> None:
+    session = RecordedSession(b.idle_study_log())
+    async with open_app(session, start_screen="trials").run_test() as pilot:
+        await press(pilot, "a", "end", "backspace", "5", "enter")
+        assert session.commands == []
+        assert isinstance(pilot.app.screen, EditScreen)
+        message = str(pilot.app.screen.query_one("#edit-message").render())
+        assert "train.micro_batch_size 5 does not divide train.effective_batch_size 16" in message
+        assert "Take one of 1, 2, 4, 8, 16." in message
+        await press(pilot, "escape")
+        assert isinstance(pilot.app.screen, TrialsScreen)
+
+
+async def test_typing_in_the_last_line_opens_another(open_app: OpenApp) -> None:
+    session = RecordedSession(b.idle_study_log())
+    async with open_app(session, start_screen="trials").run_test() as pilot:
+        await press(pilot, "a", "down", *"bf16", "space", "equals_sign", "space", *"true")
+        assert len(pilot.app.screen.query("Input")) == 3
+        await press(pilot, "enter")
+        assert without_ids(session.commands)[0][1]["values"] == {"train.micro_batch_size": 1, "train.bf16": True}
+
+
+async def test_the_number_keys_change_the_screen(open_app: OpenApp) -> None:
+    async with open_app(b.study_log()).run_test() as pilot:
+        await press(pilot, "2")
+        assert isinstance(pilot.app.screen, TrialsScreen)
+        await press(pilot, "1")
+        assert isinstance(pilot.app.screen, MonitorScreen)
+
+
+@pytest.mark.parametrize("close", ["question_mark", "escape", "q"])
+async def test_help_opens_and_closes(close: str, open_app: OpenApp) -> None:
+    async with open_app(b.study_log()).run_test() as pilot:
+        await press(pilot, "question_mark")
+        assert isinstance(pilot.app.screen, HelpScreen)
+        await press(pilot, close)
+        assert isinstance(pilot.app.screen, MonitorScreen)
+
+
+async def test_the_rate_goes_down_and_up_in_steps(open_app: OpenApp) -> None:
+    async with open_app(b.study_log()).run_test(size=(140, 40)) as pilot:
+        for key, shown in (("[", "1 Hz"), ("[", "0.5 Hz"), ("]", "1 Hz"), ("]", "2 Hz"), ("]", "5 Hz"), ("]", "5 Hz")):
+            await press(pilot, key)
+            assert shown in plain(pilot.app.screen.query_one(Header).rows[0])
+
+
+async def test_a_frozen_screen_stays_as_it_is_until_it_is_let_go(open_app: OpenApp) -> None:
+    session = RecordedSession(b.training_log(200))
+    async with open_app(session, rate_hz=5.0).run_test(size=(140, 40)) as pilot:
+        await press(pilot, "f")
+        before = list(pilot.app.screen.query_one("#deadline").rows)  # type: ignore[attr-defined]
+        session.hear(b.coalesced(300.0, 400, 1, loss=2.0), b.eta(300.0, 400))
+        await pilot.pause(0.5)
+        assert pilot.app.screen.query_one("#deadline").rows == before  # type: ignore[attr-defined]
+        assert "frozen" in plain(pilot.app.screen.query_one(Header).rows[0])
+        await press(pilot, "f")
+        assert pilot.app.screen.query_one("#deadline").rows != before  # type: ignore[attr-defined]
+
+
+async def test_movement_on_the_monitor_scrolls_the_events(open_app: OpenApp) -> None:
+    async with open_app(b.training_log()).run_test(size=(100, 30)) as pilot:
+        await press(pilot, "j", "down")
+        assert pilot.app.screen.query_one(EventsPane).skipped == 2
+        await press(pilot, "g")
+        assert pilot.app.screen.query_one(EventsPane).skipped == 0
+
+
+async def test_the_cursor_stays_on_its_candidate_when_rows_come_and_go(open_app: OpenApp) -> None:
+    session = RecordedSession(b.study_log())
+    async with open_app(session, start_screen="trials", rate_hz=5.0).run_test() as pilot:
+        await press(pilot, "j", "j")
+        session.hear(e.CandidateRemoved(t=100.0, trial=0), e.TrialFinished(t=101.0, trial=5, result=b.ok_result(0.5, 38.0)))
+        await pilot.pause(0.5)
+        assert pilot.app.screen.query_one(TrialsPane).selected == 2
+        session.hear(e.CandidateRemoved(t=102.0, trial=2), e.StudyFinished(t=103.0, best=3))
+        await pilot.pause(0.5)
+        assert pilot.app.screen.query_one(TrialsPane).selected == 1
+
+
+async def test_a_click_selects_a_row(open_app: OpenApp) -> None:
+    async with open_app(b.study_log(), start_screen="trials").run_test() as pilot:
+        await pilot.pause(SETTLE)
+        await pilot.click(TrialsPane, offset=(10, 4))
+        await pilot.pause(SETTLE)
+        assert pilot.app.screen.query_one(TrialsPane).selected == 3
+
+
+async def test_the_palette_has_the_commands_of_the_screen(open_app: OpenApp) -> None:
+    async with open_app(b.study_log(), start_screen="trials").run_test() as pilot:
+        await pilot.pause(SETTLE)
+        titles = [command.title for command in pilot.app.get_system_commands(pilot.app.screen)]
+        assert "add a candidate" in titles and "evaluate now" not in titles
+
+
+async def test_a_refused_command_of_this_screen_is_notified_and_others_are_not(open_app: OpenApp) -> None:
+    session = RecordedSession(b.study_log())
+    async with open_app(session, start_screen="trials", rate_hz=5.0).run_test() as pilot:
+        await press(pilot, "r")
+        session.hear(e.CommandRefused(t=100.0, id=session.commands[0].id, command="run_trial", reason="#0 is running"))
+        session.hear(e.CommandRefused(t=100.0, id="somebody else's", command="pause", reason="not ours"))
+        await pilot.pause(0.5)
+        assert [note.message for note in pilot.app._notifications] == ["#0 is running"]
+
+
+async def test_a_run_that_is_only_shown_takes_no_commands_and_says_so(open_app: OpenApp) -> None:
+    session = RecordedSession(b.study_log())
+    async with open_app(session, start_screen="trials", read_only=True).run_test() as pilot:
+        await press(pilot, "r", "p")
+        await press(pilot, "a")
+        await press(pilot, "D")
+        assert session.commands == []
+        assert isinstance(pilot.app.screen, TrialsScreen)
+        assert any("only shown" in note.message for note in pilot.app._notifications)
+
+
+async def test_a_key_table_entry_is_in_the_help_and_in_the_footer_where_it_has_a_label(open_app: OpenApp) -> None:
+    for scope, name in (("monitor", "monitor"), ("trials", "trials")):
+        shown = "\n".join(plain(line) for line in draw_help(scope, 120))  # type: ignore[arg-type]
+        async with open_app(b.study_log(), start_screen=name).run_test(size=(140, 40)) as pilot:
+            await pilot.pause(SETTLE)
+            footer = " ".join(plain(line) for line in pilot.app.screen.query_one(Footer).rows)
+        for key in KEYS:
+            if key.scope in ("everywhere", scope):
+                assert key.help in shown
+                assert not key.label or f"{key.shown} {key.label}" in footer
+
+
+async def test_no_key_is_one_that_terminals_take_for_themselves(open_app: OpenApp) -> None:
+    names = [name for key in KEYS for name in key.keys.split(",")]
+    assert len(names) == len(set(names))
+    assert not [name for name in names if name.startswith(("f1", "f2", "alt+")) and name != "f"]
+    assert [name for name in names if name.startswith("ctrl+")] == ["ctrl+l"]
+
+
+async def test_promoting_can_start_the_training_once_the_study_has_ended(open_app: OpenApp) -> None:
+    study, training = RecordedSession(b.study_log(finished=True)), RecordedSession(b.training_log(100))
+    asked: list[str] = []
+
+    def train(config_file: str) -> RecordedSession:
+        asked.append(config_file)
+        return training
+
+    async with open_app(study, start_screen="trials", rate_hz=5.0, train=train).run_test(size=(120, 40)) as pilot:
+        await press(pilot, "G", "P", "t")
+        assert [c.command_name(sent) for sent in study.commands] == ["promote"]
+        study.hear(e.TrialPromoted(t=300.0, trial=7, config_file="promoted.toml"))
+        await pilot.pause(0.5)
+        assert [c.command_name(sent) for sent in study.commands] == ["promote", "finish"]
+        assert asked == []
+        study.hear(e.RunFinished(t=301.0, outcome="ok", exit_code=0))
+        study.end()
+        await pilot.pause(0.6)
+        assert asked == ["promoted.toml"]
+        assert isinstance(pilot.app.screen, MonitorScreen)
+        assert pilot.app.front.session is training  # type: ignore[attr-defined]
+        await press(pilot, "2")
+        assert "mb8 ga2 +bf16" in "\n".join(plain(line) for line in pilot.app.screen.query_one(TrialsPane).rows)
+        assert TrialStatus.OK.value in plain(pilot.app.screen.query_one(TrialsPane).rows[1])
