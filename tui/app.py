@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.screen import Screen
@@ -37,7 +37,7 @@ class SpeedtuiApp(App[None]):
     """Shows one session, and the training that is started from it."""
 
     CSS_PATH = "style.tcss"
-    MODES = {"monitor": MonitorScreen, "trials": TrialsScreen}
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {"monitor": MonitorScreen, "trials": TrialsScreen}
     BINDINGS = bindings("everywhere")
     TITLE = "speedtui"
 

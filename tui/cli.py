@@ -104,7 +104,7 @@ def _refuse(error: SpeedtuiError, *, with_traceback: bool = False) -> ExitCode:
     if with_traceback:
         import traceback
 
-        traceback.print_exception(error.__cause__ or error)
+        traceback.print_exception(error)
     click.echo(f"speedtui: {error.message}", err=True)
     if error.hint:
         click.echo(error.hint, err=True)
@@ -113,8 +113,9 @@ def _refuse(error: SpeedtuiError, *, with_traceback: bool = False) -> ExitCode:
 
 def _as_failure(error: Exception) -> SpeedtuiError:
     """An error that nobody foresaw."""
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        failure = SpeedtuiError(f"{error.filename}: {error.strerror}", "With -v it says where.")
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{error.filename}: " if error.filename is not None else ""
+        failure = SpeedtuiError(f"{place}{error.strerror}", "With -v it says where.")
     else:
         reason = " ".join(str(error).split()) or "no message"
         failure = SpeedtuiError(f"{type(error).__name__}: {reason}", "This is a bug of speedtui; with -v it says where.")

@@ -30,8 +30,9 @@ def show(session: Session, *, options: ScreenOptions) -> ExitCode:
     from speedtui.tui.app import SpeedtuiApp
 
     app = SpeedtuiApp(session, options, terminal_gone=terminal_gone)
-    with own_screen(session.folder.path / "screen.log"), signals_handled(
-        lambda code: _in_loop(app, lambda: app.terminate(code)), lambda: _in_loop(app, app.detach)
+    with (
+        own_screen(session.folder.path / "screen.log"),
+        signals_handled(lambda code: _in_loop(app, lambda: app.terminate(code)), lambda: _in_loop(app, app.detach)),
     ):
         app.run()
     return _exit_code(app)

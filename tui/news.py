@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from speedtui.engine.commands import Finish
 from speedtui.engine.errors import SpeedtuiError
@@ -14,26 +14,28 @@ if TYPE_CHECKING:
     from textual.app import App
 
 LONG_SECONDS = 10.0
-"""Errors stay longer than the usual five seconds."""
+"""Trouble stays longer than the usual five seconds."""
 
 
 def tell(app: App[Any], event: Noteworthy, *, sent: set[str], fresh: bool) -> None:
     """Notifies of refusals of this screen's own commands, and of trouble that is fresh: since the screen was opened."""
     match event:
         case CommandRefused() if event.id in sent:
-            app.notify(clean(event.reason), title=f"{event.command.replace('_', ' ')} refused", severity="warning", markup=False)
+            _notify(app, event.reason, "warning", f"{event.command.replace('_', ' ')} refused")
         case WorkerLost() if fresh:
             after = "It is started again." if event.restarting else "Nothing runs now."
-            app.notify(f"{clean(event.reason)}. {after}", title="The worker was lost", severity="error", timeout=LONG_SECONDS, markup=False)
+            _notify(app, f"{event.reason}. {after}", "error", "The worker was lost")
         case Notice() if fresh and event.level != "info":
-            severity = "error" if event.level == "error" else "warning"
-            app.notify(f"{clean(event.text)} {clean(event.hint)}".strip(), severity=severity, timeout=LONG_SECONDS, markup=False)  # type: ignore[arg-type]
+            _notify(app, f"{event.text} {event.hint}", event.level)
 
 
 def tell_error(app: App[Any], error: SpeedtuiError) -> None:
     """Why something could not be started."""
-    text = clean(f"{error.message} {error.hint}").strip()
-    app.notify(text, severity="error", timeout=LONG_SECONDS, markup=False)
+    _notify(app, f"{error.message} {error.hint}", "error")
+
+
+def _notify(app: App[Any], text: str, severity: Literal["warning", "error"], title: str = "") -> None:
+    app.notify(clean(text).strip(), title=title, severity=severity, timeout=LONG_SECONDS, markup=False)
 
 
 class Promotion:

@@ -25,14 +25,9 @@ def load_settings(path: Path, overrides: Mapping[str, Any] | None = None) -> Set
         ConfigError: the file is missing, not TOML, or says something that cannot be used.
     """
     where = str(path)
-    folder = path.resolve().parent
     written = convert(_read_toml(path), where)
-    if not overrides:
-        settings = _anchored(written, folder)
-        check(settings, where)
-        return settings
-    settings = _anchored(with_values(written, overrides, _TYPED), folder)
-    check(settings, _TYPED if _works(written) else where)
+    settings = _anchored(with_values(written, overrides or {}, _TYPED), path.resolve().parent)
+    check(settings, _TYPED if overrides and _works(written) else where)
     return settings
 
 
@@ -61,8 +56,10 @@ def _read_toml(path: Path) -> dict[str, Any]:
             f"{path}: no such configuration file",
             "Run `speedtui init` to write one, name another with --config, or try `speedtui demo`.",
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: cannot be read: not UTF-8 text", "Save it as UTF-8.") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}", "Name another file with --config.") from None
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
+from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -90,8 +92,7 @@ def convert(tree: Mapping[str, Any], where: str) -> Settings:
         expected, _, place = str(error).partition(" - at `$")
         path = place.strip("`").lstrip(".") or "the file"
         path = path.replace("[...]", "")
-        given = _given(tree, path)
-        raise ConfigError(f"{where}: {path}: {_spoken(expected, path)}{given}", _type_hint(path)) from None
+        raise ConfigError(f"{where}: {path}: {_problem(expected, tree, path)}", _type_hint(path)) from None
 
 
 def _refuse_unknown(tree: Mapping[str, Any], section: type[Section], prefix: str, where: str) -> None:
@@ -110,32 +111,47 @@ def _refuse_unknown(tree: Mapping[str, Any], section: type[Section], prefix: str
 
 _TYPE_NAMES = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false",
                "array": "a list", "object": "a table", "null": "nothing"}  # fmt: skip
+_STEP = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
+"""Of a place such as `train.lora.target_modules[0]`."""
 
 
-def _spoken(expected: str, path: str) -> str:
+def _problem(expected: str, tree: Mapping[str, Any], path: str) -> str:
+    """`expected a number, got 'three'`."""
     choices = _choices(path)
+    problem = _spoken(expected, choices)
+    try:
+        given = _given(tree, path)
+    except LookupError:  # msgspec does not tell which entry of a free table it was
+        return problem
+    return f"{problem}, got {given!r}{nearest(str(given), choices)}"
+
+
+def _spoken(expected: str, choices: list[str]) -> str:
     if choices:
-        return "expected one of " + ", ".join(choices)
+        return "expected " + ("one of " if len(choices) > 1 else "") + ", ".join(choices)
     wanted = expected.removeprefix("Expected ").partition(", got ")[0]
     names = [name.strip("` ") for name in wanted.split(" | ")]
     return "expected " + " or ".join(_TYPE_NAMES.get(n, n) for n in names if n != "null")
 
 
-def _given(tree: Mapping[str, Any], path: str) -> str:
+def _given(tree: Mapping[str, Any], path: str) -> Any:
+    """The value at a place; raises LookupError where there is none."""
     value: Any = tree
-    for part in path.split("."):
-        if not isinstance(value, Mapping) or part not in value:
-            return ""
-        value = value[part]
-    return f", got {value!r}"
+    for index, name in _STEP.findall(path):
+        if not isinstance(value, list if index else Mapping):
+            raise LookupError(path)
+        value = value[int(index) if index else name]
+    return value
 
 
 def _choices(path: str) -> list[str]:
+    """The values that the setting may have, where they are few; a list of the user's own is one of them."""
     section: Any = Settings
     for part in path.split("."):
         section = get_type_hints(section).get(part) if isinstance(section, type) else None
-    options = [section, *(get_args(section) if get_origin(section) is Union else ())]
-    return [str(value) for option in options for value in get_args(option) if isinstance(value, str)]
+    options = [section, *(get_args(section) if get_origin(section) in (Union, UnionType) else ())]
+    named = [str(value) for option in options for value in get_args(option) if isinstance(value, str)]
+    return [*named, *("a list" for option in options if named and get_origin(option) is list)]
 
 
 def _type_hint(path: str) -> str:

@@ -98,7 +98,7 @@ class JobContext:
 
     # -- commands ----------------------------------------------------------------------------------
 
-    def _fetch_commands(self) -> None:
+    def _fetch_commands(self, urgent: bool) -> None:
         for command in self._tail.read():
             self._inbox.put(command)
 
@@ -129,6 +129,7 @@ class JobContext:
             self._follow(self._inbox.get())
 
     def _wait_out_pause(self) -> None:
+        self.log.flush()  # the steps before the pause come before it
         self.emit(e.Paused(t=self.t), flush=True)
         with self.phases.phase("other"):
             while self._paused and self._stop is None:

@@ -151,13 +151,13 @@ def _finish(
     except OSError as error:
         raise JobError(f"the model could not be saved to {path}: {error}", "Make room and resume the run.") from None
     schedule.saved(trainer.state.global_step, path, time.perf_counter() - began, final=True)
-    compared = min(len(eta.first_losses), len(eta.last_losses))
+    first_loss, last_loss = eta.losses()
     finished = e.TrainingFinished(
         t=context.t,
         steps=trainer.state.global_step,
         seconds=round(seconds, 3),
-        first_loss=_mean(eta.first_losses[:compared]),
-        last_loss=_mean(list(eta.last_losses)[-compared:]) if compared else None,
+        first_loss=first_loss,
+        last_loss=last_loss,
         model_path=str(path),
     )
     context.emit(finished, flush=True)
@@ -185,6 +185,3 @@ def _last_checkpoint(context: JobContext) -> Path | None:
 def _step_of(checkpoint: Path | None) -> int:
     return int(checkpoint.name.rpartition("-")[2]) if checkpoint is not None else 0
 
-
-def _mean(values: list[float]) -> float | None:
-    return round(sum(values) / len(values), 6) if values else None

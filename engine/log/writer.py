@@ -18,6 +18,9 @@ CAPACITY = 65_536
 BACKLOG_BYTES = 64 << 20
 """Encoded events held while the disk is full."""
 
+Source = Callable[[bool], None]
+"""Emits what it has buffered; told whether that is urgent, so that nothing may wait to be merged with more."""
+
 
 class EventLog:
     """One writer of events.jsonl: any thread emits, one pump thread writes.
@@ -35,7 +38,7 @@ class EventLog:
         self._dropped = 0
         self._failure: OSError | None = None
         self._writing = threading.Lock()  # one thread drains at a time: the pump, or whoever flushes
-        self._sources: list[Callable[[], None]] = []
+        self._sources: list[Source] = []
         self._closing = threading.Event()
         self._pump = threading.Thread(target=self._run, name="event-pump", daemon=True)
         self._pump.start()
@@ -45,11 +48,11 @@ class EventLog:
         """Why the last write failed; None when it went well."""
         return self._failure
 
-    def add_source(self, source: Callable[[], None]) -> None:
+    def add_source(self, source: Source) -> None:
         """Has the pump call `source` before each write, to emit what was buffered elsewhere."""
         self._sources.append(source)
 
-    def remove_source(self, source: Callable[[], None]) -> None:
+    def remove_source(self, source: Source) -> None:
         """The pump no longer calls `source`."""
         self._sources.remove(source)
 
@@ -61,10 +64,13 @@ class EventLog:
         self._queue.append(event)
 
     def flush(self) -> None:
-        """Writes what is queued, now; on return a killed process loses none of it."""
+        """Writes what is queued or buffered, now; on return a killed process loses none of it."""
+        self._write_out(urgent=True)
+
+    def _write_out(self, *, urgent: bool) -> None:
         with self._writing:
             for source in tuple(self._sources):
-                source()
+                source(urgent)
             self._drain()
 
     def close(self) -> None:
@@ -76,7 +82,7 @@ class EventLog:
 
     def _run(self) -> None:
         while not self._closing.wait(PUMP_SECONDS):
-            self.flush()
+            self._write_out(urgent=False)
 
     def _drain(self) -> None:
         pieces = [self._unwritten]

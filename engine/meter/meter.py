@@ -111,6 +111,7 @@ class Meter:
         self._held: list[StepCompleted] = []
         self._last_line_ns = 0
         self._closing = False
+        self._over = False
         self.timings: list[StepTiming] | None = [] if keep_timings else None
         """Every step that was pumped, for a probe that judges them; None in training."""
 
@@ -180,7 +181,7 @@ class Meter:
 
     # -- pump thread -------------------------------------------------------------------------------
 
-    def pump(self) -> None:
+    def pump(self, urgent: bool = False) -> None:
         """Turns what is in the buffer into events, as far as the device has come."""
         while self._buffer:
             record = self._buffer[0]
@@ -188,23 +189,23 @@ class Meter:
             if record.marks is not None and self._device is not None:
                 pairs = self._device.resolve(record.marks)
                 pairs = _from_data(pairs) if pairs is not None else None
-                if pairs is None and not self._closing:
+                if pairs is None and not self._over:
                     break
             self._buffer.popleft()
             self._held.append(self._event(record, pairs))
             self._release(record.end_ns)
-        self._release(time.perf_counter_ns())
+        self._release(time.perf_counter_ns(), urgent)
 
     def close(self, log: EventLog) -> None:
         """Has the log's pump emit the rest; the training or probe is over."""
         if self._device is not None:
             self._device.synchronize()
-        self._closing = True
+        self._over = True  # what has not resolved by now never will
         log.flush()
 
-    def _release(self, now_ns: int) -> None:
+    def _release(self, now_ns: int, urgent: bool = False) -> None:
         """Emits what is held as one line, at most so often a second."""
-        if self._held and (self._closing or now_ns - self._last_line_ns >= 1e9 / LINES_PER_SECOND):
+        if self._held and (urgent or now_ns - self._last_line_ns >= 1e9 / LINES_PER_SECOND):
             self._last_line_ns = now_ns
             self._emit(coalesce(self._held))
             self._held = []

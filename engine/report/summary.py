@@ -14,7 +14,9 @@ _HEADER = ("  #", "config", "status", "samples/s", "tok/s", "step", "peak", "ful
 def summarize(state: RunState) -> str:
     """The summary of a finished run; ends without a newline."""
     parts = []
-    if state.study is not None:
+    if state.reason:
+        parts.append(f"{state.outcome}: {state.reason}")
+    if state.study is not None and any(row.status.finished for row in state.study.rows):
         parts.append(study_table(state.study))
         parts.append(best_lines(state, state.study))
     if state.training is not None:

@@ -23,7 +23,6 @@ class AttachedSession:
         self._folder = folder
         self._follower = Follower(folder)
         self._detached = threading.Event()
-        self._follower.read()
 
     @property
     def folder(self) -> RunFolder:
@@ -53,7 +52,7 @@ class AttachedSession:
         self._detached.set()
 
     def run(self, on_line: OnLine | None = None) -> ExitCode:
-        """Follows the run to its end, or until detached.
+        """Follows the run from its first line to its end, or until detached.
 
         Raises:
             JobError: its worker is gone without having ended it.

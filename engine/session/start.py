@@ -16,13 +16,14 @@ from speedtui.engine.context.order import Order, read_order, write_order
 from speedtui.engine.errors import RunFolderError
 from speedtui.engine.events import Job
 from speedtui.engine.hardware.available import device_memory_bytes
-from speedtui.engine.runs import RunFolder, create_run
+from speedtui.engine.runs import RunFolder, create_run, discard
 from speedtui.engine.search.plan import plan_study
 from speedtui.engine.session.base import Session
 from speedtui.engine.session.process import ProcessSession
 from speedtui.engine.session.thread import ThreadSession
 from speedtui.engine.units import parse_size
 from speedtui.engine.workload.load import require_training_packages
+from speedtui.engine.workload.sources import check_sources
 
 
 class StartOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +46,8 @@ def start_study(settings: Settings, options: StartOptions, *, job: Job = "tune")
         SpeedtuiError: nothing could be started, and nothing is left behind.
     """
     require_training_packages()
+    if job != "demo":  # whose worker makes its own model and data
+        check_sources(settings, options.where)
     limit = parse_size(settings.search.memory_limit) if settings.search.memory_limit else None
     memory = limit if limit is not None else device_memory_bytes()
     plan = plan_study(settings, memory)
@@ -78,6 +81,7 @@ def start_training(
         SpeedtuiError: nothing could be started, and nothing is left behind.
     """
     require_training_packages()
+    check_sources(settings, options.where)
     order = Order(
         job="train",
         started_at=time.time(),
@@ -115,6 +119,7 @@ def _write(settings: Settings, order: Order, runs: Path) -> RunFolder:
         folder.config.write_text(dump_settings(settings), encoding="utf-8")
         write_order(folder, order)
     except OSError as error:
+        discard(folder)
         raise RunFolderError(
             f"{folder.path}: the run's files cannot be written: {error.strerror or error}",
             "Make room or name another folder with --runs.",

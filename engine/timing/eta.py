@@ -20,8 +20,8 @@ NORMAL_90 = 1.2816
 """One-sided 90 % point of the standard normal distribution."""
 FLIP_SECONDS = 30.0
 """A verdict holds at least this long."""
-LOSS_STEPS = 10
-"""First and last steps whose mean loss is reported."""
+LOSS_LINES = 10
+"""First and last lines about steps whose mean loss is reported; fewer where they would overlap."""
 
 
 class Eta:
@@ -42,8 +42,9 @@ class Eta:
         self.eval_seconds: float | None = None
         """Of the last evaluation."""
         self.save_seconds: float | None = None
-        self.first_losses: list[float] = []
-        self.last_losses: deque[float] = deque(maxlen=LOSS_STEPS)
+        self._losses_seen = 0
+        self._first_losses: list[float] = []
+        self._last_losses: deque[float] = deque(maxlen=LOSS_LINES)
 
     def observe(self, step: e.StepCompleted) -> None:
         """Takes in a step, or several in one line."""
@@ -51,11 +52,20 @@ class Eta:
         self._seen += step.steps
         self._recent.append((step.steps, step.seconds))
         if step.loss is not None:
-            if len(self.first_losses) < LOSS_STEPS:
-                self.first_losses.append(step.loss)
-            self.last_losses.append(step.loss)
+            self._losses_seen += 1
+            if len(self._first_losses) < LOSS_LINES:
+                self._first_losses.append(step.loss)
+            self._last_losses.append(step.loss)
 
-    def pump(self) -> None:
+    def losses(self) -> tuple[float | None, float | None]:
+        """(mean of the first, mean of the last) lines' losses; None where there are not two to compare."""
+        count = min(LOSS_LINES, self._losses_seen // 2)
+        if not count:
+            return None, None
+        first, last = self._first_losses[:count], list(self._last_losses)[-count:]
+        return round(statistics.fmean(first), 6), round(statistics.fmean(last), 6)
+
+    def pump(self, urgent: bool) -> None:
         """Emits an update when one is due."""
         now = time.monotonic()
         if now >= self._due and self._recent:

@@ -31,8 +31,8 @@ MEMORY_STEPS = 2
 """The second step has the optimizer's state."""
 MICRO_STEPS = 2
 """Micro-steps in a probe's step where there is accumulation: one writes the gradients, one adds to them."""
-WARMUP_ROOM = 0.5
-"""Micro-batches for warm-up, as a share of those to be measured, before the probe is over in any case."""
+WARMUP_ROOM, LEAST_ROOM = 0.5, 4
+"""Micro-batches for warm-up before the probe is over in any case: a share of those to be measured, and at least."""
 
 
 class ProbeSetup(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,7 +94,8 @@ def throughput_probe(setup: ProbeSetup, best: Measurement | None) -> tuple[Measu
     """Micro-batches at representative lengths until enough of them are steady; and whether it loses to `best`."""
     workload, train, search = setup.workload, setup.settings.train, setup.settings.search
     accumulation = setup.probe_accumulation
-    steps = max(math.ceil(search.batches * (1 + WARMUP_ROOM) / accumulation), 3)
+    room = max(math.ceil(search.batches * WARMUP_ROOM), LEAST_ROOM)
+    steps = math.ceil((search.batches + room) / accumulation)
     plan = plan_probe(
         workload.lengths, len(workload.train_dataset), train.micro_batch_size, steps * accumulation, train.seed
     )

@@ -68,10 +68,25 @@ def check_table(table: Table, report: Report) -> int:
         progress.at(rows)
     progress.finish(rows)
     if not rows:
-        raise DataError(f"{table.path}: there are no rows in it")
+        raise no_rows(table)
     if not useful:
         raise nothing_to_learn(table, rows)
     return rows
+
+
+def require_first_row(table: Table) -> None:
+    """Refuses a table of which the first row already is not what the configuration says.
+
+    Raises:
+        DataError: the row is bad, or there is none.
+    """
+    if next(table.contents(), None) is None:
+        raise no_rows(table)
+
+
+def no_rows(table: Table) -> DataError:
+    """The refusal of a file with nothing but blank lines or a header."""
+    return DataError(f"{table.path}: there are no rows in it", "Correct data.train or data.eval.")
 
 
 def nothing_to_learn(table: Table, rows: int, why: str = "") -> DataError:

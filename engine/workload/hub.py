@@ -20,10 +20,8 @@ def check_source(name: str, key: str) -> bool:
     Raises:
         ModelError: naming the key of speedtui.toml that holds the name.
     """
-    if Path(name).is_dir():
+    if check_folder(name, key):
         return True
-    if _looks_like_path(name):
-        raise ModelError(f"{name}: no such folder", f"Correct {key}: a folder from save_pretrained, or a hub id.")
     if not _offline() and _reachable():
         return False
     if not _in_cache(name):
@@ -33,6 +31,29 @@ def check_source(name: str, key: str) -> bool:
             f"Name a folder from save_pretrained in {key}, or download the model first: `hf download {name}`.",
         )
     return True
+
+
+def check_folder(name: str, key: str) -> bool:
+    """Whether it is a folder.
+
+    Raises:
+        ModelError: it can only be one, and is not there.
+    """
+    if Path(name).is_dir():
+        return True
+    if _looks_like_path(name):
+        raise ModelError(f"{name}: no such folder", f"Correct {key}: a folder from save_pretrained, or a hub id.")
+    return False
+
+
+def require_model_in(folder: Path) -> None:
+    """Refuses a folder that `from_pretrained` could not read.
+
+    Raises:
+        ModelError: it has no config.json.
+    """
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"{folder}: the folder holds no model: no config.json", "Name a folder from save_pretrained.")
 
 
 def _looks_like_path(name: str) -> bool:

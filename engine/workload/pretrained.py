@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 
 from speedtui.engine.config.settings import ModelSettings
 from speedtui.engine.errors import ModelError
-from speedtui.engine.workload.hub import check_source
+from speedtui.engine.workload.hub import check_source, require_model_in
 from speedtui.engine.workload.memory import is_out_of_memory
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -26,8 +26,8 @@ def load_pretrained(settings: ModelSettings, device: torch.device) -> PreTrained
     """
     path = settings.path or ""
     local = check_source(path, "model.path")
-    if Path(path).is_dir() and not (Path(path) / "config.json").is_file():
-        raise ModelError(f"{path}: the folder holds no model: no config.json", "Name a folder from save_pretrained.")
+    if Path(path).is_dir():
+        require_model_in(Path(path))
     with clear_errors(path, settings):
         model = AutoModelForCausalLM.from_pretrained(
             path,

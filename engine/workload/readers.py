@@ -29,19 +29,29 @@ def read_rows(path: Path, wanted: Sequence[str]) -> Iterator[Row]:
     Raises:
         DataError: there is no such file, it is empty, of another kind or broken, or a wanted column is missing.
     """
+    require_file(path)
+    if path.is_dir():
+        return _read_saved(path, wanted)
+    return _with_clear_errors(path, _READERS[path.suffix.lower()](path, wanted))
+
+
+def require_file(path: Path) -> None:
+    """Refuses what is not there, is of no kind that can be read, or is empty; opens nothing.
+
+    Raises:
+        DataError: saying which of them.
+    """
     if not path.exists():
         raise DataError(f"{path}: no such file", "Correct data.train or data.eval.")
     if path.is_dir():
-        return _read_saved(path, wanted)
-    read = _READERS.get(path.suffix.lower())
-    if read is None:
+        return
+    if path.suffix.lower() not in _READERS:
         raise DataError(
             f"{path}: {path.suffix or 'a file without an extension'} is not a kind of data that can be read",
             "Give JSON lines (.jsonl), .json, .csv, .tsv, .parquet or a folder written by save_to_disk.",
         )
     if path.stat().st_size == 0:
-        raise DataError(f"{path}: the file is empty")
-    return _with_clear_errors(path, read(path, wanted))
+        raise DataError(f"{path}: the file is empty", "Correct data.train or data.eval.")
 
 
 def _with_clear_errors(path: Path, rows: Iterator[Row]) -> Iterator[Row]:

@@ -50,9 +50,18 @@ def rebuild_needed(old: Settings, new: Settings) -> bool:
     return random_weights and old.train.seed != new.train.seed
 
 
-def _imported(path: Path) -> ModuleType:
+def require_recipe(path: Path) -> None:
+    """Refuses a recipe that is not there.
+
+    Raises:
+        RecipeError: there is no such file.
+    """
     if not path.is_file():
         raise RecipeError(f"{path}: no such recipe", 'Correct model.recipe: "file.py:function".')
+
+
+def _imported(path: Path) -> ModuleType:
+    require_recipe(path)
     name = f"speedtui_recipe_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:

@@ -17,7 +17,15 @@ from speedtui.engine.units import GIB
 STARTED_AT = 1_767_225_600.0
 """2026-01-01 00:00:00 UTC; tests set the time zone to UTC."""
 GPU = e.Device(index=0, kind="cuda", name="NVIDIA H100 80GB HBM3", memory_bytes=int(79.6 * GIB))
-PHASES = {"forward": 0.138, "backward": 0.221, "optimizer": 0.031, "data": 0.009, "h2d": 0.004, "log": 0.001, "other": 0.008}
+PHASES = {
+    "forward": 0.138,
+    "backward": 0.221,
+    "optimizer": 0.031,
+    "data": 0.009,
+    "h2d": 0.004,
+    "log": 0.001,
+    "other": 0.008,
+}
 
 
 def config() -> dict[str, Any]:
@@ -91,7 +99,8 @@ def ok_result(seconds: float, peak_gib: float) -> TrialResult:
         phases={name: value * scale for name, value in PHASES.items()},
     )  # fmt: skip
     memory = Memory(peak_allocated_bytes=int(peak_gib * 0.94 * GIB), peak_reserved_bytes=int(peak_gib * GIB),
-                    predicted_bytes=int(peak_gib * 0.98 * GIB), limit_bytes=GPU.memory_bytes, longest_tokens=1024)  # fmt: skip
+                    predicted_bytes=int(peak_gib * 0.98 * GIB), limit_bytes=GPU.memory_bytes,
+                    longest_tokens=1024)  # fmt: skip
     return TrialResult(status=TrialStatus.OK, seconds=14.0, measurement=measured, memory=memory,
                        full_run_seconds=1500 * seconds + 240)  # fmt: skip
 
@@ -122,15 +131,20 @@ def study_started(t: float = 15.0, *, queued: bool = True) -> e.StudyStarted:
 
 
 def loading_log(*, gpu: bool = True) -> list[e.AnyEvent]:
-    return [run_started(gpu=gpu), hardware(1.0, gpu=gpu), e.ProgressMade(t=4.0, what="tokenizing train.jsonl", done=3200, total=8000)]
+    return [
+        run_started(gpu=gpu),
+        hardware(1.0, gpu=gpu),
+        e.ProgressMade(t=4.0, what="tokenizing train.jsonl", done=3200, total=8000),
+    ]
 
 
 def study_log(*, window: bool = True, finished: bool = False) -> list[e.AnyEvent]:
     """Three trials ok, one out of memory, the fifth being measured; or all of them done."""
     limit = Window(deadline=STARTED_AT + 4 * 3600, margin_seconds=1200.0) if window else None
     log: list[e.AnyEvent] = [run_started(window=limit), hardware(1.0), model_loaded(), study_started()]
-    results = [(0, 0.746, ok_result(0.746, 31.2)), (1, 0.517, ok_result(0.517, 40.1)), (2, 0.412, ok_result(0.412, 48.8)),
-               (3, 0.405, ok_result(0.405, 66.2)), (4, 0.4, out_of_memory_result())]  # fmt: skip
+    measured = [(0, 0.746, 31.2), (1, 0.517, 40.1), (2, 0.412, 48.8), (3, 0.405, 66.2)]
+    results = [(number, seconds, ok_result(seconds, peak)) for number, seconds, peak in measured]
+    results.append((4, 0.4, out_of_memory_result()))
     t = 16.0
     for number, seconds, result in results:
         log += trial_events(t, number, result, seconds)
@@ -138,9 +152,13 @@ def study_log(*, window: bool = True, finished: bool = False) -> list[e.AnyEvent
         t += 16.0
     if not finished:
         log += [e.TrialStarted(t=t, trial=5), step(t + 2, 1, seconds=0.9, trial=5, probe="memory")]
-        log += [step(t + 3 + i * 0.58, i + 1, seconds=0.58 + 0.01 * (i % 3), trial=5, probe="throughput") for i in range(3)]
+        log += [
+            step(t + 3 + i * 0.58, i + 1, seconds=0.58 + 0.01 * (i % 3), trial=5, probe="throughput") for i in range(3)
+        ]
         return log
-    failed = TrialResult(status=TrialStatus.FAILED, seconds=40.0, reason="torch.compile: no C++ compiler was found (g++)")
+    failed = TrialResult(
+        status=TrialStatus.FAILED, seconds=40.0, reason="torch.compile: no C++ compiler was found (g++)"
+    )
     log += trial_events(t, 5, ok_result(0.575, 38.0), 0.575)
     log += trial_events(t + 16, 6, failed, 0.4)
     log += trial_events(t + 60, 7, ok_result(0.398, 64.9), 0.398)
@@ -153,7 +171,9 @@ def idle_study_log() -> list[e.AnyEvent]:
     return [run_started(), hardware(1.0), model_loaded(), study_started(queued=False)]
 
 
-def training_log(steps: int = 7578, *, verdict: e.Verdict = "on_track", every: int = 25, gpu: bool = True) -> list[e.AnyEvent]:
+def training_log(
+    steps: int = 7578, *, verdict: e.Verdict = "on_track", every: int = 25, gpu: bool = True
+) -> list[e.AnyEvent]:
     """A training of 18000 steps in a window of 3 h 20 m, up to a step."""
     window = Window(deadline=STARTED_AT + 3 * 3600 + 1200, margin_seconds=1200.0)
     log: list[e.AnyEvent] = [run_started(job="train", window=window, gpu=gpu), model_loaded(41.0)]
@@ -179,7 +199,8 @@ def coalesced(t: float, number: int, count: int, *, loss: float) -> e.StepComple
     seconds = 0.412 + 0.009 * math.sin(number)
     one = step(t, number, seconds=seconds, loss=loss)
     return msgspec.structs.replace(
-        one, steps=count, seconds=seconds * count, samples=16 * count, tokens=16_400 * count, padding_tokens=2_000 * count,
+        one, steps=count, seconds=seconds * count, samples=16 * count, tokens=16_400 * count,
+        padding_tokens=2_000 * count,
         phases={name: value * count for name, value in one.phases.items()},
     )  # fmt: skip
 
@@ -194,7 +215,8 @@ def eta(t: float, steps: int, verdict: e.Verdict = "on_track") -> e.EtaUpdated:
     known = verdict != "measuring"
     return e.EtaUpdated(
         t=t, p50_seconds=p50 if known else None, p90_seconds=p50 + 480 if known else None, verdict=verdict,
-        spare_seconds=10_800 - t - p50 if known else None, terms={"steps": left, "evals": 128.0, "saves": 15.2, "final": 20.0},
+        spare_seconds=10_800 - t - p50 if known else None,
+        terms={"steps": left, "evals": 128.0, "saves": 15.2, "final": 20.0},
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Runs a program in a real pseudo-terminal, and measures what it sends and what it costs.
 
-    python tests/tui/pseudo_terminal.py [training|idle|study] [COLUMNS] [ROWS] [SECONDS]
+python tests/tui/pseudo_terminal.py [training|idle|study] [COLUMNS] [ROWS] [SECONDS]
 """
 
 from __future__ import annotations

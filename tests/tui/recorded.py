@@ -17,7 +17,13 @@ from speedtui.engine.state import Folder, RunState
 class RecordedSession:
     """Implements the Session protocol without a worker. `hear` adds events as a live run would."""
 
-    def __init__(self, events: Iterable[e.AnyEvent] = (), *, folder: Path = Path("/nonexistent"), error: SpeedtuiError | None = None) -> None:
+    def __init__(
+        self,
+        events: Iterable[e.AnyEvent] = (),
+        *,
+        folder: Path = Path("/nonexistent"),
+        error: SpeedtuiError | None = None,
+    ) -> None:
         self._folder = RunFolder(folder)
         self._state = Folder()
         for event in events:

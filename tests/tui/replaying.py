@@ -1,6 +1,6 @@
 """A session that plays a training or a study at the speed it would really have, to be shown in a real terminal.
 
-    python tests/tui/replaying.py [training|idle|study]
+python tests/tui/replaying.py [training|idle|study]
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import builders  # noqa: E402
-from recorded import RecordedSession  # noqa: E402
+import builders
+from recorded import RecordedSession
 
-from speedtui.engine import events as e  # noqa: E402
-from speedtui.engine.errors import ExitCode  # noqa: E402
-from speedtui.engine.session.base import OnLine  # noqa: E402
-from speedtui.tui.launch import ScreenOptions, show  # noqa: E402
+from speedtui.engine import events as e
+from speedtui.engine.errors import ExitCode
+from speedtui.engine.session.base import OnLine
+from speedtui.tui.launch import ScreenOptions, show
 
 
 class ReplayingSession(RecordedSession):
@@ -57,7 +57,9 @@ def study_ahead() -> Iterator[tuple[float, e.AnyEvent]]:
     """A trial of 14 s after another."""
     t = 16.0
     for number in range(8):
-        for event in builders.trial_events(t, number, builders.ok_result(0.8 - number / 20, 20.0 + 5 * number), 0.8 - number / 20):
+        for event in builders.trial_events(
+            t, number, builders.ok_result(0.8 - number / 20, 20.0 + 5 * number), 0.8 - number / 20
+        ):
             yield max(0.0, event.t - t), event
             t = max(t, event.t)
             yield 0.0, builders.hardware(t, wobble=t)
@@ -67,7 +69,12 @@ def main() -> int:
     what = sys.argv[1] if len(sys.argv) > 1 else "training"
     folder = Path(tempfile.mkdtemp(prefix="speedtui-replay-"))
     if what == "study":
-        past: list[e.AnyEvent] = [builders.run_started(), builders.hardware(1.0), builders.model_loaded(), builders.study_started()]
+        past: list[e.AnyEvent] = [
+            builders.run_started(),
+            builders.hardware(1.0),
+            builders.model_loaded(),
+            builders.study_started(),
+        ]
         session = ReplayingSession(past, study_ahead(), folder)
     elif what == "idle":
         session = ReplayingSession(builders.idle_study_log(), iter(()), folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from builders import STARTED_AT
 from rich.cells import cell_len
 
 from speedtui.tui.drawing.bars import EMPTY, FULL, bar, phase_bar, sparkline
@@ -10,7 +11,6 @@ from speedtui.tui.drawing.frame import framed
 from speedtui.tui.drawing.lines import MERGE_CELLS, changed_spans
 from speedtui.tui.drawing.plot import Axis, Series, draw_plot, nice_step, value_axis
 from speedtui.tui.drawing.text import Span, clean, clock, crop, fit, pack, plain, row, spread, wrap
-from builders import STARTED_AT
 
 
 def test_a_row_that_is_too_long_ends_in_an_ellipsis() -> None:
@@ -117,7 +117,9 @@ def test_a_chart_has_its_size_and_its_marks() -> None:
     rows = draw_plot(series, x, y, 40, 10, styles={"○": "mark"})
     assert len(rows) == 10
     assert all(len(plain(line)) <= 40 for line in rows)
-    assert any(span == Span("○", "mark") or ("○" in span.text and span.style == "mark") for line in rows for span in line)
+    assert any(
+        span == Span("○", "mark") or ("○" in span.text and span.style == "mark") for line in rows for span in line
+    )
 
 
 def test_one_more_point_changes_few_cells_of_a_chart() -> None:

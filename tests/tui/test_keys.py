@@ -13,6 +13,7 @@ from speedtui.engine import commands as c
 from speedtui.engine import events as e
 from speedtui.engine.candidate import TrialStatus
 from speedtui.tui.app import SpeedtuiApp
+from speedtui.tui.drawing.text import plain
 from speedtui.tui.keys import KEYS
 from speedtui.tui.panes.events import EventsPane
 from speedtui.tui.panes.footer import Footer
@@ -22,7 +23,6 @@ from speedtui.tui.screens.edit import EditScreen
 from speedtui.tui.screens.help import HelpScreen, draw_help
 from speedtui.tui.screens.monitor import MonitorScreen
 from speedtui.tui.screens.trials import TrialsScreen
-from speedtui.tui.drawing.text import plain
 
 pytestmark = pytest.mark.asyncio
 OpenApp = Callable[..., SpeedtuiApp]
@@ -65,7 +65,9 @@ async def test_a_key_on_the_trials_sends_its_command(
         assert without_ids(session.commands) == [expected]
 
 
-@pytest.mark.parametrize(("key", "expected"), [("p", "pause"), ("space", "pause"), ("e", "evaluate"), ("c", "checkpoint"), ("s", "stop")])
+@pytest.mark.parametrize(
+    ("key", "expected"), [("p", "pause"), ("space", "pause"), ("e", "evaluate"), ("c", "checkpoint"), ("s", "stop")]
+)
 async def test_a_key_on_the_monitor_sends_its_command(key: str, expected: str, open_app: OpenApp) -> None:
     session = RecordedSession(b.training_log(200))
     async with open_app(session).run_test(size=(100, 30)) as pilot:
@@ -110,21 +112,27 @@ async def test_editing_a_waiting_candidate_sends_its_new_values(open_app: OpenAp
         await press(pilot, "enter")
         assert isinstance(pilot.app.screen, EditScreen)
         await press(pilot, "end", "backspace", "4", "enter")
-        assert without_ids(session.commands) == [("edit_candidate", {"trial": 0, "values": {"train.micro_batch_size": 4}})]
+        assert without_ids(session.commands) == [
+            ("edit_candidate", {"trial": 0, "values": {"train.micro_batch_size": 4}})
+        ]
 
 
 async def test_adding_starts_from_the_configuration(open_app: OpenApp) -> None:
     session = RecordedSession(b.idle_study_log())
     async with open_app(session, start_screen="trials").run_test() as pilot:
         await press(pilot, "a", "enter")
-        assert without_ids(session.commands) == [("add_candidate", {"values": {"train.micro_batch_size": 1}, "queued": False})]
+        assert without_ids(session.commands) == [
+            ("add_candidate", {"values": {"train.micro_batch_size": 1}, "queued": False})
+        ]
 
 
 async def test_duplicating_starts_from_the_candidate(open_app: OpenApp) -> None:
     session = RecordedSession(b.study_log())
     async with open_app(session, start_screen="trials").run_test() as pilot:
         await press(pilot, "j", "j", "d", "enter")
-        assert without_ids(session.commands) == [("add_candidate", {"values": {"train.micro_batch_size": 4}, "queued": False})]
+        assert without_ids(session.commands) == [
+            ("add_candidate", {"values": {"train.micro_batch_size": 4}, "queued": False})
+        ]
 
 
 async def test_a_value_that_cannot_be_used_is_not_saved_and_says_why(open_app: OpenApp) -> None:
@@ -198,7 +206,9 @@ async def test_the_cursor_stays_on_its_candidate_when_rows_come_and_go(open_app:
     session = RecordedSession(b.study_log())
     async with open_app(session, start_screen="trials", rate_hz=5.0).run_test() as pilot:
         await press(pilot, "j", "j")
-        session.hear(e.CandidateRemoved(t=100.0, trial=0), e.TrialFinished(t=101.0, trial=5, result=b.ok_result(0.5, 38.0)))
+        session.hear(
+            e.CandidateRemoved(t=100.0, trial=0), e.TrialFinished(t=101.0, trial=5, result=b.ok_result(0.5, 38.0))
+        )
         await pilot.pause(0.5)
         assert pilot.app.screen.query_one(TrialsPane).selected == 2
         session.hear(e.CandidateRemoved(t=102.0, trial=2), e.StudyFinished(t=103.0, best=3))

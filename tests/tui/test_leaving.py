@@ -49,7 +49,9 @@ async def test_detaching_is_the_first_answer_and_leaves_the_run_alone(keys: tupl
 
 
 @pytest.mark.parametrize(("key", "command"), [("s", "stop"), ("c", "cancel")])
-async def test_stopping_waits_for_the_run_to_end_and_takes_its_exit_code(key: str, command: str, open_app: OpenApp) -> None:
+async def test_stopping_waits_for_the_run_to_end_and_takes_its_exit_code(
+    key: str, command: str, open_app: OpenApp
+) -> None:
     session = RecordedSession(b.training_log(200))
     app = open_app(session, rate_hz=5.0)
     async with app.run_test() as pilot:

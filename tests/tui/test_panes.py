@@ -70,7 +70,14 @@ def test_without_a_window_there_is_a_finish_and_no_verdict() -> None:
 
 def test_a_wide_pane_draws_the_window_with_now_finish_and_safe_limit_on_it() -> None:
     axis = deadline(b.training_log(), 140, 5).splitlines()[2]
-    assert axis.index("00:00") < axis.index("●") < axis.index("◆") < axis.index("◇") < axis.index("┊") < axis.index("03:20")
+    assert (
+        axis.index("00:00")
+        < axis.index("●")
+        < axis.index("◆")
+        < axis.index("◇")
+        < axis.index("┊")
+        < axis.index("03:20")
+    )
 
 
 def test_a_study_shows_how_many_trials_are_done_and_which_one_runs() -> None:
@@ -106,7 +113,9 @@ def test_a_lost_worker_is_said_with_its_reason() -> None:
 
 
 def test_a_deadline_on_another_day_names_the_day() -> None:
-    run = msgspec.structs.replace(fold(b.training_log()), window=Window(deadline=b.STARTED_AT + 100_000, margin_seconds=0))
+    run = msgspec.structs.replace(
+        fold(b.training_log()), window=Window(deadline=b.STARTED_AT + 100_000, margin_seconds=0)
+    )
     assert "Deadline Fri 03:46" in text(draw_deadline(frame_of(run), 76, 4))
 
 
@@ -259,6 +268,11 @@ def test_names_from_files_cannot_move_the_cursor() -> None:
 
 def test_sizes_below_a_gibibyte_keep_their_digits() -> None:
     small = b.ok_result(0.1, 0.42)
-    log = [b.run_started(), b.study_started(), e.TrialStarted(t=16.0, trial=0), e.TrialFinished(t=20.0, trial=0, result=small)]
+    log = [
+        b.run_started(),
+        b.study_started(),
+        e.TrialStarted(t=16.0, trial=0),
+        e.TrialFinished(t=20.0, trial=0, result=small),
+    ]
     assert "0.42" in table(log, 100)[1]
     assert small.memory is not None and small.memory.peak_bytes == int(0.42 * GIB)

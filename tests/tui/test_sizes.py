@@ -15,7 +15,20 @@ from speedtui.tui.drawing.text import plain
 
 pytestmark = pytest.mark.asyncio
 OpenApp = Callable[..., SpeedtuiApp]
-SIZES = [(40, 6), (40, 10), (50, 16), (60, 20), (71, 24), (72, 24), (80, 24), (80, 50), (100, 30), (120, 32), (140, 40), (200, 60)]
+SIZES = [
+    (40, 6),
+    (40, 10),
+    (50, 16),
+    (60, 20),
+    (71, 24),
+    (72, 24),
+    (80, 24),
+    (80, 50),
+    (100, 30),
+    (120, 32),
+    (140, 40),
+    (200, 60),
+]
 LOGS: dict[str, list[AnyEvent]] = {
     "empty": [], "loading": b.loading_log(), "study": b.study_log(), "finished study": b.study_log(finished=True),
     "training": b.training_log(), "cpu": b.training_log(300, gpu=False), "finished": b.finished_training_log(),

@@ -23,7 +23,9 @@ MOMENTS: dict[str, tuple[str, list[AnyEvent], tuple[str, ...]]] = {
 
 @pytest.mark.parametrize("size", [(80, 24), (140, 40)], ids=["80x24", "140x40"])
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_moment_looks_as_it_did(moment: str, size: tuple[int, int], open_app: OpenApp, snap_compare: Callable[..., bool]) -> None:
+def test_a_moment_looks_as_it_did(
+    moment: str, size: tuple[int, int], open_app: OpenApp, snap_compare: Callable[..., bool]
+) -> None:
     screen, log, keys = MOMENTS[moment]
 
     async def before(pilot: Pilot[None]) -> None:

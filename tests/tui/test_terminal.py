@@ -69,7 +69,7 @@ def test_a_hang_up_leaves_the_screen_and_lets_the_run_go_on(terminal: Terminal) 
 
 
 def test_a_terminal_that_is_gone_ends_the_screen(tmp_path: Path) -> None:
-    screen = Terminal(["/usr/bin/nohup", sys.executable, str(REPLAYING), "training"], 100, 30, {"TMPDIR": str(tmp_path)})
+    screen = Terminal([sys.executable, str(REPLAYING), "training"], 100, 30, {"TMPDIR": str(tmp_path)})
     screen.read(20, until=SHOWN)
     screen.read(0.5)
     os.close(screen.fd)

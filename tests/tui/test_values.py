@@ -37,7 +37,9 @@ def test_a_line_is_a_setting_and_its_value(line: str, expected: tuple[str, objec
 def test_a_line_that_cannot_be_read_says_why(line: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_line(line)
-    assert message in caught.value.message or message == "did you mean" and "expected `setting" in caught.value.message
+    assert message in caught.value.message or (
+        message == "did you mean" and "expected `setting" in caught.value.message
+    )
 
 
 @pytest.mark.parametrize(

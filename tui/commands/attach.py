@@ -19,7 +19,5 @@ def command(common: Common, run: str | None) -> ExitCode:
     """Open the screen on a run that is going on; without RUN on the newest one that is alive."""
     alive = next((folder for folder in list_runs(common.runs) if folder.worker_alive()), None)
     folder = alive if run is None and alive is not None else find_run(common.runs, run)
-    session = AttachedSession(folder)
-    finished = session.snapshot().exit_code is not None
-    screen = ScreenOptions(read_only=finished) if common.output is Output.SCREEN else None
-    return follow(session, common, screen=screen)
+    screen = ScreenOptions(read_only=not folder.worker_alive()) if common.output is Output.SCREEN else None
+    return follow(AttachedSession(folder), common, screen=screen)

@@ -97,22 +97,31 @@ def interrupting(session: Session) -> Iterator[None]:
 
 
 class _Lines:
-    """Writes each event: as it stands in the log for --json, else in words. A closed pipe ends the job safely."""
+    """Writes each event: as it stands in the log for --json, else in words.
+
+    A closed pipe ends the job safely; a full disk ends only the writing, since the log has it all.
+    """
 
     def __init__(self, session: Session, common: Common) -> None:
         self._session = session
         self._write = _raw if common.json else _Words(common).write
         self.pipe_closed = False
+        self._mute = False
 
     def __call__(self, line: bytes, event: e.AnyEvent) -> None:
-        if self.pipe_closed:
+        if self._mute:
             return
         try:
             self._write(line, event)
-        except BrokenPipeError:
-            self.pipe_closed = True
+        except OSError as error:
+            self._mute = True
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            self._session.interrupt(ExitCode.INTERRUPTED)
+            if isinstance(error, BrokenPipeError):
+                self.pipe_closed = True
+                self._session.interrupt(ExitCode.INTERRUPTED)
+            else:
+                log = self._session.folder.events
+                click.echo(f"speedtui: stdout: {error.strerror}; the job goes on and writes {log}", err=True)
 
 
 def _raw(line: bytes, event: e.AnyEvent) -> None:

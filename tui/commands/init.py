@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import os
 from pathlib import Path
 
 import click
@@ -31,7 +33,13 @@ def command(common: Common, model: str, data: Path, force: bool) -> ExitCode:
             f"{common.config} is there already", "Name another with --config, or overwrite it with --force."
         )
     columns = _columns(data)
-    text = render_template(model=model, train=str(data), columns=_column_lines(columns), dtype="float32")
+    folder = common.config.resolve().parent
+    text = render_template(
+        model=_quotable(_seen_from(folder, model) if Path(model).is_dir() else model),
+        train=_quotable(_seen_from(folder, str(data))),
+        columns=_column_lines(columns),
+        dtype="float32",
+    )
     try:
         common.config.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -43,15 +51,25 @@ def command(common: Common, model: str, data: Path, force: bool) -> ExitCode:
     return ExitCode.DONE
 
 
+def _seen_from(folder: Path, path: str) -> str:
+    """A path typed here as it is written in a configuration in that folder: relative paths count from there."""
+    return path if Path(path).is_absolute() else os.path.relpath(path, folder)
+
+
+def _quotable(text: str) -> str:
+    """The text as it stands between the quotes of a TOML string, whose escapes are those of JSON."""
+    return json.dumps(text, ensure_ascii=False)[1:-1]
+
+
 def _columns(data: Path) -> list[str]:
     """The columns of the first row of a JSON lines or CSV file; none where they cannot be read."""
     try:
         with data.open(encoding="utf-8") as file:
-            first = file.readline().strip()
+            first = file.readline().strip().removeprefix("\ufeff")
     except (OSError, UnicodeDecodeError):
         return []
     if data.suffix == ".csv":
-        return [name.strip().strip('"') for name in first.split(",")]
+        return next(csv.reader([first]), [])
     try:
         row = json.loads(first)
     except json.JSONDecodeError:

@@ -80,11 +80,13 @@ def engine_option(function: F) -> F:
     )(function)  # fmt: skip
 
 
-def start_options(common: Common, engine: str, *, queued: bool = True, hold: bool = False) -> StartOptions:
-    """How a run is started from this command line."""
+def start_options(
+    common: Common, engine: str, *, where: str | None = None, queued: bool = True, hold: bool = False
+) -> StartOptions:
+    """How a run is started from this command line; `where`: what its settings come from, by default --config."""
     return StartOptions(
         runs=common.runs,
-        where=str(common.config),
+        where=where if where is not None else str(common.config),
         train_command=[*program(), "train", "--runs", str(common.runs.resolve())],
         in_thread=engine == "thread",
         queued=queued,

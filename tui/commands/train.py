@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import click
 from click.core import ParameterSource
 
 from speedtui.engine.config.load import load_settings
-from speedtui.engine.errors import ExitCode
+from speedtui.engine.config.window import resolve_window
+from speedtui.engine.errors import ExitCode, UsageError
 from speedtui.engine.report.lookup import find_trial
 from speedtui.engine.runs import find_run
 from speedtui.engine.search.candidates import label
@@ -29,22 +32,27 @@ def command(
     resume: str | None,
 ) -> ExitCode:  # fmt: skip
     """Train, with the configuration as it is or with a trial's settings."""
+    flags: dict[str, str | None] = typed(window__length=window, window__deadline=deadline, window__margin=margin)
     if resume is not None:
+        if flags or trial is not None:
+            raise UsageError("--resume goes on with the run as it was", "Leave out --trial, --window and the like.")
         return follow(resume_training(find_run(common.runs, resume), start_options(common, engine)), common)
-    flags = typed(window__length=window, window__deadline=deadline, window__margin=margin)
+    if (window is None) != (deadline is None):  # the one that was typed takes the place of the other in the file
+        flags["window.deadline" if deadline is None else "window.length"] = None
     return follow(_start(common, engine, trial, flags), common)
 
 
-def _start(common: Common, engine: str, trial: str | None, flags: dict[str, str]) -> Session:
+def _start(common: Common, engine: str, trial: str | None, flags: dict[str, str | None]) -> Session:
     found = find_trial(common.runs, trial) if trial is not None else None
     typed_config = click.get_current_context().get_parameter_source("config") is ParameterSource.COMMANDLINE
-    if found is not None and not typed_config:
-        settings = load_settings(found.config, {**found.values, **flags})
-    else:
-        settings = load_settings(common.config, flags)
+    of_trial = found.values if found is not None and not typed_config else {}
+    source = found.config if found is not None and not typed_config else common.config
+    settings = load_settings(source, {**of_trial, **flags})
+    if flags:
+        resolve_window(settings.window, datetime.now().astimezone(), "command line")  # refuses what was typed
     return start_training(
         settings,
-        start_options(common, engine),
+        start_options(common, engine, where=str(source)),
         label=found.label if found is not None else label(settings, {}),
         trial=found.trial if found is not None else None,
         estimate_seconds=found.full_run_seconds if found is not None else None,

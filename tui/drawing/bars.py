@@ -48,6 +48,5 @@ def sparkline(values: Sequence[float | None], width: int, top: float | None = No
     if highest <= 0:
         return "".join(" " if value is None else _BLOCKS[0] for value in shown)
     return "".join(
-        " " if value is None else _BLOCKS[min(len(_BLOCKS) - 1, int(value / highest * len(_BLOCKS)))]
-        for value in shown
+        " " if value is None else _BLOCKS[min(len(_BLOCKS) - 1, int(value / highest * len(_BLOCKS)))] for value in shown
     )

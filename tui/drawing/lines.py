@@ -27,9 +27,9 @@ class Lines(Widget):
     """Shows rows of exactly its size; `set_rows` redraws what differs."""
 
     STYLES: ClassVar[tuple[str, ...]] = (
-        "dim", "strong", "frame", "title", "good", "warn", "bad", "accent", "key", "off", "cursor", "tab", "bar", "rest",
-        "curve", "history", "mark", "limit", "phase-forward", "phase-backward", "phase-optimizer", "phase-data", "phase-h2d",
-        "phase-log", "phase-other",
+        "dim", "strong", "frame", "title", "good", "warn", "bad", "accent", "key", "off", "cursor", "tab", "bar",
+        "rest", "curve", "history", "mark", "limit", "phase-forward", "phase-backward", "phase-optimizer",
+        "phase-data", "phase-h2d", "phase-log", "phase-other",
     )  # fmt: skip
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"lines--{name}" for name in STYLES}
 

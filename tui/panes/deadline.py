@@ -164,7 +164,11 @@ def _study_now(run: RunState, study: StudyState) -> Row:
     if running is not None:
         position = next(i for i, trial in enumerate(study.rows, 1) if trial is running)
         what = f"{running.probe} probe" if running.probe else "setting up"
-        return row(f"trial {position} of {len(study.rows)}: ", Span(f"#{running.candidate.id} {clean(running.candidate.label)}", "strong"), f", {what}")
+        return row(
+            f"trial {position} of {len(study.rows)}: ",
+            Span(f"#{running.candidate.id} {clean(running.candidate.label)}", "strong"),
+            f", {what}",
+        )
     if study.count(TrialStatus.QUEUED):
         return row(Span("… the next trial starts", "dim"))
     if not study.rows:

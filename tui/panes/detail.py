@@ -60,8 +60,11 @@ def _changed(run: RunState, trial: TrialRow, width: int) -> Row:
         row(Span(f"{path} ", "dim"), f"{format_value(before)} → ", Span(format_value(after), "strong"))
         for path, before, after in changes(run.config, trial.candidate.values)
     ]
-    batch = f"batch {trial.candidate.micro_batch_size} × {trial.candidate.grad_accum_steps} = {trial.candidate.effective_batch_size}"
-    return labelled("changed", [*(pieces or [row("nothing: the configuration as it is")]), row(Span(batch, "dim"))], width, LABEL)
+    tried = trial.candidate
+    batch = f"batch {tried.micro_batch_size} × {tried.grad_accum_steps} = {tried.effective_batch_size}"
+    return labelled(
+        "changed", [*(pieces or [row("nothing: the configuration as it is")]), row(Span(batch, "dim"))], width, LABEL
+    )
 
 
 def _reason(trial: TrialRow, width: int) -> list[Row]:
@@ -77,7 +80,12 @@ def _result(run: RunState, trial: TrialRow, width: int) -> list[Row]:
     result = trial.result
     if result is None:
         return []
-    return [*_measurement(result, width), _memory(result.memory, width), _total(run, result, width), _weights(result, width)]
+    return [
+        *_measurement(result, width),
+        _memory(result.memory, width),
+        _total(run, result, width),
+        _weights(result, width),
+    ]
 
 
 def _measurement(result: TrialResult, width: int) -> list[Row]:
@@ -92,9 +100,12 @@ def _measurement(result: TrialResult, width: int) -> list[Row]:
         labelled("step", [row(Span(format_seconds(measured.step_seconds), "strong"), Span(f" {interval}", "dim")),
                           row(Span(counted, "dim"))], width, LABEL),
         labelled("phases", [row(phases)], width, LABEL) if phases else (),
-        labelled("speed", [row(Span(format_count(measured.samples_per_second), "strong"), " samples/s"),
-                           row(f"{format_count(measured.tokens_per_second)} tok/s"),
-                           row(f"padding {format_share(measured.padding_fraction)}"), row(f"loss {loss}")], width, LABEL),
+        labelled("speed", [
+            row(Span(format_count(measured.samples_per_second), "strong"), " samples/s"),
+            row(f"{format_count(measured.tokens_per_second)} tok/s"),
+            row(f"padding {format_share(measured.padding_fraction)}"),
+            row(f"loss {loss}"),
+        ], width, LABEL),
     ]  # fmt: skip
 
 
@@ -132,10 +143,21 @@ def _live(run: RunState, trial: TrialRow, width: int) -> list[Row]:
     steps, batches = trial.steps, run.study.batches if run.study is not None else 0
     probe = f"{trial.probe} probe" if trial.probe else "setting up"
     since = f"since {format_span(run.t - trial.started_at)}" if trial.started_at is not None else ""
-    rows = [labelled("now", [row(probe), row(f"{trial.batches_done} of {batches} batches"), row(Span(since, "dim"))], width, LABEL)]
+    rows = [
+        labelled(
+            "now",
+            [row(probe), row(f"{trial.batches_done} of {batches} batches"), row(Span(since, "dim"))],
+            width,
+            LABEL,
+        )
+    ]
     if steps.count:
-        rows.append(labelled("step", [row("~", format_seconds(steps.seconds)), row(f"{format_count(steps.samples_per_second)} samples/s"),
-                                      row(f"{format_count(steps.tokens_per_second)} tok/s")], width, LABEL))  # fmt: skip
+        speeds = [
+            row("~", format_seconds(steps.seconds)),
+            row(f"{format_count(steps.samples_per_second)} samples/s"),
+            row(f"{format_count(steps.tokens_per_second)} tok/s"),
+        ]
+        rows.append(labelled("step", speeds, width, LABEL))
     return rows
 
 

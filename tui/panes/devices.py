@@ -114,15 +114,15 @@ def _throttling(sample: DeviceSample) -> Row:
 def _device_line(sample: DeviceSample, width: int) -> Row:
     memory = _ratio(sample.memory_used_bytes, sample.memory_total_bytes)
     length = max(3, min(20, (width - 32) // 2))
-    return pack(
-        [
-            row(Span(f"{sample.index} ", "dim"), bar(sample.utilization, length), cell(format_share(sample.utilization), 6, right=True)),
-            row(bar(memory, length), cell(_of(sample.memory_used_bytes, sample.memory_total_bytes), 15, right=True)),
-            row(cell(_power(sample), 9, right=True)),
-            row(cell(_temperature(sample), 6, right=True)),
-        ],
-        width, gap=" ",
-    )  # fmt: skip
+    used = _of(sample.memory_used_bytes, sample.memory_total_bytes)
+    share = cell(format_share(sample.utilization), 6, right=True)
+    pieces = [
+        row(Span(f"{sample.index} ", "dim"), bar(sample.utilization, length), share),
+        row(bar(memory, length), cell(used, 15, right=True)),
+        row(cell(_power(sample), 9, right=True)),
+        row(cell(_temperature(sample), 6, right=True)),
+    ]
+    return pack(pieces, width, gap=" ")
 
 
 def _history(history: HardwareHistory, width: int) -> list[Row]:
@@ -169,7 +169,11 @@ def _host_rows(run: RunState, host: HostSample, width: int, height: int) -> list
     total = None
     if host.rss_bytes is not None and host.memory_available_bytes is not None:
         total = host.rss_bytes + host.memory_available_bytes
-    load = "–" if host.load_1m is None else f"{format_count(host.load_1m)}" + (f" on {host.cores} cores" if host.cores else "")
+    load = (
+        "–"
+        if host.load_1m is None
+        else f"{format_count(host.load_1m)}" + (f" on {host.cores} cores" if host.cores else "")
+    )
     rows = [
         _gauge("cpu", host.cpu_fraction, format_share(host.cpu_fraction), width),
         _gauge("load", _ratio(host.load_1m, host.cores), load, width),

@@ -38,7 +38,9 @@ def draw_loss(run: RunState, width: int, height: int) -> list[Row]:
 
 
 def _title(training: TrainingState, width: int) -> Row:
-    loss = Span("not finite", "bad") if training.loss is None and training.nonfinite_steps else row(_number(training.loss))
+    loss = (
+        Span("not finite", "bad") if training.loss is None and training.nonfinite_steps else row(_number(training.loss))
+    )
     mean = row(Span("mean ", "dim"), _number(training.smoothed_loss))
     last = training.evaluations[-1] if training.evaluations else None
     evaluated = row(Span("eval ", "dim"), _number(last.loss)) if last is not None else ()
@@ -63,5 +65,7 @@ def _chart(training: TrainingState, width: int, height: int) -> list[Row]:
 def step_axis(total: int, width: int) -> Axis:
     """From the first to the last step of the run, however far it is."""
     step = nice_step(max(1, total), max(2, width // 14))
-    ticks = tuple((value, format_count(value).replace(".0k", "k")) for value in (i * step for i in range(int(total / step) + 1)))
+    ticks = tuple(
+        (value, format_count(value).replace(".0k", "k")) for value in (i * step for i in range(int(total / step) + 1))
+    )
     return Axis(0.0, float(max(1, total)), ticks)

@@ -11,8 +11,8 @@ from speedtui.tui.drawing.text import Row, Span, row
 from speedtui.tui.frame import Frame
 
 STATUS_GLYPHS = {
-    RunStatus.STARTING: "…", RunStatus.LOADING: "…", RunStatus.IDLE: "○", RunStatus.TUNING: "▶", RunStatus.TRAINING: "▶",
-    RunStatus.PAUSED: "‖", RunStatus.LOST: "✗", RunStatus.FINISHED: "■",
+    RunStatus.STARTING: "…", RunStatus.LOADING: "…", RunStatus.IDLE: "○", RunStatus.TUNING: "▶",
+    RunStatus.TRAINING: "▶", RunStatus.PAUSED: "‖", RunStatus.LOST: "✗", RunStatus.FINISHED: "■",
 }  # fmt: skip
 STATUS_STYLES = {
     RunStatus.IDLE: "accent", RunStatus.TUNING: "good", RunStatus.TRAINING: "good", RunStatus.PAUSED: "warn",

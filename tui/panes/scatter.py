@@ -50,9 +50,15 @@ def draw_scatter(run: RunState, selected: int | None, width: int, height: int) -
     name = title("Throughput against peak memory")
     points = _points(run.study)
     if not points or inner_height < 4:
-        return framed(name, (), middle([row(Span("Appears with the first trial that fits.", "dim"))], inner_height), width, height)
+        return framed(
+            name, (), middle([row(Span("Appears with the first trial that fits.", "dim"))], inner_height), width, height
+        )
     limit = _limit(run)
-    x = value_axis([gib for gib, _ in points.values()] + ([limit] if limit is not None else []), parts=max(2, inner_width // 14), from_zero=True)
+    x = value_axis(
+        [gib for gib, _ in points.values()] + ([limit] if limit is not None else []),
+        parts=max(2, inner_width // 14),
+        from_zero=True,
+    )
     y = _rate_axis([rate for _, rate in points.values()], inner_height)
     others = [point for trial, point in points.items() if trial != selected]
     chosen = [points[selected]] if selected in points else []

@@ -43,7 +43,8 @@ def _plan(run: RunState, training: TrainingState) -> list[Row]:
     if training.checkpoints:
         last = training.checkpoints[-1]
         pieces.append(_quiet("last checkpoint", f"step {last.step} at {clock(run.started_at + last.t, run.now)}"))
-    batch = f"{training.micro_batch_size} × {training.grad_accum_steps} = {training.micro_batch_size * training.grad_accum_steps}"
+    micro, accumulation = training.micro_batch_size, training.grad_accum_steps
+    batch = f"{micro} × {accumulation} = {micro * accumulation}"
     return [*pieces, _quiet("batch", batch), _quiet("lr", _rate(training.learning_rate))]
 
 

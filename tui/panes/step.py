@@ -104,20 +104,23 @@ def _brief(seconds: float) -> str:
 
 def _table(steps: StepWindow, width: int, room: int) -> list[Row]:
     chart = max(0, width - 52)
-    head = row(cell("phase", 14), *(cell(text, 10, right=True) for text in ("now", "p50", "p95")), cell("share", 8, right=True))
+    head = row(
+        cell("phase", 14), *(cell(text, 10, right=True) for text in ("now", "p50", "p95")), cell("share", 8, right=True)
+    )
     total = sum(steps.phases.values())
     rows = [row(*(Span(span.text, "dim") for span in head), Span(_chart_title(steps, chart), "dim"))]
-    for name in in_order(steps.phases)[: max(0, room - 1)]:
-        rows.append(
-            row(
-                Span(PHASE_LETTERS.get(name, "?"), f"phase-{name}"),
-                cell(f" {name}", 13),
-                *(cell(format_seconds(values.get(name)), 10, right=True)
-                  for values in (steps.phases_last, steps.phases_p50, steps.phases_p95)),
-                cell(format_share(steps.phases[name] / total) if total else "–", 8, right=True),
-            )
-        )  # fmt: skip
+    rows += [_table_row(steps, name, total) for name in in_order(steps.phases)[: max(0, room - 1)]]
     return _with_chart(rows, steps, chart)
+
+
+def _table_row(steps: StepWindow, name: str, total: float) -> Row:
+    times = (steps.phases_last, steps.phases_p50, steps.phases_p95)
+    return row(
+        Span(PHASE_LETTERS.get(name, "?"), f"phase-{name}"),
+        cell(f" {name}", 13),
+        *(cell(format_seconds(values.get(name)), 10, right=True) for values in times),
+        cell(format_share(steps.phases[name] / total) if total else "–", 8, right=True),
+    )
 
 
 def _chart_title(steps: StepWindow, width: int) -> str:
@@ -125,10 +128,12 @@ def _chart_title(steps: StepWindow, width: int) -> str:
 
 
 def _with_chart(rows: list[Row], steps: StepWindow, width: int) -> list[Row]:
-    """Puts the recent step times, oldest first, beside the first phase; half height is the median, a stall stands out."""
+    """Puts the recent step times beside the first phase; half height is the median, so that a stall stands out."""
     if len(rows) < 2 or not _chart_title(steps, width):
         return rows
-    rows[1] = row(rows[1], "   ", Span(sparkline(steps.recent_seconds, width - 3, top=2 * (steps.seconds or 0.0)), "history"))
+    rows[1] = row(
+        rows[1], "   ", Span(sparkline(steps.recent_seconds, width - 3, top=2 * (steps.seconds or 0.0)), "history")
+    )
     return rows
 
 
@@ -138,7 +143,10 @@ def _waste(steps: StepWindow, width: int) -> Row:
     return pack(
         [
             row(Span("padding ", "dim"), format_share(steps.padding_fraction)),
-            row(Span("waiting for data ", "dim"), format_share(waiting / total if waiting is not None and total else None)),
+            row(
+                Span("waiting for data ", "dim"),
+                format_share(waiting / total if waiting is not None and total else None),
+            ),
         ],
         width,
     )

@@ -24,7 +24,9 @@ class SummaryPane(Pane):
 def draw_summary(frame: Frame, width: int) -> Row:
     """One row; an error of the session goes first."""
     if frame.error is not None:
-        return row(" ", pack([row(Span(f"✗ {clean(frame.error.message)}  {clean(frame.error.hint)}", "bad"))], width - 2))
+        return row(
+            " ", pack([row(Span(f"✗ {clean(frame.error.message)}  {clean(frame.error.hint)}", "bad"))], width - 2)
+        )
     if frame.note:
         return row(" ", pack([row(Span(f"… {frame.note}", "accent"))], width - 2))
     run = frame.study

@@ -116,10 +116,16 @@ def draw_empty(run: RunState, height: int) -> list[Row]:
     if run.study is not None:
         lines = [row(" No candidates yet. ", Span("a", "key"), " adds one.")]
     elif run.job == "train":
-        lines = [row(" This run trains; it has no study. "), row(" "), row(" ", Span("1", "key"), " shows the training. "
-                     "`speedtui tune` finds faster settings.")]  # fmt: skip
+        after = " shows the training. `speedtui tune` finds faster settings."
+        lines = [row(" This run trains; it has no study."), row(" ", Span("1", "key"), after)]
     elif run.status.busy:
-        lines = [row(" The candidates come when the model and the data are loaded. ", Span("1", "key"), " shows how far it is.")]
+        lines = [
+            row(
+                " The candidates come when the model and the data are loaded. ",
+                Span("1", "key"),
+                " shows how far it is.",
+            )
+        ]
     else:
         lines = [row(" No trials were run. ", Span("q", "key"), " leaves; `speedtui tune` starts a study.")]
     return middle(lines, height)
@@ -151,7 +157,11 @@ def _line(study: StudyState, trial: TrialRow, columns: list[Column], config: int
         Span(mark, base + "good"),
         cell(str(candidate.id), number, right=True, style=base + "dim"),
         Span("  ", base),
-        cell(clean(candidate.label), config, style=base + ("strong" if candidate.id == study.best else "dim" if quiet else "")),
+        cell(
+            clean(candidate.label),
+            config,
+            style=base + ("strong" if candidate.id == study.best else "dim" if quiet else ""),
+        ),
     ]
     for column in columns:
         style = TRIAL_STYLES[trial.status] if column.name == "status" else "dim" if column.name == "note" else ""

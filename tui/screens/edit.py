@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.suggester import SuggestFromList
@@ -22,7 +22,7 @@ from speedtui.tui.values import format_value, parse_lines
 class EditScreen(ModalScreen[dict[str, Scalar] | None]):
     """Comes back with the values, or None. Enter saves from any line, but only what can be used."""
 
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "back", show=False),
         Binding("up", "app.focus_previous", "previous", show=False),
         Binding("down", "app.focus_next", "next", show=False),
@@ -45,7 +45,9 @@ class EditScreen(ModalScreen[dict[str, Scalar] | None]):
             yield Static(id="edit-message", markup=False)
 
     def _field(self, text: str) -> Input:
-        return Input(text, placeholder="setting = value", suggester=self._suggester, compact=True, select_on_focus=False)
+        return Input(
+            text, placeholder="setting = value", suggester=self._suggester, compact=True, select_on_focus=False
+        )
 
     def on_mount(self) -> None:
         self._check()

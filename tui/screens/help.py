@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 
 from speedtui.tui.drawing.text import Row, Span, cell, fit, row, width_of
 from speedtui.tui.keys import Scope, keys_of
@@ -23,7 +24,7 @@ COLUMN_GAP = 3
 class HelpScreen(Dialog[None]):
     """Closed with the key that opened it, escape or q."""
 
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,q", "dismiss(None)", "close", show=False),
         Binding("up,k", "scroll_rows(-1)", "up", show=False),
         Binding("down,j", "scroll_rows(1)", "down", show=False),

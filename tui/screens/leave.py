@@ -12,7 +12,9 @@ Leaving = Literal["detach", "stop", "cancel"]
 
 def ask_leave(run: RunState) -> Question:
     """Detaching is the first answer: it loses nothing."""
-    what = {RunStatus.TRAINING: "A training runs", RunStatus.PAUSED: "The run is paused"}.get(run.status, "A study runs")
+    what = {RunStatus.TRAINING: "A training runs", RunStatus.PAUSED: "The run is paused"}.get(
+        run.status, "A study runs"
+    )
     kept = "save a checkpoint, " if run.training is not None else ""
     return Question("Leave?", f"{what}.", [
         Choice("detach", "d", "detach", "leave it running; `speedtui attach` shows it again"),

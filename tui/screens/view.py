@@ -17,13 +17,17 @@ if TYPE_CHECKING:
     from speedtui.tui.app import SpeedtuiApp
 
 
+COLUMN_STEPS = [(0, "-slim"), (72, "-normal"), (120, "-wide")]
+"""Below 72 columns two panes side by side would cut their figures; from 120 on tables have room."""
+ROW_STEPS = [(0, "-flat"), (10, "-low"), (20, "-short"), (32, "-tall")]
+"""Rows at which another band of panes finds room."""
+
+
 class View(Screen[None]):
     """Hands each frame to its panes; hidden ones get none."""
 
-    HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (72, "-normal"), (120, "-wide")]
-    """Below 72 columns two panes side by side would cut their figures; from 120 on tables have room."""
-    VERTICAL_BREAKPOINTS = [(0, "-flat"), (10, "-low"), (20, "-short"), (32, "-tall")]
-    """Rows at which another row of panes finds room."""
+    HORIZONTAL_BREAKPOINTS = COLUMN_STEPS
+    VERTICAL_BREAKPOINTS = ROW_STEPS
 
     frame: Frame | None = None
 

@@ -1,0 +1,174 @@
+"""What a job promises, whether it runs in a worker process or in the session's own thread."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from transformers import AutoModelForCausalLM
+
+from speedtui.engine import commands as c
+from speedtui.engine import events as e
+from speedtui.engine.candidate import TrialStatus
+from speedtui.engine.errors import ExitCode
+from speedtui.engine.log.tail import read_events
+from speedtui.engine.state import RunStatus, fold
+from tests.engine.session.conftest import Starter, tried
+
+both = pytest.mark.parametrize("in_thread", [False, True], ids=["process", "thread"])
+
+
+@both
+def test_a_study_tries_every_candidate_on_a_model_that_is_loaded_once(start: Starter, in_thread: bool) -> None:
+    study = start.study(in_thread=in_thread)
+    state = study.end()
+    assert study.exit_code is ExitCode.DONE
+    assert state.outcome == "ok"
+    assert state.study is not None
+    assert [row.status for row in state.study.rows] == [TrialStatus.OK] * 3
+    assert len(study.events(e.ModelLoaded)) == 1
+    for row in state.study.rows:
+        assert row.result is not None and row.result.measurement is not None and row.result.memory is not None
+        assert row.result.measurement.batches >= 4
+        assert row.result.base_weights_unchanged
+        assert row.result.memory.peak_bytes is not None
+    peaks = [row.result.memory.peak_bytes for row in state.study.rows if row.result and row.result.memory]
+    assert peaks == sorted(peaks), "a larger micro-batch of the longest sample takes more"
+
+
+@both
+def test_the_log_alone_gives_the_state_that_the_session_showed(start: Starter, in_thread: bool) -> None:
+    study = start.study(in_thread=in_thread, micro_batches=[4])
+    shown = study.end()
+    assert fold(read_events(study.session.folder.events)) == shown
+
+
+@both
+def test_a_study_leaves_its_results_and_a_command_that_trains(start: Starter, in_thread: bool) -> None:
+    study = start.study(in_thread=in_thread)
+    study.end()
+    folder = study.session.folder.path
+    trials = json.loads((folder / "trials.json").read_text())
+    assert [t["effective_batch_size"] for t in trials] == [8, 8, 8]
+    assert all(t["samples_per_second"] > 0 and t["peak_allocated_bytes"] > 0 for t in trials)
+    report = json.loads((folder / "report.json").read_text())
+    fastest = max(trials, key=lambda t: t["samples_per_second"])
+    assert report["trial"] == fastest["trial"]
+    assert report["estimate"]["p50_seconds"] == pytest.approx(12 * fastest["step_seconds"], abs=0.06)
+    assert report["dataset"]["train_rows"] + report["dataset"]["dropped_rows"] == 240
+    assert "speedtui train" in (folder / "train.sh").read_text()
+    assert (folder / "train.sh").stat().st_mode & 0o100
+
+
+@both
+def test_a_training_learns_evaluates_saves_and_closes_its_books(start: Starter, in_thread: bool) -> None:
+    training = start.training(in_thread=in_thread)
+    state = training.end()
+    assert (training.exit_code, state.outcome) == (ExitCode.DONE, "ok")
+    assert state.training is not None and state.training.finished is not None
+    assert state.training.finished.first_loss is not None and state.training.finished.last_loss is not None
+    assert state.training.finished.last_loss < state.training.finished.first_loss
+    assert [event.step for event in training.events(e.EvaluationCompleted)] == [6, 12]
+    assert [(x.step, x.final) for x in training.events(e.CheckpointSaved)] == [(4, False), (8, False), (12, True)]
+    AutoModelForCausalLM.from_pretrained(state.training.finished.model_path)
+    assert state.books is not None
+    assert abs(state.books.wall - sum(state.books.phases.values())) <= 0.01 * state.books.wall
+    assert {"load", "data", "forward", "backward", "optimizer", "eval", "checkpoint"} <= set(state.books.phases)
+
+
+@both
+def test_a_held_study_takes_candidates_from_the_keyboard_until_it_is_finished(start: Starter, in_thread: bool) -> None:
+    study = start.study(in_thread=in_thread, queued=False, hold=True)
+    study.until(lambda s: s.status is RunStatus.IDLE)
+    study.session.send(c.AddCandidate(values={"micro_batch_size": 8}))
+    study.session.send(c.EditCandidate(trial=0, values={"micro_batch_size": 2}))
+    study.session.send(c.RemoveCandidate(trial=1))
+    study.session.send(c.RunTrial(trial=3))
+    state = study.until(lambda s: tried(s) == 1)
+    assert state.study is not None
+    assert [(r.candidate.id, r.candidate.micro_batch_size, r.status) for r in state.study.rows] == [
+        (0, 2, TrialStatus.WAITING), (2, 4, TrialStatus.WAITING), (3, 8, TrialStatus.OK),
+    ]  # fmt: skip
+    study.session.send(c.RunAll())
+    study.until(lambda s: tried(s) == 3)
+    study.session.send(c.Promote(trial=2))
+    state = study.until(lambda s: s.study is not None and s.study.promoted == 2)
+    assert "mb4 ga2" in (study.session.folder.path / "train.sh").read_text()
+    study.session.send(c.Finish())
+    assert study.end().outcome == "ok"
+    assert len(study.events(e.ModelLoaded)) == 1
+
+
+@both
+def test_a_command_that_cannot_be_followed_is_refused_with_its_reason(start: Starter, in_thread: bool) -> None:
+    study = start.study(in_thread=in_thread, queued=False, hold=True)
+    study.until(lambda s: s.status is RunStatus.IDLE)
+    refused: list[tuple[c.AnyCommand, str]] = [
+        (c.AddCandidate(values={"micro_batch_size": 3}), "does not divide"),
+        (c.EditCandidate(trial=0, values={"micro_batch": 3}), "did you mean train.micro_batch_size"),
+        (c.RunTrial(trial=9), "there is no #9"),
+        (c.StopTrial(trial=0), "neither running nor queued"),
+        (c.Resume(), "not paused"),
+        (c.Evaluate(), "nothing it could apply to"),
+    ]
+    for command, _ in refused:
+        study.session.send(command)
+    study.session.send(c.Finish())
+    study.end()
+    answers = {event.id: event.reason for event in study.events(e.CommandRefused)}
+    for command, reason in refused:
+        assert reason in answers[command.id]
+
+
+@both
+def test_a_paused_training_makes_no_step_until_it_is_resumed(start: Starter, in_thread: bool) -> None:
+    training = start.training(in_thread=in_thread, values={"train.max_steps": 40, "schedule.checkpoint_every": "never"})
+    training.until(lambda s: s.training is not None and s.training.step >= 2)
+    training.session.send(c.Pause())
+    paused = training.until(lambda s: s.status is RunStatus.PAUSED)
+    training.session.send(c.Checkpoint())
+    training.session.send(c.Evaluate())
+    training.until(lambda s: sum("checkpoint" in x.text for x in s.log) > 0)
+    assert training.session.snapshot().training is not None
+    assert training.session.snapshot().training.step == paused.training.step  # type: ignore[union-attr]
+    training.session.send(c.Resume())
+    state = training.end()
+    assert state.training is not None and state.training.step == 40
+    assert len([x for x in training.events(e.CheckpointSaved) if not x.final]) == 1
+
+
+@both
+def test_stopping_a_training_saves_a_checkpoint_and_cancelling_does_not(start: Starter, in_thread: bool) -> None:
+    for command, saved, code in ((c.Stop(), 1, ExitCode.DONE), (c.Cancel(), 0, ExitCode.INTERRUPTED)):
+        training = start.training(
+            in_thread=in_thread, values={"train.max_steps": 2000, "schedule.checkpoint_every": "never"}
+        )
+        training.until(lambda s: s.training is not None and s.training.step >= 2)
+        training.session.send(command)
+        state = training.end()
+        assert (state.outcome, training.exit_code) == ("stopped", code)
+        assert len(training.events(e.CheckpointSaved)) == saved
+
+
+@both
+def test_an_interrupted_study_ends_with_a_valid_log_and_its_exit_code(start: Starter, in_thread: bool) -> None:
+    study = start.study(in_thread=in_thread, values={"search.batches": 400})
+    study.until(lambda s: s.study is not None and s.study.running is not None and s.study.running.batches_done > 2)
+    study.session.interrupt(ExitCode.TERMINATED)
+    state = study.end()
+    assert study.exit_code is ExitCode.TERMINATED
+    assert (state.outcome, state.exit_code) == ("stopped", 143)
+    assert state.study is not None
+    assert state.study.rows[0].status is TrialStatus.PRUNED
+
+
+@both
+def test_a_trial_can_be_stopped_while_the_study_goes_on(start: Starter, in_thread: bool) -> None:
+    study = start.study(in_thread=in_thread, values={"search.batches": 400}, micro_batches=[1, 2])
+    study.until(lambda s: s.study is not None and s.study.running is not None and s.study.running.batches_done > 2)
+    study.session.send(c.StopTrial(trial=0))
+    state = study.until(lambda s: s.study is not None and s.study.rows[1].status is TrialStatus.RUNNING)
+    assert state.study is not None and state.study.rows[0].result is not None
+    assert state.study.rows[0].result.reason == "stopped by hand"
+    study.session.send(c.Cancel())
+    study.end()
