@@ -45,7 +45,7 @@ class SpeedtuiApp(App[None]):
         self, session: Session, options: ScreenOptions, *, terminal_gone: Callable[[], bool] = lambda: False
     ) -> None:
         theme = choose_theme(os.environ)  # before Textual takes NO_COLOR out of the environment
-        super().__init__()
+        super().__init__(ansi_color=True if theme.startswith("ansi") else None)
         self.theme = theme if theme in self.available_themes else PLAIN_THEME
         self.set_class(self.theme.startswith("ansi"), "-plain")
         self.options = options

@@ -105,7 +105,8 @@ def _run_job(context: JobContext) -> JobResult:
     except SpeedtuiError as error:
         traceback.print_exc()
         outcome: e.Outcome = "no_fit" if error.exit_code is ExitCode.NO_FIT else "failed"
-        return JobResult(outcome=outcome, exit_code=error.exit_code, reason=error.message, next=error.hint)
+        hint = error.hint.replace("worker.log", str(context.folder.worker_log))  # whoever raised it does not know where
+        return JobResult(outcome=outcome, exit_code=error.exit_code, reason=error.message, next=hint)
     except Exception as error:
         traceback.print_exc()
         reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"

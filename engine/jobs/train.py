@@ -184,4 +184,3 @@ def _last_checkpoint(context: JobContext) -> Path | None:
 
 def _step_of(checkpoint: Path | None) -> int:
     return int(checkpoint.name.rpartition("-")[2]) if checkpoint is not None else 0
-

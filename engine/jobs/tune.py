@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from speedtui.engine import events as e
 from speedtui.engine.candidate import Candidate, Measurement, Memory, TrialResult, TrialStatus
+from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext, JobStopped
 from speedtui.engine.errors import ExitCode, NothingFits
 from speedtui.engine.jobs.execute import JobResult, WorkerSpent
 from speedtui.engine.jobs.study import Study
 from speedtui.engine.report.files import write_study_files
+from speedtui.engine.search.candidates import apply_candidate
 from speedtui.engine.units import format_span, parse_duration
 
 if TYPE_CHECKING:
@@ -132,7 +134,7 @@ class Tuning:
         context = self.context
         runner = self.runner
         if runner.workload is None:
-            runner.load(context.settings)
+            runner.load(self._first_settings(candidate))
         self.study.start_trial(candidate)
         try:
             result = runner.run(candidate, self._incumbent())
@@ -144,6 +146,14 @@ class Tuning:
         self.study.finish_trial(candidate, result)
         if runner.poisoned:
             raise WorkerSpent(runner.poisoned)
+
+    def _first_settings(self, candidate: Candidate) -> Settings:
+        """What is loaded before the first trial: the run's own, so that a fault in them is not taken for a trial's.
+
+        A recipe's knobs may have no value outside of the candidates.
+        """
+        settings = self.context.settings
+        return apply_candidate(candidate, settings) if settings.model.kind == "python" else settings
 
     def _incumbent(self) -> Measurement | None:
         best = self.study.best()

@@ -110,7 +110,6 @@ class Meter:
         self._peaks_due_ns = 0
         self._held: list[StepCompleted] = []
         self._last_line_ns = 0
-        self._closing = False
         self._over = False
         self.timings: list[StepTiming] | None = [] if keep_timings else None
         """Every step that was pumped, for a probe that judges them; None in training."""

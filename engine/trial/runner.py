@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -61,12 +62,14 @@ class TrialRunner:
             return self.workload
         self.workload, self._loaded_for = None, None
         self._guard.forget()
+        gc.unfreeze()
         release_memory(self.device)
         started = time.perf_counter()
         with self.context.phases.phase("load"):
             workload = load_workload(settings, device=self.device, report=self.context.progress)
         self.workload, self._loaded_for = workload, settings
         self.loads += 1
+        gc.freeze()  # what is loaded stays: else each of a trial's collections walks through all of torch again
         if self.device.type == "cuda":
             self._baseline_bytes = torch.cuda.memory_allocated(self.device)
         tell_loaded(self.context, workload, time.perf_counter() - started)

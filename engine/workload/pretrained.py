@@ -59,8 +59,9 @@ def load_tokenizer(settings: ModelSettings) -> PreTrainedTokenizerBase:
             path, trust_remote_code=settings.trust_remote_code, local_files_only=local
         )
     except Exception as error:  # the tokenizer libraries raise what they like, bare Exception included
+        absent = "instantiate the backend tokenizer" in str(error)  # ten lines on where it has looked
         raise ModelError(
-            f"{path}: no tokenizer that can be loaded: {_first_line(error)}",
+            f"{path}: no tokenizer that can be loaded: {'it holds none' if absent else _first_line(error)}",
             "Set model.tokenizer to a folder or hub id that has one.",
         ) from error
     with_pad_token(tokenizer)

@@ -111,7 +111,7 @@ def _read_json_lines(path: Path, wanted: Sequence[str]) -> Iterator[Row]:
 
 def _decode_leniently(line: bytes, where: str) -> Any:
     """As Python's own json, which takes the NaN that Python's own json writes."""
-    text = line.decode("utf-8")
+    text = line.decode("utf-8").rstrip("\r\n")
     try:
         row = json.loads(text)
         json.dumps(row, ensure_ascii=False).encode("utf-8")

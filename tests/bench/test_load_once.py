@@ -32,7 +32,9 @@ def test_loading_once_is_worth_it(tmp_path: Path) -> None:
         for number, candidate in enumerate(candidates):
             if number == TRIALS // 2:  # amid the others, so that a busy minute of the machine hits both
                 once = run_study(with_candidates(settings, tmp_path / "all.json", candidates), tmp_path / "once")
-            again.append(run_study(with_candidates(settings, tmp_path / f"{number}.json", [candidate]), tmp_path / "again"))
+            again.append(
+                run_study(with_candidates(settings, tmp_path / f"{number}.json", [candidate]), tmp_path / "again")
+            )
         assert once is not None
         figures[name] = compare(once, again)
         rows.append([name, *figures[name].values()])

@@ -76,8 +76,8 @@ class Lines(Widget):
         return self._styles_by_names[names]
 
     def _blend(self, names: list[str]) -> Style:
-        _, background = self.background_colors
-        color, text_style = self.styles.color, Style()
+        _, _, background, color = self.colors
+        text_style = Style()
         for name in names:
             rules = self.get_component_styles(f"lines--{name}")
             if rules.has_rule("background"):

@@ -99,7 +99,9 @@ def _short(name: str, seconds: float, total: float, width: int) -> Row:
 
 def _brief(seconds: float) -> str:
     """At most six cells."""
-    return f"{seconds * 1000:.0f} ms" if 0.001 <= seconds < 0.9995 else format_seconds(seconds)
+    if seconds < 0.0005:
+        return "<1 ms" if seconds else "0 ms"
+    return f"{seconds * 1000:.0f} ms" if seconds < 0.9995 else format_seconds(seconds)
 
 
 def _table(steps: StepWindow, width: int, room: int) -> list[Row]:

@@ -112,9 +112,13 @@ class Starter:
         return msgspec.structs.replace(base, **changes)
 
     def study(
-        self, *, in_thread: bool = False, values: dict[str, Any] | None = None, micro_batches: Sequence[int] = (1, 2, 4),
+        self,
+        *,
+        in_thread: bool = False,
+        values: dict[str, Any] | None = None,
+        micro_batches: Sequence[int] = (1, 2, 4),
         **changes: Any,
-    ) -> Driven:  # fmt: skip
+    ) -> Driven:
         settings = with_values(self.settings, values or {}, "test")
         knobs: dict[str, list[Any]] = {"micro_batch_size": list(micro_batches)}
         settings = msgspec.structs.replace(settings, search=msgspec.structs.replace(settings.search, knobs=knobs))

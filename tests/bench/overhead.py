@@ -1,0 +1,222 @@
+"""The trainers whose steps are compared: the bare one, the metered one, and the metered one with a silent meter.
+
+Used by the bench and, on a GPU, by tests/gpu/check.py.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+import torch
+from figures import Median, median_of
+from torch import nn
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from speedtui.engine.config.settings import Settings, TrainSettings
+from speedtui.engine.log.clock import RunClock
+from speedtui.engine.log.writer import EventLog
+from speedtui.engine.meter.device import device_clock
+from speedtui.engine.meter.meter import Meter
+from speedtui.engine.meter.phases import PhaseClock
+from speedtui.engine.trainer.arguments import training_arguments
+from speedtui.engine.trainer.trainer import MeteredTrainer
+from speedtui.engine.workload.base import count_tokens
+
+CPU = torch.device("cpu")
+WIDTH, TOKENS, ROWS = 16, 8, 2
+SKIPPED_STEPS = 20
+"""Of each run: what is allocated once."""
+
+
+class TinyModel(nn.Module):
+    """So little to compute that a step is the trainer's own work."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(64, WIDTH)
+        self.head = nn.Linear(WIDTH, 64)
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor) -> dict[str, Any]:
+        """input_ids, attention_mask, labels: (rows, tokens), int64."""
+        logits = self.head(self.embedding(input_ids))
+        return {"loss": nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten())}
+
+
+class TinyData:
+    """Equal samples; making one costs next to nothing."""
+
+    def __init__(self, rows: int) -> None:
+        self._rows = rows
+        tokens = torch.arange(TOKENS)
+        self._sample = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens), "labels": tokens}
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def __getitem__(self, index: int, /) -> dict[str, torch.Tensor]:
+        return self._sample
+
+
+def tiny_arguments(folder: Path, steps: int, accumulation: int, device: torch.device = CPU) -> TrainingArguments:
+    """Those of a speedtui training of so many steps."""
+    train = TrainSettings(method="full", micro_batch_size=ROWS, effective_batch_size=ROWS * accumulation)
+    return training_arguments(Settings(train=train), folder, device, max_steps=steps)
+
+
+class Watch(TrainerCallback):
+    """Reads the clocks when the first steps are over and at the last one; added to every arm alike."""
+
+    def __init__(self) -> None:
+        self.thread_ns = self.process_ns = self.steps = 0
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if state.global_step not in (SKIPPED_STEPS, state.max_steps):
+            return
+        sign = 1 if state.global_step == state.max_steps else -1
+        self.thread_ns += sign * time.thread_time_ns()
+        self.process_ns += sign * time.process_time_ns()
+        self.steps += sign * state.global_step
+
+
+class Arm(Protocol):
+    """One way to train."""
+
+    beside_microseconds: float
+    """CPU of all other threads in the last run, a step."""
+
+    def trainer(self, arguments: TrainingArguments, watch: Watch) -> Trainer:
+        """A trainer that is ready."""
+
+    def close(self) -> None:
+        """No more runs."""
+
+
+class BareArm:
+    """transformers.Trainer as it is."""
+
+    beside_microseconds = 0.0
+
+    def trainer(self, arguments: TrainingArguments, watch: Watch) -> Trainer:
+        return Trainer(**_common(arguments, watch))
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class MeteredArm:
+    """The engine's trainer, with its log's pump thread at work."""
+
+    beside_microseconds = 0.0
+
+    def __init__(self, log: Path, device: torch.device = CPU) -> None:
+        self._log = EventLog(log, RunClock())
+        self._device = device
+        self._meter: Meter | None = None
+
+    def trainer(self, arguments: TrainingArguments, watch: Watch) -> Trainer:
+        if self._meter is not None:
+            self._log.remove_source(self._meter.pump)
+        self._meter = Meter(
+            PhaseClock(), self._log.clock, self._log.emit, count_tokens=count_tokens, device=device_clock(self._device)
+        )
+        self._log.add_source(self._meter.pump)
+        return MeteredTrainer(**_common(arguments, watch), meter=self._meter)
+
+    def close(self) -> None:
+        self._log.close()
+
+
+class SilentMeter(Meter):
+    """A meter whose calls do nothing, so that what is left is the trainer's own difference."""
+
+    def data(self) -> None:
+        return
+
+    def micro_step(self, batch: Mapping[str, Any]) -> None:
+        return
+
+    def micro_step_done(self, loss: torch.Tensor) -> None:
+        return
+
+    def step_done(self, step: int, lr: float | None) -> None:
+        return
+
+    def epoch_ended(self) -> None:
+        return
+
+    def _boundary(self, phase: int) -> None:
+        return
+
+
+class SilentArm:
+    """The engine's trainer without its meter."""
+
+    beside_microseconds = 0.0
+
+    def trainer(self, arguments: TrainingArguments, watch: Watch) -> Trainer:
+        meter = SilentMeter(PhaseClock(), RunClock(), lambda step: None, count_tokens=count_tokens)
+        return MeteredTrainer(**_common(arguments, watch), meter=meter)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def micro_seconds_a_step(arm: Arm, arguments: TrainingArguments) -> float:
+    """CPU of the training thread."""
+    watch = Watch()
+    arm.trainer(arguments, watch).train()
+    arm.beside_microseconds = (watch.process_ns - watch.thread_ns) / watch.steps / 1e3
+    return watch.thread_ns / watch.steps / 1e3
+
+
+def _common(arguments: TrainingArguments, watch: Watch) -> dict[str, Any]:
+    rows = arguments.max_steps * arguments.gradient_accumulation_steps * ROWS
+    torch.manual_seed(0)
+    return {"model": TinyModel(), "args": arguments, "train_dataset": TinyData(rows), "callbacks": [watch]}
+
+
+class CallCosts(msgspec.Struct, frozen=True, kw_only=True):
+    """CPU microseconds a step."""
+
+    whole_step: Median
+    """All the meter's calls."""
+    callback: Median
+    """And what the step-end callback asks the learning-rate schedule."""
+
+
+def call_costs(accumulation: int, *, blocks: int = 40, steps: int = 500, device: torch.device = CPU) -> CallCosts:
+    """The sequence of the meter's calls in a loop, the buffer emptied between blocks as the pump does."""
+    meter = Meter(PhaseClock(), RunClock(), lambda step: None, count_tokens=count_tokens, device=device_clock(device))
+    batch = {"input_ids": torch.ones(ROWS, TOKENS, dtype=torch.int64)}
+    loss = torch.zeros((), device=device)
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
+    with_schedule, alone = [], []
+    for _ in range(blocks):
+        for kept, asked in ((alone, False), (with_schedule, True)):
+            began = time.thread_time_ns()
+            for step in range(steps):
+                _one_step(meter, step, batch, loss, accumulation, schedule if asked else None)
+            kept.append((time.thread_time_ns() - began) / steps / 1e3)
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            meter.pump(False)
+    return CallCosts(whole_step=median_of(alone), callback=median_of(with_schedule))
+
+
+def _one_step(
+    meter: Meter, step: int, batch: dict[str, torch.Tensor], loss: torch.Tensor, accumulation: int, schedule: Any
+) -> None:
+    meter.data()
+    meter.other()
+    for _ in range(accumulation):
+        meter.micro_step(batch)
+        meter.forward()
+        meter.backward()
+        meter.micro_step_done(loss)
+    meter.optimizer()
+    meter.step_done(step, float(schedule.get_last_lr()[0]) if schedule is not None else 1e-3)

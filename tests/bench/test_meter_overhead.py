@@ -1,0 +1,71 @@
+"""What the meter costs the training thread: in its trainer beside the bare one, and by itself."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+from typing import Any
+
+import pytest
+from figures import Median, keep, median_of, table
+from overhead import (
+    BareArm,
+    CallCosts,
+    MeteredArm,
+    SilentArm,
+    call_costs,
+    micro_seconds_a_step,
+    tiny_arguments,
+)  # fmt: skip
+
+REQUIRED_MICROSECONDS = 20.0
+PAIRS, STEPS = 24, 200
+
+
+@pytest.mark.parametrize("accumulation", [1, 4])
+def test_metered_steps_cost_little_more_cpu_than_bare_ones(accumulation: int, tmp_path: Path) -> None:
+    arguments = tiny_arguments(tmp_path, STEPS, accumulation)
+    arms = {"bare": BareArm(), "silent": SilentArm(), "metered": MeteredArm(tmp_path / "events.jsonl")}
+    costs: dict[str, list[float]] = {name: [] for name in arms}
+    try:
+        for arm in arms.values():
+            micro_seconds_a_step(arm, arguments)  # what the first run imports and allocates is no step's cost
+        for turn in range(PAIRS):
+            names = list(arms) if turn % 2 == 0 else list(arms)[::-1]
+            for name in names:
+                costs[name].append(micro_seconds_a_step(arms[name], arguments))
+    finally:
+        for arm in arms.values():
+            arm.close()
+    differences = {
+        "metered - bare": differences_of(costs["metered"], costs["bare"]),
+        "metered - silent": differences_of(costs["metered"], costs["silent"]),
+    }
+    rows: list[list[Any]] = [[name, statistics.median(values), None, None] for name, values in costs.items()]
+    rows += [[name, found.median, found.low, found.high] for name, found in differences.items()]
+    print(table([f"accumulation {accumulation}: CPU us a step", "median", "low", "high"], rows))
+    print(f"pump thread and all else: {arms['metered'].beside_microseconds:.1f} us a step beside the training thread")
+    keep(f"meter_overhead_accumulation_{accumulation}", {
+        "required_microseconds": REQUIRED_MICROSECONDS, "pairs": PAIRS, "steps": STEPS,
+        "microseconds_a_step": {name: median_of(values) for name, values in costs.items()},
+        "differences": differences, "per_micro_step": differences["metered - silent"].median / accumulation,
+    })  # fmt: skip
+    if accumulation == 1:
+        assert differences["metered - bare"].median <= REQUIRED_MICROSECONDS
+        assert differences["metered - silent"].median <= REQUIRED_MICROSECONDS
+
+
+def test_the_meters_own_calls_are_cheap() -> None:
+    rows, figures = [], {}
+    for accumulation in (1, 4):
+        costs: CallCosts = call_costs(accumulation)
+        figures[f"accumulation_{accumulation}"] = costs
+        rows.append([f"accumulation {accumulation}", costs.whole_step.median, costs.whole_step.low,
+                     costs.whole_step.high, costs.callback.median])  # fmt: skip
+    print(table(["us of CPU a step", "meter's calls", "low", "high", "with get_last_lr"], rows))
+    keep("meter_calls", {"required_microseconds": REQUIRED_MICROSECONDS, "microseconds": figures})
+    assert figures["accumulation_1"].whole_step.median <= REQUIRED_MICROSECONDS
+
+
+def differences_of(ones: list[float], others: list[float]) -> Median:
+    return median_of([one - other for one, other in zip(ones, others, strict=True)])

@@ -1,0 +1,128 @@
+"""A terminal that nobody reads must not slow the training behind it."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import psutil
+from figures import keep, table
+from pseudo_terminal import Terminal
+from studies import demo_settings
+
+from speedtui.engine import events as e
+from speedtui.engine.config.load import dump_settings
+from speedtui.engine.log.tail import read_events
+from speedtui.engine.runs import list_runs
+
+WINDOW_SECONDS, TURNS = 6.0, 4
+COLUMNS, ROWS = 140, 40
+REQUIRED_RATIO = 0.9
+SPEEDTUI = str(Path(sys.executable).with_name("speedtui"))
+STEPS = 100_000
+"""More than there is time for: the bench ends the training."""
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch of a training."""
+
+    read: bool
+    """Whether anybody read the terminal."""
+    began: float
+    """Wall clock."""
+    ended: float
+    cpu_seconds: float
+    """Of the worker."""
+    unread_bytes: int
+    """What had come to the terminal's buffer by the end of a stretch without a reader."""
+
+
+def test_a_stalled_terminal_does_not_slow_the_training(tmp_path: Path) -> None:
+    config = tmp_path / "speedtui.toml"
+    config.write_text(dump_settings(endless_training()))
+    runs = tmp_path / "runs"
+    terminal = Terminal([SPEEDTUI, "train", "--config", str(config), "--runs", str(runs)], COLUMNS, ROWS)
+    worker: psutil.Process | None = None
+    try:
+        worker = wait_for_training(terminal, runs)
+        windows = [window(terminal, worker, read=turn % 2 == 0) for turn in range(2 * TURNS)]
+    finally:
+        terminal.kill()
+        if worker is not None and worker.is_running():
+            worker.kill()
+    folder = list_runs(runs)[0]
+    steps = [event for event in read_events(folder.events) if isinstance(event, e.StepCompleted)]
+    started = next(event for event in read_events(folder.events) if isinstance(event, e.RunStarted)).started_at
+    measured = [(w, rate(steps, w, started), cpu(steps, w, started)) for w in windows]
+    rows = [["read" if w.read else "nobody reads", found, used * 1e3, w.unread_bytes] for w, found, used in measured]
+    print(table(["6 s each, in turns", "steps/s", "worker's CPU ms a step", "bytes left unread"], rows))
+    pairs = [(measured[i], measured[i + 1]) for i in range(0, 2 * TURNS, 2)]
+    ratios = [stalled[1] / watched[1] for watched, stalled in pairs]
+    ratio = statistics.median(ratios)
+    by_cpu = statistics.median(watched[2] / stalled[2] for watched, stalled in pairs)
+    print(f"\nsteps a second, unread to read: median {ratio:.3f} of {[round(r, 3) for r in ratios]}; "
+          f"by CPU a step {by_cpu:.3f}")  # fmt: skip
+    keep("stalled_terminal", {
+        "required_ratio": REQUIRED_RATIO, "ratio": ratio, "ratios": ratios, "ratio_by_cpu": by_cpu,
+        "windows": [{"window": w, "steps_per_second": found, "cpu_seconds": used} for w, found, used in measured],
+    })  # fmt: skip
+    assert all(w.unread_bytes > 0 for w in windows if not w.read)
+    assert ratio >= REQUIRED_RATIO
+
+
+def endless_training() -> msgspec.Struct:
+    """The demo's model with short steps and nothing between them."""
+    settings = demo_settings()
+    replace = msgspec.structs.replace
+    return replace(
+        settings,
+        train=replace(settings.train, max_steps=STEPS, effective_batch_size=2, micro_batch_size=2),
+        schedule=replace(settings.schedule, eval_every="never", checkpoint_every="never"),
+        window=replace(settings.window, length=None, margin="0s"),
+    )
+
+
+def wait_for_training(terminal: Terminal, runs: Path) -> psutil.Process:
+    """The worker, once it trains and the first steps are over."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        terminal.read(0.5)
+        for folder in list_runs(runs):
+            known = list(read_events(folder.events))
+            if sum(isinstance(event, e.StepCompleted) for event in known) > 40:
+                return psutil.Process(next(event for event in known if isinstance(event, e.RunStarted)).pid)
+    raise AssertionError("the training did not start")
+
+
+def window(terminal: Terminal, worker: psutil.Process, *, read: bool) -> Window:
+    """Some seconds with or without a reader; afterwards the terminal catches up."""
+    before, began = worker.cpu_times(), time.time()
+    if read:
+        terminal.read(WINDOW_SECONDS)
+    else:
+        time.sleep(WINDOW_SECONDS)
+    after, ended = worker.cpu_times(), time.time()
+    rest = terminal.read(1.0)
+    return Window(
+        read=read, began=began, ended=ended, unread_bytes=len(rest) if not read else 0,
+        cpu_seconds=after.user + after.system - before.user - before.system,
+    )  # fmt: skip
+
+
+def inside(steps: list[e.StepCompleted], w: Window, started: float) -> Iterator[e.StepCompleted]:
+    return (step for step in steps if w.began <= started + step.t - step.seconds and started + step.t <= w.ended)
+
+
+def rate(steps: list[e.StepCompleted], w: Window, started: float) -> float:
+    """Steps a second: over the time from the first line's begin to the last one's end."""
+    lines = list(inside(steps, w, started))
+    return sum(line.steps for line in lines) / (lines[-1].t - lines[0].t + lines[0].seconds)
+
+
+def cpu(steps: list[e.StepCompleted], w: Window, started: float) -> float:
+    """CPU seconds of the worker a step."""
+    return w.cpu_seconds / (rate(steps, w, started) * (w.ended - w.began))

@@ -1,0 +1,97 @@
+"""The command line itself: help, names that are wrong, what is imported."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from speedtui.engine.errors import ExitCode
+from speedtui.tui.cli import COMMANDS
+from tests.cli.conftest import MAIN
+from tests.cli.program import Place, Program
+
+HEAVY = {"torch", "transformers", "datasets", "numpy", "textual", "plotext"}
+"""What makes a start slow: seconds for torch, a third of one for textual."""
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_is_there_and_imports_nothing_heavy(place: Place, command: str) -> None:
+    ended = Program([sys.executable, "-c", MAIN, *command.split(), "--help"], place.folder).end()
+    assert ended.code == ExitCode.DONE, ended.err
+    assert ended.out.startswith("Usage: speedtui" + (f" {command} " if command else " "))
+    assert not HEAVY & set((place.folder / "modules.txt").read_text().split())
+
+
+def test_the_help_names_every_command_with_what_it_does(place: Place) -> None:
+    text = " ".join(place.run("--help").out.split())
+    assert all(f"{name} {says}" in text for name, says in COMMANDS.items())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_takes_the_common_options(place: Place, command: str) -> None:
+    text = place.run(command, "--help").out
+    assert all(option in text for option in ("--config", "--runs", "--json", "-q", "-v"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        (("tun",), "No such command 'tun'; did you mean tune?", "`speedtui --help` says what there is."),
+        (("tune", "--batch", "3"), "No such option '--batch'.", "`speedtui tune --help` says what there is."),
+        (("tune", "--batches", "x"), "Invalid value for '--batches': 'x' is not a valid integer.", "tune --help"),
+        (("train", "--resume"), "Option '--resume' requires an argument.", "train --help"),
+        (("replay",), "Missing argument 'RUN'.", "replay --help"),
+        (("replay", "x", "--speed", "0"), "Invalid value for '--speed'", "replay --help"),
+        (("train", "--resume", "x", "--window", "1h"), "--resume goes on with the run as it was", "Leave out"),
+        (("report", "x"), "runs: no runs here", "speedtui tune"),
+        (("train", "--trial", "3"), "runs: no study here", "speedtui tune"),
+    ],
+)
+def test_a_wrong_command_line_is_answered_in_two_lines(
+    place: Place, arguments: tuple[str, ...], message: str, hint: str
+) -> None:
+    ended = place.run(*arguments)
+    assert ended.code == ExitCode.USAGE
+    assert ended.out == ""
+    assert ended.message.startswith(message)
+    assert hint in ended.hint
+    assert place.untouched
+
+
+def test_without_a_terminal_and_a_command_it_says_that_one_is_needed(place: Place) -> None:
+    ended = place.run()
+    assert ended.code == ExitCode.USAGE
+    assert ended.message == "there is no terminal to open the screen on"
+    assert place.untouched
+
+
+def test_the_version_is_the_package_s(place: Place) -> None:
+    assert place.run("--version").out.startswith("speedtui, version ")
+
+
+def test_the_module_is_the_program_too(place: Place) -> None:
+    ended = Program([sys.executable, "-m", "speedtui.tui.cli", "runs"], place.folder).end()
+    assert ended.code == ExitCode.DONE
+    assert ended.out.startswith("No runs in runs.")
+
+
+def test_a_stdout_that_takes_nothing_is_one_clear_error(place: Place) -> None:
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "speedtui.tui.cli", "runs"], cwd=place.folder, stdout=full, stderr=subprocess.PIPE,
+            env=os.environ, text=True, check=False,
+        )  # fmt: skip
+    assert ended.returncode == ExitCode.FAILED
+    assert ended.stderr.splitlines()[0] == "speedtui: No space left on device"
+    assert "Traceback" not in ended.stderr
+
+
+def test_doctor_gives_one_json_object_a_line(place: Place) -> None:
+    ended = place.run("doctor", "--json")
+    assert ended.code == ExitCode.DONE
+    checks = ended.lines()
+    assert {"Python", "torch"} <= {check["name"] for check in checks}
+    assert all(set(check) == {"name", "status", "found", "advice"} for check in checks)

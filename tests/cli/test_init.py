@@ -1,0 +1,91 @@
+"""`speedtui init` writes a configuration that works."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from speedtui.engine.config.load import load_settings
+from speedtui.engine.errors import ExitCode
+from speedtui.engine.workload.sources import check_sources
+from tests.cli.program import Place
+
+
+@pytest.fixture
+def empty(place: Place) -> Place:
+    """A folder without a configuration, with something that passes for a model."""
+    (place.folder / "speedtui.toml").unlink()
+    (place.folder / "model").mkdir()
+    place.write("model/config.json", '{"model_type": "llama"}')
+    return place
+
+
+FORMS: list[tuple[dict[str, Any], dict[str, str]]] = [
+    ({"prompt": "a", "response": "b"}, {"prompt": "prompt", "response": "response"}),
+    ({"id": 1, "question": "a", "answer": "b"}, {"prompt": "question", "response": "answer"}),
+    ({"text": "a"}, {"text": "text"}),
+    ({"messages": [{"role": "assistant", "content": "b"}]}, {"messages": "messages"}),
+]
+
+
+@pytest.mark.parametrize(("row", "columns"), FORMS, ids=lambda value: "-".join(value))
+def test_the_columns_are_those_of_the_data(empty: Place, row: dict[str, Any], columns: dict[str, str]) -> None:
+    empty.write_rows([row])
+    ended = empty.run("init", "--model", "model", "--data", "train.jsonl")
+    assert (ended.code, ended.err) == (ExitCode.DONE, "")
+    settings = load_settings(empty.folder / "speedtui.toml")
+    named = {name: getattr(settings.data, name) for name in ("prompt", "response", "text", "messages")}
+    assert {name: column for name, column in named.items() if column is not None} == columns
+    check_sources(settings, "speedtui.toml")
+
+
+def test_the_columns_of_a_quoted_csv_header_are_read(empty: Place) -> None:
+    empty.write("train.csv", '\ufeff"question","answer"\n"a","b, c"\n')
+    assert empty.run("init", "--model", "model", "--data", "train.csv").code == ExitCode.DONE
+    settings = load_settings(empty.folder / "speedtui.toml")
+    assert (settings.data.prompt, settings.data.response) == ("question", "answer")
+    check_sources(settings, "speedtui.toml")
+
+
+def test_what_was_typed_counts_from_here_wherever_the_configuration_is(empty: Place) -> None:
+    (empty.folder / "configs").mkdir()
+    empty.run("init", "--config", "configs/mine.toml", "--model", "model", "--data", "train.jsonl")
+    settings = load_settings(empty.folder / "configs/mine.toml")
+    assert settings.data.train == str(empty.folder / "train.jsonl")
+    assert settings.model.path == str(empty.folder / "model")
+
+
+def test_a_name_with_quotes_and_backslashes_is_kept(empty: Place) -> None:
+    name = 'a "b" \\ c.jsonl'
+    (empty.folder / "train.jsonl").rename(empty.folder / name)
+    assert empty.run("init", "--data", name).code == ExitCode.DONE
+    assert Path(load_settings(empty.folder / "speedtui.toml").data.train or "").name == name
+
+
+def test_a_model_that_is_no_folder_is_taken_for_a_hub_id(empty: Place) -> None:
+    empty.run("init", "--model", "Qwen/Qwen2.5-0.5B")
+    assert load_settings(empty.folder / "speedtui.toml").model.path == "Qwen/Qwen2.5-0.5B"
+
+
+def test_a_configuration_that_is_there_is_kept_unless_forced(place: Place) -> None:
+    before = (place.folder / "speedtui.toml").read_text()
+    refused = place.run("init")
+    assert refused.code == ExitCode.USAGE
+    assert refused.message == "speedtui.toml is there already"
+    assert "--force" in refused.hint
+    assert (place.folder / "speedtui.toml").read_text() == before
+    assert place.run("init", "--force").code == ExitCode.DONE
+    assert (place.folder / "speedtui.toml").read_text() != before
+
+
+def test_with_json_it_tells_what_it_wrote(empty: Place) -> None:
+    (told,) = empty.run("init", "--json").lines()
+    assert told == {"config": "speedtui.toml", "columns": ["question", "answer"]}
+
+
+def test_a_folder_that_is_not_there_is_one_clear_error(empty: Place) -> None:
+    ended = empty.run("init", "--config", "absent/speedtui.toml")
+    assert ended.code == ExitCode.USAGE
+    assert ended.message == "absent/speedtui.toml cannot be written: No such file or directory"
