@@ -118,7 +118,9 @@ def _as_failure(error: Exception) -> SpeedtuiError:
         failure = SpeedtuiError(f"{place}{error.strerror}", "With -v it says where.")
     else:
         reason = " ".join(str(error).split()) or "no message"
-        failure = SpeedtuiError(f"{type(error).__name__}: {reason}", "This is a bug of speedtui; with -v it says where.")
+        failure = SpeedtuiError(
+            f"{type(error).__name__}: {reason}", "This is a bug of speedtui; with -v it says where."
+        )
     failure.__cause__ = error
     return failure
 

@@ -33,7 +33,7 @@ SETTINGS: dict[str, Any] = {
     "train": {"effective_batch_size": 4, "max_steps": 4},
     "search": {"mode": "minimal", "batches": 3},
 }
-WORDS = "apple river stone cloud green paper light house".split()
+WORDS = ["apple", "river", "stone", "cloud", "green", "paper", "light", "house"]
 
 
 @dataclass(frozen=True)

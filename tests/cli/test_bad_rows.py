@@ -39,18 +39,11 @@ def broken_line(place: Place) -> tuple[str, ...]:
     return ("tune",)
 
 
-def missing_field(place: Place) -> tuple[str, ...]:
-    rows = pairs(40)
-    del rows[20]["answer"]
-    place.write_rows(rows)
-    return ("train", "--json")
-
-
 def no_model(place: Place) -> tuple[str, ...]:
     (place.folder / "empty").mkdir()
     place.write("empty/config.json", "{}")
     place.configure({"model": {"architecture": None, "path": "empty"}})
-    return ("tune",)
+    return ("train", "--json")
 
 
 def raising_recipe(place: Place) -> tuple[str, ...]:
@@ -59,11 +52,7 @@ def raising_recipe(place: Place) -> tuple[str, ...]:
     return ("tune",)
 
 
-def raising_recipe_with_v(place: Place) -> tuple[str, ...]:
-    return (*raising_recipe(place), "-v")
-
-
-CASES = {case.__name__: case for case in (broken_line, missing_field, no_model, raising_recipe, raising_recipe_with_v)}
+CASES = {case.__name__: case for case in (broken_line, no_model, raising_recipe)}
 
 
 @pytest.fixture(scope="module")
@@ -92,14 +81,8 @@ def test_a_row_that_is_no_json_is_named_with_its_line(refusals: dict[str, Refusa
     assert refusal.ended.hint == "Each line must be one JSON object."
 
 
-def test_a_row_without_a_column_is_named_with_its_line(refusals: dict[str, Refusal]) -> None:
-    refusal = refusals["missing_field"]
-    assert refusal.ended.message == f'{refusal.place.folder / "train.jsonl"} line 21: no column "answer"'
-    assert "question" in refusal.ended.hint
-
-
 def test_with_json_stdout_stays_the_log(refusals: dict[str, Refusal]) -> None:
-    refusal = refusals["missing_field"]
+    refusal = refusals["no_model"]
     assert refusal.ended.out == refusal.place.run_folder.events.read_text()
 
 
@@ -117,9 +100,12 @@ def test_a_recipe_that_raises_is_named_with_its_line_and_the_exception(refusals:
 
 
 def test_with_v_the_traceback_is_shown(refusals: dict[str, Refusal]) -> None:
-    text = refusals["raising_recipe_with_v"].ended.err
-    assert "Traceback" in text
-    assert 'return layers["model"]' in text
+    place = refusals["raising_recipe"].place
+    assert "Traceback" not in place.run("attach").err
+    shown = place.run("attach", "-v")
+    assert shown.code == ExitCode.USAGE
+    assert "Traceback" in shown.err
+    assert 'return layers["model"]' in shown.err
 
 
 def test_a_study_that_tried_nothing_shows_no_empty_table(refusals: dict[str, Refusal]) -> None:

@@ -16,24 +16,21 @@ from tests.cli.program import Place, Program
 HEAVY = {"torch", "transformers", "datasets", "numpy", "textual", "plotext"}
 """What makes a start slow: seconds for torch, a third of one for textual."""
 
+COMMON = ("--config", "--runs", "--json", "-q", "-v")
+
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_help_is_there_and_imports_nothing_heavy(place: Place, command: str) -> None:
     ended = Program([sys.executable, "-c", MAIN, *command.split(), "--help"], place.folder).end()
     assert ended.code == ExitCode.DONE, ended.err
     assert ended.out.startswith("Usage: speedtui" + (f" {command} " if command else " "))
+    assert not command or all(option in ended.out for option in COMMON)
     assert not HEAVY & set((place.folder / "modules.txt").read_text().split())
 
 
 def test_the_help_names_every_command_with_what_it_does(place: Place) -> None:
     text = " ".join(place.run("--help").out.split())
     assert all(f"{name} {says}" in text for name, says in COMMANDS.items())
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_takes_the_common_options(place: Place, command: str) -> None:
-    text = place.run(command, "--help").out
-    assert all(option in text for option in ("--config", "--runs", "--json", "-q", "-v"))
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,9 @@ BRAILLE = "braille"
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 _BRAILLE_CELLS = range(0x2801, 0x2900)
 
+EDGE_STEPS = 2
+"""An axis ends at a half of its tick step: near enough to the values, and seldom moved."""
+
 Point = tuple[float, float]
 
 
@@ -97,8 +100,9 @@ def value_axis(values: Sequence[float], parts: int, *, from_zero: bool = False) 
         low = 0.0
     if high - low < 1e-9 * max(1.0, abs(high)):
         low, high = (0.0, high * 1.5) if high > 0 else (low - 0.5, high + 0.5)
+    edge = nice_step(high - low, parts * EDGE_STEPS)
+    low, high = math.floor(low / edge + 1e-9) * edge, math.ceil(high / edge - 1e-9) * edge
     step = nice_step(high - low, parts)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
-    ticks = tuple((i * step, f"{i * step:.{digits}f}") for i in range(first, last + 1))
-    return Axis(first * step, last * step, ticks)
+    numbers = range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
+    return Axis(low, high, tuple((i * step, f"{i * step:.{digits}f}") for i in numbers))

@@ -55,7 +55,7 @@ def _number(value: float | None) -> str:
 def _chart(training: TrainingState, width: int, height: int) -> list[Row]:
     evaluations = [(float(done.step), done.loss) for done in training.evaluations if done.loss is not None]
     values = [y for _, y in training.losses] + [y for _, y in evaluations]
-    y = value_axis(values, parts=max(2, height // 3))
+    y = value_axis(values, parts=max(3, height // 3))
     return draw_plot(
         [Series(training.losses), Series(evaluations, EVAL_MARK)],
         step_axis(training.total_steps, width), y, width, height, styles={EVAL_MARK: "mark"},

@@ -54,11 +54,11 @@ def _rate(rate: float | None) -> str:
 
 def _costs(run: RunState, training: TrainingState) -> list[Row]:
     if training.finished is None and training.eta is not None and training.eta.terms:
-        terms = training.eta.terms
+        terms = [(name, seconds) for name, seconds in training.eta.terms.items() if seconds >= 0.5]  # less reads 0s
         return [
             row(Span("still to come ", "dim"), f"{TERMS.get(name, name)} {roughly(seconds)}")
             if i == 0 else row(f"{TERMS.get(name, name)} {roughly(seconds)}")
-            for i, (name, seconds) in enumerate(terms.items())
+            for i, (name, seconds) in enumerate(terms)
         ]  # fmt: skip
     spent = run.phase_totals
     total = run.books.wall if run.books is not None else run.t

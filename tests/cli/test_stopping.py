@@ -1,0 +1,140 @@
+"""A job that is ended from outside: by a signal, a closed pipe, or a command."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import psutil
+import pytest
+
+from speedtui.engine.errors import ExitCode
+from speedtui.engine.events import CommandApplied, Paused, Resumed, RunFinished, RunStarted, TrialFinished, TrialStarted
+from speedtui.engine.log.tail import read_events
+from tests.cli.program import SCRIPT, Ended, Place, Program, wait_for, wait_for_event
+
+ENDLESS = {"search": {"batches": 1_000_000, "early_stop": False}}
+"""A trial that only ends when it is told to."""
+
+
+def finish_of(place: Place) -> RunFinished:
+    """The end of the log, once the worker is gone."""
+    events = list(read_events(place.run_folder.events))
+    (pid,) = {event.pid for event in events if isinstance(event, RunStarted)}
+    wait_for(lambda: not place.run_folder.worker_alive() and not psutil.pid_exists(pid))
+    *_, last = read_events(place.run_folder.events)
+    assert isinstance(last, RunFinished)
+    return last
+
+
+def interrupted(place: Place) -> Program:
+    return place.start("tune", "--json")
+
+
+def terminated(place: Place) -> Program:
+    return place.start("tune")
+
+
+def unread(place: Place) -> Program:
+    return Program(["sh", "-c", f"{SCRIPT} tune --json | head -n 2"], place.folder)
+
+
+def commanded(place: Place) -> Program:
+    return place.start("tune")
+
+
+STARTS: dict[str, Callable[[Place], Program]] = {
+    start.__name__: start for start in (interrupted, terminated, unread, commanded)
+}
+
+
+@dataclass(frozen=True)
+class Live:
+    """A study that goes on until it is ended."""
+
+    place: Place
+    program: Program
+
+    def end(self, number: signal.Signals | None = None) -> Ended:
+        """Its end; with a signal during its first trial."""
+        if number is not None and self.program.process.poll() is None:
+            wait_for_event(self.place, TrialStarted)
+            self.program.signal(number)
+        return self.program.end()
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Live]]:
+    """One for each way to end, started side by side: most of the time goes into importing torch."""
+    places = {name: Place(tmp_path_factory.mktemp(name)) for name in STARTS}
+    for place in places.values():
+        place.configure(ENDLESS)
+    studies = {name: Live(places[name], start(places[name])) for name, start in STARTS.items()}
+    yield studies
+    for study in studies.values():
+        if study.program.process.poll() is None:
+            study.end(signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "code"),
+    [
+        ("interrupted", signal.SIGINT, ExitCode.INTERRUPTED),
+        ("terminated", signal.SIGTERM, ExitCode.TERMINATED),
+    ],
+)
+def test_a_signal_ends_the_run_at_a_step_boundary(
+    live: dict[str, Live], name: str, number: signal.Signals, code: ExitCode
+) -> None:
+    place, ended = live[name].place, live[name].end(number)
+    assert ended.code == code
+    finished = finish_of(place)
+    assert (finished.outcome, finished.exit_code, finished.reason) == ("stopped", code, name)
+    assert f"speedtui: {name}" in ended.err.splitlines()
+    assert "Traceback" not in ended.err
+    (trial,) = (event for event in read_events(place.run_folder.events) if isinstance(event, TrialFinished))
+    assert trial.result.reason == "the run was stopped during this trial"
+    if name == "interrupted":  # the one with --json
+        assert ended.out == place.run_folder.events.read_text()
+
+
+def test_a_closed_pipe_ends_the_run_without_a_traceback(live: dict[str, Live]) -> None:
+    place, ended = live["unread"].place, live["unread"].end()
+    first, _ = ended.lines()
+    assert first["type"] == "run_started"
+    assert ended.err == ""
+    assert finish_of(place).outcome == "stopped"
+
+
+def test_a_live_run_is_paused_resumed_and_cancelled_from_another_terminal(live: dict[str, Live]) -> None:
+    place = live["commanded"].place
+    wait_for_event(place, TrialStarted)
+    run = place.run_folder.id
+    paused = place.run("send", run, "pause")
+    assert (paused.code, paused.out, paused.err) == (ExitCode.DONE, "pause: done\n", "")
+    wait_for_event(place, Paused)
+    (entry,) = place.run("runs", "--json").lines()
+    assert entry["state"] == "alive"
+    again = place.run("send", run, "pause")
+    assert again.code == ExitCode.FAILED
+    assert again.message == "pause refused: it is paused already"
+    (answer,) = place.run("send", run, "resume", "--json").lines()
+    assert (answer["type"], answer["command"]) == ("command_applied", "resume")
+    wait_for_event(place, Resumed)
+    assert place.run("send", run, "eval").message == "eval refused: this run has nothing it could apply to now"
+    assert place.run("send", run, "cancel").code == ExitCode.DONE
+    ended = live["commanded"].end()
+    assert ended.code == ExitCode.INTERRUPTED
+    assert "\x1b" not in ended.out
+    assert (finish_of(place).outcome, finish_of(place).exit_code) == ("stopped", ExitCode.INTERRUPTED)
+    applied = [event.command for event in read_events(place.run_folder.events) if isinstance(event, CommandApplied)]
+    assert applied == ["pause", "resume", "cancel"]
+
+
+def test_a_list_that_nobody_reads_to_its_end_is_no_error(place: Place) -> None:
+    ended = subprocess.run(
+        ["sh", "-c", f"{SCRIPT} doctor --json | true"], cwd=place.folder, capture_output=True, text=True, check=False
+    )
+    assert ended.stderr == ""

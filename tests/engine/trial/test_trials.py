@@ -1,0 +1,211 @@
+"""Trials on a real model: what they measure, what running out of memory is, and that nothing is left of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+import pytest
+import torch
+
+from speedtui.engine import events as e
+from speedtui.engine.candidate import TrialResult, TrialStatus
+from speedtui.engine.config.settings import DataSettings, LoraSettings, ModelSettings, Settings, TrainSettings
+from speedtui.engine.context.context import JobContext
+from speedtui.engine.context.order import Order
+from speedtui.engine.demo.corpus import samples, write_corpus
+from speedtui.engine.log.clock import RunClock
+from speedtui.engine.log.tail import read_events
+from speedtui.engine.log.writer import EventLog
+from speedtui.engine.runs import RunFolder
+from speedtui.engine.search.candidates import make_candidate
+from speedtui.engine.state import RunState
+from speedtui.engine.trial.runner import TrialRunner
+from speedtui.engine.units import MIB
+from speedtui.engine.workload.architecture import build_architecture, train_tokenizer, wrap_tokenizer
+from speedtui.engine.workload.guard import hash_tensor
+from tests.engine.session.conftest import TINY
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    folder = tmp_path_factory.mktemp("material")
+    tokenizer = wrap_tokenizer(train_tokenizer((text for pair in samples(240, 1) for text in pair), 400))
+    larger = {**TINY, "hidden_size": 64, "intermediate_size": 128}
+    build_architecture(ModelSettings(architecture=larger), tokenizer, CPU, seed=1).save_pretrained(folder / "tiny")
+    tokenizer.save_pretrained(folder / "tiny")
+    write_corpus(folder / "train.jsonl", 240, 1)
+    return Settings(
+        model=ModelSettings(path=str(folder / "tiny")),
+        data=DataSettings(train=str(folder / "train.jsonl"), prompt="prompt", response="response", max_length=256),
+        train=TrainSettings(effective_batch_size=32, lora=LoraSettings(r=4), max_steps=10),
+    )
+
+
+NewRunner = Callable[..., TrialRunner]
+
+
+@pytest.fixture
+def new_runner(tmp_path: Path, settings: Settings) -> Iterator[NewRunner]:
+    logs: list[EventLog] = []
+
+    def make(limit_bytes: int | None = None, **sections: Any) -> TrialRunner:
+        log = EventLog(tmp_path / "events.jsonl", RunClock())
+        logs.append(log)
+        order = Order(
+            job="tune", started_at=time.time(), memory_limit_bytes=limit_bytes, enforce_limit=limit_bytes is not None
+        )
+        changed = msgspec.structs.replace(settings, **sections)
+        context = JobContext(RunFolder(tmp_path), changed, order, log, RunState(), frozenset())
+        return TrialRunner(context, CPU)
+
+    yield make
+    for log in logs:
+        log.close()
+
+
+def attempt(runner: TrialRunner, number: int = 0, **values: Any) -> TrialResult:
+    by_path = {name.replace("__", "."): value for name, value in values.items()}
+    return runner.run(make_candidate(number, by_path, runner.context.settings, "test"), None)
+
+
+def hashes(runner: TrialRunner) -> dict[str, str]:
+    assert runner.workload is not None
+    model = runner.workload.model
+    return {name: hash_tensor(tensor) for name, tensor in (*model.named_parameters(), *model.named_buffers())}
+
+
+def test_a_sweep_of_ranks_leaves_every_base_tensor_bit_identical(new_runner: NewRunner) -> None:
+    runner = new_runner()
+    runner.load(runner.context.settings)
+    before = hashes(runner)
+    for number, rank in enumerate((4, 8, 16, 64)):
+        for checkpointing in (False, True):
+            result = attempt(runner, number, train__lora__r=rank, train__gradient_checkpointing=checkpointing)
+            assert result.status is TrialStatus.OK, result.reason
+            assert result.base_weights_unchanged
+    assert hashes(runner) == before
+    assert runner.loads == 1
+    assert runner.workload is not None
+    assert all(parameter.requires_grad for parameter in runner.workload.model.parameters())
+    assert not any("lora" in name for name, _ in runner.workload.model.named_parameters())
+
+
+def test_a_full_fine_tuning_trial_puts_every_weight_back(new_runner: NewRunner, settings: Settings) -> None:
+    full = msgspec.structs.replace(settings.train, method="full", learning_rate=0.1)
+    runner = new_runner(train=full)
+    runner.load(runner.context.settings)
+    before = hashes(runner)
+    assert attempt(runner, micro_batch_size=4).status is TrialStatus.OK
+    assert attempt(runner, micro_batch_size=4, bf16=True).status is TrialStatus.OK
+    assert hashes(runner) == before
+    assert runner.workload is not None
+    assert all(parameter.grad is None for parameter in runner.workload.model.parameters())
+    assert not hasattr(runner.workload.model, "_original_forward")
+
+
+def test_running_out_of_memory_is_a_result_and_the_next_trial_runs(new_runner: NewRunner) -> None:
+    runner = new_runner(limit_bytes=60 * MIB)
+    small = attempt(runner, 0, micro_batch_size=1)
+    large = attempt(runner, 1, micro_batch_size=32)
+    again = attempt(runner, 2, micro_batch_size=1)
+    assert [r.status for r in (small, large, again)] == [TrialStatus.OK, TrialStatus.OUT_OF_MEMORY, TrialStatus.OK]
+    assert "no room for another" in large.reason
+    assert small.memory is not None and small.memory.peak_bytes is not None
+    assert small.memory.peak_bytes < 60 * MIB
+    assert small.memory.headroom_fraction is not None and 0 < small.memory.headroom_fraction < 1
+
+
+def test_a_trial_gives_its_memory_back(new_runner: NewRunner) -> None:
+    runner = new_runner()
+    attempt(runner, 0, micro_batch_size=16)
+    before = psutil.Process().memory_info().rss
+    for number in range(3):
+        attempt(runner, number, micro_batch_size=32)
+    assert psutil.Process().memory_info().rss - before < 40 * MIB
+
+
+def test_the_memory_probe_meets_the_longest_sample(new_runner: NewRunner) -> None:
+    runner = new_runner()
+    result = attempt(runner, micro_batch_size=4)
+    assert runner.workload is not None and runner.workload.lengths is not None and result.memory is not None
+    assert result.memory.longest_tokens == int(runner.workload.lengths.max())
+    runner.context.log.flush()
+    probes = [s for s in read_events(runner.context.folder.events) if isinstance(s, e.StepCompleted)]
+    memory = [s for s in probes if s.probe == "memory"]
+    assert sum(s.steps for s in memory) == 2
+    assert sum(s.samples for s in memory) == 2 * 2 * 4
+    assert sum(s.padding_tokens or 0 for s in memory) == 2 * 2, "one pad token in each of four micro-batches"
+
+
+def test_checkpointing_takes_less_memory_and_a_higher_rank_more(new_runner: NewRunner) -> None:
+    runner = new_runner()
+
+    def peak(number: int, **values: Any) -> int:
+        memory = attempt(runner, number, micro_batch_size=8, **values).memory
+        assert memory is not None and memory.peak_bytes is not None
+        return memory.peak_bytes
+
+    plain = peak(0)
+    assert peak(1, train__gradient_checkpointing=True) < plain
+    assert peak(2, train__lora__r=64) > plain
+
+
+def test_a_measurement_says_how_a_step_is_made_up(new_runner: NewRunner) -> None:
+    result = attempt(new_runner(), micro_batch_size=4)
+    measured = result.measurement
+    assert measured is not None
+    assert measured.step_seconds == pytest.approx(8 * measured.micro_step_seconds + measured.optimizer_seconds)
+    assert measured.samples_per_second == pytest.approx(32 / measured.step_seconds)
+    assert measured.step_seconds_low <= measured.step_seconds <= measured.step_seconds_high
+    assert 0 < measured.padding_fraction < 1
+    assert {"data", "forward", "backward", "optimizer"} <= set(measured.phases)
+    assert result.full_run_seconds == pytest.approx(10 * measured.step_seconds)
+
+
+def test_settings_that_the_model_cannot_have_fail_that_trial_alone(new_runner: NewRunner) -> None:
+    runner = new_runner()
+    failed = attempt(runner, 0, model__attention="flash_attention_2")
+    assert failed.status is TrialStatus.FAILED
+    assert failed.reason
+    assert attempt(runner, 1, model__attention="eager").status is TrialStatus.OK
+    assert attempt(runner, 2).status is TrialStatus.OK
+    assert runner.loads == 1
+
+
+def test_a_shorter_maximum_length_loads_its_own_data_and_the_next_trial_the_old(new_runner: NewRunner) -> None:
+    runner = new_runner()
+    short = attempt(runner, 0, data__max_length=64)
+    long = attempt(runner, 1)
+    assert short.memory is not None and long.memory is not None
+    assert short.memory.longest_tokens == 64
+    assert long.memory.longest_tokens is not None and long.memory.longest_tokens > 64
+    assert runner.loads == 2
+
+
+def test_loader_workers_measure_the_same_samples(new_runner: NewRunner) -> None:
+    runner = new_runner()
+    alone = attempt(runner, 0, micro_batch_size=4)
+    helped = attempt(runner, 1, micro_batch_size=4, loader_workers=2)
+    assert helped.status is TrialStatus.OK, helped.reason
+    assert alone.measurement is not None and helped.measurement is not None
+    assert helped.measurement.padding_fraction == alone.measurement.padding_fraction
+
+
+def test_a_hopeless_candidate_is_pruned_before_all_its_batches(new_runner: NewRunner, settings: Settings) -> None:
+    search = msgspec.structs.replace(settings.search, batches=400)
+    runner = new_runner(search=search)
+    best = attempt(new_runner(), micro_batch_size=4).measurement
+    assert best is not None
+    unbeatable = msgspec.structs.replace(
+        best, samples_per_second=best.samples_per_second * 100, step_seconds_high=best.step_seconds
+    )
+    result = runner.run(make_candidate(0, {}, runner.context.settings, "test"), unbeatable)
+    assert result.status is TrialStatus.PRUNED
+    assert result.measurement is not None and result.measurement.batches < 400
