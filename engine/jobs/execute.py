@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import socket
 import traceback
 from collections.abc import Callable
@@ -99,7 +100,7 @@ def _run_job(context: JobContext) -> JobResult:
     try:
         return _job(context.order)(context)
     except JobStopped as stopped:
-        return _stopped(stopped)
+        return _stopped(context, stopped)
     except WorkerSpent:
         raise
     except SpeedtuiError as error:
@@ -131,13 +132,24 @@ def _job(order: Order) -> Callable[[JobContext], JobResult]:
     return run_demo
 
 
-def _stopped(stopped: JobStopped) -> JobResult:
+def _stopped(context: JobContext, stopped: JobStopped) -> JobResult:
     reasons = {
         ExitCode.INTERRUPTED: "interrupted",
         ExitCode.TERMINATED: "terminated",
         ExitCode.DONE: "stopped on request",
     }
-    return JobResult(outcome="stopped", exit_code=stopped.exit_code, reason=reasons[stopped.exit_code])
+    code = stopped.exit_code
+    return JobResult(outcome="stopped", exit_code=code, reason=reasons[code], next=_after_stop(context))
+
+
+def _after_stop(context: JobContext) -> str:
+    """What to do with a run that was stopped; empty where there is nothing to go on from."""
+    folder, order = context.folder, context.order
+    if order.job == "train":
+        command = shlex.join([*order.train_command, "--resume", folder.id])
+        return f"Go on from the last checkpoint: {command}" if any(folder.checkpoints.glob("checkpoint-*")) else ""
+    script = folder.path / "train.sh"
+    return f"Train with the best settings so far: sh {script}" if script.exists() else ""
 
 
 def _replay(folder: RunFolder) -> tuple[RunState, frozenset[str], float]:

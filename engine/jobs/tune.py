@@ -13,6 +13,7 @@ from speedtui.engine.errors import ExitCode, NothingFits
 from speedtui.engine.jobs.execute import JobResult, WorkerSpent
 from speedtui.engine.jobs.study import Study
 from speedtui.engine.report.files import write_study_files
+from speedtui.engine.report.promote import SCRIPT_NAME
 from speedtui.engine.search.candidates import apply_candidate
 from speedtui.engine.units import format_span, parse_duration
 
@@ -101,26 +102,31 @@ class Tuning:
 
         Raises:
             NothingFits: trials were run and every one of them ran out of memory.
-            JobError: none of them gave a result for another reason.
         """
-        finished = [r for r in self.study.results.values() if r.status is not TrialStatus.PRUNED]
-        if finished and all(r.status is TrialStatus.OUT_OF_MEMORY for r in finished):
+        if self.study.best() is not None:
+            return JobResult(next=f"Train with the best settings: sh {self.context.folder.path / SCRIPT_NAME}")
+        results = self.study.results
+        if results and all(r.status is TrialStatus.OUT_OF_MEMORY for r in results.values()):
             raise NothingFits(
                 "no candidate fits in memory",
                 "Try a smaller micro-batch, gradient checkpointing, a shorter data.max_length, or method lora.",
             )
-        best = self.study.best()
-        if finished and best is None:
-            failed = next(iter(self.study.results))
+        if self._spent:
+            advice = f"Give more than search.budget {self.context.settings.search.budget}."
             return JobResult(
-                outcome="failed", exit_code=ExitCode.FAILED,
-                reason=f"no trial succeeded; #{failed}: {self.study.results[failed].reason}",
-                next=f"The tracebacks are in {self.context.folder.worker_log}.",
-            )  # fmt: skip
-        next_step = (
-            f"Train with the best settings: sh {self.context.folder.path / 'train.sh'}" if best is not None else ""
-        )
-        return JobResult(reason="", next=next_step)
+                outcome="failed",
+                exit_code=ExitCode.FAILED,
+                reason=f"{self._spent} before any trial was done",
+                next=advice,
+            )
+        failed = next((t for t, r in results.items() if r.status in (TrialStatus.FAILED, TrialStatus.TIMED_OUT)), None)
+        if failed is None:
+            return JobResult()
+        return JobResult(
+            outcome="failed", exit_code=ExitCode.FAILED,
+            reason=f"no trial succeeded; #{failed}: {results[failed].reason}",
+            next=f"The tracebacks are in {self.context.folder.worker_log}.",
+        )  # fmt: skip
 
     def _over_budget(self) -> bool:
         deadline = self.runner.deadline
@@ -131,7 +137,6 @@ class Tuning:
         return True
 
     def _try(self, candidate: Candidate) -> None:
-        context = self.context
         runner = self.runner
         if runner.workload is None:
             runner.load(self._first_settings(candidate))

@@ -7,31 +7,19 @@ import time
 
 from speedtui.engine.commands import AnyCommand
 from speedtui.engine.errors import ExitCode, JobError
-from speedtui.engine.log.commands import append_command
 from speedtui.engine.runs import RunFolder, hold_lock
 from speedtui.engine.session.base import OnLine
-from speedtui.engine.session.follower import Follower
-from speedtui.engine.state import RunState
+from speedtui.engine.session.follower import FollowedRun
 
 FOLLOW_SECONDS = 0.1
 
 
-class AttachedSession:
+class AttachedSession(FollowedRun):
     """Follows and commands a run that is alive; on a finished one it only shows."""
 
     def __init__(self, folder: RunFolder) -> None:
-        self._folder = folder
-        self._follower = Follower(folder)
+        super().__init__(folder)
         self._detached = threading.Event()
-
-    @property
-    def folder(self) -> RunFolder:
-        """Where the run is."""
-        return self._folder
-
-    def snapshot(self) -> RunState:
-        """The state now."""
-        return self._follower.snapshot()
 
     def send(self, command: AnyCommand) -> None:
         """Appends to commands.jsonl.
@@ -41,7 +29,7 @@ class AttachedSession:
         """
         if not self._folder.worker_alive():
             raise JobError(f"run {self._folder.id} has ended", "Start another one.")
-        append_command(self._folder.commands, command)
+        super().send(command)
 
     def detach(self) -> None:
         """Lets `run` return; the run goes on."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+from speedtui.engine.commands import AnyCommand
+from speedtui.engine.log.commands import append_command
 from speedtui.engine.log.tail import EventTail
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.base import OnLine
@@ -36,3 +38,24 @@ class Follower:
     def snapshot(self) -> RunState:
         """The state after the last `read`."""
         return self._state
+
+
+class FollowedRun:
+    """What every session over a run's folder shares: where it is, its state, its command file."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self._follower = Follower(folder)
+
+    @property
+    def folder(self) -> RunFolder:
+        """Where the run is."""
+        return self._folder
+
+    def snapshot(self) -> RunState:
+        """The state now."""
+        return self._follower.snapshot()
+
+    def send(self, command: AnyCommand) -> None:
+        """Appends to commands.jsonl."""
+        append_command(self._folder.commands, command)

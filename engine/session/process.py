@@ -13,17 +13,16 @@ from contextlib import suppress
 import msgspec
 
 from speedtui.engine import events as e
-from speedtui.engine.commands import AnyCommand, Finish
+from speedtui.engine.commands import Finish
 from speedtui.engine.errors import ExitCode
 from speedtui.engine.jobs.status import SPENT
 from speedtui.engine.log.clock import RunClock
-from speedtui.engine.log.commands import append_command
 from speedtui.engine.log.tail import read_events
 from speedtui.engine.log.writer import EventLog
 from speedtui.engine.runs import RunFolder, hold_lock
 from speedtui.engine.session.base import OnLine
-from speedtui.engine.session.follower import Follower
-from speedtui.engine.state import RunState, RunStatus
+from speedtui.engine.session.follower import FollowedRun
+from speedtui.engine.state import RunStatus
 
 FOLLOW_SECONDS = 0.1
 """Between two looks at the log; a worker writes it at most 20 times a second."""
@@ -33,32 +32,18 @@ GRACE_SECONDS = 10.0
 """After a second request to end, before the worker is killed."""
 
 
-class ProcessSession:
+class ProcessSession(FollowedRun):
     """Starts the worker, follows its log, commands it, and starts it again when it dies in a study."""
 
     def __init__(self, folder: RunFolder) -> None:
         """The folder holds the order and the configuration already."""
-        self._folder = folder
-        self._follower = Follower(folder)
+        super().__init__(folder)
         self._worker: subprocess.Popen[bytes] | None = None
         self._detached = threading.Event()
         self._interrupts = 0
         self._interrupted: ExitCode | None = None
         self._killed_at: float | None = None
         self._fruitless = 0
-
-    @property
-    def folder(self) -> RunFolder:
-        """Where the run is."""
-        return self._folder
-
-    def snapshot(self) -> RunState:
-        """The state now."""
-        return self._follower.snapshot()
-
-    def send(self, command: AnyCommand) -> None:
-        """Appends to commands.jsonl."""
-        append_command(self._folder.commands, command)
 
     def detach(self) -> None:
         """Lets `run` return; the worker goes on, unless it only waits for more trials."""

@@ -4,42 +4,25 @@ from __future__ import annotations
 
 import threading
 
-from speedtui.engine.commands import AnyCommand
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import ExitCode
 from speedtui.engine.jobs.execute import execute
-from speedtui.engine.log.commands import append_command
 from speedtui.engine.runs import RunFolder, hold_lock
 from speedtui.engine.session.base import OnLine
-from speedtui.engine.session.follower import Follower
-from speedtui.engine.state import RunState
+from speedtui.engine.session.follower import FollowedRun
 
 FOLLOW_SECONDS = 0.1
 
 
-class ThreadSession:
+class ThreadSession(FollowedRun):
     """Runs the job itself; a small thread beside it follows the log."""
 
     def __init__(self, folder: RunFolder) -> None:
         """The folder holds the order and the configuration already."""
-        self._folder = folder
-        self._follower = Follower(folder)
+        super().__init__(folder)
         self._context: JobContext | None = None
         self._wanted: ExitCode | None = None
         self._done = threading.Event()
-
-    @property
-    def folder(self) -> RunFolder:
-        """Where the run is."""
-        return self._folder
-
-    def snapshot(self) -> RunState:
-        """The state now."""
-        return self._follower.snapshot()
-
-    def send(self, command: AnyCommand) -> None:
-        """Appends to commands.jsonl."""
-        append_command(self._folder.commands, command)
 
     def detach(self) -> None:
         """A job in this process cannot outlive it: it is stopped safely."""

@@ -34,8 +34,8 @@ def describe(event: e.AnyEvent) -> Described | None:
         case e.TrialFinished():
             return describe_result(event.trial, event.result)
         case e.StudyFinished():
-            best = "nothing fits" if event.best is None else f"best is #{event.best}"
-            return "info", f"study finished: {best}" + (f" ({event.reason})" if event.reason else "")
+            best = " without a best trial" if event.best is None else f": best is #{event.best}"
+            return "info", f"study finished{best}" + (f" ({event.reason})" if event.reason else "")
         case e.TrialPromoted():
             return "info", f"#{event.trial} promoted: the next training uses its settings"
         case e.TrainingStarted():
@@ -79,5 +79,5 @@ def describe_result(trial: int, result: TrialResult) -> Described:
             f"#{trial} ok: {format_count(measured.samples_per_second)} samples/s, "
             f"{format_count(measured.tokens_per_second)} tok/s, peak {format_size(peak)}"
         )
-    level = "error" if result.status is TrialStatus.FAILED else "warning"
-    return level, f"#{trial} {result.status.value.replace('_', ' ')}: {result.reason}"
+    levels = {TrialStatus.FAILED: "error", TrialStatus.PRUNED: "info"}
+    return levels.get(result.status, "warning"), f"#{trial} {result.status.value.replace('_', ' ')}: {result.reason}"

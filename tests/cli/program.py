@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 import tomli_w
@@ -151,7 +152,7 @@ def wait_for(what: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def wait_for_event(place: Place, kind: type[AnyEvent]) -> None:
-    """Until the place's newest run has logged such an event."""
+def wait_for_event(place: Place, kind: type[AnyEvent] | UnionType) -> None:
+    """Until the place's newest run has logged an event of such a type."""
     runs = place.folder / "runs"
     wait_for(lambda: any(isinstance(e, kind) for run in list_runs(runs) for e in read_events(run.events)))

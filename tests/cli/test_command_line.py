@@ -75,15 +75,25 @@ def test_the_module_is_the_program_too(place: Place) -> None:
     assert ended.out.startswith("No runs in runs.")
 
 
-def test_a_stdout_that_takes_nothing_is_one_clear_error(place: Place) -> None:
-    with open("/dev/full", "w") as full:
-        ended = subprocess.run(
-            [sys.executable, "-m", "speedtui.tui.cli", "runs"], cwd=place.folder, stdout=full, stderr=subprocess.PIPE,
-            env=os.environ, text=True, check=False,
-        )  # fmt: skip
-    assert ended.returncode == ExitCode.FAILED
-    assert ended.stderr.splitlines()[0] == "speedtui: No space left on device"
-    assert "Traceback" not in ended.stderr
+def run_into(stdout: int, place: Place) -> tuple[int, str]:
+    """(exit code, stderr) of a list that is written there."""
+    command = [sys.executable, "-m", "speedtui.tui.cli", "runs"]
+    ended = subprocess.run(command, cwd=place.folder, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(stdout)
+    return ended.returncode, ended.stderr
+
+
+def test_a_full_disk_behind_stdout_is_one_clear_error(place: Place) -> None:
+    code, said = run_into(os.open("/dev/full", os.O_WRONLY), place)
+    assert code == ExitCode.FAILED
+    assert said.splitlines()[0] == "speedtui: No space left on device"
+    assert "Traceback" not in said
+
+
+def test_a_list_that_nobody_reads_is_no_error(place: Place) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    assert run_into(writer, place) == (ExitCode.DONE, "")
 
 
 def test_doctor_gives_one_json_object_a_line(place: Place) -> None:

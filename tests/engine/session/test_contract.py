@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from transformers import AutoModelForCausalLM
@@ -172,3 +173,48 @@ def test_a_trial_can_be_stopped_while_the_study_goes_on(start: Starter, in_threa
     assert state.study.rows[0].result.reason == "stopped by hand"
     study.session.send(c.Cancel())
     study.end()
+
+
+@both
+def test_a_spent_budget_ends_the_study_and_says_so(start: Starter, in_thread: bool) -> None:
+    study = start.study(in_thread=in_thread, values={"search.batches": 100_000, "search.budget": "10s"})
+    state = study.end()
+    assert (study.exit_code, state.outcome) == (ExitCode.FAILED, "failed")
+    assert state.reason == "the budget of 10s is spent before any trial was done"
+    assert state.study is not None and state.study.finish_reason == "the budget of 10s is spent"
+    assert state.study.rows[-1].result is None
+
+
+@both
+def test_a_knob_of_the_recipes_own_reaches_its_build_function(start: Starter, tmp_path: Path, in_thread: bool) -> None:
+    (tmp_path / "recipe.py").write_text(WIDTHS)
+    (tmp_path / "widths.json").write_text('[{"recipe.width": 3}, {"recipe.width": 5, "micro_batch_size": 4}]')
+    study = start.study(
+        in_thread=in_thread,
+        values={
+            "model.kind": "python", "model.path": None, "model.recipe": f"{tmp_path / 'recipe.py'}:build",
+            "search.configs": str(tmp_path / "widths.json"),
+        },
+    )  # fmt: skip
+    state = study.end()
+    assert state.outcome == "ok"
+    assert [loaded.parameters for loaded in study.events(e.ModelLoaded)] == [3 * 8, 5 * 8]
+    assert state.study is not None
+    assert [row.candidate.label for row in state.study.rows] == ["mb2 ga4 width 3", "mb4 ga2 width 5"]
+
+
+WIDTHS = """
+import torch
+from speedtui.engine.workload import Recipe
+
+class Model(torch.nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.layer = torch.nn.Linear(8, width, bias=False)
+
+    def forward(self, x):
+        return {"loss": self.layer(x).pow(2).mean()}
+
+def build(width):
+    return Recipe(model=Model(width), train_dataset=[{"x": torch.randn(8)} for _ in range(32)])
+"""
