@@ -230,7 +230,7 @@ class Meter:
             padding_tokens=sum(padding for _, padding in known) if all_known else None,
             loss=round(loss, 6) if loss is not None and finite else None,
             nonfinite=loss is not None and not finite,
-            lr=record.lr,
+            lr=float(f"{record.lr:.6g}") if record.lr is not None else None,
             seconds=_rounded(record.end_ns - record.start_ns),
             phases=phases,
             device_phases=device_phases,

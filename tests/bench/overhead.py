@@ -5,8 +5,11 @@ Used by the bench and, on a GPU, by tests/gpu/check.py.
 
 from __future__ import annotations
 
+import gc
+import statistics
 import time
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -68,18 +71,29 @@ def tiny_arguments(folder: Path, steps: int, accumulation: int, device: torch.de
 
 
 class Watch(TrainerCallback):
-    """Reads the clocks when the first steps are over and at the last one; added to every arm alike."""
+    """Reads the thread's CPU clock at the end of each step; the first of all callbacks in every arm alike."""
 
     def __init__(self) -> None:
-        self.thread_ns = self.process_ns = self.steps = 0
+        self._step_ends_ns: list[int] = []
+        self._process_ns: list[int] = []
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if state.global_step not in (SKIPPED_STEPS, state.max_steps):
-            return
-        sign = 1 if state.global_step == state.max_steps else -1
-        self.thread_ns += sign * time.thread_time_ns()
-        self.process_ns += sign * time.process_time_ns()
-        self.steps += sign * state.global_step
+        self._step_ends_ns.append(time.thread_time_ns())
+        if state.global_step in (SKIPPED_STEPS, state.max_steps):
+            self._process_ns.append(time.process_time_ns())
+
+    @property
+    def microseconds(self) -> float:
+        """CPU of the training thread for a middling step; what happens in a few steps only is left out."""
+        ends = self._step_ends_ns[SKIPPED_STEPS - 1 :]
+        return statistics.median(later - earlier for earlier, later in pairwise(ends)) / 1e3
+
+    @property
+    def beside_microseconds(self) -> float:
+        """CPU of all other threads, a step."""
+        ends = self._step_ends_ns[SKIPPED_STEPS - 1 :]
+        whole = self._process_ns[-1] - self._process_ns[0]
+        return (whole - (ends[-1] - ends[0])) / (len(ends) - 1) / 1e3
 
 
 class Arm(Protocol):
@@ -165,12 +179,26 @@ class SilentArm:
         """Nothing is held."""
 
 
-def micro_seconds_a_step(arm: Arm, arguments: TrainingArguments) -> float:
+def microseconds_a_step(arm: Arm, arguments: TrainingArguments) -> float:
     """CPU of the training thread."""
     watch = Watch()
     arm.trainer(arguments, watch).train()
-    arm.beside_microseconds = (watch.process_ns - watch.thread_ns) / watch.steps / 1e3
-    return watch.thread_ns / watch.steps / 1e3
+    arm.beside_microseconds = watch.beside_microseconds
+    return watch.microseconds
+
+
+def compare(arms: Mapping[str, Arm], arguments: TrainingArguments, turns: int) -> dict[str, list[float]]:
+    """Microseconds a step of each arm, run after run in turns, each turn in the reverse order of the last."""
+    for arm in arms.values():
+        microseconds_a_step(arm, arguments)  # what the first run imports and allocates is no step's cost
+    gc.collect()
+    gc.freeze()  # a trainer collects garbage several times a run, and would walk through all of torch
+    costs: dict[str, list[float]] = {name: [] for name in arms}
+    for turn in range(turns):
+        for name in list(arms) if turn % 2 == 0 else list(arms)[::-1]:
+            costs[name].append(microseconds_a_step(arms[name], arguments))
+    gc.unfreeze()
+    return costs
 
 
 def _common(arguments: TrainingArguments, watch: Watch) -> dict[str, Any]:

@@ -14,26 +14,20 @@ from overhead import (
     MeteredArm,
     SilentArm,
     call_costs,
-    micro_seconds_a_step,
+    compare,
     tiny_arguments,
 )  # fmt: skip
 
 REQUIRED_MICROSECONDS = 20.0
-PAIRS, STEPS = 24, 200
+PAIRS, STEPS = 40, 150
 
 
 @pytest.mark.parametrize("accumulation", [1, 4])
 def test_metered_steps_cost_little_more_cpu_than_bare_ones(accumulation: int, tmp_path: Path) -> None:
     arguments = tiny_arguments(tmp_path, STEPS, accumulation)
     arms = {"bare": BareArm(), "silent": SilentArm(), "metered": MeteredArm(tmp_path / "events.jsonl")}
-    costs: dict[str, list[float]] = {name: [] for name in arms}
     try:
-        for arm in arms.values():
-            micro_seconds_a_step(arm, arguments)  # what the first run imports and allocates is no step's cost
-        for turn in range(PAIRS):
-            names = list(arms) if turn % 2 == 0 else list(arms)[::-1]
-            for name in names:
-                costs[name].append(micro_seconds_a_step(arms[name], arguments))
+        costs = compare(arms, arguments, PAIRS)
     finally:
         for arm in arms.values():
             arm.close()
