@@ -17,7 +17,6 @@ from speedtui.engine.commands import Finish
 from speedtui.engine.errors import ExitCode
 from speedtui.engine.jobs.status import SPENT
 from speedtui.engine.log.clock import RunClock
-from speedtui.engine.log.tail import read_events
 from speedtui.engine.log.writer import EventLog
 from speedtui.engine.runs import RunFolder, hold_lock
 from speedtui.engine.session.base import OnLine
@@ -28,8 +27,6 @@ FOLLOW_SECONDS = 0.1
 """Between two looks at the log; a worker writes it at most 20 times a second."""
 FRUITLESS_RESTARTS = 2
 """Restarts in a row without a finished trial; then the worker would only die again."""
-GRACE_SECONDS = 10.0
-"""After a second request to end, before the worker is killed."""
 
 
 class ProcessSession(FollowedRun):
@@ -40,9 +37,8 @@ class ProcessSession(FollowedRun):
         super().__init__(folder)
         self._worker: subprocess.Popen[bytes] | None = None
         self._detached = threading.Event()
-        self._interrupts = 0
         self._interrupted: ExitCode | None = None
-        self._killed_at: float | None = None
+        self._kill = threading.Event()
         self._fruitless = 0
 
     def detach(self) -> None:
@@ -53,12 +49,13 @@ class ProcessSession(FollowedRun):
 
     def interrupt(self, exit_code: ExitCode) -> None:
         """Ends the worker at its next step boundary; asked again, it is killed."""
-        self._interrupts += 1
-        self._interrupted = self._interrupted or exit_code
-        if self._interrupts == 1:
-            self._signal(signal.SIGTERM if exit_code is ExitCode.TERMINATED else signal.SIGINT)
-        elif self._killed_at is None:
-            self._killed_at = time.monotonic() + (0 if self._interrupts > 2 else GRACE_SECONDS)
+        if self._interrupted is not None:
+            self._kill.set()
+            return
+        self._interrupted = exit_code
+        if self._worker is not None and not self._ended():
+            with suppress(ProcessLookupError):
+                os.kill(self._worker.pid, signal.SIGTERM if exit_code is ExitCode.TERMINATED else signal.SIGINT)
 
     def run(self, on_line: OnLine | None = None) -> ExitCode:
         """Starts the worker and follows it to the end of the run, or until detached."""
@@ -74,7 +71,8 @@ class ProcessSession(FollowedRun):
                     if state.exit_code is not None:
                         return ExitCode(state.exit_code)
                     self._recover(on_line)
-                self._kill_when_due()
+                if self._kill.is_set():
+                    self._kill_worker()
                 time.sleep(FOLLOW_SECONDS)
 
     def _start(self) -> None:
@@ -96,6 +94,7 @@ class ProcessSession(FollowedRun):
 
     def _recover(self, on_line: OnLine | None) -> None:
         """The worker is gone without an end of the run: starts another where that can help, else ends the run."""
+        self._kill_worker()  # what it started may hold its memory still
         reason = self._death()
         state = self._follower.snapshot()
         in_trial = state.study is not None and state.study.running is not None
@@ -131,21 +130,16 @@ class ProcessSession(FollowedRun):
 
     def _append(self, event: e.WorkerLost | e.RunFinished) -> None:
         """Writes an event in the dead worker's place, with its lock held."""
-        last_t = max((known.t for known in read_events(self._folder.events)), default=0.0)
         state = self._follower.snapshot()
         with suppress(BlockingIOError), hold_lock(self._folder.worker_lock):
-            log = EventLog(self._folder.events, RunClock(state.started_at or time.time(), last_t))
+            log = EventLog(self._folder.events, RunClock(state.started_at or time.time(), state.t))
             log.emit(_at(event, log.clock.now()))
             log.close()
 
-    def _signal(self, number: signal.Signals) -> None:
-        if self._worker is not None and self._worker.poll() is None:
-            with suppress(ProcessLookupError):
-                os.kill(self._worker.pid, number)
-
-    def _kill_when_due(self) -> None:
-        if self._killed_at is not None and time.monotonic() >= self._killed_at and self._worker is not None:
-            with suppress(ProcessLookupError):
+    def _kill_worker(self) -> None:
+        """The worker and all processes of its group."""
+        if self._worker is not None:
+            with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._worker.pid, signal.SIGKILL)
 
 
