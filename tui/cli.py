@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -42,6 +43,14 @@ class Commands(click.Group):
         """From the table above, so that --help imports no command."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # nobody reads any more, which click calls a failure; Python would complain when it flushes stdout at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return ExitCode.DONE
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -85,10 +94,6 @@ def _run(arguments: list[str]) -> int:
         return _refuse(UsageError(message, f"`{program} --help` says what there is."))
     except SpeedtuiError as error:
         return _refuse(error, with_traceback=_is_verbose(arguments))
-    except BrokenPipeError:
-        # nobody reads any more; Python would complain once again when it flushes stdout at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.DONE
     except Exception as error:
         return _refuse(_as_failure(error), with_traceback=_is_verbose(arguments))
 

@@ -80,8 +80,15 @@ def machine() -> dict[str, Any]:
         "load_1m": round(os.getloadavg()[0], 2),
         "threads": os.environ.get("OMP_NUM_THREADS"),
         "python": platform.python_version(),
-        **{name: metadata.version(name) for name in PACKAGES},
+        **{name: _version(name) for name in PACKAGES},
     }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _cpu_name() -> str:
