@@ -11,8 +11,8 @@ from speedtui.engine.units import format_count, format_seconds, format_share, fo
 _HEADER = ("  #", "config", "status", "samples/s", "tok/s", "step", "peak", "full run")
 
 
-def summarize(state: RunState) -> str:
-    """The summary of a finished run; ends without a newline."""
+def summarize(state: RunState, *, next_step: bool = True) -> str:
+    """The summary of a finished run, with what to do next; ends without a newline."""
     parts = []
     if state.reason:
         parts.append(f"{state.outcome}: {state.reason}")
@@ -21,7 +21,7 @@ def summarize(state: RunState) -> str:
         parts.append(best_lines(state, state.study))
     if state.training is not None:
         parts.append(training_lines(state, state.training))
-    if state.next:
+    if state.next and next_step:
         parts.append(f"next: {state.next}")
     return "\n\n".join(part for part in parts if part)
 

@@ -6,7 +6,7 @@ import threading
 import time
 
 from speedtui.engine.commands import AnyCommand
-from speedtui.engine.errors import ExitCode, JobError
+from speedtui.engine.errors import ExitCode, JobError, RunFolderError
 from speedtui.engine.runs import RunFolder, hold_lock
 from speedtui.engine.session.base import OnLine
 from speedtui.engine.session.follower import FollowedRun
@@ -25,10 +25,10 @@ class AttachedSession(FollowedRun):
         """Appends to commands.jsonl.
 
         Raises:
-            JobError: the run has ended, so nobody would read it.
+            RunFolderError: the run has ended, so nobody would read it.
         """
         if not self._folder.worker_alive():
-            raise JobError(f"run {self._folder.id} has ended", "Start another one.")
+            raise RunFolderError(f"run {self._folder.id} has ended", "Start another one.")
         super().send(command)
 
     def detach(self) -> None:

@@ -27,6 +27,10 @@ def tell_loaded(context: JobContext, workload: Workload, seconds: float) -> None
     context.emit(context.loaded)
     if facts.cut_rows:
         limit = context.settings.data.max_length
-        context.notice(f"{facts.cut_rows} rows were longer than data.max_length {limit} and were cut", level="warning")
+        context.notice(f"cut to data.max_length {limit}: {_rows(facts.cut_rows)}", level="warning")
     if facts.dropped_rows:
-        context.notice(f"{facts.dropped_rows} rows had nothing to learn from and were dropped", level="warning")
+        context.notice(f"dropped, with nothing to learn from: {_rows(facts.dropped_rows)}", level="warning")
+
+
+def _rows(count: int) -> str:
+    return f"{count} row{'' if count == 1 else 's'}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -121,7 +120,7 @@ def _run(setup: ProbeSetup, probe: Probe, dataset: MapDataset, steps: int, judge
         trial=setup.trial, probe=probe, keep_timings=judgement is not None,
     )  # fmt: skip
     arguments = training_arguments(
-        setup.settings, Path(context.folder.path, "probe"), setup.device, max_steps=steps,
+        setup.settings, context.folder.checkpoints, setup.device, max_steps=steps,
         grad_accum_steps=setup.probe_accumulation,
     )  # fmt: skip
     trainer = MeteredTrainer(

@@ -51,7 +51,8 @@ def _on_screen(session: Session, screen: object | None) -> ExitCode:
 def _say_end(session: Session, common: Common, code: ExitCode) -> None:
     state = session.snapshot()
     if common.output is not Output.JSON:
-        text = summarize(state) if state.outcome is not None else _left_running(session)
+        well = code is ExitCode.DONE  # what to do after a failure goes to stderr, with its reason
+        text = summarize(state, next_step=well) if state.outcome is not None else _left_running(session)
         if text:
             click.echo(text)
     if code is not ExitCode.DONE and state.reason:

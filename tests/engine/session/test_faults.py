@@ -18,7 +18,7 @@ from speedtui.engine import events as e
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.config.load import dump_settings
 from speedtui.engine.context.order import read_order
-from speedtui.engine.errors import ExitCode, JobError, RunFolderError
+from speedtui.engine.errors import ExitCode, RunFolderError
 from speedtui.engine.jobs.execute import execute
 from speedtui.engine.log.tail import EventTail, read_events
 from speedtui.engine.runs import RunFolder, find_run, list_runs
@@ -183,7 +183,7 @@ def test_an_attached_session_refuses_to_command_a_run_that_has_ended(start: Star
     study = start.study(micro_batches=[4])
     study.end()
     attached = AttachedSession(study.session.folder)
-    with pytest.raises(JobError, match="has ended"):
+    with pytest.raises(RunFolderError, match="has ended"):
         attached.send(c.Pause())
     assert attached.run() is ExitCode.DONE
 
