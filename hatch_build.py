@@ -1,4 +1,4 @@
-"""Links engine/, tui/ and profiles/ below one `speedtui` folder, so that an editable install has the wheel's import names."""
+"""Links engine/, tui/ and profiles/ below one `speedtui` folder: an editable install then has the wheel's import names."""
 
 from __future__ import annotations
 

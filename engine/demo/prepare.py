@@ -24,6 +24,9 @@ VERSION = "1"
 TRAIN_ROWS, EVAL_ROWS = 960, 64
 """60 steps of 16 an epoch; an evaluation of about a second."""
 
+MEMORY_LIMIT = "120MiB"
+"""A device so small that a micro-batch of 8 runs out of it, and of 4, or of 8 with checkpointing, does not."""
+
 TRAIN_SEED, EVAL_SEED, MODEL_SEED = 1, 2, 3
 
 
@@ -70,7 +73,7 @@ def demo_settings(folder: Path) -> Settings:
         ),
         window=WindowSettings(length="10m", margin="1m"),
         schedule=ScheduleSettings(eval_every="30 steps", checkpoint_every="60 steps", keep_checkpoints=1),
-        search=SearchSettings(mode="quick", batches=10),
+        search=SearchSettings(mode="quick", batches=10, memory_limit=MEMORY_LIMIT),
     )
 
 

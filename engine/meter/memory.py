@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import resource
 import weakref
 from collections.abc import Iterable
 from typing import Any
 
-import psutil
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -78,34 +76,6 @@ def release_memory(device: torch.device) -> None:
         ctypes.CDLL("libc.so.6").malloc_trim(0)
     except (OSError, AttributeError):
         pass  # another C library: nothing to give back by hand
-
-
-class CpuLimit:
-    """A real limit on the worker's memory: beyond it the allocator itself fails, and the process lives on.
-
-    RLIMIT_DATA counts private writable memory. It is set to what the process has now, less the model's
-    weights, plus the limit: so weights, gradients, optimizer and activations together may take the limit, as
-    they may take a GPU of that size, and Python and its libraries do not count.
-    """
-
-    def __init__(self, limit_bytes: int, *, resident_bytes: int) -> None:
-        """`resident_bytes`: of the weights that are in memory already."""
-        self._extra = limit_bytes - resident_bytes
-        self._before: tuple[int, int] | None = None
-
-    def __enter__(self) -> None:
-        self._before = resource.getrlimit(resource.RLIMIT_DATA)
-        soft, hard = max(data_bytes() + self._extra, 0), self._before[1]
-        resource.setrlimit(resource.RLIMIT_DATA, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
-
-    def __exit__(self, *_: object) -> None:
-        if self._before is not None:
-            resource.setrlimit(resource.RLIMIT_DATA, self._before)
-
-
-def data_bytes() -> int:
-    """Private writable memory of this process, as RLIMIT_DATA counts it (VmData)."""
-    return int(psutil.Process().memory_info().data)
 
 
 class PeakRss:

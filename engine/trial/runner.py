@@ -14,7 +14,8 @@ from torch import nn
 from speedtui.engine.candidate import Candidate, Measurement, Memory, TrialResult, TrialStatus
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext, JobStopped
-from speedtui.engine.meter.memory import CpuLimit, release_memory
+from speedtui.engine.meter.limit import CpuLimit
+from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.search.candidates import apply_candidate
 from speedtui.engine.trainer.loaded import tell_loaded
 from speedtui.engine.trainer.steps import training_steps
@@ -41,6 +42,7 @@ class TrialRunner:
         self._loaded_for: Settings | None = None
         self._guard = StateGuard()
         self._baseline_bytes = 0
+        self._stepped = False
         self.poisoned = ""
         """Why this process can run no further trial; empty while it can."""
         self.stop_trial: int | None = None
@@ -90,13 +92,17 @@ class TrialRunner:
         return msgspec.structs.replace(result, seconds=round(time.perf_counter() - started, 3))
 
     def limit(self, model: nn.Module) -> AbstractContextManager[None]:
-        """The memory limit made real for the length of a trial, where the user set one; it includes the weights."""
+        """The memory limit made real for the length of a memory probe, where the user set one.
+
+        It includes the weights. What the probe survives no batch of the data exceeds, so the rest goes without.
+        """
         order = self.context.order
         if not order.enforce_limit or order.memory_limit_bytes is None:
             return nullcontext()
         if self.device.type == "cpu":
             release_memory(self.device)
-            return CpuLimit(order.memory_limit_bytes, resident_bytes=_weight_bytes(model))
+            first, self._stepped = not self._stepped, True
+            return CpuLimit(order.memory_limit_bytes, resident_bytes=_weight_bytes(model), first=first)
         total = torch.cuda.get_device_properties(self.device).total_memory
         torch.cuda.set_per_process_memory_fraction(min(1.0, order.memory_limit_bytes / total), self.device)
         return nullcontext()
@@ -160,7 +166,7 @@ class _Attempt:
     def _probe(self, best: Measurement | None) -> None:
         runner = self._runner
         workload = runner.load(self._settings)
-        with runner._guard.trial(workload, self._settings) as model, runner.limit(model):
+        with runner._guard.trial(workload, self._settings) as model:
             setup = ProbeSetup(
                 context=runner.context,
                 workload=workload,
@@ -170,7 +176,8 @@ class _Attempt:
                 trial=self._candidate.id,
                 check=lambda: runner.check_trial(self._candidate),
             )
-            self._memory = memory_probe(setup, runner.context.order.memory_limit_bytes)
+            with runner.limit(model):
+                self._memory = memory_probe(setup, runner.context.order.memory_limit_bytes)
             self._measurement, self._loses = throughput_probe(setup, best)
 
     def _full_run(self) -> float | None:
