@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,7 +81,7 @@ def create_run(runs: Path, job: Job) -> RunFolder:
     Raises:
         RunFolderError: it cannot be made or written, or there is no room.
     """
-    name = f"{datetime.now():%Y%m%d-%H%M%S}-{job}-{secrets.token_hex(2)}"
+    name = f"{datetime.now():%Y%m%d-%H%M%S}-{job}-{os.urandom(2).hex()}"
     folder = RunFolder(runs.resolve() / name)
     try:
         folder.path.mkdir(parents=True, mode=0o700)

@@ -9,8 +9,9 @@ from speedtui.engine.errors import ExitCode, UsageError
 from speedtui.engine.session.start import start_study
 from speedtui.tui.commands.demo import run_demo
 from speedtui.tui.commands.following import follow
-from speedtui.tui.commands.options import Common, Output, start_options
+from speedtui.tui.commands.options import Common, Output
 from speedtui.tui.commands.screen import study_screen
+from speedtui.tui.commands.starting import start_options
 
 
 def open_default() -> ExitCode:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Callable
 from enum import StrEnum
@@ -12,8 +11,6 @@ from typing import Any, TypeVar
 
 import click
 import msgspec
-
-from speedtui.engine.session.start import StartOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -78,27 +75,6 @@ def engine_option(function: F) -> F:
         "--engine", type=click.Choice(["process", "thread"]), default="process", show_default=True,
         help="Run the job in a process that outlives the terminal, or in this one.",
     )(function)  # fmt: skip
-
-
-def start_options(
-    common: Common, engine: str, *, where: str | None = None, queued: bool = True, hold: bool = False
-) -> StartOptions:
-    """How a run is started from this command line; `where`: what its settings come from, by default --config."""
-    return StartOptions(
-        runs=common.runs,
-        where=where if where is not None else str(common.config),
-        train_command=[*program(), "train", "--runs", str(common.runs.resolve())],
-        in_thread=engine == "thread",
-        queued=queued,
-        hold=hold,
-    )
-
-
-def program() -> list[str]:
-    """How this program is called again: the installed script, or the module under this Python."""
-    script = Path(sys.executable).with_name("speedtui")
-    found = str(script) if script.exists() else shutil.which("speedtui")
-    return [found] if found else [sys.executable, "-m", "speedtui.tui.cli"]
 
 
 def typed(**values: Any) -> dict[str, Any]:

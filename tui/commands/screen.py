@@ -8,7 +8,8 @@ from speedtui.engine.config.load import load_settings
 from speedtui.engine.search.candidates import label
 from speedtui.engine.session.base import Session
 from speedtui.engine.session.start import start_training
-from speedtui.tui.commands.options import Common, start_options
+from speedtui.tui.commands.options import Common
+from speedtui.tui.commands.starting import start_options
 from speedtui.tui.options import ScreenOptions
 
 

@@ -16,7 +16,8 @@ from speedtui.engine.search.candidates import label
 from speedtui.engine.session.base import Session
 from speedtui.engine.session.start import resume_training, start_training
 from speedtui.tui.commands.following import follow
-from speedtui.tui.commands.options import Common, common_options, engine_option, start_options, typed
+from speedtui.tui.commands.options import Common, common_options, engine_option, typed
+from speedtui.tui.commands.starting import start_options
 
 
 @click.command("train")

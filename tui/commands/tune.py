@@ -10,8 +10,9 @@ from speedtui.engine.config.load import load_settings
 from speedtui.engine.errors import ExitCode
 from speedtui.engine.session.start import start_study
 from speedtui.tui.commands.following import follow
-from speedtui.tui.commands.options import Common, Output, common_options, engine_option, start_options, typed
+from speedtui.tui.commands.options import Common, Output, common_options, engine_option, typed
 from speedtui.tui.commands.screen import study_screen
+from speedtui.tui.commands.starting import start_options
 
 
 @click.command("tune")
