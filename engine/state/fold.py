@@ -145,7 +145,7 @@ class Folder:
             return RunStatus.PAUSED
         if self._training is not None and not self._training.finished:
             return RunStatus.TRAINING
-        if self._study is not None and self._study.running:
+        if self._study is not None and (self._study.running or (self._study.pending and self._model is not None)):
             return RunStatus.TUNING
         if self._study is not None and not self._study.pending and self._started.job == "tune":
             return RunStatus.IDLE

@@ -52,7 +52,7 @@ def run_study(settings: Settings, runs: Path) -> Finished:
     code = session.run()
     wall = time.perf_counter() - began
     state = session.snapshot()
-    assert code is ExitCode.DONE, (code, state.reason)
+    assert code in (ExitCode.DONE, ExitCode.NO_FIT), (code, state.reason)
     assert state.study is not None
     results = [row.result for row in state.study.rows if row.result is not None]
     return Finished(wall_seconds=wall, state=state, results=results)

@@ -39,7 +39,7 @@ WATCHED: list[dict[str, Scalar]] = [
 
 
 def test_ten_batches_tell_what_fifty_do(tmp_path: Path) -> None:
-    settings = demo_settings(early_stop=False, mode="thorough")
+    settings = demo_settings(early_stop=False, mode="thorough", memory_limit=None)
     candidates = plan_study(settings, device_memory_bytes()).candidates
     few, many, again = measure(settings, [dict(candidate.values) for candidate in candidates], tmp_path)
     rows, figures = [], []
@@ -66,7 +66,7 @@ def test_ten_batches_tell_what_fifty_do(tmp_path: Path) -> None:
 
 
 def test_every_real_batch_fits_where_the_stress_batch_does(tmp_path: Path) -> None:
-    settings = demo_settings()
+    settings = demo_settings(memory_limit=None)
     results = run_study(with_candidates(settings, tmp_path / "watched.json", WATCHED), tmp_path / "runs").results
     workload = load_workload(settings, device=torch.device("cpu"), report=silent)
     rows, figures = [], []

@@ -193,14 +193,14 @@ def table(log: list[e.AnyEvent], width: int, selected: int = 0) -> list[str]:
 
 def test_the_table_keeps_status_speed_and_memory_when_it_gets_narrow() -> None:
     heading = table(b.study_log(), 80)[0]
-    for name in ("configuration", "status", "smp/s", "peak GiB", "full run"):
+    for name in ("configuration", "status", "smp/s", "peak", "full run"):
         assert name in heading
     assert "status" in table(b.study_log(), 40)[0]
 
 
 def test_a_wide_table_has_every_column() -> None:
     lines = table(b.study_log(), 140)
-    for name in ("±", "tok/s", "free", "pred.", "vs #0", "note"):
+    for name in ("±", "tok/s", "free", "predicted", "vs #0", "note"):
         assert name in lines[0]
     assert "1.81×" in lines[3]
 
@@ -274,5 +274,5 @@ def test_sizes_below_a_gibibyte_keep_their_digits() -> None:
         e.TrialStarted(t=16.0, trial=0),
         e.TrialFinished(t=20.0, trial=0, result=small),
     ]
-    assert "0.42" in table(log, 100)[1]
+    assert "430 MiB" in table(log, 100)[1]
     assert small.memory is not None and small.memory.peak_bytes == int(0.42 * GIB)

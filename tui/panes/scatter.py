@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.state import RunState, StudyState
-from speedtui.engine.units import GIB, format_count
+from speedtui.engine.units import GIB, MIB, format_count
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
 from speedtui.tui.drawing.plot import Axis, Series, draw_plot, value_axis
 from speedtui.tui.drawing.text import Row, Span, row
@@ -33,14 +32,14 @@ class ScatterPane(Pane):
 
 
 def _points(study: StudyState | None) -> dict[int, tuple[float, float]]:
-    """(peak GiB, tokens/s) by candidate, of those that have both."""
+    """(peak bytes, tokens/s) by candidate, of those that have both."""
     found: dict[int, tuple[float, float]] = {}
     for trial in study.rows if study is not None else ():
         result = trial.result
-        if result is None or result.measurement is None or result.memory is None or trial.status is not TrialStatus.OK:
+        if result is None or result.measurement is None or result.memory is None:
             continue
         if result.memory.peak_bytes is not None:
-            found[trial.candidate.id] = (result.memory.peak_bytes / GIB, result.measurement.tokens_per_second)
+            found[trial.candidate.id] = (result.memory.peak_bytes, result.measurement.tokens_per_second)
     return found
 
 
@@ -50,24 +49,27 @@ def draw_scatter(run: RunState, selected: int | None, width: int, height: int) -
     name = title("Throughput against peak memory")
     points = _points(run.study)
     if not points or inner_height < 4:
-        return framed(
-            name, (), middle([row(Span("Appears with the first trial that fits.", "dim"))], inner_height), width, height
-        )
+        empty = middle([row(Span("Appears with the first trial that is measured.", "dim"))], inner_height)
+        return framed(name, (), empty, width, height)
     limit = _limit(run)
+    largest = max([size for size, _ in points.values()] + ([limit] if limit is not None else []))
+    unit, unit_name = (GIB, "GiB") if largest >= 2 * GIB else (MIB, "MiB")
+    points = {trial: (size / unit, rate) for trial, (size, rate) in points.items()}
+    limit = limit / unit if limit is not None else None
     x = value_axis(
-        [gib for gib, _ in points.values()] + ([limit] if limit is not None else []),
+        [size for size, _ in points.values()] + ([limit] if limit is not None else []),
         parts=max(2, inner_width // 14),
         from_zero=True,
     )
     y = _rate_axis([rate for _, rate in points.values()], inner_height)
     others = [point for trial, point in points.items() if trial != selected]
     chosen = [points[selected]] if selected in points else []
-    texts = [(gib + (x.high - x.low) * 1.6 / inner_width, rate, str(trial)) for trial, (gib, rate) in points.items()]
+    texts = [(size + (x.high - x.low) * 1.6 / inner_width, rate, str(trial)) for trial, (size, rate) in points.items()]
     rows = draw_plot(
         [Series(others, DOT), Series(chosen, CURSOR)], x, y, inner_width, inner_height,
         styles={DOT: "good", CURSOR: "accent"}, limit=limit, texts=texts,
     )  # fmt: skip
-    label = f"tok/s, GiB, limit {limit:.1f}" if limit is not None else "tok/s, GiB"
+    label = f"tok/s, {unit_name}" + (f", limit {limit:.4g}" if limit is not None else "")
     return framed(name, row(Span(label, "dim")), rows, width, height)
 
 
@@ -77,7 +79,7 @@ def _limit(run: RunState) -> float | None:
         return None
     limits = [t.result.memory.limit_bytes for t in study.rows if t.result is not None and t.result.memory is not None]
     known = [limit for limit in (study.memory_limit_bytes, *limits) if limit is not None]
-    return known[0] / GIB if known else None
+    return float(known[0]) if known else None
 
 
 def _rate_axis(rates: list[float], height: int) -> Axis:

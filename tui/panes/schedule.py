@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from speedtui.engine.state import RunState, TrainingState
-from speedtui.engine.units import format_share
+from speedtui.engine.units import format_share, format_size
 from speedtui.tui.drawing.text import Row, Span, clean, clock, pack, roughly, row
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import Pane
@@ -92,5 +92,5 @@ def _study(run: RunState) -> list[Row]:
     limit = study.memory_limit_bytes
     pieces = [_quiet("each trial", f"{study.batches} batches")]
     if limit is not None:
-        pieces.append(_quiet("memory limit", f"{limit / 2**30:.1f} GiB"))
+        pieces.append(_quiet("memory limit", format_size(limit)))
     return pieces

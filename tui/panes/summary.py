@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.state import RunState
-from speedtui.engine.units import GIB, format_span
+from speedtui.engine.units import format_size, format_span
 from speedtui.tui.drawing.text import Row, Span, clean, clock, pack, row
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import Pane
@@ -38,7 +38,7 @@ def draw_summary(frame: Frame, width: int) -> Row:
         row(Span("study ", "dim"), Span(clean(study.mode), "strong")),
         row(counts or "no candidates"),
         _budget(run),
-        row(Span("limit ", "dim"), f"{study.memory_limit_bytes / GIB:.1f} GiB") if study.memory_limit_bytes else (),
+        row(Span("limit ", "dim"), format_size(study.memory_limit_bytes)) if study.memory_limit_bytes else (),
         row(Span("each ", "dim"), f"{study.batches} batches"),
         row(Span("deadline ", "dim"), clock(run.window.deadline, run.now)) if run.window is not None else (),
         row(Span("ended: ", "dim"), clean(study.finish_reason)) if study.finish_reason else (),

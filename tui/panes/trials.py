@@ -11,7 +11,7 @@ from textual.message import Message
 
 from speedtui.engine.candidate import Measurement, TrialStatus
 from speedtui.engine.state import RunState, StudyState, TrialRow
-from speedtui.engine.units import GIB, format_count, format_seconds, format_share, format_span
+from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span
 from speedtui.tui.drawing.text import Row, Span, cell, clean, row, width_of
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import Pane, middle
@@ -228,11 +228,7 @@ def _peak(_: StudyState, trial: TrialRow) -> str:
     memory = trial.result.memory if trial.result is not None else None
     if memory is None or memory.peak_bytes is None:
         return "–"
-    return _gib(memory.peak_bytes)
-
-
-def _gib(size: int) -> str:
-    return f"{size / GIB:.1f}" if size >= GIB else f"{size / GIB:.2f}"
+    return format_size(memory.peak_bytes)
 
 
 def _free(_: StudyState, trial: TrialRow) -> str:
@@ -242,7 +238,7 @@ def _free(_: StudyState, trial: TrialRow) -> str:
 
 def _predicted(_: StudyState, trial: TrialRow) -> str:
     memory = trial.result.memory if trial.result is not None else None
-    return "–" if memory is None or memory.predicted_bytes is None else f"~{_gib(memory.predicted_bytes)}"
+    return "–" if memory is None or memory.predicted_bytes is None else f"~{format_size(memory.predicted_bytes)}"
 
 
 def _against_first(study: StudyState, trial: TrialRow) -> str:
@@ -266,9 +262,9 @@ COLUMNS = (
     Column("±", 9, 8, _interval),
     Column("smp/s", 8, 1, _samples),
     Column("tok/s", 8, 6, _tokens),
-    Column("peak GiB", 9, 2, _peak),
+    Column("peak", 10, 2, _peak),
     Column("free", 7, 4, _free),
-    Column("pred.", 8, 9, _predicted),
+    Column("predicted", 11, 9, _predicted),
     Column("vs #0", 8, 7, _against_first),
     Column("full run", 10, 3, _full_run),
     Column("note", 8, 10, _note),
