@@ -1,4 +1,4 @@
-"""Links engine/, tui/ and profiles/ below one `speedtui` folder: an editable install then has the wheel's import names."""
+"""Links the three folders below one `speedtui`, so that an editable install has the import names of a wheel."""
 
 from __future__ import annotations
 

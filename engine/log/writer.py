@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -54,7 +55,8 @@ class EventLog:
 
     def remove_source(self, source: Source) -> None:
         """The pump no longer calls `source`."""
-        self._sources.remove(source)
+        if source in self._sources:
+            self._sources.remove(source)
 
     def emit(self, event: e.AnyEvent) -> None:
         """Queues an event for the pump."""
@@ -70,7 +72,13 @@ class EventLog:
     def _write_out(self, *, urgent: bool) -> None:
         with self._writing:
             for source in tuple(self._sources):
-                source(urgent)
+                try:
+                    source(urgent)
+                except Exception as error:  # the log must outlive whatever it is fed from
+                    traceback.print_exc()
+                    self._sources.remove(source)
+                    text = f"a part of the measuring has stopped: {type(error).__name__}: {error}"
+                    self.emit(e.Notice(t=self.clock.now(), level="error", text=text, hint="See worker.log."))
             self._drain()
 
     def close(self) -> None:

@@ -22,10 +22,13 @@ from speedtui.engine.trainer.steps import training_steps
 from speedtui.engine.trial.failures import Failure, TrialEnded, describe_failure
 from speedtui.engine.trial.prepared import StateGuard
 from speedtui.engine.trial.probe import ProbeSetup, memory_probe, throughput_probe
+from speedtui.engine.units import format_size
 from speedtui.engine.workload.base import Workload
 from speedtui.engine.workload.load import load_workload
 from speedtui.engine.workload.recipe import rebuild_needed
 
+OVER = 1.02
+"""A peak this much over the limit does not fit; below it, what the allocator rounds up and what it shares decide."""
 RETURNED = 1 << 20
 """Bytes a trial may leave allocated on a GPU; more means something still holds its tensors."""
 
@@ -178,7 +181,15 @@ class _Attempt:
             )
             with runner.limit(model):
                 self._memory = memory_probe(setup, runner.context.order.memory_limit_bytes)
+            self._check_peak(self._memory)
             self._measurement, self._loses = throughput_probe(setup, best)
+
+    def _check_peak(self, memory: Memory) -> None:
+        """The process's first trial has some room beyond the limit, see `CpuLimit`; its peak has none."""
+        peak, limit = memory.peak_bytes, memory.limit_bytes
+        if self._runner.context.order.enforce_limit and peak is not None and limit is not None and peak > limit * OVER:
+            reason = f"its peak of {format_size(peak)} is over the limit of {format_size(limit)}"
+            raise TrialEnded(TrialStatus.OUT_OF_MEMORY, reason)
 
     def _full_run(self) -> float | None:
         workload = self._runner.workload

@@ -83,6 +83,7 @@ def make_importable(on_cpu: bool) -> None:
     os.environ.update({"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"})
     if on_cpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # with more, whatever else runs makes threads wait for each other
     sys.path[:0] = [str(package.parent), str(REPOSITORY / "tests" / "bench")]
 
 

@@ -9,6 +9,8 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from speedtui.engine import commands, events
 from speedtui.engine.log.clock import RunClock
 from speedtui.engine.log.commands import CommandTail, append_command
@@ -139,3 +141,21 @@ def test_commands_of_several_sessions_arrive_whole(tmp_path: Path) -> None:
     assert received == sent
     assert isinstance(last, ValueError)
     assert os.stat(path).st_mode & 0o077 == 0
+
+
+def test_a_source_that_raises_is_left_out_and_the_log_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = EventLog(tmp_path / "events.jsonl", RunClock())
+
+    def broken(urgent: bool) -> None:
+        raise RuntimeError("the device is gone")
+
+    log.add_source(broken)
+    log.flush()
+    log.emit(events.Paused(t=1.0))
+    log.close()
+    notice, paused = read_events(tmp_path / "events.jsonl")
+    assert isinstance(notice, events.Notice) and "RuntimeError: the device is gone" in notice.text
+    assert isinstance(paused, events.Paused)
+    assert "the device is gone" in capsys.readouterr().err
