@@ -79,7 +79,7 @@ def application(ctx: click.Context) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The program: ends with a documented exit code and, on stderr, what to do next."""
-    sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
+    sys.exit(_flushed(_run(list(sys.argv[1:] if arguments is None else arguments))))
 
 
 def _run(arguments: list[str]) -> int:
@@ -96,6 +96,17 @@ def _run(arguments: list[str]) -> int:
         return _refuse(error, with_traceback=_is_verbose(arguments))
     except Exception as error:
         return _refuse(_as_failure(error), with_traceback=_is_verbose(arguments))
+
+
+def _flushed(code: int) -> int:
+    """The exit code once stdout is out; where it cannot be written Python would end with a code of its own."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if code == ExitCode.DONE and not isinstance(error, BrokenPipeError):
+            return _refuse(_as_failure(error))
+    return code
 
 
 def _is_verbose(arguments: list[str]) -> bool:

@@ -119,7 +119,7 @@ KEYS: tuple[Key, ...] = (
     Key(id="screen.freeze", keys="f", shown="f", action="freeze",
         help="freeze the screen; the run goes on"),
     Key(id="screen.redraw", keys="ctrl+l", shown="ctrl+l", action="redraw", help="draw everything again"),
-    Key(id="screen.palette", keys="colon", shown=":", action="command_palette",
+    Key(id="screen.palette", keys="colon,ctrl+p", shown=":", action="command_palette",
         help="all commands by name; also ctrl+p"),
     Key(id="help", keys="question_mark", shown="?", action="help", label="help", help="this help; esc closes it"),
     Key(id="leave", keys="q", shown="q", action="leave", label="quit", help="leave; asks when something runs"),

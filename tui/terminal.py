@@ -20,20 +20,20 @@ STDIN, STDOUT, STDERR = 0, 1, 2
 def own_screen(log: Path) -> Iterator[None]:
     """Keeps file descriptors 1 and 2 off the screen.
 
-    Textual draws on `sys.__stderr__`, so that gets a descriptor of its own; whatever else writes, C libraries
-    included, writes into the log.
+    Textual draws on `sys.__stderr__` and asks `sys.__stdout__` for the terminal's size, so these get a descriptor
+    of their own; whatever else writes, C libraries included, writes into the log.
     """
     saved_out, saved_err = os.dup(STDOUT), os.dup(STDERR)
     screen = os.fdopen(os.dup(STDERR), "w", encoding="utf-8", errors="replace")
-    original = sys.__stderr__
+    originals = sys.__stdout__, sys.__stderr__
     _flush()
     _point_at(log)
-    sys.__stderr__ = screen  # type: ignore[misc]
+    sys.__stdout__ = sys.__stderr__ = screen  # type: ignore[misc]
     try:
         yield
     finally:
         _flush()
-        sys.__stderr__ = original  # type: ignore[misc]
+        sys.__stdout__, sys.__stderr__ = originals  # type: ignore[misc]
         os.dup2(saved_out, STDOUT)
         os.dup2(saved_err, STDERR)
         os.close(saved_out)

@@ -75,14 +75,24 @@ class Tuning:
     def run_queue(self) -> None:
         """Tries the queued candidates one after the other."""
         ran = False
-        while (candidate := self.study.next_queued()) is not None:
-            self.context.poll()
-            if self._over_budget():
-                break
+        while (candidate := self._ready_candidate()) is not None:
             self._try(candidate)
             ran = True
         if ran or self._spent:
             self._finish()
+
+    def _ready_candidate(self) -> Candidate | None:
+        """The one to try now, with the model loaded; None where nothing is queued or the budget is spent.
+
+        Commands that came meanwhile may have changed the queue.
+        """
+        self.context.poll()
+        candidate = self.study.next_queued()
+        if candidate is None or self._over_budget():
+            return None
+        if self.runner.workload is None:
+            self.runner.load(self._first_settings(candidate))
+        return self.study.next_queued()
 
     def hold(self) -> None:
         """Keeps the model and waits: for commands, for a request to end, or until nobody looks any more."""
@@ -138,8 +148,6 @@ class Tuning:
 
     def _try(self, candidate: Candidate) -> None:
         runner = self.runner
-        if runner.workload is None:
-            runner.load(self._first_settings(candidate))
         self.study.start_trial(candidate)
         try:
             result = runner.run(candidate, self._incumbent())

@@ -55,6 +55,8 @@ class StepWindow(Snapshot, frozen=True, kw_only=True):
     """Steps it covers, at most 50."""
     seconds: float | None = None
     """Median step time."""
+    micro_steps: float | None = None
+    """Micro-steps a step; a probe makes fewer than the training."""
     spread_seconds: float | None = None
     """1.4826 x median absolute deviation."""
     tokens_per_second: float | None = None
@@ -86,6 +88,12 @@ class TrialRow(Snapshot, frozen=True, kw_only=True):
     steps: StepWindow = StepWindow()
     """Of the throughput probe, live; the last ones once finished."""
     batches_done: int = 0
+
+    @property
+    def step_seconds_so_far(self) -> float | None:
+        """About what a step of the training takes, from the probe's shorter ones; None before the first."""
+        seconds, micro_steps = self.steps.seconds, self.steps.micro_steps
+        return seconds * self.candidate.grad_accum_steps / micro_steps if seconds and micro_steps else None
 
 
 class StudyState(Snapshot, frozen=True, kw_only=True):

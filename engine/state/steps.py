@@ -52,6 +52,7 @@ def _summarize(lines: list[StepCompleted]) -> StepWindow:
     return StepWindow(
         count=min(steps, WINDOW) if steps > len(lines) else len(lines),
         seconds=median,
+        micro_steps=sum(line.micro_steps for line in lines) / steps,
         spread_seconds=MAD_TO_SIGMA * statistics.median(abs(s - median) for s in step_seconds),
         tokens_per_second=tokens / total_seconds if tokens is not None and total_seconds else None,
         samples_per_second=sum(line.samples for line in lines) / total_seconds if total_seconds else None,

@@ -63,7 +63,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
             tokens_per_second=self.plan.mean_tokens * self.accumulation / step,
             padding_fraction=1 - self.plan.mean_tokens / padded if self.lengths_known else 0.0,
             loss=timings[-1].loss,
-            phases=_mean_phases(timings),
+            phases=_mean_phases(timings, self.accumulation),
         )
 
     def loses(self, measurement: Measurement) -> bool:
@@ -92,7 +92,12 @@ def _observations(timings: Sequence[StepTiming]) -> list[Observation]:
     ]
 
 
-def _mean_phases(timings: Sequence[StepTiming]) -> dict[str, float]:
-    """Of the later half of the steps, where warm-up is over."""
+def _mean_phases(timings: Sequence[StepTiming], accumulation: int) -> dict[str, float]:
+    """Of a step of the training: the later half of the probe's, where warm-up is over, with all micro-batches."""
     later = timings[len(timings) // 2 :]
-    return {name: round(statistics.fmean(t.phases[name] for t in later), 6) for name in later[0].phases}
+    times = {name: accumulation / len(later[0].micro_steps) for name in later[0].phases} | {
+        "optimizer": 1.0,
+        "log": 1.0,
+    }
+    means = {name: statistics.fmean(t.phases[name] for t in later) for name in later[0].phases}
+    return {name: round(mean * times[name], 6) for name, mean in means.items()}

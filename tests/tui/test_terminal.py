@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
+import struct
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyte
 import pytest
 from pseudo_terminal import REPLAYING, Terminal
 
@@ -99,3 +103,27 @@ def test_what_is_written_to_the_descriptors_goes_to_the_log_and_not_to_the_scree
     assert b"NOISE" not in shown
     (log,) = tmp_path.glob("speedtui-replay-*/screen.log")
     assert "NOISE-ONE" in log.read_text() and "NOISE-TWO" in log.read_text()
+
+
+def drawn(terminal: Terminal, stream: pyte.ByteStream, seconds: float) -> None:
+    stream.feed(terminal.read(seconds))
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(140, 40), (80, 24), (60, 20)])
+def test_the_screen_fills_the_terminal_it_is_in_and_follows_its_size(columns: int, rows: int) -> None:
+    terminal = Terminal([sys.executable, str(REPLAYING), "training"], columns, rows)
+    try:
+        screen = pyte.Screen(columns, rows)
+        stream = pyte.ByteStream(screen)
+        stream.feed(terminal.read(20, until=SHOWN))
+        drawn(terminal, stream, 3.0)
+        assert max(len(line.rstrip()) for line in screen.display) >= columns - 2
+        assert screen.display[rows - 1].strip(), "the footer is on the last row"
+        fcntl.ioctl(terminal.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+        os.kill(terminal.pid, signal.SIGWINCH)
+        screen.resize(30, 100)
+        drawn(terminal, stream, 3.0)
+        assert screen.display[29].strip()
+        assert 98 <= max(len(line.rstrip()) for line in screen.display) <= 100
+    finally:
+        terminal.kill()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from speedtui.engine.config.load import DEFAULT_NAME, load_settings
 from speedtui.engine.errors import ExitCode, UsageError
+from speedtui.engine.session.base import Session
 from speedtui.engine.session.start import start_study
 from speedtui.tui.commands.demo import run_demo
 from speedtui.tui.commands.following import follow
@@ -27,4 +28,5 @@ def open_default() -> ExitCode:
         return run_demo(common, "process", "quick")
     settings = load_settings(common.config)
     session = start_study(settings, start_options(common, "process", queued=False, hold=True))
-    return follow(session, common, screen=study_screen(common, "process"))
+    started: list[Session] = []
+    return follow(session, common, screen=study_screen(common, "process", started), started=started)

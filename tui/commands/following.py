@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from types import FrameType
@@ -28,10 +28,16 @@ WORKER_LOG_LINES = 40
 """Shown with -v when a job failed."""
 
 
-def follow(session: Session, common: Common, *, screen: object | None = None) -> ExitCode:
-    """Runs the session and shows it; returns the exit code. `screen`: the ScreenOptions to use on a terminal."""
+def follow(
+    session: Session, common: Common, *, screen: object | None = None, started: Sequence[Session] = ()
+) -> ExitCode:
+    """Runs the session and shows it; returns the exit code.
+
+    `screen`: the ScreenOptions to use on a terminal; `started`: filled with what is started from that screen.
+    """
     if common.output is Output.SCREEN:
         code = _on_screen(session, screen)
+        session = started[-1] if started else session
     else:
         reader = _Lines(session, common)
         with interrupting(session):
@@ -87,7 +93,7 @@ def interrupting(session: Session) -> Iterator[None]:
         session.interrupt(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED)
         if not told:
             told = True
-            sys.stderr.write("speedtui: ending after this step; once more to end at once\n")
+            sys.stderr.write("speedtui: ending at the next step boundary; once more to end at once\n")
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

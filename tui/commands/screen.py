@@ -13,11 +13,12 @@ from speedtui.tui.commands.starting import start_options
 from speedtui.tui.options import ScreenOptions
 
 
-def study_screen(common: Common, engine: str) -> ScreenOptions:
-    """Opens on the trials; a promoted trial can be trained at once."""
+def study_screen(common: Common, engine: str, started: list[Session]) -> ScreenOptions:
+    """Opens on the trials; a promoted trial can be trained at once, which adds its session to `started`."""
 
     def train(config_file: str) -> Session:
         settings = load_settings(Path(config_file))
-        return start_training(settings, start_options(common, engine), label=label(settings, {}))
+        started.append(start_training(settings, start_options(common, engine), label=label(settings, {})))
+        return started[-1]
 
     return ScreenOptions(start_screen="trials", train=train)

@@ -8,6 +8,7 @@ import click
 
 from speedtui.engine.config.load import load_settings
 from speedtui.engine.errors import ExitCode
+from speedtui.engine.session.base import Session
 from speedtui.engine.session.start import start_study
 from speedtui.tui.commands.following import follow
 from speedtui.tui.commands.options import Common, Output, common_options, engine_option, typed
@@ -38,4 +39,6 @@ def command(
     settings = load_settings(common.config, flags)
     on_screen = common.output is Output.SCREEN
     session = start_study(settings, start_options(common, engine, hold=on_screen))
-    return follow(session, common, screen=study_screen(common, engine) if on_screen else None)
+    started: list[Session] = []
+    screen = study_screen(common, engine, started) if on_screen else None
+    return follow(session, common, screen=screen, started=started)

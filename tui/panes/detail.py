@@ -153,7 +153,7 @@ def _live(run: RunState, trial: TrialRow, width: int) -> list[Row]:
     ]
     if steps.count:
         speeds = [
-            row("~", format_seconds(steps.seconds)),
+            row("~", format_seconds(trial.step_seconds_so_far)),
             row(f"{format_count(steps.samples_per_second)} samples/s"),
             row(f"{format_count(steps.tokens_per_second)} tok/s"),
         ]

@@ -42,7 +42,7 @@ def _tabs(screen_name: str, *, short: bool) -> Row:
 
 def _right(frame: Frame) -> list[Row]:
     run = frame.run
-    status = status_span(run.status)
+    status = status_span(run)
     states = row(status, *(Span(f"  {word}", "warn") for word in _remarks(frame)))
     rate = Span(f"{frame.rate_hz:g} Hz", "dim")
     name = Span(clean(run.run), "dim")

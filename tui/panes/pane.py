@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from speedtui.engine.state import RunStatus
+from speedtui.engine.state import RunState, RunStatus
 from speedtui.tui.drawing.lines import Lines
 from speedtui.tui.drawing.text import Row, Span, row
 from speedtui.tui.frame import Frame
@@ -53,9 +53,17 @@ class Pane(Lines):
         self.redraw()
 
 
-def status_span(status: RunStatus) -> Span:
-    """Glyph and word; the colour only repeats them."""
-    return Span(f"{STATUS_GLYPHS[status]} {status.value}", STATUS_STYLES.get(status, "dim"))
+OUTCOME_WORDS = {
+    "late": ("! finished late", "warn"), "stopped": ("■ stopped", "warn"), "failed": ("✗ failed", "bad"),
+    "no_fit": ("✗ nothing fits", "bad"),
+}  # fmt: skip
+
+
+def status_span(run: RunState) -> Span:
+    """Glyph and word; the colour only repeats them. A run that did not end well does not read like one that did."""
+    if run.outcome in OUTCOME_WORDS:
+        return Span(*OUTCOME_WORDS[run.outcome])
+    return Span(f"{STATUS_GLYPHS[run.status]} {run.status.value}", STATUS_STYLES.get(run.status, "dim"))
 
 
 def title(text: str, *parts: str | Span | Row) -> Row:

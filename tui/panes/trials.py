@@ -203,7 +203,7 @@ def _status(study: StudyState, trial: TrialRow) -> str:
 def _step(_: StudyState, trial: TrialRow) -> str:
     measured = _measured(trial)
     if measured is None:
-        return f"~{format_seconds(trial.steps.seconds)}" if trial.steps.count else "–"
+        return f"~{format_seconds(trial.step_seconds_so_far)}" if trial.steps.count else "–"
     return format_seconds(measured.step_seconds)
 
 

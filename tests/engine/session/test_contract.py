@@ -218,3 +218,14 @@ class Model(torch.nn.Module):
 def build(width):
     return Recipe(model=Model(width), train_dataset=[{"x": torch.randn(8)} for _ in range(32)])
 """
+
+
+@both
+def test_the_first_candidate_can_be_taken_out_while_the_model_loads(start: Starter, in_thread: bool) -> None:
+    study = start.study(in_thread=in_thread, micro_batches=[1, 2, 4])
+    for command in (c.StopTrial(trial=0), c.RemoveCandidate(trial=1)):
+        study.session.send(command)
+    state = study.end()
+    assert state.outcome == "ok"
+    assert state.study is not None
+    assert [(r.candidate.id, r.status) for r in state.study.rows] == [(0, TrialStatus.PRUNED), (2, TrialStatus.OK)]
