@@ -38,8 +38,8 @@ class Terminal:
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.environ.update({"TERM": "xterm-256color", "COLORTERM": "truecolor", **(env or {})})
-            for name in ("COLUMNS", "LINES"):  # test runners set them, and they hide the terminal's own size
-                os.environ.pop(name, None)
+            for name in ("COLUMNS", "LINES"):  # set behind Python's back by readline, they hide the terminal's size
+                os.unsetenv(name)
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
             os.execv(command[0], command)
 
