@@ -78,9 +78,16 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     action: str
     label: str = ""
     """In the footer; empty for keys that stand in the help alone."""
+    paused_label: str = ""
+    """Instead of `label` while the run is paused."""
     help: str
     scope: Scope = "everywhere"
     allowed: Callable[[Situation], bool] = _always
+
+    def label_now(self, now: Situation) -> str:
+        """What the footer calls it."""
+        paused = now.run.status is RunStatus.PAUSED
+        return self.paused_label if paused and self.paused_label else self.label
 
 
 KEYS: tuple[Key, ...] = (
@@ -100,7 +107,7 @@ KEYS: tuple[Key, ...] = (
         allowed=_selected(running=False), help="delete the candidate and its result (asks)"),
     Key(id="trials.promote", keys="P", shown="P", action="promote", label="promote", scope="trials",
         allowed=_promotable, help="make its settings those of the next training"),
-    Key(id="run.pause", keys="p,space", shown="p", action="pause", label="pause", allowed=_busy,
+    Key(id="run.pause", keys="p,space", shown="p", action="pause", label="pause", paused_label="resume", allowed=_busy,
         help="pause or resume; also space"),
     Key(id="monitor.evaluate", keys="e", shown="e", action="evaluate", label="evaluate", scope="monitor",
         allowed=_training, help="evaluate now"),

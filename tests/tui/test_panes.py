@@ -15,10 +15,12 @@ from speedtui.engine.state import RunState, fold
 from speedtui.engine.units import GIB
 from speedtui.tui.drawing.text import Row, plain
 from speedtui.tui.frame import Frame
+from speedtui.tui.keys import Situation
 from speedtui.tui.panes.deadline import draw_deadline
 from speedtui.tui.panes.detail import draw_detail
 from speedtui.tui.panes.devices import draw_devices
 from speedtui.tui.panes.events import draw_events
+from speedtui.tui.panes.footer import draw_footer
 from speedtui.tui.panes.header import draw_header
 from speedtui.tui.panes.loss import draw_loss
 from speedtui.tui.panes.results import draw_results
@@ -276,3 +278,18 @@ def test_sizes_below_a_gibibyte_keep_their_digits() -> None:
     ]
     assert "430 MiB" in table(log, 100)[1]
     assert small.memory is not None and small.memory.peak_bytes == int(0.42 * GIB)
+
+
+def test_while_the_run_is_paused_the_footer_offers_to_resume_it() -> None:
+    running = fold(b.training_log())
+    paused = fold([*b.training_log(), e.Paused(t=running.t)])
+    for run, word, other in ((running, "pause", "resume"), (paused, "resume", "pause")):
+        footer = " ".join(plain(line) for line in draw_footer("monitor", Situation(run=run, study=run), 100, 2))
+        assert f" {word} " in footer and f" {other} " not in footer
+
+
+@pytest.mark.parametrize(("outcome", "words"), [("failed", "✗ failed"), ("stopped", "■ stopped"), ("ok", "■ finished")])
+def test_a_run_that_did_not_end_well_does_not_read_like_one_that_did(outcome: e.Outcome, words: str) -> None:
+    log = b.training_log()
+    ended = fold([*log, e.RunFinished(t=fold(log).t, outcome=outcome, exit_code=0)])
+    assert words in plain(draw_header(frame_of(ended), "monitor", 100))

@@ -47,6 +47,8 @@ def command(common: Common, model: str, data: Path, force: bool) -> ExitCode:
     if common.json:
         click.echo(msgspec.json.encode({"config": str(common.config), "columns": columns}))
     else:
+        if not columns:
+            click.echo(f"speedtui: {data} has no columns that can be read here; correct [data] by hand", err=True)
         click.echo(f"{common.config} written ({format_size(len(text.encode()))}). Look it over, then: speedtui tune")
     return ExitCode.DONE
 

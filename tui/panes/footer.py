@@ -41,7 +41,9 @@ def _flow(keys: list[Key], now: Situation, width: int) -> list[Row]:
     rows: list[Row] = [()]
     for key in keys:
         works = key.allowed(now)
-        piece = row(Span(f" {key.shown}", "key" if works else "off"), Span(f" {key.label} ", "dim" if works else "off"))
+        piece = row(
+            Span(f" {key.shown}", "key" if works else "off"), Span(f" {key.label_now(now)} ", "dim" if works else "off")
+        )
         if rows[-1] and width_of(rows[-1]) + width_of(piece) > width:
             rows.append(())
         rows[-1] = row(rows[-1], piece)
