@@ -268,7 +268,7 @@ async def test_no_key_is_one_that_terminals_take_for_themselves(open_app: OpenAp
     names = [name for key in KEYS for name in key.keys.split(",")]
     assert len(names) == len(set(names))
     assert not [name for name in names if name.startswith(("f1", "f2", "alt+")) and name != "f"]
-    assert [name for name in names if name.startswith("ctrl+")] == ["ctrl+l"]
+    assert [name for name in names if name.startswith("ctrl+")] == ["ctrl+l", "ctrl+p"]
 
 
 async def test_promoting_can_start_the_training_once_the_study_has_ended(open_app: OpenApp) -> None:
