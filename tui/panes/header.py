@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from speedtui.engine.state import RunStatus
 from speedtui.tui.drawing.text import Row, Span, clean, clock, fit, plain, row, spread, width_of
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import Pane, status_span
@@ -47,7 +48,8 @@ def _right(frame: Frame) -> list[Row]:
     rate = Span(f"{frame.rate_hz:g} Hz", "dim")
     name = Span(clean(run.run), "dim")
     label = Span(clean(run.training.label) if run.training is not None else "", "dim")
-    time_of_day = Span(clock(frame.clock, frame.clock), "dim")
+    over = run.status is RunStatus.FINISHED  # nothing changes any more, so nothing is sent any more
+    time_of_day = Span("" if over else clock(frame.clock, frame.clock), "dim")
     bar = Span("  │  ", "frame")
     return [_joined(bar, parts) for parts in (
         (label, name, states, rate, time_of_day),
