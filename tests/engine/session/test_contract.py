@@ -229,3 +229,10 @@ def test_the_first_candidate_can_be_taken_out_while_the_model_loads(start: Start
     assert state.outcome == "ok"
     assert state.study is not None
     assert [(r.candidate.id, r.status) for r in state.study.rows] == [(0, TrialStatus.PRUNED), (2, TrialStatus.OK)]
+
+
+def test_no_more_checkpoints_are_kept_than_configured(start: Starter) -> None:
+    training = start.training(in_thread=True, values={"schedule.keep_checkpoints": 1})
+    training.end()
+    assert [x.step for x in training.events(e.CheckpointSaved) if not x.final] == [4, 8]
+    assert [path.name for path in training.session.folder.checkpoints.iterdir()] == ["checkpoint-8"]
