@@ -106,11 +106,6 @@ class JobContext:
         """Has `poll` end the job. Safe from a signal handler and from any thread."""
         self._stop = JobStopped(exit_code, save=save)
 
-    @property
-    def stopping(self) -> JobStopped | None:
-        """The request to end, if there is one."""
-        return self._stop
-
     def poll(self) -> None:
         """Follows the commands that have come and waits out a pause; to be called at every step boundary.
 

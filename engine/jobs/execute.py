@@ -63,8 +63,8 @@ def execute(folder: RunFolder, started: Callable[[JobContext], None] = lambda co
             ) from None
         order = read_order(folder)
         settings = load_settings(folder.config)
-        before, handled, last_t = _replay(folder)
-        log = EventLog(folder.events, RunClock(order.started_at, last_t))
+        before, handled = _replay(folder)
+        log = EventLog(folder.events, RunClock(order.started_at, before.t))
         stack.callback(log.close)
         context = JobContext(folder, settings, order, log, before, handled)
         context.devices, context.versions = describe_devices(), _versions()
@@ -152,16 +152,15 @@ def _after_stop(context: JobContext) -> str:
     return f"Train with the best settings so far: sh {script}" if script.exists() else ""
 
 
-def _replay(folder: RunFolder) -> tuple[RunState, frozenset[str], float]:
-    """What an earlier worker of this run left: its state, the commands it answered, its last moment."""
-    folder_state, handled, last_t = Folder(), set(), 0.0
+def _replay(folder: RunFolder) -> tuple[RunState, frozenset[str]]:
+    """What an earlier worker of this run left: its state, and the commands it answered."""
+    folder_state, handled = Folder(), set()
     if folder.events.exists():
         for event in read_events(folder.events):
             folder_state.apply(event)
-            last_t = max(last_t, event.t)
             if isinstance(event, e.CommandApplied | e.CommandRefused):
                 handled.add(event.id)
-    return folder_state.snapshot(), frozenset(handled), last_t
+    return folder_state.snapshot(), frozenset(handled)
 
 
 def _run_started(context: JobContext, settings: Settings) -> e.RunStarted:

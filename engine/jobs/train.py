@@ -124,7 +124,6 @@ def _make_trainer(
         eval_steps=in_steps(parse_frequency(settings.schedule.eval_every), an_epoch) if evaluates else None,
         checkpoint=parse_frequency(settings.schedule.checkpoint_every, time_allowed=True),
         steps_per_epoch=an_epoch,
-        checkpoints=context.folder.checkpoints,
     )
     trainer = MeteredTrainer(
         model=model,

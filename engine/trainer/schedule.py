@@ -20,7 +20,6 @@ class TrainingSchedule(TrainerCallback):
 
     def __init__(
         self, context: JobContext, eta: Eta, *, eval_steps: int | None, checkpoint: Frequency, steps_per_epoch: int,
-        checkpoints: Path,
     ) -> None:  # fmt: skip
         """`eval_steps`: None for never; the last step is evaluated too where there is any evaluation."""
         self._context = context
@@ -28,7 +27,6 @@ class TrainingSchedule(TrainerCallback):
         self._eval_steps = eval_steps
         self._checkpoint_steps = in_steps(checkpoint, steps_per_epoch)
         self._checkpoint_seconds = checkpoint.seconds
-        self._checkpoints = checkpoints
         self._last_checkpoint = time.monotonic()
         self._evaluate_now = False
         self._save_now = False
