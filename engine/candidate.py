@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal
 
 import msgspec
 
@@ -74,6 +75,30 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds of a mean step by phase."""
 
 
+class MemoryBreakdown(msgspec.Struct, frozen=True, kw_only=True):
+    """What the predicted peak consists of, at the moment of the peak; bytes that add up to it."""
+
+    weights_bytes: int
+    """Parameters and buffers, the adapter's included."""
+    gradients_bytes: int
+    optimizer_bytes: int
+    activations_bytes: int
+    """Kept for the backward pass, and what operations hold for a moment."""
+    logits_bytes: int
+    """The model's last layer over the vocabulary, its loss and their gradients."""
+
+    @property
+    def total_bytes(self) -> int:
+        """The peak."""
+        return (
+            self.weights_bytes
+            + self.gradients_bytes
+            + self.optimizer_bytes
+            + self.activations_bytes
+            + self.logits_bytes
+        )
+
+
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
     """Peaks of the memory probe: the longest sample duplicated, two optimizer steps."""
 
@@ -84,6 +109,9 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     peak_rss_bytes: int | None = None
     """CPU only: the process, Python and libraries included."""
     predicted_bytes: int | None = None
+    """The peak expected before the probe, calibrated where probes had been made."""
+    breakdown: MemoryBreakdown | None = None
+    """Of the prediction, before calibration."""
     limit_bytes: int | None = None
     """What there was to use: the device's memory or `search.memory_limit`."""
     longest_tokens: int | None = None
@@ -101,6 +129,53 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
         return 1 - self.peak_bytes / self.limit_bytes
 
 
+class CurvePoint(msgspec.Struct, frozen=True, kw_only=True):
+    """One micro-step that a curve was fitted to."""
+
+    micro_batch_size: int
+    tokens: int
+    """Padded length of its longest sample."""
+    seconds: float
+
+
+class Curve(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds of a micro-step: fixed + per_token x batch x length + per_square x batch x length^2."""
+
+    fixed: float
+    per_token: float
+    per_square: float
+    optimizer_seconds: float
+    """Of a step, besides its micro-steps."""
+    spread: float
+    """Relative standard deviation of a micro-step around the curve."""
+    uncertainty: float
+    """Relative standard deviation of the curve itself over the lengths it is used for."""
+    points: tuple[CurvePoint, ...] = ()
+
+    def seconds(self, micro_batch_size: float, tokens: float) -> float:
+        """Of a micro-step with rows padded to so many tokens."""
+        size = micro_batch_size * tokens
+        return self.fixed + self.per_token * size + self.per_square * size * tokens
+
+
+Source = Literal["measured", "history", "model"]
+"""Where a figure comes from: probes of this run, earlier runs, or a prediction without either."""
+
+
+class Estimate(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a whole run takes, from its start to the saved model."""
+
+    p50_seconds: float
+    p90_seconds: float
+    terms: dict[str, float]
+    """P50 seconds by what takes them: load, compile, steps, evals, generate, saves, final; they add up to P50."""
+    total_steps: int
+    evals: int
+    saves: int
+    """Checkpoints before the final save."""
+    source: Source = "measured"
+
+
 class TrialResult(msgspec.Struct, frozen=True, kw_only=True):
     """A finished trial."""
 
@@ -112,6 +187,10 @@ class TrialResult(msgspec.Struct, frozen=True, kw_only=True):
     measurement: Measurement | None = None
     memory: Memory | None = None
     full_run_seconds: float | None = None
-    """Steps of the configured run x step_seconds."""
+    """P50 of `estimate`."""
+    estimate: Estimate | None = None
+    """Of the configured run with these settings."""
+    curve: Curve | None = None
+    """Time against length, for another epoch count, order or dataset."""
     base_weights_unchanged: bool | None = None
     """What the state guard found; None where the trial never touched the weights."""

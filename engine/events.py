@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from speedtui.engine.candidate import Candidate, TrialResult
+from speedtui.engine.candidate import Candidate, MemoryBreakdown, TrialResult
 from speedtui.engine.config.window import Window
+from speedtui.engine.planned import Advice, Plan
 
 VERSION = 1
 """Of the line format. Fields are only ever added within a version."""
@@ -23,7 +24,7 @@ PHASES = ("load", "compile", "data", "h2d", "forward", "backward", "optimizer", 
 STEP_PHASES = ("data", "h2d", "forward", "backward", "optimizer", "log", "other")
 """Those that make up a step."""
 
-Job = Literal["tune", "train", "demo"]
+Job = Literal["tune", "plan", "train", "demo"]
 Outcome = Literal["ok", "late", "stopped", "failed", "no_fit"]
 Verdict = Literal["measuring", "on_track", "tight", "late"]
 Probe = Literal["memory", "throughput"]
@@ -173,7 +174,7 @@ class StudyStarted(Event, frozen=True, kw_only=True):
     """A study with its first list of candidates."""
 
     mode: str
-    """minimal, quick, thorough, configs or knobs."""
+    """minimal, quick, thorough, auto, plan, configs or knobs."""
     batches: int
     candidates: list[Candidate]
     queued: bool
@@ -229,6 +230,59 @@ class StudyFinished(Event, frozen=True, kw_only=True):
     """Why it ended before every candidate was run; empty when all were."""
     files: dict[str, str] = {}
     """trials.json, train.sh, report.json by name."""
+
+
+class MemoryPredicted(Event, frozen=True, kw_only=True):
+    """The peak of a candidate, or of a kind of candidates, is known before anything ran."""
+
+    label: str
+    """What it is for, such as `mb8 ga2 r16 +ckpt`."""
+    trial: int | None = None
+    micro_batch_size: int
+    predicted_bytes: int | None
+    """None where it cannot be predicted, and `reason` says why."""
+    breakdown: MemoryBreakdown | None = None
+    limit_bytes: int | None = None
+    largest_micro_batch_size: int | None = None
+    """The largest that fits with these settings; None where none does or it was not asked for."""
+    seconds: float = 0.0
+    """What the prediction took; 0 from the cache."""
+    reason: str = ""
+
+
+class MemoryCalibrated(Event, frozen=True, kw_only=True):
+    """A probe showed how the real peak compares with the prediction."""
+
+    trial: int
+    predicted_bytes: int
+    measured_bytes: int
+    ratio: float
+    """measured / predicted, as used from here on."""
+    gap_bytes: int
+    """Reserved beyond allocated, on a GPU."""
+
+
+class DecisionMade(Event, frozen=True, kw_only=True):
+    """The search chose, dropped, kept or ended something, and why."""
+
+    kind: Literal["drop", "choose", "keep", "reject", "finish"]
+    what: str
+    """Such as `mb16 ga1 r16`."""
+    reason: str
+    """In words with figures: `predicted 26.1 GiB > 23.2 GiB free`."""
+    trial: int | None = None
+
+
+class PlanMade(Event, frozen=True, kw_only=True):
+    """A plan is complete."""
+
+    plan: Plan
+
+
+class AdviceGiven(Event, frozen=True, kw_only=True):
+    """Something should be changed."""
+
+    advice: Advice
 
 
 class TrialPromoted(Event, frozen=True, kw_only=True):
@@ -372,6 +426,7 @@ class RunFinished(Event, frozen=True, kw_only=True):
 AnyEvent = (
     RunStarted | ProgressMade | ModelLoaded | SpanCompleted | StepCompleted | HardwareSampled | StudyStarted
     | CandidateAdded | CandidateEdited | CandidateRemoved | TrialQueued | TrialStarted | TrialFinished
+    | MemoryPredicted | MemoryCalibrated | DecisionMade | PlanMade | AdviceGiven
     | StudyFinished | TrialPromoted | TrainingStarted | EvaluationCompleted | CheckpointSaved | EtaUpdated
     | TrainingFinished | CommandReceived | CommandApplied | CommandRefused | Paused | Resumed | WorkerLost
     | Notice | EventsDropped | RunFinished

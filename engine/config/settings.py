@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 import msgspec
 
-Kind = Literal["causal-lm", "python"]
+Kind = Literal["causal-lm", "seq2seq", "python"]
 Dtype = Literal["float32", "bfloat16", "float16"]
 Attention = Literal["sdpa", "eager", "flash_attention_2"]
 Method = Literal["lora", "full"]
-Mode = Literal["minimal", "quick", "thorough"]
+Mode = Literal["minimal", "quick", "thorough", "auto"]
 Optimizer = Literal["adamw_torch_fused", "adamw_torch", "adafactor", "sgd", "adamw_bnb_8bit", "paged_adamw_8bit"]
 LearningRateSchedule = Literal["cosine", "linear", "constant"]
 Scalar = bool | int | float | str
@@ -51,6 +51,8 @@ class DataSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Tokens; a longer sample is cut at its end, and how many were cut is said."""
     eval_rows: int | None = None
     """Evaluate on the first rows only; None takes them all."""
+    packing: bool = False
+    """Whole samples are laid end to end into sequences of max_length; a sequence is then a pack."""
 
 
 class LoraSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -85,6 +87,8 @@ class TrainSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Autocast to bfloat16 over weights of `model.dtype`."""
     optimizer: Optimizer = "adamw_torch_fused"
     loader_workers: int = 0
+    group_by_length: bool = False
+    """Micro-batches of samples of about the same length: less padding, an order that is less random."""
     compile: bool = False
     seed: int = 42
 

@@ -30,6 +30,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     enforce_limit: bool = False
     """The user set it, so it is made real."""
     window: Window | None = None
+    profile: str | None = None
+    """The profile that the settings come from."""
     trial: int | None = None
     """For a training: the candidate its settings come from."""
     label: str = ""

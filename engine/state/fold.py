@@ -9,6 +9,7 @@ from typing import assert_never
 import msgspec
 
 from speedtui.engine import events as e
+from speedtui.engine.planned import Advice, Plan
 from speedtui.engine.state.lines import describe
 from speedtui.engine.state.snapshot import HardwareHistory, LogLine, RunState, RunStatus
 from speedtui.engine.state.study import StudyFold
@@ -39,6 +40,8 @@ class Folder:
         self._progress: e.ProgressMade | None = None
         self._study: StudyFold | None = None
         self._training: TrainingFold | None = None
+        self._plan: Plan | None = None
+        self._advice: list[Advice] = []
         self._hardware: e.HardwareSampled | None = None
         self._histories: dict[int, tuple[deque[float | None], deque[float | None]]] = {}
         self._last_history = -HISTORY_SECONDS
@@ -78,7 +81,8 @@ class Folder:
                 self._study, self._progress = StudyFold(event), None
             case (
                 e.CandidateAdded() | e.CandidateEdited() | e.CandidateRemoved() | e.TrialQueued() | e.TrialStarted()
-                | e.TrialFinished() | e.StudyFinished() | e.TrialPromoted()
+                | e.TrialFinished() | e.StudyFinished() | e.TrialPromoted() | e.MemoryPredicted() | e.MemoryCalibrated()
+                | e.DecisionMade()
             ):  # fmt: skip
                 self._progress = None
                 if self._study is not None:
@@ -90,6 +94,10 @@ class Folder:
             case e.EvaluationCompleted() | e.CheckpointSaved() | e.EtaUpdated() | e.TrainingFinished():
                 if self._training is not None:
                     self._training.apply(event)
+            case e.PlanMade():
+                self._plan, self._progress = event.plan, None
+            case e.AdviceGiven():
+                self._advice.append(event.advice)
             case e.CommandReceived() | e.CommandApplied() | e.CommandRefused() | e.Notice():
                 pass
             case e.Paused():
@@ -167,6 +175,8 @@ class Folder:
             progress=self._progress if finished is None else None,
             study=self._study.snapshot() if self._study is not None else None,
             training=self._training.snapshot() if self._training is not None else None,
+            plan=self._plan,
+            advice=tuple(self._advice),
             hardware=self._hardware,
             hardware_history=tuple(
                 HardwareHistory(utilization=tuple(utilization), memory_fraction=tuple(memory))

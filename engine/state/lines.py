@@ -10,6 +10,9 @@ Described = tuple[str, str]
 """(level, text)"""
 
 
+DECISIONS = {"drop": "dropped", "choose": "next", "keep": "kept", "reject": "rejected", "finish": "search over:"}
+
+
 def describe(event: e.AnyEvent) -> Described | None:
     """The line of an event; None for those that come too often to be read."""
     match event:
@@ -33,6 +36,21 @@ def describe(event: e.AnyEvent) -> Described | None:
             return "info", f"#{event.trial} started"
         case e.TrialFinished():
             return describe_result(event.trial, event.result)
+        case e.MemoryPredicted():
+            return describe_prediction(event)
+        case e.MemoryCalibrated():
+            return "info", (
+                f"#{event.trial} calibrates: {format_size(event.measured_bytes)} measured, "
+                f"{format_size(event.predicted_bytes)} predicted"
+            )
+        case e.DecisionMade():
+            return "info", f"{DECISIONS[event.kind]} {event.what}: {event.reason}"
+        case e.PlanMade():
+            row = event.plan.row
+            total = format_span(row.estimate.p50_seconds) if row is not None and row.estimate is not None else "–"
+            return "info", f"plan: {event.plan.selected}, {total}"
+        case e.AdviceGiven():
+            return "info", f"advice: {event.advice.lever} ({event.advice.evidence})"
         case e.StudyFinished():
             best = " without a best trial" if event.best is None else f": best is #{event.best}"
             return "info", f"study finished{best}" + (f" ({event.reason})" if event.reason else "")
@@ -68,6 +86,15 @@ def describe(event: e.AnyEvent) -> Described | None:
             return level, f"run finished: {event.outcome}" + (f", {event.reason}" if event.reason else "")
         case _:
             return None
+
+
+def describe_prediction(event: e.MemoryPredicted) -> Described:
+    """What was predicted of a candidate's memory, or why nothing could be."""
+    if event.predicted_bytes is None:
+        return "warning", f"memory of {event.label} cannot be predicted: {event.reason}"
+    largest = event.largest_micro_batch_size
+    most = f", at most mb{largest} fits" if largest is not None else ""
+    return "info", f"memory of {event.label}: {format_size(event.predicted_bytes)} predicted{most}"
 
 
 def describe_result(trial: int, result: TrialResult) -> Described:

@@ -12,15 +12,19 @@ from speedtui.engine.config.window import Window
 from speedtui.engine.events import (
     Books,
     CheckpointSaved,
+    DecisionMade,
     Device,
     EtaUpdated,
     EvaluationCompleted,
     HardwareSampled,
+    MemoryCalibrated,
+    MemoryPredicted,
     ModelLoaded,
     Outcome,
     ProgressMade,
     TrainingFinished,
 )
+from speedtui.engine.planned import Advice, Plan
 from speedtui.engine.state.series import Point
 
 
@@ -88,6 +92,7 @@ class TrialRow(Snapshot, frozen=True, kw_only=True):
     steps: StepWindow = StepWindow()
     """Of the throughput probe, live; the last ones once finished."""
     batches_done: int = 0
+    predicted: MemoryPredicted | None = None
 
     @property
     def step_seconds_so_far(self) -> float | None:
@@ -111,6 +116,9 @@ class StudyState(Snapshot, frozen=True, kw_only=True):
     finish_reason: str = ""
     promoted: int | None = None
     files: dict[str, str] = {}
+    calibration: MemoryCalibrated | None = None
+    """The last one."""
+    decisions: tuple[DecisionMade, ...] = ()
 
     def row(self, trial: int) -> TrialRow | None:
         """The row of a candidate's id."""
@@ -195,6 +203,8 @@ class RunState(Snapshot, frozen=True, kw_only=True):
     """What is being prepared; None once it is done."""
     study: StudyState | None = None
     training: TrainingState | None = None
+    plan: Plan | None = None
+    advice: tuple[Advice, ...] = ()
     hardware: HardwareSampled | None = None
     hardware_history: tuple[HardwareHistory, ...] = ()
     log: tuple[LogLine, ...] = ()

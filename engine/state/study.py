@@ -13,7 +13,7 @@ from speedtui.engine.state.steps import RecentSteps
 
 StudyEvent = (
     e.CandidateAdded | e.CandidateEdited | e.CandidateRemoved | e.TrialQueued | e.TrialStarted | e.TrialFinished
-    | e.StudyFinished | e.TrialPromoted
+    | e.StudyFinished | e.TrialPromoted | e.MemoryPredicted | e.MemoryCalibrated | e.DecisionMade
 )  # fmt: skip
 
 
@@ -36,6 +36,7 @@ class _Row:
         self.probe: str | None = None
         self.steps = RecentSteps()
         self.batches_done = 0
+        self.predicted: e.MemoryPredicted | None = None
 
     def start(self, t: float) -> None:
         self.status, self.result, self.started_at, self.probe = TrialStatus.RUNNING, None, t, None
@@ -44,7 +45,7 @@ class _Row:
     def snapshot(self) -> TrialRow:
         return TrialRow(
             candidate=self.candidate, status=self.status, result=self.result, started_at=self.started_at,
-            probe=self.probe, steps=self.steps.summary(), batches_done=self.batches_done,
+            probe=self.probe, steps=self.steps.summary(), batches_done=self.batches_done, predicted=self.predicted,
         )  # fmt: skip
 
 
@@ -57,6 +58,8 @@ class StudyFold:
         self._rows = {candidate.id: _Row(candidate, status) for candidate in started.candidates}
         self._finished: e.StudyFinished | None = None
         self._promoted: int | None = None
+        self._calibration: e.MemoryCalibrated | None = None
+        self._decisions: list[e.DecisionMade] = []
 
     @property
     def running(self) -> bool:
@@ -90,6 +93,13 @@ class StudyFold:
                 self._finished = event
             case e.TrialPromoted():
                 self._promoted = event.trial
+            case e.MemoryPredicted():
+                if event.trial in self._rows:
+                    self._rows[event.trial].predicted = event
+            case e.MemoryCalibrated():
+                self._calibration = event
+            case e.DecisionMade():
+                self._decisions.append(event)
 
     def step(self, event: e.StepCompleted) -> None:
         """Takes in a step of a trial's probe."""
@@ -128,6 +138,8 @@ class StudyFold:
             started_at=self._started.t,
             best=best_trial(results),
             promoted=self._promoted,
+            calibration=self._calibration,
+            decisions=tuple(self._decisions),
         )
         if self._finished is None:
             return state

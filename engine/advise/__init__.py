@@ -1,0 +1,1 @@
+"""What to change: rules, each with its evidence and what it buys."""

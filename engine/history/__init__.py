@@ -1,0 +1,1 @@
+"""What earlier runs measured, in one SQLite file."""

@@ -1,0 +1,1 @@
+"""Profiles, schedules and goals against the window."""
