@@ -79,25 +79,36 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
 class MemorySurface(msgspec.Struct, frozen=True, kw_only=True):
     """Peaks for any micro-batch; the peak is the largest of its moments."""
 
-    moments: tuple[Moment, ...]
-    """With a padded micro-batch of two rows or more, whose gradients are accumulated."""
+    accumulating: tuple[Moment, ...]
+    """Two rows or more with padding, and gradients of an earlier micro-batch held during the forward pass."""
+    at_once: tuple[Moment, ...]
+    """The same where a step has one micro-batch only."""
     single: tuple[Moment, ...]
-    """With one row, which has no padding; constant lines."""
+    """One row, which has no padding, with earlier gradients held; constant lines."""
+    single_at_once: tuple[Moment, ...]
     layers: tuple[int, ...] = ()
     """Depths it was computed at where not all layers were; empty: the whole model."""
 
-    def breakdown(self, micro_batch_size: int) -> MemoryBreakdown:
+    def breakdown(self, micro_batch_size: int, *, accumulates: bool) -> MemoryBreakdown:
         """What the peak consists of."""
-        moments = self.single if micro_batch_size == 1 else self.moments
+        if micro_batch_size == 1:
+            moments = self.single if accumulates else self.single_at_once
+        else:
+            moments = self.accumulating if accumulates else self.at_once
         return max((moment.breakdown(micro_batch_size) for moment in moments), key=lambda b: b.total_bytes)
 
-    def peak_bytes(self, micro_batch_size: int) -> int:
+    def peak_bytes(self, micro_batch_size: int, *, accumulates: bool) -> int:
         """Bytes of live tensor storages at the peak."""
-        return self.breakdown(micro_batch_size).total_bytes
+        return self.breakdown(micro_batch_size, accumulates=accumulates).total_bytes
 
-    def largest(self, sizes: Iterable[int], free_bytes: int, calibration: Calibration) -> int | None:
-        """The largest of these micro-batches that fits; None where none does."""
-        return max((n for n in sizes if calibration.fits(self.peak_bytes(n), free_bytes)), default=None)
+    def largest(self, effective_batch_size: int, free_bytes: int, calibration: Calibration) -> int | None:
+        """The largest micro-batch that divides the effective batch and fits; None where none does."""
+        sizes = [n for n in range(1, effective_batch_size + 1) if effective_batch_size % n == 0]
+        fitting = (
+            n for n in sizes
+            if calibration.fits(self.peak_bytes(n, accumulates=n < effective_batch_size), free_bytes)
+        )  # fmt: skip
+        return max(fitting, default=None)
 
 
 class Unpredictable(msgspec.Struct, frozen=True, kw_only=True):
