@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from speedtui.engine.candidate import Candidate, TrialResult, TrialStatus
+from speedtui.engine.candidate import Candidate, MemoryBreakdown, TrialResult, TrialStatus
 from speedtui.engine.config.window import Window
 from speedtui.engine.events import (
     Books,
@@ -93,6 +93,22 @@ class TrialRow(Snapshot, frozen=True, kw_only=True):
     """Of the throughput probe, live; the last ones once finished."""
     batches_done: int = 0
     predicted: MemoryPredicted | None = None
+
+    @property
+    def predicted_bytes(self) -> int | None:
+        """The peak that was expected before it ran."""
+        memory = self.result.memory if self.result is not None else None
+        if memory is not None and memory.predicted_bytes is not None:
+            return memory.predicted_bytes
+        return self.predicted.predicted_bytes if self.predicted is not None else None
+
+    @property
+    def breakdown(self) -> MemoryBreakdown | None:
+        """What the expected peak consists of."""
+        memory = self.result.memory if self.result is not None else None
+        if memory is not None and memory.breakdown is not None:
+            return memory.breakdown
+        return self.predicted.breakdown if self.predicted is not None else None
 
     @property
     def step_seconds_so_far(self) -> float | None:

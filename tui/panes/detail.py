@@ -45,7 +45,9 @@ def draw_detail(run: RunState, selected: int | None, width: int, height: int) ->
     if trial is None:
         return framed(title("Trial"), (), [row(Span("No trial is selected.", "dim"))], width, height)
     inner_width, inner_height = width - EDGES - INSET, height - EDGES
-    rows = [_changed(run, trial, inner_width), *_reason(trial, inner_width), *_result(run, trial, inner_width)]
+    rows = [_changed(run, trial, inner_width), *_reason(trial, inner_width), *_result(trial, inner_width)]
+    rows += [_memory(trial, inner_width), _parts(trial, inner_width), *_total(trial, inner_width)]
+    rows += [_weights(trial.result, inner_width)]
     rows = [line for line in rows if line]
     if run.study is not None and trial.status is TrialStatus.RUNNING:
         rows += _live(run, trial, inner_width)
@@ -76,20 +78,8 @@ def _reason(trial: TrialRow, width: int) -> list[Row]:
     ]
 
 
-def _result(run: RunState, trial: TrialRow, width: int) -> list[Row]:
-    result = trial.result
-    if result is None:
-        return []
-    return [
-        *_measurement(result, width),
-        _memory(result.memory, width),
-        _total(run, result, width),
-        _weights(result, width),
-    ]
-
-
-def _measurement(result: TrialResult, width: int) -> list[Row]:
-    measured = result.measurement
+def _result(trial: TrialRow, width: int) -> list[Row]:
+    measured = trial.result.measurement if trial.result is not None else None
     if measured is None:
         return []
     interval = f"[{format_seconds(measured.step_seconds_low)}, {format_seconds(measured.step_seconds_high)}]"
@@ -109,32 +99,58 @@ def _measurement(result: TrialResult, width: int) -> list[Row]:
     ]  # fmt: skip
 
 
-def _memory(memory: Memory | None, width: int) -> Row:
-    if memory is None:
-        return ()
-    pieces = [row("peak ", Span(format_size(memory.peak_bytes), "strong"),
-                  f" of {format_size(memory.limit_bytes)}" if memory.limit_bytes is not None else "")]  # fmt: skip
-    if memory.headroom_fraction is not None:
-        pieces.append(row(f"{format_share(memory.headroom_fraction)} free"))
-    if memory.predicted_bytes is not None:
-        pieces.append(row(Span(f"predicted ~{format_size(memory.predicted_bytes)}", "dim")))
-    if memory.longest_tokens is not None:
+def _memory(trial: TrialRow, width: int) -> Row:
+    """Measured, with the prediction beside it; before a trial the prediction alone."""
+    memory, predicted = (trial.result.memory if trial.result is not None else None), trial.predicted_bytes
+    pieces = _peak(memory) if memory is not None else []
+    if predicted is not None:
+        pieces.append(row(Span(f"predicted ~{format_size(predicted)}", "dim")))
+    elif trial.predicted is not None:
+        pieces.append(row(Span(f"not predicted: {clean(trial.predicted.reason)}", "dim")))
+    if memory is not None and memory.longest_tokens is not None:
         pieces.append(row(Span(f"at the longest sample, {memory.longest_tokens} tokens", "dim")))
-    if memory.peak_rss_bytes is not None:
+    if memory is not None and memory.peak_rss_bytes is not None:
         pieces.append(row(Span(f"process {format_size(memory.peak_rss_bytes)}", "dim")))
-    return labelled("memory", pieces, width, LABEL)
+    return labelled("memory", pieces, width, LABEL) if pieces else ()
 
 
-def _total(run: RunState, result: TrialResult, width: int) -> Row:
-    if result.full_run_seconds is None:
+def _peak(memory: Memory) -> list[Row]:
+    limit = f" of {format_size(memory.limit_bytes)}" if memory.limit_bytes is not None else ""
+    free = memory.headroom_fraction
+    pieces = [row("peak ", Span(format_size(memory.peak_bytes), "strong"), limit)]
+    return [*pieces, row(f"{format_share(free)} free")] if free is not None else pieces
+
+
+def _parts(trial: TrialRow, width: int) -> Row:
+    """What the predicted peak consists of."""
+    parts = trial.breakdown
+    if parts is None:
         return ()
-    pieces = [row("whole run ", Span(format_span(result.full_run_seconds), "strong")),
-              row(Span(f"trial took {format_span(result.seconds)}", "dim"))]  # fmt: skip
-    return labelled("total", pieces, width, LABEL)
+    named = (
+        ("weights", parts.weights_bytes), ("gradients", parts.gradients_bytes), ("optimizer", parts.optimizer_bytes),
+        ("activations", parts.activations_bytes), ("logits", parts.logits_bytes),
+    )  # fmt: skip
+    return labelled("", [row(Span(f"{name} ", "dim"), format_size(size)) for name, size in named if size], width, LABEL)
 
 
-def _weights(result: TrialResult, width: int) -> Row:
-    if result.base_weights_unchanged is False:
+def _total(trial: TrialRow, width: int) -> list[Row]:
+    result = trial.result
+    if result is None or result.full_run_seconds is None:
+        return []
+    pieces = [row("whole run ", Span(format_span(result.full_run_seconds), "strong"))]
+    estimate = result.estimate
+    if estimate is not None:
+        pieces.append(row(f"p90 {format_span(estimate.p90_seconds)}"))
+    pieces.append(row(Span(f"trial took {format_span(result.seconds)}", "dim")))
+    rows = [labelled("total", pieces, width, LABEL)]
+    if estimate is not None:
+        terms = [row(Span(f"{name} ", "dim"), format_span(term)) for name, term in estimate.terms.items() if term]
+        rows.append(labelled("", terms, width, LABEL))
+    return rows
+
+
+def _weights(result: TrialResult | None, width: int) -> Row:
+    if result is not None and result.base_weights_unchanged is False:
         return labelled("weights", [row(Span("! the base weights changed during this trial", "bad"))], width, LABEL)
     return ()
 

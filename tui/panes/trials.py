@@ -224,10 +224,11 @@ def _tokens(_: StudyState, trial: TrialRow) -> str:
     return "–" if measured is None else format_count(measured.tokens_per_second)
 
 
-def _peak(_: StudyState, trial: TrialRow) -> str:
+def _peak(study: StudyState, trial: TrialRow) -> str:
+    """Measured; else what is expected."""
     memory = trial.result.memory if trial.result is not None else None
     if memory is None or memory.peak_bytes is None:
-        return "–"
+        return _predicted(study, trial)
     return format_size(memory.peak_bytes)
 
 
@@ -237,8 +238,7 @@ def _free(_: StudyState, trial: TrialRow) -> str:
 
 
 def _predicted(_: StudyState, trial: TrialRow) -> str:
-    memory = trial.result.memory if trial.result is not None else None
-    return "–" if memory is None or memory.predicted_bytes is None else f"~{format_size(memory.predicted_bytes)}"
+    return "–" if trial.predicted_bytes is None else f"~{format_size(trial.predicted_bytes)}"
 
 
 def _against_first(study: StudyState, trial: TrialRow) -> str:
@@ -250,6 +250,11 @@ def _against_first(study: StudyState, trial: TrialRow) -> str:
 
 def _full_run(_: StudyState, trial: TrialRow) -> str:
     return "–" if trial.result is None else format_span(trial.result.full_run_seconds)
+
+
+def _p90(_: StudyState, trial: TrialRow) -> str:
+    estimate = trial.result.estimate if trial.result is not None else None
+    return "–" if estimate is None else format_span(estimate.p90_seconds)
 
 
 def _note(_: StudyState, trial: TrialRow) -> str:
@@ -267,6 +272,7 @@ COLUMNS = (
     Column("predicted", 11, 9, _predicted),
     Column("vs #0", 8, 7, _against_first),
     Column("full run", 10, 3, _full_run),
+    Column("p90", 10, 9, _p90),
     Column("note", 8, 10, _note),
 )
 """The most telling ones have the lowest priority numbers; `vs #0` is against the first candidate listed."""
