@@ -1,0 +1,95 @@
+"""What two runs must have in common for a figure of one to serve the other, as short texts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from speedtui.engine.config.paths import value_at
+from speedtui.engine.config.settings import Scalar, Settings
+from speedtui.engine.units import format_count
+
+HASH_DIGITS = 12
+"""48 bits: two of a few thousand records meet with a chance below one in ten million."""
+TELLING = (
+    "train.micro_batch_size", "data.max_length", "train.method", "train.gradient_checkpointing", "model.dtype",
+    "train.bf16", "model.attention", "train.optimizer", "data.packing", "train.group_by_length",
+    "train.loader_workers", "train.compile",
+)  # fmt: skip
+"""Settings that a micro-step's time and memory depend on; accumulation is none, since a step is so many of them."""
+TELLING_LORA = ("train.lora.r", "train.lora.target_modules")
+TELLING_PACKAGES = ("torch", "transformers")
+"""Another version of one of them may have other kernels or another model code."""
+
+
+def shape_key(settings: Settings, parameters: int | None) -> str:
+    """The model's shape, such as `Qwen2.5-0.5B 494M 5d1c0a9be3f7`: a name, its parameters, a hash.
+
+    Only the last part of a path or hub id counts, so that a model keeps its history when it is downloaded or
+    moved; the parameter count tells apart what merely has the same name. `parameters` is the base model's,
+    without an adapter.
+    """
+    model = settings.model
+    name = _model_name(settings)
+    identity = [model.kind, name, parameters, model.architecture]
+    return f"{name} {format_count(parameters)} {_hash(identity)}"
+
+
+def shape_name(key: str) -> str:
+    """The readable part of a shape key."""
+    return key.rpartition(" ")[0]
+
+
+def telling_settings(settings: Settings) -> dict[str, Scalar | None]:
+    """The settings that time and memory of a micro-step depend on, by path; the recipe's own knobs are among them."""
+    paths = TELLING + (TELLING_LORA if settings.train.method == "lora" else ())
+    values = {path: _scalar(value_at(settings, path)) for path in paths}
+    return values | {f"recipe.{name}": _scalar(value) for name, value in sorted(settings.recipe.items())}
+
+
+def settings_key(settings: Settings) -> str:
+    """A hash of `telling_settings`."""
+    return key_of_settings(telling_settings(settings))
+
+
+def key_of_settings(values: Mapping[str, Scalar | None]) -> str:
+    """The same from what `telling_settings` gave."""
+    return _hash(dict(values))
+
+
+def versions_key(versions: Mapping[str, str]) -> str:
+    """Such as `torch 2.13.0, transformers 5.23.0`; other packages do not count."""
+    return ", ".join(f"{name} {versions[name]}" for name in TELLING_PACKAGES if name in versions)
+
+
+def _model_name(settings: Settings) -> str:
+    model = settings.model
+    if model.kind == "python" and model.recipe:
+        return _last_part(model.recipe)
+    if model.path:
+        return _last_part(model.path)
+    return str((model.architecture or {}).get("model_type", "model"))
+
+
+def _last_part(path: str) -> str:
+    """Of a path, with forward or backward slashes; bytes that are no UTF-8 become question marks."""
+    last = path.replace("\\", "/").rstrip("/").rpartition("/")[2] or path
+    return last.encode(errors="replace").decode()
+
+
+def _scalar(value: Any) -> Scalar | None:
+    """A value that has no columns of its own becomes its JSON."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return _canonical(value).decode()
+
+
+def _hash(parts: Any) -> str:
+    return hashlib.sha256(_canonical(parts)).hexdigest()[:HASH_DIGITS]
+
+
+def _canonical(parts: Any) -> bytes:
+    return msgspec.json.encode(parts, order="deterministic")
