@@ -1,0 +1,24 @@
+"""Lengths of the samples before any cutting, as the levers ask for them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from speedtui.engine.profile.levers import Facts
+from speedtui.engine.workload.base import Workload
+
+
+def facts_of(workload: Workload) -> Facts:
+    """`workload`: at a maximum length that cuts as little as possible. A recipe tells its rows only."""
+    lengths = workload.lengths
+    if lengths is None or workload.packed:
+        return Facts(rows=workload.facts.train_rows)
+    ranked = np.sort(lengths)
+
+    def tokens_at(share: float) -> int:
+        return int(np.quantile(ranked, share, method="higher"))
+
+    def rows_cut(tokens: int) -> int:
+        return int(len(ranked) - np.searchsorted(ranked, tokens, side="right"))
+
+    return Facts(rows=len(ranked), tokens_at=tokens_at, rows_cut=rows_cut)

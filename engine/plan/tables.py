@@ -1,0 +1,251 @@
+"""What evaluations and checkpoints cost by how often they happen, and whole schedules of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+import msgspec
+
+from speedtui.engine.candidate import Estimate
+from speedtui.engine.config.frequency import Frequency, parse_frequency
+from speedtui.engine.config.paths import with_values
+from speedtui.engine.config.settings import Scalar, Settings
+from speedtui.engine.config.window import Window
+from speedtui.engine.plan.verdict import judge_finish
+from speedtui.engine.planned import FrequencyRow, ScheduleRow
+from speedtui.engine.timing.counts import frequency_steps
+
+Estimator = Callable[[Settings], Estimate | None]
+"""The whole run with these settings, which differ in their schedule, epochs or steps; None where it is not known."""
+
+EVAL_EVERY, CHECKPOINT_EVERY, EVAL_ROWS = "schedule.eval_every", "schedule.checkpoint_every", "data.eval_rows"
+MULTIPLES = (0.25, 0.5, 2.0, 4.0)
+"""Of the present spacing."""
+CHECKPOINT_SHARE = 0.035
+"""Of the run: what checkpoints may take at most (CheckFreq, FAST 2021)."""
+FAST_EVAL_SHARE = 4
+"""The fast schedules evaluate on the first rows, one of so many."""
+
+
+class Spacing(msgspec.Struct, frozen=True, kw_only=True):
+    """One way to space something."""
+
+    every: str
+    """As it is written in the configuration."""
+    steps: int | None
+    """None: never. A stretch of time is turned into steps by their pace."""
+    current: bool = False
+
+
+def eval_frequencies(
+    settings: Settings, estimate: Estimator, window: Window | None, now: float, steps_per_epoch: int
+) -> list[FrequencyRow]:
+    """Evaluations around the present spacing, by the epoch, only at the end and never; the most frequent first.
+
+    Empty where nothing is known of the run, or there is nothing to evaluate on.
+    """
+    base = estimate(settings)
+    if base is None:
+        return []
+    present = parse_frequency(settings.schedule.eval_every)
+    spacings = _spacings(settings.schedule.eval_every, present, steps_per_epoch, base.total_steps, pace=None)
+    spacings.insert(1, Spacing(every=_the_end(base.total_steps, steps_per_epoch), steps=base.total_steps))
+    rows = []
+    for spacing in _distinct(spacings, base.total_steps):
+        found = estimate(_set(settings, {EVAL_EVERY: spacing.every}))
+        if found is not None:
+            cost = found.terms.get("evals", 0.0) + found.terms.get("generate", 0.0)
+            rows.append(_row("eval", spacing, found, found.evals, cost, window, now))
+    return rows if any(row.count for row in rows) else []
+
+
+def checkpoint_frequencies(
+    settings: Settings, estimate: Estimator, window: Window | None, now: float, steps_per_epoch: int
+) -> list[FrequencyRow]:
+    """Checkpoints around the present spacing, by the epoch and never, with the work that a kill may cost.
+
+    Where they take more than `CHECKPOINT_SHARE`, the spacing at which they take that is among them. Empty where
+    nothing is known of the run.
+    """
+    base = estimate(settings)
+    if base is None:
+        return []
+    text = settings.schedule.checkpoint_every
+    present = parse_frequency(text, time_allowed=True)
+    pace = _running_seconds(base) / max(base.total_steps, 1)
+    spacings = _spacings(text, present, steps_per_epoch, base.total_steps, pace)
+    if base.terms.get("saves", 0.0) > CHECKPOINT_SHARE * base.p50_seconds:
+        spacings.append(_at_the_bound(base, present, pace))
+    rows = []
+    for spacing in _distinct(spacings, base.total_steps):
+        found = estimate(_set(settings, {CHECKPOINT_EVERY: spacing.every}))
+        if found is not None:
+            row = _row("checkpoint", spacing, found, found.saves, found.terms.get("saves", 0.0), window, now)
+            rows.append(msgspec.structs.replace(row, lost_seconds=_lost_seconds(spacing, found)))
+    return _without_twins(rows)
+
+
+def recommended_checkpoint(rows: Iterable[FrequencyRow]) -> FrequencyRow | None:
+    """The most frequent checkpoint within `CHECKPOINT_SHARE`; None where none is, or a save was not measured."""
+    within = [row for row in rows if row.what == "checkpoint" and row.count and 0 < row.share <= CHECKPOINT_SHARE]
+    return max(within, key=lambda row: row.count, default=None)
+
+
+def schedules(
+    settings: Settings, estimate: Estimator, window: Window | None, now: float, steps_per_epoch: int, *,
+    eval_rows: int | None,
+) -> list[ScheduleRow]:  # fmt: skip
+    """Full: evaluations and checkpoints every epoch. Fast: every second epoch, on a quarter of the evaluation rows.
+    Ultra fast: one such evaluation at the end and no checkpoint before the final model.
+
+    `eval_rows`: of the evaluation set as configured; None where it is not known, and then it stays whole. Empty
+    where nothing is known of the run.
+    """
+    base = estimate(settings)
+    if base is None:
+        return []
+    fewer: dict[str, Scalar] = {}
+    if eval_rows is not None and eval_rows >= FAST_EVAL_SHARE:
+        fewer[EVAL_ROWS] = math.ceil(eval_rows / FAST_EVAL_SHARE)
+    named: dict[str, dict[str, Scalar]] = {
+        "full": {EVAL_EVERY: "1 epoch", CHECKPOINT_EVERY: "1 epoch"},
+        "fast": {EVAL_EVERY: "2 epochs", CHECKPOINT_EVERY: "2 epochs", **fewer},
+        "ultra fast": {EVAL_EVERY: _the_end(base.total_steps, steps_per_epoch), CHECKPOINT_EVERY: "never", **fewer},
+    }
+    rows = []
+    for name, values in named.items():
+        found = estimate(_set(settings, values))
+        if found is not None:
+            rows.append(_schedule(name, values, found, window, now, steps_per_epoch, eval_rows))
+    return rows
+
+
+def _schedule(
+    name: str, values: dict[str, Scalar], found: Estimate, window: Window | None, now: float, steps_per_epoch: int,
+    eval_rows: int | None,
+) -> ScheduleRow:  # fmt: skip
+    epochs = found.total_steps / steps_per_epoch
+    between = sum(found.terms.get(term, 0.0) for term in ("evals", "generate", "saves"))
+    return ScheduleRow(
+        name=name,
+        epoch_seconds=found.terms.get("steps", 0.0) / epochs if epochs else 0.0,
+        gap_seconds=between / max(epochs, 1.0),
+        total_seconds=found.p50_seconds,
+        finish=now + found.p50_seconds,
+        fit=judge_finish(now, found, window),
+        monitored=_monitored(values, found, eval_rows),
+        values=values,
+    )
+
+
+def _monitored(values: dict[str, Scalar], found: Estimate, eval_rows: int | None) -> str:
+    rate = {"1 epoch": "every epoch", "2 epochs": "every second epoch"}
+    seen = ["training loss"]
+    if found.evals == 1:
+        seen.append("evaluation loss at the end")
+    elif found.evals:
+        seen.append(f"evaluation loss {rate[str(values[EVAL_EVERY])]} ({found.evals} times)")
+    if found.evals and EVAL_ROWS in values:
+        seen[-1] += f" on {values[EVAL_ROWS]} of {eval_rows} rows"
+    if found.saves:
+        seen.append(f"a checkpoint {rate[str(values[CHECKPOINT_EVERY])]}")
+    else:
+        seen.append("no checkpoint before the final model")
+    return ", ".join(seen)
+
+
+def _spacings(text: str, present: Frequency, epoch_steps: int, total: int, pace: float | None) -> list[Spacing]:
+    """The present one first, which wins over one that is the same; `pace`: seconds a step, where time is allowed."""
+    steps = frequency_steps(present, epoch_steps)
+    if present.seconds is not None and pace:
+        steps = max(round(present.seconds / pace), 1)
+    spacings = [Spacing(every=text, steps=steps, current=True)]
+    spacings += [Spacing(every=_epochs(n), steps=n * epoch_steps) for n in (1, 2)]
+    around = present if steps is not None else Frequency(epochs=1.0)
+    for factor in MULTIPLES:
+        if around.seconds is not None and pace:
+            seconds = max(round(around.seconds * factor), 1)
+            spacings.append(Spacing(every=duration_text(seconds), steps=max(round(seconds / pace), 1)))
+        elif around.epochs is not None:
+            epochs = around.epochs * factor
+            spacings.append(Spacing(every=_epochs(epochs), steps=max(round(epochs * epoch_steps), 1)))
+        elif around.steps is not None:
+            count = max(round(around.steps * factor), 1)
+            spacings.append(Spacing(every=f"{count} steps", steps=count))
+    return [*spacings, Spacing(every="never", steps=None)]
+
+
+def _distinct(spacings: Iterable[Spacing], total: int) -> list[Spacing]:
+    """Each once, the most frequent first; whatever is longer than the run is the run's length."""
+    found: dict[int | None, Spacing] = {}
+    for spacing in spacings:
+        steps = min(spacing.steps, total) if spacing.steps is not None else None
+        found.setdefault(steps, msgspec.structs.replace(spacing, steps=steps))
+    return sorted(found.values(), key=lambda spacing: math.inf if spacing.steps is None else spacing.steps)
+
+
+def _without_twins(rows: list[FrequencyRow]) -> list[FrequencyRow]:
+    """What never saves is there once: the present one, else the one that is called never."""
+    never = [row for row in rows if not row.count]
+    kept = next((row for row in never if row.current), never[-1] if never else None)
+    rows = [row for row in rows if row.count]
+    return [*rows, msgspec.structs.replace(kept, every_steps=None)] if kept is not None else rows
+
+
+def _at_the_bound(base: Estimate, present: Frequency, pace: float) -> Spacing:
+    """How far apart checkpoints must be to take no more than `CHECKPOINT_SHARE` of the time between them."""
+    seconds = base.terms["saves"] / base.saves / CHECKPOINT_SHARE
+    steps = max(math.ceil(seconds / pace), 1)
+    return Spacing(every=duration_text(math.ceil(seconds)) if present.seconds else f"{steps} steps", steps=steps)
+
+
+def _row(
+    what: Literal["eval", "checkpoint"], spacing: Spacing, found: Estimate, count: int, cost: float,
+    window: Window | None, now: float,
+) -> FrequencyRow:  # fmt: skip
+    return FrequencyRow(
+        what=what,
+        every_steps=spacing.steps,
+        every=spacing.every,
+        count=count,
+        cost_seconds=cost,
+        share=cost / found.p50_seconds if found.p50_seconds > 0 else 0.0,
+        total_seconds=found.p50_seconds,
+        finish=now + found.p50_seconds,
+        fit=judge_finish(now, found, window),
+        current=spacing.current,
+    )
+
+
+def _lost_seconds(spacing: Spacing, found: Estimate) -> float:
+    """From one checkpoint to the next; the whole run where there is none."""
+    running = _running_seconds(found)
+    if spacing.steps is None or not found.saves:
+        return running
+    seconds = parse_frequency(spacing.every, time_allowed=True).seconds
+    return min(seconds or running * spacing.steps / max(found.total_steps, 1), running)
+
+
+def _running_seconds(found: Estimate) -> float:
+    """From the first step to the last."""
+    return found.p50_seconds - found.terms.get("load", 0.0) - found.terms.get("final", 0.0)
+
+
+def _set(settings: Settings, values: dict[str, Scalar]) -> Settings:
+    return with_values(settings, values, "the plan")
+
+
+def _the_end(total: int, epoch_steps: int) -> str:
+    return f"{total} steps" if total % epoch_steps else _epochs(total // epoch_steps)
+
+
+def _epochs(count: float) -> str:
+    return f"{count:g} epoch" if count == 1 else f"{count:g} epochs"
+
+
+def duration_text(seconds: int) -> str:
+    """As a configuration takes it: `450` is `7m30s`."""
+    parts = ((seconds // 3600, "h"), (seconds % 3600 // 60, "m"), (seconds % 60, "s"))
+    return "".join(f"{count}{unit}" for count, unit in parts if count)

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+
+from speedtui.engine.candidate import Estimate
+from speedtui.engine.plan.verdict import judge_finish, spare_seconds
+from tests.engine.plan.estimators import NOW, window
+
+HOURS_12 = window(12 * 3600.0, margin=1800.0)  # safe for 41400 s
+
+
+def takes(p50: float, p90: float) -> Estimate:
+    return Estimate(p50_seconds=p50, p90_seconds=p90, terms={"steps": p50}, total_steps=10, evals=0, saves=0)
+
+
+@pytest.mark.parametrize(
+    ("p50", "p90", "fit"),
+    [
+        (15_000.0, 41_400.0, "fits"),  # P90 at the safe limit itself
+        (15_000.0, 41_401.0, "tight"),  # P50 safe, P90 not
+        (41_400.0, 50_000.0, "tight"),  # P50 at the safe limit, P90 past the deadline
+        (42_000.0, 43_200.0, "tight"),  # P50 inside the margin, P90 at the deadline
+        (42_000.0, 43_201.0, "late"),  # P50 inside the margin, P90 past the deadline
+        (50_000.0, 51_000.0, "late"),
+    ],
+)
+def test_it_fits_by_its_p90_is_tight_by_its_p50_or_the_deadline_and_late_otherwise(
+    p50: float, p90: float, fit: str
+) -> None:
+    assert judge_finish(NOW, takes(p50, p90), HOURS_12) == fit
+
+
+def test_without_an_estimate_or_a_window_there_is_no_verdict() -> None:
+    assert judge_finish(NOW, None, HOURS_12) == "unknown"
+    assert judge_finish(NOW, takes(1.0, 2.0), None) == "unknown"
+    assert spare_seconds(NOW, takes(1.0, 2.0), None) is None
+
+
+def test_spare_time_runs_from_the_p50_finish_to_the_safe_limit() -> None:
+    assert spare_seconds(NOW, takes(15_000.0, 16_000.0), HOURS_12) == 26_400.0
+    assert spare_seconds(NOW, takes(42_000.0, 43_000.0), HOURS_12) == -600.0
