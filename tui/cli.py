@@ -15,6 +15,7 @@ from speedtui.engine.errors import ExitCode, SpeedtuiError, UsageError
 COMMANDS = {
     "init": "Write a commented speedtui.toml for a model and a data file.",
     "tune": "Try configurations on the loaded model and say which runs fastest and fits.",
+    "plan": "Say before a run which profile fits, when it is done, and what each schedule costs.",
     "train": "Train, with the configuration as it is or with a trial's settings.",
     "demo": "Tune and train a tiny built-in model; needs no download.",
     "attach": "Open the screen on a run that is going on.",

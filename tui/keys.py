@@ -106,7 +106,7 @@ KEYS: tuple[Key, ...] = (
     Key(id="trials.delete", keys="D", shown="D", action="delete", label="delete", scope="trials",
         allowed=_selected(running=False), help="delete the candidate and its result (asks)"),
     Key(id="trials.promote", keys="P", shown="P", action="promote", label="promote", scope="trials",
-        allowed=_promotable, help="make its settings those of the next training"),
+        allowed=_promotable, help="promote it to the next training, or save it as a profile"),
     Key(id="run.pause", keys="p,space", shown="p", action="pause", label="pause", paused_label="resume", allowed=_busy,
         help="pause or resume; also space"),
     Key(id="monitor.evaluate", keys="e", shown="e", action="evaluate", label="evaluate", scope="monitor",

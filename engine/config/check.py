@@ -36,6 +36,7 @@ def check(settings: Settings, where: str) -> None:
     _check_numbers(settings, where)
     _check_model(settings, where)
     _check_data(settings, where)
+    _check_layout(settings, where)
     _check_texts(settings, where)
     check_batch(settings, where)
 
@@ -100,6 +101,27 @@ def _check_data(settings: Settings, where: str) -> None:
     if bool(data.prompt) != bool(data.response):
         missing = "response" if data.prompt else "prompt"
         raise ConfigError(f"{where}: data.{missing} is missing", "prompt and response go together.")
+
+
+def _check_layout(settings: Settings, where: str) -> None:
+    """What goes with one kind of model only."""
+    kind, data = settings.model.kind, settings.data
+    if kind == "seq2seq" and not data.prompt:
+        given = "data.text" if data.text else "data.messages"
+        raise ConfigError(
+            f'{where}: {given} does not go with model.kind "seq2seq", which learns a response to a prompt',
+            "Name the columns data.prompt and data.response.",
+        )
+    if data.packing and kind != "causal-lm":
+        raise ConfigError(
+            f'{where}: data.packing goes with model.kind "causal-lm", not with "{kind}"',
+            "Remove data.packing" + ("; train.group_by_length saves padding here." if kind == "seq2seq" else "."),
+        )
+    if settings.train.group_by_length and kind == "python":
+        raise ConfigError(
+            f'{where}: train.group_by_length needs the samples\' lengths, which model.kind "python" does not tell',
+            "Remove train.group_by_length, or have the recipe's dataset sorted.",
+        )
 
 
 def _check_texts(settings: Settings, where: str) -> None:

@@ -9,6 +9,7 @@ TEMPLATE = """\
 path = "{model}"                  # a folder or hub id for from_pretrained
 # architecture = {{ model_type = "llama", hidden_size = 64 }}   # instead of path: random weights, no download
 # tokenizer = "folder"            # default: the model's own; with an architecture alone, trained on the data
+# kind = "seq2seq"                # an encoder-decoder such as T5 or BART: prompt and response columns
 # kind = "python"                 # your own model: recipe = "recipe.py:build"
 dtype = "{dtype}"                 # weights: float32, bfloat16, float16
 attention = "sdpa"                # sdpa, eager, flash_attention_2
@@ -18,6 +19,7 @@ train = "{train}"                 # JSON lines, CSV, Parquet or a saved dataset
 # eval = "test.jsonl"
 {columns}
 max_length = 1024                 # tokens; longer samples are cut and counted
+packing = false                   # whole samples laid end to end up to max_length; a row is then a pack
 # eval_rows = 512                 # evaluate on the first rows only
 
 [train]
@@ -34,6 +36,7 @@ gradient_checkpointing = false
 bf16 = false                      # autocast to bfloat16
 optimizer = "adamw_torch_fused"   # adamw_torch, adafactor, sgd, adamw_bnb_8bit, paged_adamw_8bit
 loader_workers = 0
+group_by_length = false           # micro-batches of about one length: less padding, a less random order
 compile = false                   # torch.compile
 seed = 42
 
@@ -52,7 +55,7 @@ checkpoint_every = "30m"          # also 500 steps, 1 epoch, never
 keep_checkpoints = 3
 
 [search]
-mode = "quick"                    # minimal: 4 candidates, quick: 8, thorough: 16
+mode = "quick"                    # minimal: 4 candidates, quick: 8, thorough: 16; auto: searches by itself
 batches = 10                      # micro-batches measured a trial
 early_stop = true                 # end a probe that is precise enough or cannot win
 # budget = "30m"                  # no trial starts after this

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import msgspec
 
-from speedtui.engine.candidate import Candidate
+from speedtui.engine.candidate import Candidate, Estimate
 from speedtui.engine.config.window import Window
 from speedtui.engine.events import Job
 from speedtui.engine.runs import RunFolder
+
+
+class PlanOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """What a plan is asked for."""
+
+    profile: str | None = None
+    """The one that the schedules are for; None leaves the choice to the data."""
+    device: str = ""
+    """A device that is not here, as it was given; empty for this one."""
+    measure: bool = True
+    """Whether each profile is probed; otherwise it rests on history or on the profile's baseline."""
+    written: tuple[str, ...] = ()
+    """Settings that the user's file names, by path: an effective batch among them is kept."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,11 +45,13 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     window: Window | None = None
     profile: str | None = None
     """The profile that the settings come from."""
+    plan: PlanOrder | None = None
+    """For a plan."""
     trial: int | None = None
     """For a training: the candidate its settings come from."""
     label: str = ""
-    estimate_seconds: float | None = None
-    """What that trial expected of the full run."""
+    estimate: Estimate | None = None
+    """What that trial or plan expected of the whole run."""
     resume: bool = False
     """Go on from the last checkpoint of this run."""
     train_command: list[str] = []

@@ -123,6 +123,10 @@ def _job(order: Order) -> Callable[[JobContext], JobResult]:
         from speedtui.engine.jobs.tune import run_tune
 
         return run_tune
+    if order.job == "plan":
+        from speedtui.engine.jobs.plan import run_plan
+
+        return run_plan
     if order.job == "train":
         from speedtui.engine.jobs.train import run_train
 

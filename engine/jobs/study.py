@@ -11,6 +11,7 @@ from speedtui.engine.config.settings import Scalar
 from speedtui.engine.context.context import JobContext, Refused
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.report.promote import write_promoted
+from speedtui.engine.search.base import Trial
 from speedtui.engine.search.candidates import make_candidate
 from speedtui.engine.state import TrialRow
 from speedtui.engine.state.study import best_trial
@@ -31,11 +32,16 @@ class Study:
         self.results: dict[int, TrialResult] = {}
         self.finish_requested = False
         self.promoted: int | None = None
+        self.searching = False
+        """Whether a search goes on once nothing is queued."""
+        self.chosen: int | None = None
+        """The best of the trials that a search asked for, by its own comparisons."""
         self.runner: TrialRunner | None = None
         """Set once there is one, so that a trial in progress can be stopped."""
         self._queue: list[int] = []
         self._running: int | None = None
         self._next_id = 0
+        self._proposed: set[int] = set()
         context.handlers.update({
             c.AddCandidate: self._add, c.EditCandidate: self._edit, c.RemoveCandidate: self._remove,
             c.RunTrial: self._run, c.RunAll: self._run_all, c.StopTrial: self._stop_trial,
@@ -49,6 +55,7 @@ class Study:
             order, search = self._context.order, self._context.settings.search
             self.candidates = {candidate.id: candidate for candidate in order.candidates}
             self._queue = list(self.candidates) if order.queued else []
+            self.searching = order.mode == "auto" and order.queued
             self._context.emit(
                 e.StudyStarted(
                     t=self._context.t,
@@ -66,6 +73,9 @@ class Study:
         else:
             self._take_up(before.rows)
             self.promoted = before.promoted
+            self._proposed = {d.trial for d in before.decisions if d.kind == "choose" and d.trial is not None}
+            begun = self._context.order.queued or bool(self._proposed)
+            self.searching = before.mode == "auto" and begun and not before.finished
         self._next_id = max(self.candidates, default=-1) + 1
 
     def _take_up(self, rows: tuple[TrialRow, ...]) -> None:
@@ -98,12 +108,39 @@ class Study:
         self._context.emit(e.TrialFinished(t=self._context.t, trial=candidate.id, result=result), flush=True)
 
     def unqueue_all(self) -> None:
-        """What is queued is not to be run after all."""
+        """What is queued or would be searched for is not to be run after all."""
         self._queue.clear()
+        self.searching = False
+
+    def propose(self, values: dict[str, Scalar]) -> Candidate:
+        """Queues what a search asks for.
+
+        Raises:
+            ConfigError: values that cannot work.
+        """
+        candidate = make_candidate(self._next_id, values, self._context.settings, "search")
+        self._next_id += 1
+        self._proposed.add(candidate.id)
+        self.candidates[candidate.id] = candidate
+        self._queue.append(candidate.id)
+        self._context.emit(e.CandidateAdded(t=self._context.t, candidate=candidate, queued=True))
+        return candidate
+
+    def queued(self) -> list[Candidate]:
+        """Those to be tried, in order."""
+        return [self.candidates[trial] for trial in self._queue]
+
+    def trials(self) -> list[Trial]:
+        """Every candidate with a result."""
+        return [Trial(candidate=self.candidates[trial], result=result) for trial, result in self.results.items()]
 
     def best(self) -> int | None:
-        """The fastest trial that fits."""
-        return best_trial(self.results.items())
+        """The fastest trial that fits; of those that a search asked for, only the one that it has chosen."""
+        chosen = self.results.get(self.chosen) if self.chosen is not None else None
+        if chosen is None or chosen.status is not TrialStatus.OK:
+            return best_trial(self.results.items())
+        others = self._proposed - {self.chosen}
+        return best_trial((trial, result) for trial, result in self.results.items() if trial not in others)
 
     # -- what commands do; each is called with its own type only ------------------------------------
 
@@ -148,11 +185,13 @@ class Study:
 
     def _run_all(self, command: c.AnyCommand) -> str:
         fresh = [t for t in self.candidates if t not in self.results and t not in self._queue and t != self._running]
-        if not fresh:
+        waiting = self._context.order.mode == "auto" and not self.searching and not self._proposed
+        if not fresh and not waiting:
             raise Refused("every candidate has a result or is queued")
+        self.searching = self.searching or waiting
         for trial in fresh:
             self._enqueue(trial)
-        return f"{len(fresh)} queued"
+        return "the search begins" if waiting else f"{len(fresh)} queued"
 
     def _stop_trial(self, command: c.AnyCommand) -> str:
         assert isinstance(command, c.StopTrial)

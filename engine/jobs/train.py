@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speedtui.engine import events as e
+from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.frequency import parse_frequency
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import ExitCode, JobError
 from speedtui.engine.jobs.execute import JobResult
+from speedtui.engine.jobs.look_back import look_back
 from speedtui.engine.report.training import write_training_report
 from speedtui.engine.timing.eta import Eta
 
@@ -45,14 +47,14 @@ def run_train(context: JobContext) -> JobResult:
     tell_loaded(context, workload, time.perf_counter() - started)
     order = context.order
     return train(context, context.settings, workload, device, label=order.label, trial=order.trial,
-                 estimate_seconds=order.estimate_seconds)  # fmt: skip
+                 estimate=order.estimate, since=0.0)  # fmt: skip
 
 
 def train(
     context: JobContext, settings: Settings, workload: Workload, device: torch.device, *, label: str,
-    trial: int | None, estimate_seconds: float | None,
+    trial: int | None, estimate: Estimate | None, since: float,
 ) -> JobResult:  # fmt: skip
-    """Trains a loaded workload with these settings.
+    """Trains a loaded workload with these settings; `since`: the run's time that `estimate` counts from.
 
     Raises:
         JobStopped: as `run_train`.
@@ -97,7 +99,11 @@ def train(
         context.phases.switch_to("other")
     if schedule.stopped is not None:
         raise schedule.stopped
-    return _finish(context, trainer, schedule, eta, time.perf_counter() - started, estimate_seconds)
+    finished = _finish(context, trainer, schedule, eta, time.perf_counter() - started)
+    actual_seconds = context.t - since if resume_from is None else None  # a resumed run has made only a part of it
+    write_training_report(context, finished, estimate, actual_seconds)
+    look_back(context, settings, estimate, actual_seconds)
+    return _result(context, Path(finished.model_path or ""))
 
 
 def _make_trainer(
@@ -139,9 +145,8 @@ def _make_trainer(
 
 
 def _finish(
-    context: JobContext, trainer: MeteredTrainer, schedule: TrainingSchedule, eta: Eta, seconds: float,
-    estimate_seconds: float | None,
-) -> JobResult:  # fmt: skip
+    context: JobContext, trainer: MeteredTrainer, schedule: TrainingSchedule, eta: Eta, seconds: float
+) -> e.TrainingFinished:
     path = context.folder.path / MODEL_NAME
     began = time.perf_counter()
     try:
@@ -160,7 +165,10 @@ def _finish(
         model_path=str(path),
     )
     context.emit(finished, flush=True)
-    write_training_report(context, finished, estimate_seconds)
+    return finished
+
+
+def _result(context: JobContext, path: Path) -> JobResult:
     window = context.order.window
     if window is not None and context.clock.started_at + context.t > window.deadline:
         return JobResult(outcome="late", exit_code=ExitCode.LATE, reason="the deadline has passed", next=_use(path))

@@ -11,10 +11,14 @@ from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext, JobStopped
 from speedtui.engine.errors import ExitCode, NothingFits
 from speedtui.engine.jobs.execute import JobResult, WorkerSpent
+from speedtui.engine.jobs.predicting import Predictor
+from speedtui.engine.jobs.searching import Search
 from speedtui.engine.jobs.study import Study
+from speedtui.engine.memory.surface import Calibration
 from speedtui.engine.report.files import write_study_files
 from speedtui.engine.report.promote import SCRIPT_NAME
 from speedtui.engine.search.candidates import apply_candidate
+from speedtui.engine.search.sampled import sampled_classes
 from speedtui.engine.units import format_span, parse_duration
 
 if TYPE_CHECKING:
@@ -45,10 +49,14 @@ def run_tune(context: JobContext) -> JobResult:
 class Tuning:
     """A study in progress."""
 
-    def __init__(self, context: JobContext) -> None:
+    def __init__(self, context: JobContext, past: Calibration | None = None) -> None:
+        """`past`: how real peaks compared with predicted ones in earlier runs on this device."""
         self.context = context
         self.study = Study(context)
+        self._past = past
         self._runner: TrialRunner | None = None
+        self._predictor: Predictor | None = None
+        self._search: Search | None = None
         self._started = time.monotonic()
         self._spent = ""
 
@@ -73,33 +81,65 @@ class Tuning:
         self.study.begin()
 
     def run_queue(self) -> None:
-        """Tries the queued candidates one after the other."""
-        ran = False
-        while (candidate := self._ready_candidate()) is not None:
-            self._try(candidate)
+        """Tries the queued candidates one after the other, then what a search wants to see."""
+        ran = self.study.searching
+        while self._advance():
             ran = True
         if ran or self._spent:
             self._finish()
 
-    def _ready_candidate(self) -> Candidate | None:
-        """The one to try now, with the model loaded; None where nothing is queued or the budget is spent.
+    def _advance(self) -> bool:
+        """Does the next thing; False where nothing is queued, the search is over or the budget is spent.
 
         Commands that came meanwhile may have changed the queue.
         """
         self.context.poll()
+        waiting = self.study.next_queued()
+        if (waiting is None and not self.study.searching) or self._over_budget():
+            return False
+        predictor = self._ready(waiting)
         candidate = self.study.next_queued()
-        if candidate is None or self._over_budget():
-            return None
+        if candidate is not None:
+            self._try(candidate, predictor)
+            return True
+        return self.study.searching and self._search_on(predictor)
+
+    def _ready(self, candidate: Candidate | None) -> Predictor:
+        """The model is loaded, and what is queued has its memory predicted."""
         if self.runner.workload is None:
             self.runner.load(self._first_settings(candidate))
-        return self.study.next_queued()
+        if self._predictor is None:
+            self._predictor = Predictor(self.context, self.runner, self._past)
+            self._expect(self._predictor)
+        return self._predictor
+
+    def _expect(self, predictor: Predictor) -> None:
+        """Predicts every candidate there is; what an earlier worker of the run measured corrects it."""
+        known = self.study.candidates.values()
+        predictor.prepare([apply_candidate(candidate, self.context.settings) for candidate in known])
+        for trial, result in self.study.results.items():
+            predictor.learn(self.study.candidates[trial], result, tell=False)
+        for candidate in self.study.queued():
+            predictor.tell(candidate)
+
+    def _search_on(self, predictor: Predictor) -> bool:
+        if self._search is None:
+            self._search = Search(self.context, self.study, self.runner, predictor)
+        try:
+            going = self._search.step()
+        except JobStopped as stopped:
+            self._stopped(stopped)
+            raise
+        if self.runner.poisoned:
+            raise WorkerSpent(self.runner.poisoned)
+        return going
 
     def hold(self) -> None:
         """Keeps the model and waits: for commands, for a request to end, or until nobody looks any more."""
         unwatched_since: float | None = None
         while not self.study.finish_requested:
             self.context.poll()
-            if self.study.next_queued() is not None:
+            if self.study.next_queued() is not None or self.study.searching:
                 self.run_queue()
             time.sleep(HOLD_SECONDS)
             now = time.monotonic()
@@ -116,6 +156,8 @@ class Tuning:
         if self.study.best() is not None:
             return JobResult(next=f"Train with the best settings: sh {self.context.folder.path / SCRIPT_NAME}")
         results = self.study.results
+        if self._search is not None:
+            self._search.require_fit()
         if results and all(r.status is TrialStatus.OUT_OF_MEMORY for r in results.values()):
             raise NothingFits(
                 "no candidate fits in memory",
@@ -146,27 +188,37 @@ class Tuning:
         self.study.unqueue_all()
         return True
 
-    def _try(self, candidate: Candidate) -> None:
+    def _try(self, candidate: Candidate, predictor: Predictor) -> None:
         runner = self.runner
+        predictor.prepare([apply_candidate(candidate, self.context.settings)])
+        predictor.tell(candidate)
         self.study.start_trial(candidate)
         try:
             result = runner.run(candidate, self._incumbent())
         except JobStopped as stopped:
             self.study.finish_trial(candidate, _interrupted())
-            if stopped.save:
-                self._finish("stopped on request")
+            self._stopped(stopped)
             raise
         self.study.finish_trial(candidate, result)
+        predictor.learn(candidate, result)
         if runner.poisoned:
             raise WorkerSpent(runner.poisoned)
 
-    def _first_settings(self, candidate: Candidate) -> Settings:
+    def _stopped(self, stopped: JobStopped) -> None:
+        if stopped.save:
+            self._finish("stopped on request")
+
+    def _first_settings(self, candidate: Candidate | None) -> Settings:
         """What is loaded before the first trial: the run's own, so that a fault in them is not taken for a trial's.
 
         A recipe's knobs may have no value outside of the candidates.
         """
         settings = self.context.settings
-        return apply_candidate(candidate, settings) if settings.model.kind == "python" else settings
+        if settings.model.kind != "python":
+            return settings
+        if candidate is not None:
+            return apply_candidate(candidate, settings)
+        return next(iter(sampled_classes(settings)), settings)
 
     def _incumbent(self) -> Measurement | None:
         best = self.study.best()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 import msgspec
 
@@ -13,17 +14,26 @@ MARGIN = 0.03
 """Of the expected peak, kept free: what the prediction may be off by."""
 
 
+Device = Literal["cpu", "cuda"]
+"""How sizes are rounded and whether optimizers work on all tensors at once; nothing runs on it."""
+
+
 class MemoryRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What a peak depends on, besides the micro-batch."""
 
     settings: Settings
     """With the candidate's settings in them; the micro-batch in them is not looked at."""
     longest_tokens: int
-    """Of the longest sample after cutting: its input, for an encoder-decoder."""
+    """Of the longest sample after cutting: its input, for an encoder-decoder.
+
+    Not looked at for packs, which are as long as data.max_length allows, and for recipes, whose data is read.
+    """
     longest_target_tokens: int | None = None
     """Of the longest target, for an encoder-decoder."""
     vocabulary: int | None = None
     """Tokens of the tokenizer, which an architecture without vocab_size takes."""
+    device: Device = "cpu"
+    """What the training runs on."""
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +75,12 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     activations: Line
     logits: Line
 
+    @property
+    def total(self) -> Line:
+        """All that is held."""
+        lines = (self.weights, self.gradients, self.optimizer, self.activations, self.logits)
+        return Line(fixed=sum(line.fixed for line in lines), per_row=sum(line.per_row for line in lines))
+
     def breakdown(self, micro_batch_size: int) -> MemoryBreakdown:
         """What is held then."""
         return MemoryBreakdown(
@@ -76,7 +92,7 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class MemorySurface(msgspec.Struct, frozen=True, kw_only=True):
+class MemorySurface(msgspec.Struct, frozen=True, kw_only=True, tag="surface"):
     """Peaks for any micro-batch; the peak is the largest of its moments."""
 
     accumulating: tuple[Moment, ...]
@@ -111,7 +127,7 @@ class MemorySurface(msgspec.Struct, frozen=True, kw_only=True):
         return max(fitting, default=None)
 
 
-class Unpredictable(msgspec.Struct, frozen=True, kw_only=True):
+class Unpredictable(msgspec.Struct, frozen=True, kw_only=True, tag="unpredictable"):
     """The peak cannot be predicted; a probe has to show it."""
 
     reason: str

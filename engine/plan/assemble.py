@@ -19,7 +19,7 @@ from speedtui.engine.planned import Choice, Plan, ProfileRow, Saving
 from speedtui.engine.profile.adjust import fit_to_window
 from speedtui.engine.profile.levers import Facts, MemoryOf
 from speedtui.engine.timing.workload_shape import grouping_saving, packing_saving
-from speedtui.engine.workload.base import Workload
+from speedtui.engine.workload.base import DataFacts, Workload
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +33,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     device: str
     device_here: bool
     limit_bytes: int | None
+    data: DataFacts
+    """Of the samples before any cutting."""
     choice: Choice
     selected: str
     """The profile to be looked at closely."""
@@ -66,10 +68,10 @@ def assemble(
         device=question.device,
         device_here=question.device_here,
         limit_bytes=question.limit_bytes,
-        train_rows=data.facts.train_rows,
-        mean_tokens=data.facts.mean_tokens,
-        longest_tokens=data.facts.longest_tokens,
-        total_tokens=data.facts.total_tokens,
+        train_rows=question.data.train_rows,
+        mean_tokens=question.data.mean_tokens,
+        longest_tokens=question.data.longest_tokens,
+        total_tokens=question.data.total_tokens,
         choice=question.choice,
         selected=question.selected,
         profiles=rows,

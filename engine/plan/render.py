@@ -42,15 +42,15 @@ def render_plan(plan: Plan, window: Window | None, *, next_step: str = "") -> st
 
 def _header(plan: Plan, window: Window | None) -> str:
     choice = plan.choice
-    here = "" if plan.device_here else ", which is not this machine"
     memory = f", {format_size(plan.limit_bytes)}" if plan.limit_bytes is not None else ""
+    device = f"{plan.device}{memory}" if plan.device_here else f"{plan.device}, which is not this machine"
     facts = [f"{plan.train_rows} rows"]
     if plan.mean_tokens is not None:
         facts.append(f"{format_count(plan.mean_tokens)} tokens each, {format_count(plan.total_tokens)} in all")
     if plan.longest_tokens is not None:
         facts.append(f"the longest {plan.longest_tokens}")
     lines = [
-        _fact("device", f"{plan.device}{memory}{here}"),
+        _fact("device", device),
         _fact("data", ", ".join(facts)),
         _fact("window", _window_words(plan, window)),
         _fact("choice", f"{choice.profile}, {choice.epochs:g} epochs, max length {choice.max_length}: {choice.reason}"),
@@ -121,10 +121,12 @@ def _given_up(rows: Iterable[ProfileRow]) -> str:
 
 def _change(change: Change) -> str:
     parts = [f"{change.path} {value_words(change.before)} → {value_words(change.after)}, {change.reason}"]
-    if change.saves_seconds is not None:
-        parts.append(f"saves {format_span(change.saves_seconds)}")
-    if change.saves_bytes is not None:
-        parts.append(f"saves {format_size(change.saves_bytes)}")
+    if change.saves_seconds:
+        verb = "saves" if change.saves_seconds > 0 else "costs"
+        parts.append(f"{verb} {format_span(abs(change.saves_seconds))}")
+    if change.saves_bytes:
+        verb = "saves" if change.saves_bytes > 0 else "takes"
+        parts.append(f"{verb} {format_size(abs(change.saves_bytes))}")
     parts.append(f"gives up: {change.gives_up}" if change.gives_up else "gives up nothing in quality")
     return "; ".join(parts)
 

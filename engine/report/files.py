@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from speedtui.engine.candidate import Candidate, TrialResult
+from speedtui.engine.candidate import Candidate, Estimate, TrialResult
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.config.window import Window
 from speedtui.engine.context.context import JobContext
@@ -73,7 +73,7 @@ def trial_entry(
     """One trial; seconds, bytes, tokens; null is not measured."""
     measured = result.measurement if result is not None else None
     memory = result.memory if result is not None else None
-    full_run = result.full_run_seconds if result is not None else None
+    estimate = result.estimate if result is not None else None
     return {
         "trial": candidate.id,
         "label": candidate.label,
@@ -102,19 +102,25 @@ def trial_entry(
         "limit_bytes": memory and memory.limit_bytes,
         "headroom": memory and memory.headroom_fraction and round(memory.headroom_fraction, 4),
         "longest_tokens": memory and memory.longest_tokens,
-        "full_run_p50_seconds": full_run and round(full_run, 1),
-        "full_run_p90_seconds": None,
-        "fits": fits(full_run, window, now),
+        "full_run_p50_seconds": estimate and round(estimate.p50_seconds, 1),
+        "full_run_p90_seconds": estimate and round(estimate.p90_seconds, 1),
+        "full_run_terms": terms_entry(estimate),
+        "fits": fits(estimate, window, now),
         "trial_seconds": result and result.seconds,
         "base_weights_unchanged": result and result.base_weights_unchanged,
     }
 
 
-def fits(full_run_seconds: float | None, window: Window | None, now: float) -> bool | None:
-    """Whether a run that starts now ends before the deadline less the margin; None without a window or a time."""
-    if full_run_seconds is None or window is None:
+def terms_entry(estimate: Estimate | None) -> dict[str, float] | None:
+    """What the P50 consists of, seconds."""
+    return None if estimate is None else {name: round(seconds, 2) for name, seconds in estimate.terms.items()}
+
+
+def fits(estimate: Estimate | None, window: Window | None, now: float) -> bool | None:
+    """Whether nine in ten runs that start now end before the deadline less the margin; None without one of the two."""
+    if estimate is None or window is None:
         return None
-    return now + full_run_seconds <= window.safe_until
+    return now + estimate.p90_seconds <= window.safe_until
 
 
 def report_document(context: JobContext, study: StudyResults) -> dict[str, Any]:
@@ -123,7 +129,7 @@ def report_document(context: JobContext, study: StudyResults) -> dict[str, Any]:
     result = study.results[best] if best is not None else None
     now = context.clock.started_at + context.t
     window = context.order.window
-    full_run = result.full_run_seconds if result is not None else None
+    estimate = result.estimate if result is not None else None
     return {
         "run": context.folder.id,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -131,14 +137,18 @@ def report_document(context: JobContext, study: StudyResults) -> dict[str, Any]:
         "trial": best,
         "label": study.candidates[best].label if best is not None else None,
         "estimate": {
-            "hours": full_run and round(full_run / 3600, 4),
-            "p50_seconds": full_run and round(full_run, 1),
-            "p90_seconds": None,
-            "of": "optimizer steps x measured step at representative lengths; evaluations and checkpoints not included",
+            "hours": estimate and round(estimate.p50_seconds / 3600, 4),
+            "p50_seconds": estimate and round(estimate.p50_seconds, 1),
+            "p90_seconds": estimate and round(estimate.p90_seconds, 1),
+            "terms": terms_entry(estimate),
+            "total_steps": estimate and estimate.total_steps,
+            "evals": estimate and estimate.evals,
+            "saves": estimate and estimate.saves,
+            "of": "time against length, summed over the run's own micro-batches, with loading, evaluations and saves",
         },
         "window": window_entry(window),
-        "verdict": verdict(fits(full_run, window, now)),
-        "fits_in_window": fits(full_run, window, now),
+        "verdict": verdict(fits(estimate, window, now)),
+        "fits_in_window": fits(estimate, window, now),
         "actual": None,
         "accuracy": None,
         "dataset": dataset_entry(context.loaded),

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import msgspec
 
+from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.errors import RunFolderError
 from speedtui.engine.log.tail import read_events
+from speedtui.engine.planned import ProfileRow
+from speedtui.engine.report.promote import CONFIG_NAME
 from speedtui.engine.runs import RunFolder, find_run, list_runs
 from speedtui.engine.state import fold
 
@@ -21,7 +24,7 @@ class FoundTrial(msgspec.Struct, frozen=True, kw_only=True):
     trial: int
     values: dict[str, Scalar]
     label: str
-    full_run_seconds: float | None
+    estimate: Estimate | None
 
 
 def find_trial(runs: Path, name: str) -> FoundTrial:
@@ -42,8 +45,30 @@ def find_trial(runs: Path, name: str) -> FoundTrial:
         trial=row.candidate.id,
         values=row.candidate.values,
         label=row.candidate.label,
-        full_run_seconds=row.result.full_run_seconds if row.result is not None else None,
+        estimate=row.result.estimate if row.result is not None else None,
     )
+
+
+class FoundPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a training takes over from a plan."""
+
+    config: Path
+    """The selected profile's settings, with what was given up."""
+    row: ProfileRow
+
+
+def find_plan(runs: Path, name: str) -> FoundPlan:
+    """The plan of a run.
+
+    Raises:
+        RunFolderError: there is no such run, or it made no plan that can be trained with.
+    """
+    folder = find_run(runs, name)
+    plan = fold(read_events(folder.events)).plan
+    row, config = plan.row if plan is not None else None, folder.path / CONFIG_NAME
+    if row is None or not config.exists():
+        raise RunFolderError(f"--plan {name}: run {folder.id} made no plan to train with", "Run `speedtui plan` first.")
+    return FoundPlan(config=config, row=row)
 
 
 def _newest_study(runs: Path) -> RunFolder:

@@ -29,17 +29,30 @@ def write_promoted(folder: RunFolder, settings: Settings, order: Order, candidat
     config = folder.path / CONFIG_NAME
     header = f"# Settings of trial #{candidate.id} ({candidate.label}) of run {folder.id}.\n\n"
     config.write_text(header + dump_settings(promoted), encoding="utf-8")
-    _write_script(folder, order, candidate, config)
+    what = f"trial #{candidate.id}: {candidate.label}"
+    _write_script(folder, order, config, ["--trial", f"{folder.id}#{candidate.id}"], what)
     return config
 
 
-def _write_script(folder: RunFolder, order: Order, candidate: Candidate, config: Path) -> None:
-    command = shlex.join([*order.train_command, "--config", str(config), "--trial", f"{folder.id}#{candidate.id}"])
+def write_planned(folder: RunFolder, planned: Settings, order: Order, profile: str) -> Path:
+    """The same for a plan's settings.
+
+    Raises:
+        OSError: no room or no permission.
+    """
+    config = folder.path / CONFIG_NAME
+    header = f"# Profile {profile} as run {folder.id} planned it.\n\n"
+    promoted = msgspec.structs.replace(planned, search=SearchSettings())
+    config.write_text(header + dump_settings(promoted), encoding="utf-8")
+    _write_script(folder, order, config, ["--plan", folder.id], f"profile {profile} as planned")
+    return config
+
+
+def _write_script(folder: RunFolder, order: Order, config: Path, more: list[str], what: str) -> None:
+    command = shlex.join([*order.train_command, "--config", str(config), *more])
     script = folder.path / SCRIPT_NAME
     script.write_text(
-        "#!/bin/sh\n"
-        f"# Trains with trial #{candidate.id}: {candidate.label}. More options may follow the script's name.\n"
-        f'exec {command} "$@"\n',
+        f'#!/bin/sh\n# Trains with {what}. More options may follow the script\'s name.\nexec {command} "$@"\n',
         encoding="utf-8",
     )
     os.chmod(script, 0o755)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from speedtui.engine.candidate import TrialStatus
+from speedtui.engine.candidate import TrialResult, TrialStatus
+from speedtui.engine.plan.render import render_plan
 from speedtui.engine.state import RunState, StudyState, TrainingState, TrialRow
 from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span
 
@@ -16,6 +17,8 @@ def summarize(state: RunState, *, next_step: bool = True) -> str:
     parts = []
     if state.reason:
         parts.append(f"{state.outcome}: {state.reason}")
+    if state.plan is not None and state.job == "plan":
+        return render_plan(state.plan, state.window, next_step=state.next if next_step else "")
     if state.study is not None and any(row.status.finished for row in state.study.rows):
         parts.append(study_table(state.study))
         parts.append(best_lines(state, state.study))
@@ -52,11 +55,22 @@ def best_lines(state: RunState, study: StudyState) -> str:
         f"{format_count(measured.tokens_per_second)} tok/s, step {format_seconds(measured.step_seconds)} "
         f"[{format_seconds(measured.step_seconds_low)} {format_seconds(measured.step_seconds_high)}]",
         f"memory      peak {format_size(memory.peak_bytes if memory else None)}{headroom}",
-        f"full run    about {format_span(row.result.full_run_seconds)}, evaluations and checkpoints not counted",
+        f"full run    {_full_run(row.result)}",
     ]
     if "train.sh" in study.files:
         lines.append(f"train with  sh {study.files['train.sh']}")
     return "\n".join(lines)
+
+
+def _full_run(result: TrialResult) -> str:
+    """The estimate with what it includes, as far as there is any of it."""
+    estimate = result.estimate
+    if estimate is None:
+        return f"about {format_span(result.full_run_seconds)}"
+    counts = [f"{n} {what}{'' if n == 1 else 's'}" for n, what in
+              ((estimate.evals, "evaluation"), (estimate.saves, "checkpoint")) if n]  # fmt: skip
+    included = f", {' and '.join(counts)} included" if counts else ""
+    return f"about {format_span(estimate.p50_seconds)}, 9 in 10 within {format_span(estimate.p90_seconds)}{included}"
 
 
 def training_lines(state: RunState, training: TrainingState) -> str:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import msgspec
 
+from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.load import dump_settings
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.config.window import resolve_window
-from speedtui.engine.context.order import Order, read_order, write_order
+from speedtui.engine.context.order import Order, PlanOrder, read_order, write_order
 from speedtui.engine.errors import RunFolderError
 from speedtui.engine.events import Job
 from speedtui.engine.hardware.available import device_memory_bytes
@@ -67,15 +68,39 @@ def start_study(settings: Settings, options: StartOptions, *, job: Job = "tune")
     return _session(_write(settings, order, options.runs), options)
 
 
+def start_plan(settings: Settings, options: StartOptions, plan: PlanOrder) -> Session:
+    """Profiles, schedules and goals against the window, for this device or for one that is not here.
+
+    Raises:
+        SpeedtuiError: nothing could be started, and nothing is left behind.
+    """
+    require_training_packages()
+    check_sources(settings, options.where)
+    size = plan.device or settings.search.memory_limit
+    order = Order(
+        job="plan",
+        started_at=time.time(),
+        mode="plan",
+        plan=plan,
+        profile=plan.profile,
+        memory_limit_bytes=parse_size(size) if size else device_memory_bytes(),
+        enforce_limit=settings.search.memory_limit is not None and not plan.device,
+        window=resolve_window(settings.window, datetime.now().astimezone(), options.where),
+        train_command=list(options.train_command),
+    )
+    return _session(_write(settings, order, options.runs), options)
+
+
 def start_training(
     settings: Settings,
     options: StartOptions,
     *,
     label: str,
     trial: int | None = None,
-    estimate_seconds: float | None = None,
+    profile: str | None = None,
+    estimate: Estimate | None = None,
 ) -> Session:
-    """A training with the configuration as it is.
+    """A training with the configuration as it is; `profile`: where its settings come from.
 
     Raises:
         SpeedtuiError: nothing could be started, and nothing is left behind.
@@ -88,7 +113,8 @@ def start_training(
         window=resolve_window(settings.window, datetime.now().astimezone(), options.where),
         label=label,
         trial=trial,
-        estimate_seconds=estimate_seconds,
+        profile=profile,
+        estimate=estimate,
         train_command=list(options.train_command),
     )
     return _session(_write(settings, order, options.runs), options)

@@ -9,6 +9,9 @@ from transformers import TrainingArguments
 
 from speedtui.engine.config.settings import Settings
 
+GROUPED = "group_by_length"
+"""transformers' name for the order that `train.group_by_length` asks for; `MeteredTrainer` makes it itself."""
+
 
 def training_arguments(
     settings: Settings, output: Path, device: torch.device, *, max_steps: int | None = None,
@@ -52,5 +55,7 @@ def training_arguments(
         report_to="none",
         disable_tqdm=True,
     )
+    if train.group_by_length:
+        arguments.train_sampling_strategy = GROUPED  # not by its constructor: older versions have no such argument
     arguments._n_gpu = min(arguments.n_gpu, 1)  # with more, transformers would spread each batch by DataParallel
     return arguments

@@ -30,6 +30,9 @@ def tell_loaded(context: JobContext, workload: Workload, seconds: float) -> None
         context.notice(f"cut to data.max_length {limit}: {_rows(facts.cut_rows)}", level="warning")
     if facts.dropped_rows:
         context.notice(f"dropped, with nothing to learn from: {_rows(facts.dropped_rows)}", level="warning")
+    if facts.packed_fill is not None:
+        packs = f"{facts.train_rows} pack{'' if facts.train_rows == 1 else 's'}, {facts.packed_fill:.0%} full"
+        context.notice(f"packed: {_rows(facts.train_samples)} in {packs}; a row of an effective batch is a pack")
 
 
 def _rows(count: int) -> str:

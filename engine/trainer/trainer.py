@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from peft import PeftModel
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler, SequentialSampler
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from speedtui.engine.meter.meter import Meter
+from speedtui.engine.trainer.arguments import GROUPED
+from speedtui.engine.trainer.sampler import EpochSampler, row_tokens
 from speedtui.engine.trainer.schedule import TrainingSchedule
+from speedtui.engine.workload.collate import IGNORED
 
 Batch = dict[str, Any]
 
@@ -37,6 +41,7 @@ class MeteredTrainer(Trainer):
         super().__init__(*args, **kwargs)
         if schedule is not None:
             self.add_callback(schedule)
+        self._mean_losses = self._find_mean_losses()
         self._bill_backward()
 
     def get_train_dataloader(self) -> DataLoader[Any]:
@@ -47,9 +52,17 @@ class MeteredTrainer(Trainer):
         return loader
 
     def _get_train_sampler(self, train_dataset: Dataset[Any] | None = None) -> Sampler[int] | None:
+        """The order of `engine.workload.order.epoch_order`, so that a prediction counts over the same micro-batches."""
         if self._in_order:
             return SequentialSampler(self.train_dataset)  # type: ignore[arg-type]  # it is a map-style one
-        return super()._get_train_sampler(train_dataset)
+        dataset: Any = self.train_dataset
+        grouped = getattr(self.args, "train_sampling_strategy", None) == GROUPED
+        return EpochSampler(
+            len(dataset),
+            row_tokens(dataset) if grouped else None,
+            seed=self.args.seed if self.args.data_seed is None else self.args.data_seed,
+            group=self.args.per_device_train_batch_size if grouped else None,
+        )
 
     def get_batch_samples(self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device) -> Any:
         """Fetches the micro-batches of one step; billed to data."""
@@ -67,6 +80,32 @@ class MeteredTrainer(Trainer):
         loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
         self.meter.micro_step_done(loss)
         return loss
+
+    def _find_mean_losses(self) -> bool:
+        """Whether losses are made parts of the step's mean here, see `compute_loss`.
+
+        transformers leaves that to every model whose forward takes any keyword, by an argument `num_items_in_batch`.
+        T5, BART and their like take it and do nothing with it: with an accumulation of 4, loss and gradient would be
+        4 times too large. Nor is a recipe's own module meant by it.
+        """
+        base: Any = self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
+        if not isinstance(base, PreTrainedModel):
+            self.model_accepts_loss_kwargs = bool(getattr(base, "accepts_loss_kwargs", False))
+            return False
+        if not getattr(base.config, "is_encoder_decoder", False):
+            return False
+        self.model_accepts_loss_kwargs = True  # so that the learned tokens of the step are counted
+        return True
+
+    def compute_loss(
+        self, model: nn.Module, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """The loss; of an encoder-decoder, its mean over the micro-batch's targets times their share of the step's."""
+        if not self._mean_losses or num_items_in_batch is None:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        loss, outputs = super().compute_loss(model, inputs, return_outputs=True)
+        loss = loss * (inputs["labels"].ne(IGNORED).sum() / num_items_in_batch)
+        return (loss, outputs) if return_outputs else loss
 
     def _prepare_inputs(self, inputs: Batch) -> Batch:
         if not self.is_in_train or self.model is None or not self.model.training:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import shutil
+import statistics
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -12,13 +15,13 @@ from accelerate.state import AcceleratorState
 from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from speedtui.engine.candidate import Measurement, Memory, TrialStatus
+from speedtui.engine.candidate import Curve, Measurement, Memory, TrialStatus
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.events import Probe
 from speedtui.engine.meter.device import device_clock
 from speedtui.engine.meter.memory import LiveStorages, PeakRss, allocator_peaks
-from speedtui.engine.meter.meter import Meter
+from speedtui.engine.meter.meter import Meter, StepTiming
 from speedtui.engine.trainer.arguments import training_arguments
 from speedtui.engine.trainer.trainer import MeteredTrainer
 from speedtui.engine.trial.batches import Rows, plan_probe
@@ -30,6 +33,8 @@ MEMORY_STEPS = 2
 """The second step has the optimizer's state."""
 MICRO_STEPS = 2
 """Micro-steps in a probe's step where there is accumulation: one writes the gradients, one adds to them."""
+PROBE_FOLDER = "probe"
+"""Below the run's folder: where a probe saves to see how long that takes; gone afterwards."""
 WARMUP_ROOM, LEAST_ROOM = 0.5, 4
 """Micro-batches for warm-up before the probe is over in any case: a share of those to be measured, and at least."""
 
@@ -59,8 +64,33 @@ class ProbeSetup(msgspec.Struct, frozen=True, kw_only=True):
         return min(self.accumulation, MICRO_STEPS)
 
 
-def memory_probe(setup: ProbeSetup, limit_bytes: int | None) -> Memory:
+class Probed(msgspec.Struct, frozen=True, kw_only=True):
+    """What the steps of a probe took."""
+
+    timings: list[StepTiming]
+    """Of every step; empty unless they were asked for."""
+    start_seconds: float
+    """From making the trainer to its first epoch: the optimizer, what accelerate wraps."""
+
+
+class Throughput(msgspec.Struct, frozen=True, kw_only=True):
+    """What a throughput probe found."""
+
+    measurement: Measurement
+    curve: Curve
+    loses: bool
+    """Even its optimistic bound is slower than the best so far."""
+    start_seconds: float
+    warmup_seconds: float
+    """What the first micro-steps took longer than others of their length."""
+    data_seconds: float
+    """Waiting for one micro-batch, by the median."""
+
+
+def memory_probe(setup: ProbeSetup, limit_bytes: int | None) -> tuple[Memory, float]:
     """Two steps on the longest sample duplicated, one pad token in each micro-batch.
+
+    Returns its peaks and by how many seconds the first step was longer than the second, which is what compiling takes.
 
     Raises:
         TrialEnded: the CUDA allocator only managed by giving back its cache.
@@ -71,33 +101,46 @@ def memory_probe(setup: ProbeSetup, limit_bytes: int | None) -> Memory:
     if setup.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(setup.device)
         retries_before = allocator_peaks()[2]
-        _run(setup, "memory", stress, MEMORY_STEPS, None)
+        probed = run_steps(setup, "memory", stress, MEMORY_STEPS, keep_timings=True)
         allocated, reserved, retries = allocator_peaks()
         if retries > retries_before:
             raise TrialEnded(TrialStatus.OUT_OF_MEMORY, "the allocator had to give back its cache to find room")
-        return Memory(
+        memory = Memory(
             peak_allocated_bytes=allocated, peak_reserved_bytes=reserved, limit_bytes=limit_bytes,
             longest_tokens=longest,
         )  # fmt: skip
+        return memory, _first_longer(probed.timings)
     rss = PeakRss()
     rss.reset()
     with LiveStorages([*setup.model.parameters(), *setup.model.buffers()]) as storages:
-        _run(setup, "memory", stress, MEMORY_STEPS, None)
-    return Memory(
+        probed = run_steps(setup, "memory", stress, MEMORY_STEPS, keep_timings=True)
+    if setup.settings.train.compile:
+        torch.compiler.reset()  # what ran under the storages' dispatch mode, dynamo would never look at again
+    memory = Memory(
         peak_allocated_bytes=storages.peak_bytes, peak_rss_bytes=rss.read(), limit_bytes=limit_bytes,
         longest_tokens=longest,
     )  # fmt: skip
+    return memory, _first_longer(probed.timings)
 
 
-def throughput_probe(setup: ProbeSetup, best: Measurement | None) -> tuple[Measurement, bool]:
-    """Micro-batches at representative lengths until enough of them are steady; and whether it loses to `best`."""
+def _first_longer(timings: Sequence[StepTiming]) -> float:
+    seconds = [math.fsum(timing.phases.values()) for timing in timings]
+    return max(seconds[0] - seconds[1], 0.0) if len(seconds) > 1 else 0.0
+
+
+def throughput_probe(
+    setup: ProbeSetup, best: Measurement | None, after: Callable[[MeteredTrainer, float], None] | None = None
+) -> Throughput:
+    """Micro-batches at representative lengths until enough of them are steady.
+
+    `after` gets the trainer when its steps are done, and the seconds of waiting for a micro-batch, unless the
+    candidate loses to `best`.
+    """
     workload, train, search = setup.workload, setup.settings.train, setup.settings.search
     accumulation = setup.probe_accumulation
     room = max(math.ceil(search.batches * WARMUP_ROOM), LEAST_ROOM)
     steps = math.ceil((search.batches + room) / accumulation)
-    plan = plan_probe(
-        workload.lengths, len(workload.train_dataset), train.micro_batch_size, steps * accumulation, train.seed
-    )
+    plan = plan_probe(workload, train, search.batches, steps * accumulation)
     judgement = Judgement(
         plan=plan,
         batches=search.batches,
@@ -107,39 +150,80 @@ def throughput_probe(setup: ProbeSetup, best: Measurement | None) -> tuple[Measu
         early_stop=search.early_stop,
         best=best,
     )
-    meter = _run(setup, "throughput", Rows(workload.train_dataset, plan.rows), steps, judgement)
-    measurement = judgement.measurement(meter.timings or [])
-    return measurement, search.early_stop and judgement.loses(measurement)
+    found: list[Throughput] = []
+
+    def judge_steps(trainer: MeteredTrainer, probed: Probed) -> None:
+        result = _judged(judgement, probed)
+        found.append(result)
+        if after is not None and not result.loses:
+            after(trainer, result.data_seconds)
+
+    run_steps(
+        setup, "throughput", Rows(workload.train_dataset, plan.rows), steps, judgement=judgement, after=judge_steps
+    )
+    return found[0]
 
 
-def _run(setup: ProbeSetup, probe: Probe, dataset: MapDataset, steps: int, judgement: Judgement | None) -> Meter:
-    """Trains so many steps on the dataset as it comes, metered; leaves no trace in the process."""
+def _judged(judgement: Judgement, probed: Probed) -> Throughput:
+    measurement = judgement.measurement(probed.timings)
+    return Throughput(
+        measurement=measurement,
+        curve=judgement.curve(probed.timings),
+        loses=judgement.early_stop and judgement.loses(measurement),
+        start_seconds=probed.start_seconds,
+        warmup_seconds=judgement.warmup_seconds(probed.timings),
+        data_seconds=data_seconds(probed.timings),
+    )
+
+
+def data_seconds(timings: Sequence[StepTiming]) -> float:
+    """Waiting for one micro-batch while the loader runs: the median over steps."""
+    return statistics.median(timing.phases["data"] / max(len(timing.micro_steps), 1) for timing in timings)
+
+
+def run_steps(
+    setup: ProbeSetup, probe: Probe, dataset: MapDataset, steps: int, *, judgement: Judgement | None = None,
+    keep_timings: bool = False, after: Callable[[MeteredTrainer, Probed], None] | None = None,
+) -> Probed:  # fmt: skip
+    """Trains so many steps on the dataset as it comes, metered; leaves no trace in the process.
+
+    `after` gets the trainer while it still has its optimizer, and what the steps took.
+    """
     context = setup.context
+    began = time.perf_counter()
     meter = Meter(
         context.phases, context.clock, context.emit, count_tokens=count_tokens, device=device_clock(setup.device),
-        trial=setup.trial, probe=probe, keep_timings=judgement is not None,
+        trial=setup.trial, probe=probe, keep_timings=keep_timings or judgement is not None,
     )  # fmt: skip
     arguments = training_arguments(
-        setup.settings, context.folder.checkpoints, setup.device, max_steps=steps,
+        setup.settings, context.folder.path / PROBE_FOLDER, setup.device, max_steps=steps,
         grad_accum_steps=setup.probe_accumulation,
     )  # fmt: skip
+    checks = _StepCheck(setup, meter, judgement)
     trainer = MeteredTrainer(
         model=setup.model, args=arguments, train_dataset=dataset,
         data_collator=setup.workload.collator, meter=meter,
-        in_order=True, callbacks=[_StepCheck(setup, meter, judgement)],
+        in_order=True, callbacks=[checks],
     )  # fmt: skip
     context.log.add_source(meter.pump)
     try:
         trainer.train()
         meter.close(context.log)
+        probed = Probed(timings=meter.timings or [], start_seconds=max(checks.epoch_began - began, 0.0))
+        if after is not None:
+            context.phases.switch_to("other")
+            after(trainer, probed)
     finally:
         context.log.remove_source(meter.pump)
         context.phases.switch_to("other")
         trainer.accelerator.unwrap_model(setup.model, keep_fp32_wrapper=False)
         trainer.accelerator.free_memory()
+        # else accelerate takes the model for prepared next time: neither autocast nor compiled
+        vars(setup.model).pop("_is_accelerate_prepared", None)
         # the next trial may want another precision, which accelerate otherwise fixes for the life of the process
         AcceleratorState._reset_state(reset_partial_state=True)
-    return meter
+        shutil.rmtree(context.folder.path / PROBE_FOLDER, ignore_errors=True)
+    return probed
 
 
 class _StepCheck(TrainerCallback):
@@ -149,6 +233,13 @@ class _StepCheck(TrainerCallback):
         self._setup = setup
         self._meter = meter
         self._judgement = judgement
+        self.epoch_began = 0.0
+        """`perf_counter` when the first epoch began."""
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self.epoch_began = self.epoch_began or time.perf_counter()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         self._setup.context.poll()

@@ -4,31 +4,36 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import msgspec
 import torch
 from torch import nn
 
-from speedtui.engine.candidate import Candidate, Measurement, Memory, TrialResult, TrialStatus
+from speedtui.engine.candidate import (
+    Candidate,
+    Measurement,
+    MemoryBreakdown,
+    TrialResult,
+    TrialStatus,
+)
 from speedtui.engine.config.settings import Settings
-from speedtui.engine.context.context import JobContext, JobStopped
+from speedtui.engine.context.context import JobContext
 from speedtui.engine.meter.limit import CpuLimit
 from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.search.candidates import apply_candidate
+from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.trainer.loaded import tell_loaded
-from speedtui.engine.trainer.steps import training_steps
-from speedtui.engine.trial.failures import Failure, TrialEnded, describe_failure
+from speedtui.engine.trial.attempt import Attempt
+from speedtui.engine.trial.compare import MOST_PAIRS, Comparison, compare_candidates
+from speedtui.engine.trial.costs import CostKey, MeasuredCosts, cost_key
+from speedtui.engine.trial.failures import TrialEnded
 from speedtui.engine.trial.prepared import StateGuard
-from speedtui.engine.trial.probe import ProbeSetup, memory_probe, throughput_probe
-from speedtui.engine.units import format_size
 from speedtui.engine.workload.base import Workload
-from speedtui.engine.workload.load import load_workload
-from speedtui.engine.workload.recipe import rebuild_needed
+from speedtui.engine.workload.load import load_workload, reload_data
+from speedtui.engine.workload.recipe import data_differs, rebuild_needed
+from speedtui.engine.workload.shelf import DataShelf
 
-OVER = 1.02
-"""A peak this much over the limit does not fit; below it, what the allocator rounds up and what it shares decide."""
 RETURNED = 1 << 20
 """Bytes a trial may leave allocated on a GPU; more means something still holds its tensors."""
 
@@ -43,9 +48,17 @@ class TrialRunner:
         self.loads = 0
         """How often a model was loaded."""
         self._loaded_for: Settings | None = None
-        self._guard = StateGuard()
+        self._shelf: DataShelf | None = None
+        self.guard = StateGuard()
+        """Puts the model back after each trial."""
         self._baseline_bytes = 0
         self._stepped = False
+        self.load_seconds: float | None = None
+        """From the start of a worker to a loaded model, as the first load of this one took."""
+        self.costs: dict[CostKey, MeasuredCosts] = {}
+        """Of evaluations and saves, by the kind of run: measured with its first trial that is ok."""
+        self.predictions: dict[int, tuple[int, MemoryBreakdown | None]] = {}
+        """By trial: the peak expected, calibrated, in bytes, and what it consists of; goes into its result."""
         self.poisoned = ""
         """Why this process can run no further trial; empty while it can."""
         self.stop_trial: int | None = None
@@ -59,26 +72,77 @@ class TrialRunner:
         Raises:
             SpeedtuiError: the model or the data cannot be used.
         """
-        if (
-            self.workload is not None
-            and self._loaded_for is not None
-            and not rebuild_needed(self._loaded_for, settings)
-        ):
-            return self.workload
+        loaded_for = self._loaded_for
+        if self.workload is not None and loaded_for is not None and not rebuild_needed(loaded_for, settings):
+            return self._with_data(self.workload, loaded_for, settings)
         self.workload, self._loaded_for = None, None
-        self._guard.forget()
+        self.guard.forget()
         gc.unfreeze()
         release_memory(self.device)
         started = time.perf_counter()
         with self.context.phases.phase("load"):
             workload = load_workload(settings, device=self.device, report=self.context.progress)
         self.workload, self._loaded_for = workload, settings
+        self._shelf = DataShelf(workload, settings, self.context.progress)
         self.loads += 1
         gc.freeze()  # what is loaded stays: else each of a trial's collections walks through all of torch again
         if self.device.type == "cuda":
             self._baseline_bytes = torch.cuda.memory_allocated(self.device)
         tell_loaded(self.context, workload, time.perf_counter() - started)
+        if self.load_seconds is None:
+            self.load_seconds = self._since_start()
         return workload
+
+    def data_for(self, settings: Settings) -> Workload:
+        """A workload with the data of these settings; its model is the loaded one, and what is loaded stays so.
+
+        Raises:
+            DataError, ConfigError: they name data that cannot be used.
+        """
+        if self._shelf is None:
+            return self.load(settings)
+        with self.context.phases.phase("load"):
+            return self._shelf.get(settings)
+
+    def _with_data(self, workload: Workload, loaded_for: Settings, settings: Settings) -> Workload:
+        """The loaded model with the data of these settings, which another maximum length or packing makes anew."""
+        if data_differs(loaded_for, settings):
+            with self.context.phases.phase("load"):
+                self.workload = reload_data(workload, settings, self.context.progress)
+            self._loaded_for = settings
+        return self.workload or workload
+
+    def _since_start(self) -> float:
+        """What a new worker takes until its model is loaded: its process, importing the libraries, loading."""
+        books = self.context.phases.books()
+        process = self.context.t - books.wall if self.context.before.t == 0 else 0.0
+        return books.phases.get("load", 0.0) + max(process, 0.0)
+
+    def measure_costs(self, candidate: Candidate) -> RunCosts:
+        """What a run with these settings costs besides its steps, measured anew by a few steps of it.
+
+        Raises:
+            JobStopped: the job is to end.
+            TrialEnded: it failed or ran out of memory, somebody stopped it, or the budget is spent.
+            SpeedtuiError: the model or the data of the run cannot be used.
+        """
+        settings = apply_candidate(candidate, self.context.settings)
+        attempt = Attempt(self, candidate, settings)
+        failure = attempt.guarded(attempt.measure_costs)
+        release_memory(self.device)
+        self._check_returned()
+        if failure is not None:
+            raise TrialEnded(failure.status, failure.reason)
+        assert self.workload is not None
+        return self.run_costs(settings, attempt.start)
+
+    def run_costs(self, settings: Settings, start: RunCosts) -> RunCosts:
+        """What is known of a run's costs by now; `start`: of its beginning."""
+        measured = self.costs.get(cost_key(settings))
+        start = msgspec.structs.replace(start, load_seconds=self.load_seconds)
+        if measured is None or self.workload is None:
+            return start
+        return measured.of_run(self.workload, settings.train.micro_batch_size, start=start)
 
     def run(self, candidate: Candidate, best: Measurement | None) -> TrialResult:
         """Tries a candidate; whatever happens in it is a result.
@@ -89,10 +153,24 @@ class TrialRunner:
         """
         started = time.perf_counter()
         settings = apply_candidate(candidate, self.context.settings)
-        result = _Attempt(self, candidate, settings).run(best)
+        result = Attempt(self, candidate, settings).run(best)
         release_memory(self.device)
         self._check_returned()
         return msgspec.structs.replace(result, seconds=round(time.perf_counter() - started, 3))
+
+    def compare(self, incumbent: Candidate, challenger: Candidate, *, most_pairs: int = MOST_PAIRS) -> Comparison:
+        """Which of two candidates is faster, measured in turns; see `compare_candidates`.
+
+        Raises:
+            JobStopped: the job is to end.
+            TrialEnded: one of the two failed, somebody stopped it, or the budget is spent.
+            SpeedtuiError: the model or the data of the run cannot be used.
+        """
+        try:
+            return compare_candidates(self, incumbent, challenger, most_pairs=most_pairs)
+        finally:
+            release_memory(self.device)
+            self._check_returned()
 
     def limit(self, model: nn.Module) -> AbstractContextManager[None]:
         """The memory limit made real for the length of a memory probe, where the user set one.
@@ -121,81 +199,6 @@ class TrialRunner:
     def _check_returned(self) -> None:
         if self.device.type == "cuda" and torch.cuda.memory_allocated(self.device) > self._baseline_bytes + RETURNED:
             self.poisoned = "a trial's tensors were still on the device after it"
-
-
-class _Attempt:
-    """One trial from the loaded model back to the loaded model."""
-
-    def __init__(self, runner: TrialRunner, candidate: Candidate, settings: Settings) -> None:
-        self._runner = runner
-        self._candidate = candidate
-        self._settings = settings
-        self._memory: Memory | None = None
-        self._measurement: Measurement | None = None
-        self._loses = False
-
-    def run(self, best: Measurement | None) -> TrialResult:
-        failure = self._guarded(lambda: self._probe(best))
-        status, reason = TrialStatus.OK, ""
-        if failure is not None:
-            status, reason = failure.status, failure.reason
-            if failure.poisoned:
-                self._runner.poisoned = failure.reason
-        elif self._loses:
-            status, reason = TrialStatus.PRUNED, "slower than the best so far even at its optimistic bound"
-        unchanged = self._runner._guard.unchanged
-        if status is TrialStatus.OK and unchanged is False:
-            status, reason = TrialStatus.FAILED, "the base weights were not the same after the trial"
-        return TrialResult(
-            status=status,
-            reason=reason,
-            seconds=0.0,
-            measurement=self._measurement,
-            memory=self._memory or Memory(limit_bytes=self._runner.context.order.memory_limit_bytes),
-            full_run_seconds=self._full_run(),
-            base_weights_unchanged=unchanged,
-        )
-
-    def _guarded(self, attempt: Callable[[], None]) -> Failure | None:
-        """Runs it with its failure told in words: no exception, and so no tensor of its frames, gets out."""
-        try:
-            attempt()
-        except JobStopped:
-            raise
-        except Exception as error:
-            return describe_failure(error)
-        return None
-
-    def _probe(self, best: Measurement | None) -> None:
-        runner = self._runner
-        workload = runner.load(self._settings)
-        with runner._guard.trial(workload, self._settings) as model:
-            setup = ProbeSetup(
-                context=runner.context,
-                workload=workload,
-                model=model,
-                settings=self._settings,
-                device=runner.device,
-                trial=self._candidate.id,
-                check=lambda: runner.check_trial(self._candidate),
-            )
-            with runner.limit(model):
-                self._memory = memory_probe(setup, runner.context.order.memory_limit_bytes)
-            self._check_peak(self._memory)
-            self._measurement, self._loses = throughput_probe(setup, best)
-
-    def _check_peak(self, memory: Memory) -> None:
-        """The process's first trial has some room beyond the limit, see `CpuLimit`; its peak has none."""
-        peak, limit = memory.peak_bytes, memory.limit_bytes
-        if self._runner.context.order.enforce_limit and peak is not None and limit is not None and peak > limit * OVER:
-            reason = f"its peak of {format_size(peak)} is over the limit of {format_size(limit)}"
-            raise TrialEnded(TrialStatus.OUT_OF_MEMORY, reason)
-
-    def _full_run(self) -> float | None:
-        workload = self._runner.workload
-        if self._measurement is None or workload is None:
-            return None
-        return training_steps(self._settings, workload.facts.train_rows) * self._measurement.step_seconds
 
 
 def _weight_bytes(model: nn.Module) -> int:

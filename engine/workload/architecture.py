@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers import PreTrainedTokenizerFast as FastTokenizer
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
@@ -19,7 +19,7 @@ from speedtui.engine.errors import ModelError
 from speedtui.engine.workload.base import Report
 from speedtui.engine.workload.cache import cache_folder, file_identity, key_of, replacing, touch
 from speedtui.engine.workload.data import Table
-from speedtui.engine.workload.pretrained import DTYPES, clear_errors, place
+from speedtui.engine.workload.pretrained import DTYPES, auto_model, clear_errors, place
 
 DEFAULT_VOCABULARY = 4096
 """Tokens of a tokenizer trained on the data: small enough to train in seconds, large enough for words."""
@@ -48,11 +48,13 @@ def build_architecture(
         ModelError: an unknown model_type, fields that do not fit together, attention not available.
     """
     fields = {"vocab_size": len(tokenizer), **special_ids(tokenizer), **(settings.architecture or {})}
+    if settings.kind == "seq2seq":  # T5's own choice; BART's default names a token of its own vocabulary
+        fields.setdefault("decoder_start_token_id", tokenizer.pad_token_id)
     model_type = check_model_type(fields.pop("model_type"))
     name = f"model.architecture {model_type}"
     with clear_errors(name, settings), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]  # transformers leaves it bare
+        model = auto_model(settings).from_config(
             AutoConfig.for_model(model_type, **fields),
             dtype=DTYPES[settings.dtype],
             attn_implementation=settings.attention,

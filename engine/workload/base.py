@@ -31,6 +31,16 @@ REPORT_SECONDS = 0.1
 """Ten reports a second are as many as a screen can show."""
 
 
+class CountedBatch(dict[str, Any]):
+    """A collated micro-batch that says how many tokens it holds, where its tensors alone do not tell."""
+
+    def __init__(self, tensors: Batch, tokens: int | None = None, padding_tokens: int = 0) -> None:
+        super().__init__(tensors)
+        self.tokens = tokens
+        """Without padding; None where a library rebuilt the mapping without it: then the tensors are counted."""
+        self.padding_tokens = padding_tokens
+
+
 class MapDataset(Protocol):
     """What the Trainer needs of a dataset: its length and a sample by index."""
 
@@ -67,20 +77,32 @@ def silent(what: str, done: int, total: int | None) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class DataFacts:
-    """What the data holds. Lengths are in tokens; None where a recipe alone could know."""
+    """What the data holds. Lengths are in tokens and of samples, packed or not; None where only a recipe knows."""
 
     train_rows: int
-    """Samples that are trained on, after dropping."""
+    """Rows of the training dataset, after dropping: samples, or packs of them. What steps are counted in."""
     eval_rows: int | None = None
     longest_tokens: int | None = None
-    """After cutting."""
+    """After cutting; of a seq2seq model the longest source."""
+    longest_target_tokens: int | None = None
+    """After cutting; None for a model without targets of their own."""
     mean_tokens: float | None = None
+    """Of a sample, source and target together."""
     total_tokens: int | None = None
-    """Of the training samples, once through."""
+    """Of the training samples, once through; source and target together."""
     cut_rows: int = 0
     """Training samples longer than `data.max_length`, cut at their end."""
     dropped_rows: int = 0
     """Training rows that had nothing to learn from, or nothing left after the cut."""
+    packed_samples_per_pack: float | None = None
+    """Mean; None where samples are not packed."""
+    packed_fill: float | None = None
+    """Share of packs x `data.max_length` that holds tokens; None where samples are not packed."""
+
+    @property
+    def train_samples(self) -> int:
+        """Samples that are trained on, however they are packed."""
+        return round(self.train_rows * (self.packed_samples_per_pack or 1))
 
 
 @dataclass(kw_only=True)
@@ -112,36 +134,93 @@ class Workload:
     eval_dataset: MapDataset | None
     collator: Collator
     lengths: NDArray[np.int32] | None
-    """Tokens of each training sample after cutting, (train_rows,), int32; None for a recipe."""
+    """Tokens of each row of the training dataset after cutting, (rows,), int32: of a sample, of a pack, of a seq2seq
+    sample's source; None for a recipe."""
     facts: DataFacts
     padding: Padding
+    target_lengths: NDArray[np.int32] | None = None
+    """Tokens of each row's target, (rows,), int32; None where there is none beside the source."""
+    packed: bool = False
+    """A row of the training dataset is a pack; evaluation data never is."""
     _longest: int | None = field(default=None, init=False, repr=False)
 
+    @property
+    def row_tokens(self) -> NDArray[np.int32] | None:
+        """Tokens of each row, source and target together, (rows,), int32; None for a recipe."""
+        if self.lengths is None or self.target_lengths is None:
+            return self.lengths
+        return self.lengths + self.target_lengths
+
+    def padded_tokens(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Tokens of each micro-batch with its padding, source and target together, (batches,).
+
+        rows: (batches, micro_batch), int64, indices into the training dataset.
+
+        Raises:
+            ValueError: the lengths are not known.
+        """
+        longest = _added([side[rows].max(axis=1) for side in self._sides()])
+        longest *= rows.shape[1]
+        return longest
+
+    def tokens(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Tokens of each micro-batch without its padding, source and target together, (batches,).
+
+        rows: (batches, micro_batch), int64, indices into the training dataset.
+
+        Raises:
+            ValueError: the lengths are not known.
+        """
+        return _added([side[rows].sum(axis=1) for side in self._sides()])
+
+    def _sides(self) -> list[NDArray[np.int32]]:
+        if self.lengths is None:
+            raise ValueError(f"{self.name}: a recipe's samples have no known lengths")
+        return [self.lengths] if self.target_lengths is None else [self.lengths, self.target_lengths]
+
     def longest_index(self, report: Report = silent) -> int:
-        """Index of the longest training sample; a recipe's samples are read for it, within a time limit."""
+        """Index of the longest row; a recipe's samples are read for it, within a time limit."""
         if self._longest is None:
             from speedtui.engine.workload.probe_batch import longest_index
 
-            self._longest = longest_index(self.train_dataset, self.lengths, report)
+            self._longest = longest_index(self.train_dataset, self.row_tokens, report)
         return self._longest
 
     def stress_dataset(self, micro_batch_size: int, count: int, report: Report = silent) -> StressDataset:
-        """`count` micro-batches of the longest sample, to be read in order, with one pad token in each.
+        """`count` micro-batches of the longest row, to be read in order, with one pad token in each.
 
         The last row of a micro-batch is one token shorter, so that attention takes its masked path. Not so where
-        there is no padding in training either: at `micro_batch_size` 1, and where the collator cannot pad.
+        there is no padding in training either: at `micro_batch_size` 1, and where the collator cannot pad. Of a
+        seq2seq model it is the longest source with the longest target, each one token shorter in the last row. A
+        pack gets a border before its last token, so that the mask between samples is made in any case.
         """
-        from speedtui.engine.workload.probe_batch import StressDataset
+        from speedtui.engine.workload.probe_batch import StressDataset, longest_pair, with_border
 
-        sample = self.train_dataset[self.longest_index(report)]
-        return StressDataset(sample, self.collator, micro_batch_size, count)
+        if self.lengths is not None and self.target_lengths is not None:
+            sample = longest_pair(self.train_dataset, self.lengths, self.target_lengths)
+        else:
+            sample = self.train_dataset[self.longest_index(report)]
+        return StressDataset(
+            with_border(sample) if self.packed else sample, self.collator, micro_batch_size, count,
+            pair=self.target_lengths is not None,
+        )  # fmt: skip
+
+
+def _added(sides: list[NDArray[np.int32]]) -> NDArray[np.float64]:
+    total = sides[0].astype("float64")
+    for side in sides[1:]:
+        total += side
+    return total
 
 
 def count_tokens(batch: Batch) -> tuple[int, int] | None:
-    """(tokens, padding_tokens) of a collated batch on the CPU; None where it has neither mask nor ids.
+    """(tokens, padding_tokens) of a collated batch on the CPU; None where it has neither counts, mask nor ids.
 
+    A `CountedBatch` says it: a pack has no mask, and of a seq2seq batch source and target are counted.
     `attention_mask`: (micro_batch, sequence), int64, 0 at padding. Without it every element of `input_ids` counts.
     """
+    if isinstance(batch, CountedBatch) and batch.tokens is not None:
+        return batch.tokens, batch.padding_tokens
     mask: torch.Tensor | None = batch.get("attention_mask")
     if mask is not None:
         tokens = int(mask.sum())

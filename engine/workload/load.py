@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from speedtui.engine.workload.data import Table
-    from speedtui.engine.workload.token_store import TokenDataset
 
 _NEEDED = ("torch", "transformers", "peft", "accelerate", "datasets")
 
@@ -26,6 +26,7 @@ def load_workload(settings: Settings, *, device: torch.device, report: Report) -
     Raises:
         UsageError: the packages of the extra `train` are not installed.
         DataError, ModelError, RecipeError: what the configuration names cannot be used.
+        ConfigError: `data.packing` with a model that would mix the samples of a pack.
     """
     require_training_packages()
     from speedtui.engine.workload.quiet import quiet_libraries
@@ -33,7 +34,7 @@ def load_workload(settings: Settings, *, device: torch.device, report: Report) -
     quiet_libraries()
     if settings.model.kind == "python":
         return _load_recipe(settings, device, report)
-    return _load_causal_lm(settings, device, report)
+    return _load_language_model(settings, device, report)
 
 
 def require_training_packages() -> None:
@@ -74,37 +75,80 @@ def _load_recipe(settings: Settings, device: torch.device, report: Report) -> Wo
     )  # fmt: skip
 
 
-def _load_causal_lm(settings: Settings, device: torch.device, report: Report) -> Workload:
-    from speedtui.engine.workload.collate import PadRight
-    from speedtui.engine.workload.conversation import require_chat_template
-    from speedtui.engine.workload.data import table_of
-    from speedtui.engine.workload.pretrained import check_vocabulary
-    from speedtui.engine.workload.tokenize import tokenize
+def load_data(settings: Settings, report: Report) -> Workload:
+    """The data alone: the model in the workload is empty, and nothing can be trained with it.
 
-    model_settings, data = settings.model, settings.data
-    table = table_of(data.train or "", data)
-    tokenizer = _tokenizer(settings, table, report)
-    if data.messages:
-        require_chat_template(tokenizer, model_settings.tokenizer or model_settings.path or "model.architecture")
-    trained = tokenize(table, tokenizer, data.max_length, report)
-    evaluated = None
-    if data.eval:
-        evaluated = tokenize(table_of(data.eval, data, data.eval_rows), tokenizer, data.max_length, report)
+    Raises:
+        UsageError, DataError, ModelError, RecipeError: as `load_workload`, as far as data and tokenizer go.
+    """
+    require_training_packages()
+    import torch
+
+    from speedtui.engine.workload.quiet import quiet_libraries
+
+    quiet_libraries()
+    if settings.model.kind == "python":
+        return _load_recipe(settings, torch.device("cpu"), report)
+    from speedtui.engine.workload.samples import make_samples, training_table
+
+    tokenizer = _tokenizer(settings, training_table(settings), report)
+    _check_messages(settings, tokenizer)
+    samples = make_samples(settings, tokenizer, report)
+    return Workload(name=_name(settings), model=torch.nn.Module(), tokenizer=tokenizer, padding="longest", **samples)
+
+
+def reload_data(workload: Workload, settings: Settings, report: Report) -> Workload:
+    """The same model and tokenizer with the data of other settings; the workload given is left as it was.
+
+    For settings of which `rebuild_needed` says no and `data_differs` yes, see `engine.workload.recipe`. A recipe has
+    its data from its build function and is returned as it is.
+
+    Raises:
+        DataError, ConfigError: what the configuration names cannot be used.
+    """
+    if settings.model.kind == "python" or workload.tokenizer is None:
+        return workload
+    from speedtui.engine.workload.samples import make_samples
+
+    _check_messages(settings, workload.tokenizer)
+    renewed = dataclasses.replace(workload, **make_samples(settings, workload.tokenizer, report))
+    _check_packing(renewed, settings)
+    return renewed
+
+
+def _load_language_model(settings: Settings, device: torch.device, report: Report) -> Workload:
+    from speedtui.engine.workload.pretrained import check_vocabulary, complete_config, require_kind
+    from speedtui.engine.workload.samples import make_samples, training_table
+
+    tokenizer = _tokenizer(settings, training_table(settings), report)
+    require_kind(settings.model)
+    _check_messages(settings, tokenizer)
+    samples = make_samples(settings, tokenizer, report)
     model = _model(settings, tokenizer, device, report)
     name = _name(settings)
     check_vocabulary(model, tokenizer, name)
-    pad = tokenizer.pad_token_id
-    return Workload(
-        name=name,
-        model=model,
-        tokenizer=tokenizer,
-        train_dataset=trained,
-        eval_dataset=evaluated,
-        collator=PadRight(0 if pad is None else int(pad)),
-        lengths=trained.lengths,
-        facts=_facts(trained, evaluated),
-        padding="longest",
-    )
+    if settings.model.kind == "seq2seq":
+        complete_config(model, tokenizer, name)
+    workload = Workload(name=name, model=model, tokenizer=tokenizer, padding="longest", **samples)
+    _check_packing(workload, settings)
+    return workload
+
+
+def _check_messages(settings: Settings, tokenizer: PreTrainedTokenizerBase) -> None:
+    from speedtui.engine.workload.conversation import require_chat_template
+
+    if settings.data.messages:
+        require_chat_template(tokenizer, settings.model.tokenizer or settings.model.path or "model.architecture")
+
+
+def _check_packing(workload: Workload, settings: Settings) -> None:
+    if not workload.packed:
+        return
+    from speedtui.engine.workload.model import set_attention
+    from speedtui.engine.workload.packed import require_isolation
+
+    set_attention(workload.model, settings.model.attention)  # what is proved of one is not proved of another
+    require_isolation(workload.model, workload.name, bf16=settings.train.bf16)
 
 
 def _tokenizer(settings: Settings, table: Table, report: Report) -> PreTrainedTokenizerBase:
@@ -139,16 +183,3 @@ def _name(settings: Settings) -> str:
     if model.architecture:
         return f"{model.architecture['model_type']} (random weights)"
     return Path(model.path or "").name
-
-
-def _facts(trained: TokenDataset, evaluated: TokenDataset | None) -> DataFacts:
-    counts = trained.counts
-    return DataFacts(
-        train_rows=counts.rows,
-        eval_rows=None if evaluated is None else evaluated.counts.rows,
-        longest_tokens=int(trained.lengths.max()),
-        mean_tokens=counts.tokens / counts.rows,
-        total_tokens=counts.tokens,
-        cut_rows=counts.cut_rows,
-        dropped_rows=counts.dropped_rows,
-    )

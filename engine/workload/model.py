@@ -44,7 +44,7 @@ def attach_lora(model: nn.Module, settings: LoraSettings) -> PeftModel:
         lora_alpha=settings.alpha or 2 * settings.r,
         lora_dropout=settings.dropout,
         target_modules=settings.target_modules,
-        task_type="CAUSAL_LM" if hasattr(model, "prepare_inputs_for_generation") else None,
+        task_type=_task_type(model),
     )
     with warnings.catch_warnings():
         # peft calls transformers' is_gradient_checkpointing, which is on its way out
@@ -52,6 +52,14 @@ def attach_lora(model: nn.Module, settings: LoraSettings) -> PeftModel:
         adapted = get_peft_model(model, lora)
     setattr(adapted, _SAVED, saved)
     return adapted
+
+
+def _task_type(model: nn.Module) -> str | None:
+    """peft's name for what the model does: it decides which arguments reach an encoder-decoder."""
+    if not hasattr(model, "prepare_inputs_for_generation"):
+        return None
+    encoder_decoder = getattr(getattr(model, "config", None), "is_encoder_decoder", False)
+    return "SEQ_2_SEQ_LM" if encoder_decoder else "CAUSAL_LM"
 
 
 def detach_lora(adapted: PeftModel) -> nn.Module:
@@ -68,6 +76,14 @@ def detach_lora(adapted: PeftModel) -> nn.Module:
         for hook in set(module._forward_hooks) - saved.hooks[name]:
             del module._forward_hooks[hook]
     return base
+
+
+def set_attention(model: nn.Module, attention: str) -> None:
+    """Switches the attention implementation where the model has one and it is another."""
+    config: Any = getattr(model, "config", None)
+    switch = getattr(model, "set_attn_implementation", None)
+    if switch is not None and getattr(config, "_attn_implementation", attention) != attention:
+        switch(attention)
 
 
 def linear_names(model: nn.Module) -> list[str]:

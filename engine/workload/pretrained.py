@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+from transformers.models.auto.modeling_auto import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
 
 from speedtui.engine.config.settings import ModelSettings
 from speedtui.engine.errors import ModelError
@@ -18,18 +27,75 @@ from speedtui.engine.workload.memory import is_out_of_memory
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
+def auto_model(settings: ModelSettings) -> Any:
+    """The class of transformers that makes a model of this kind."""
+    return AutoModelForSeq2SeqLM if settings.kind == "seq2seq" else AutoModelForCausalLM
+
+
+def require_kind(settings: ModelSettings) -> None:
+    """Refuses an encoder-decoder under kind "causal-lm", and what is none under "seq2seq", before anything is slow.
+
+    transformers would load the decoder of a BART alone as a causal language model, without a word.
+
+    Raises:
+        ModelError: it is of the other kind, or its config cannot be read.
+    """
+    config = _config(settings)
+    key = "model.architecture" if settings.architecture else f"model.path {Path(settings.path or '').name}"
+    if settings.kind == "causal-lm" and getattr(config, "is_encoder_decoder", False):
+        raise ModelError(
+            f'{key}: {config.model_type} is an encoder-decoder, which model.kind "causal-lm" cannot train',
+            'Set model.kind = "seq2seq" and name the columns data.prompt and data.response.',
+        )
+    own_code = "AutoModelForSeq2SeqLM" in (getattr(config, "auto_map", None) or {})
+    if settings.kind == "seq2seq" and not own_code and type(config) not in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING:
+        raise ModelError(
+            f'{key}: {config.model_type} is no encoder-decoder for text, which model.kind "seq2seq" trains',
+            'Set model.kind = "causal-lm" for a decoder alone, or take a model such as T5 or BART.',
+        )
+
+
+def _config(settings: ModelSettings) -> Any:
+    if settings.architecture:
+        return CONFIG_MAPPING[settings.architecture["model_type"]]()
+    path = settings.path or ""
+    local = check_source(path, "model.path")
+    if Path(path).is_dir():
+        require_model_in(Path(path))
+    with clear_errors(path, settings):
+        return AutoConfig.from_pretrained(path, trust_remote_code=settings.trust_remote_code, local_files_only=local)
+
+
+def complete_config(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+    """Gives an encoder-decoder the ids it shifts its labels with, where its config lacks them.
+
+    Raises:
+        ModelError: neither it nor the tokenizer has a pad token.
+    """
+    config: Any = model.config
+    if getattr(config, "pad_token_id", None) is None:
+        config.pad_token_id = tokenizer.pad_token_id
+    if getattr(config, "decoder_start_token_id", None) is None:
+        config.decoder_start_token_id = config.pad_token_id  # as T5 does
+    if config.decoder_start_token_id is None or config.pad_token_id is None:
+        raise ModelError(
+            f"{name}: neither the model nor the tokenizer has a pad token, which an encoder-decoder begins with",
+            "Take a tokenizer with a pad token (model.tokenizer), or set pad_token_id in the model's config.json.",
+        )
+
+
 def load_pretrained(settings: ModelSettings, device: torch.device) -> PreTrainedModel:
     """`settings.path` through `from_pretrained`, on the device, in training mode.
 
     Raises:
-        ModelError: no such folder or hub id, not a causal language model, broken files, attention not available.
+        ModelError: no such folder or hub id, not a model of this kind, broken files, attention not available.
     """
     path = settings.path or ""
     local = check_source(path, "model.path")
     if Path(path).is_dir():
         require_model_in(Path(path))
     with clear_errors(path, settings):
-        model = AutoModelForCausalLM.from_pretrained(
+        model = auto_model(settings).from_pretrained(
             path,
             dtype=DTYPES[settings.dtype],
             attn_implementation=settings.attention,

@@ -72,12 +72,15 @@ def sample_size(sample: Any) -> int:
 class StressDataset:
     """`count` micro-batches of one sample, in order; see `Workload.stress_dataset`."""
 
-    def __init__(self, sample: Any, collator: Collator, micro_batch_size: int, count: int) -> None:
+    def __init__(
+        self, sample: Any, collator: Collator, micro_batch_size: int, count: int, *, pair: bool = False
+    ) -> None:
+        """`pair`: `labels` are a target of their own and not as long as `input_ids`."""
         self._sample = sample
         self._micro_batch_size, self._count = micro_batch_size, count
         self._last = sample
         if micro_batch_size > 1:
-            shorter = one_token_shorter(sample)
+            shorter = pair_one_token_shorter(sample) if pair else one_token_shorter(sample)
             if shorter is not None and _collates([sample, shorter], collator):
                 self._last = shorter
 
@@ -88,6 +91,26 @@ class StressDataset:
         if not 0 <= index < len(self):
             raise IndexError(index)
         return self._last if (index + 1) % self._micro_batch_size == 0 else self._sample
+
+
+def longest_pair(
+    dataset: MapDataset, lengths: NDArray[np.int32], target_lengths: NDArray[np.int32]
+) -> dict[str, torch.Tensor]:
+    """The longest source with the longest target, which may be of two rows: no row needs more memory."""
+    source, target = dataset[int(lengths.argmax())], dataset[int(target_lengths.argmax())]
+    return {"input_ids": source["input_ids"], "labels": target["labels"]}
+
+
+def with_border(pack: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The pack with its last token as a sample of its own: a pack of one sample would need no mask, and less memory."""
+    positions = pack["position_ids"].clone()
+    positions[-1] = 0
+    return {**pack, "position_ids": positions}
+
+
+def pair_one_token_shorter(sample: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Source and target each without their last token, where they have more than one."""
+    return {key: value[:-1] if len(value) > 1 else value for key, value in sample.items()}
 
 
 def one_token_shorter(sample: Any) -> dict[str, Any] | None:

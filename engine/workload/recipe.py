@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from speedtui.engine.config.paths import nearest
-from speedtui.engine.config.settings import Settings
+from speedtui.engine.config.settings import DataSettings, Settings
 from speedtui.engine.errors import RecipeError
 from speedtui.engine.workload.base import Recipe
 from speedtui.engine.workload.memory import is_out_of_memory
@@ -39,15 +39,34 @@ def build_recipe(settings: Settings) -> Recipe:
 
 
 def rebuild_needed(old: Settings, new: Settings) -> bool:
-    """Whether the workload must be loaded again for the new settings: model, data or a recipe's knob differ.
+    """Whether the model must be loaded again for the new settings; else `data_differs` says whether its data must.
 
-    The attention implementation alone is switched on the loaded model.
+    The attention implementation alone is switched on the loaded model. A tokenizer that is trained on the data
+    changes with its source, and with it the vocabulary of the model.
     """
     same_attention = msgspec.structs.replace(new.model, attention=old.model.attention)
-    if (old.model, old.data, old.recipe) != (same_attention, new.data, new.recipe):
+    if (old.model, old.recipe) != (same_attention, new.recipe):
+        return True
+    if new.model.architecture and not new.model.tokenizer and _texts_of(old.data) != _texts_of(new.data):
         return True
     random_weights = bool(new.model.architecture) or new.model.kind == "python"
     return random_weights and old.train.seed != new.train.seed
+
+
+def data_differs(old: Settings, new: Settings) -> bool:
+    """Whether a model that need not be loaded again needs other data, which `engine.workload.load.reload_data` makes.
+
+    Packs are drawn with `train.seed`, and that they are kept apart is proved of one attention implementation. How an
+    epoch is ordered (`train.group_by_length`) is no matter of the data. A recipe has its data with its model.
+    """
+    if new.model.kind == "python":
+        return False
+    packing = new.data.packing and (old.model.attention, old.train.seed) != (new.model.attention, new.train.seed)
+    return packing or old.data != new.data
+
+
+def _texts_of(data: DataSettings) -> tuple[str | None, ...]:
+    return (data.train, data.prompt, data.response, data.text, data.messages)
 
 
 def require_recipe(path: Path) -> None:

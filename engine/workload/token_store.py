@@ -25,6 +25,8 @@ MAGIC = b"sptok\x00\x00\x01"
 _TAIL = struct.Struct("<I8s")
 _CHUNK_BYTES = 16 * 1024**2
 """Read at a time while a checksum is taken."""
+_ROWS_AT_A_TIME = 1 << 16
+"""Samples whose tokens are counted at a time: tens of megabytes, where all of a large file would be gigabytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +52,23 @@ class TokenDataset:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+    def tokens(self, index: int) -> Tokens:
+        """A sample as it is stored."""
         end = self._ends[index]
-        tokens = np.asarray(self._flat[end - self.lengths[index] : end])
+        return np.asarray(self._flat[end - self.lengths[index] : end])
+
+    def learned_lengths(self) -> NDArray[np.int32]:
+        """Learned tokens of each sample, (rows,), int32."""
+        counts = np.zeros(len(self), dtype=np.int32)
+        for first in range(0, len(self), _ROWS_AT_A_TIME):
+            rows = slice(first, first + _ROWS_AT_A_TIME)
+            starts = self._ends[rows] - self.lengths[rows]
+            learned = self._flat[starts[0] : self._ends[rows][-1]] >= 0
+            counts[rows] = np.add.reduceat(learned, starts - starts[0], dtype=np.int32)
+        return counts
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        tokens = self.tokens(index)
         ids = tokens ^ (tokens >> 31)  # ~ where negative
         labels = np.where(tokens >= 0, tokens, IGNORED)
         return {

@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import numpy as np
 
@@ -44,15 +44,41 @@ def tokenize(table: Table, tokenizer: PreTrainedTokenizerBase, max_length: int, 
     Raises:
         DataError: the data is not what the configuration says, or every row was dropped.
     """
+    return made_or_kept(Encoder(table, tokenizer, max_length), tokenizer, report)
+
+
+class SampleEncoder(Protocol):
+    """Turns contents into tokens and counts what it cut and dropped."""
+
+    table: Table
+    max_length: int
+    cut_rows: int
+    dropped_rows: int
+    way: list[Any]
+    """Plain values that tell this way of encoding from others; part of what names a file in the cache."""
+
+    def reset(self) -> None:
+        """Counts from zero."""
+
+    def encode(self, batch: Sequence[tuple[str, Content | None]]) -> Iterator[Tokens]:
+        """Samples of those rows that have something to learn from."""
+
+
+def made_or_kept(encoder: SampleEncoder, tokenizer: PreTrainedTokenizerBase, report: Report) -> TokenDataset:
+    """The samples of the encoder's table, from the cache or made now.
+
+    Raises:
+        DataError: the data is not what the configuration says, or every row was dropped.
+    """
+    table = encoder.table
     if not table.path.exists():
         check_table(table, report)  # raises
-    path = cache_folder("tokens") / f"{_cache_key(table, tokenizer, max_length)}.tokens"
+    path = cache_folder("tokens") / f"{_cache_key(encoder, tokenizer)}.tokens"
     kept = open_tokens(path)
     if kept is not None:
         touch(path)
         return kept
     rows = check_table(table, report)
-    encoder = Encoder(table, tokenizer, max_length)
     try:
         with replacing(path) as fresh, fresh.open("wb") as file:
             _write_all(encoder, file, rows, report)
@@ -63,7 +89,7 @@ def tokenize(table: Table, tokenizer: PreTrainedTokenizerBase, max_length: int, 
     return kept if kept is not None else _in_memory(encoder, rows, report)
 
 
-def _in_memory(encoder: Encoder, rows: int, report: Report) -> TokenDataset:
+def _in_memory(encoder: SampleEncoder, rows: int, report: Report) -> TokenDataset:
     buffer = io.BytesIO()
     lengths, counts = _write_all(encoder, buffer, rows, report)
     flat = np.frombuffer(buffer.getbuffer(), dtype=np.int32, count=counts.tokens)
@@ -71,7 +97,7 @@ def _in_memory(encoder: Encoder, rows: int, report: Report) -> TokenDataset:
 
 
 def _write_all(
-    encoder: Encoder, file: BinaryIO, rows: int, report: Report
+    encoder: SampleEncoder, file: BinaryIO, rows: int, report: Report
 ) -> tuple[NDArray[np.int32], TokenCounts]:  # fmt: skip
     encoder.reset()
     progress = Progress(report, f"tokenizing {encoder.table.path.name}", rows)
@@ -89,10 +115,12 @@ def _write_all(
     return writer.finish(cut_rows=encoder.cut_rows, dropped_rows=encoder.dropped_rows)
 
 
-def _cache_key(table: Table, tokenizer: PreTrainedTokenizerBase, max_length: int) -> str:
+def _cache_key(encoder: SampleEncoder, tokenizer: PreTrainedTokenizerBase) -> str:
+    table = encoder.table
     return key_of(
-        [VERSION, file_identity(table.path), table.form, table.columns, table.limit, max_length, identity(tokenizer)]
-    )
+        [*encoder.way, file_identity(table.path), table.form, table.columns, table.limit, encoder.max_length,
+         identity(tokenizer)]
+    )  # fmt: skip
 
 
 def identity(tokenizer: PreTrainedTokenizerBase) -> str:
@@ -113,6 +141,7 @@ class Encoder:
 
     def __init__(self, table: Table, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
         self.table, self.max_length = table, max_length
+        self.way: list[Any] = [VERSION]
         self._tokenizer = tokenizer
         plain = table.form != "messages"  # a chat template writes its own first and last tokens
         self._prefix = [~i for i in _opening(tokenizer)] if plain else []

@@ -32,12 +32,16 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     json: bool
     quiet: bool
     verbose: bool
+    plain: bool = False
+    """Lines even on a terminal."""
 
     @property
     def output(self) -> Output:
         """JSON where asked for; the screen on a terminal that can show it; else plain lines."""
         if self.json:
             return Output.JSON
+        if self.plain:
+            return Output.PLAIN
         on_terminal = sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
         return Output.SCREEN if on_terminal and not self.quiet else Output.PLAIN
 

@@ -19,7 +19,7 @@ from speedtui.tui.commands.starting import start_options
 @click.command("tune")
 @common_options
 @engine_option
-@click.option("--mode", help="minimal (4 candidates), quick (8) or thorough (16).")
+@click.option("--mode", help="minimal (4 candidates), quick (8), thorough (16), or auto: a search.")
 @click.option("--configs", type=click.Path(path_type=Path), help="Your own list of candidates, JSON or TOML.")
 @click.option("--batches", type=int, help="Micro-batches measured a trial.")
 @click.option("--budget", help="No trial is started after this much time, such as 30m.")

@@ -89,4 +89,5 @@ def ask_promote(trial: int, label: str, *, can_train: bool) -> Question:
     choices = [Choice("promote", "p", "promote", "write its settings as the configuration of the next training")]
     if can_train:
         choices.append(Choice("train", "t", "promote and train", "end the study and start the training now"))
+    choices.append(Choice("profile", "s", "save as profile", "keep its settings under a name, for any later run"))
     return Question(f"Promote #{trial}?", f"{label}", choices)

@@ -144,9 +144,22 @@ class TrialsScreen(View):
         number = trial.candidate.id
 
         def answered(answer: str | None) -> None:
-            if answer is not None:
+            if answer in ("promote", "train"):
                 self.order(Promote(trial=number))
             if answer == "train":
                 self.speedtui.train_promoted(number)
+            if answer == "profile":
+                self._save_profile(trial)
 
         self.app.push_screen(ask_promote(number, trial.candidate.label, can_train=self.speedtui.can_train), answered)
+
+    def _save_profile(self, trial: TrialRow) -> None:
+        """Asks for a name and keeps the trial's settings under it."""
+        from speedtui.tui.saving import check_name, save_trial
+        from speedtui.tui.screens.name import NameScreen
+
+        def named(name: str | None) -> None:
+            if name is not None:
+                save_trial(self.app, name, trial, self.speedtui.study.state())
+
+        self.app.push_screen(NameScreen(f"Save #{trial.candidate.id} as a profile", check_name), named)

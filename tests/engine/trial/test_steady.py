@@ -5,8 +5,10 @@ import random
 import numpy as np
 import pytest
 
-from speedtui.engine.trial.batches import plan_probe, spread_quantiles
+from speedtui.engine.config.settings import TrainSettings
+from speedtui.engine.trial.batches import plan_blocks, plan_probe, spread_strata
 from speedtui.engine.trial.steady import Observation, change_point, fit_line, judge
+from tests.engine.timing.workloads import workload_of
 
 FIXED, PER_TOKEN = 0.010, 0.0001
 
@@ -80,7 +82,7 @@ def test_batches_of_one_length_have_a_time_of_their_own() -> None:
 
 def test_a_probes_batches_are_spread_over_the_lengths_wherever_it_stops() -> None:
     lengths = np.random.default_rng(0).lognormal(4, 0.7, size=5000).astype(np.int32).clip(4, 1024)
-    plan = plan_probe(lengths, 5000, 8, 16, seed=1)
+    plan = plan_probe(workload_of(lengths), TrainSettings(micro_batch_size=8), 16, 16)
     padded = [max(lengths[list(plan.rows[i : i + 8])]) * 8 for i in range(0, 128, 8)]
     mean = sum(plan.padded) / len(plan.padded)
     for count in (4, 8, 16):
@@ -88,17 +90,53 @@ def test_a_probes_batches_are_spread_over_the_lengths_wherever_it_stops() -> Non
     assert plan.mean_tokens == pytest.approx(lengths.mean() * 8, rel=0.03)
 
 
+def test_a_probe_that_stops_early_has_met_long_batches() -> None:
+    lengths = np.random.default_rng(1).lognormal(4, 0.9, size=5000).astype(np.int32).clip(4, 1024)
+    plan = plan_probe(workload_of(lengths), TrainSettings(micro_batch_size=4), 10, 15)
+    padded = [max(lengths[list(plan.rows[i : i + 4])]) * 4 for i in range(0, 60, 4)]
+    assert max(padded[:3]) >= np.quantile(plan.padded, 0.94)
+    assert min(padded[:3]) <= np.quantile(plan.padded, 0.06)
+
+
+def test_a_probe_of_grouped_lengths_measures_grouped_batches() -> None:
+    lengths = np.random.default_rng(2).lognormal(4, 0.9, size=2000).astype(np.int32).clip(4, 1024)
+    train = TrainSettings(micro_batch_size=4, group_by_length=True)
+    plan = plan_probe(workload_of(lengths), train, 10, 10)
+    widths = [np.ptp(lengths[list(plan.rows[i : i + 4])]) for i in range(0, 40, 4)]
+    assert np.median(widths) < 10
+    assert 1 - plan.mean_tokens / np.mean(plan.padded) < 0.1
+
+
 def test_a_probe_of_fewer_rows_than_batches_repeats_rows() -> None:
-    plan = plan_probe(np.array([5, 7, 9], dtype=np.int32), 3, 2, 6, seed=1)
+    plan = plan_probe(workload_of([5, 7, 9]), TrainSettings(micro_batch_size=2), 4, 6)
     assert len(plan.rows) == 12
     assert set(plan.rows) <= {0, 1, 2}
 
 
+def test_a_probe_of_one_row_repeats_it() -> None:
+    plan = plan_probe(workload_of([5]), TrainSettings(micro_batch_size=4), 4, 6)
+    assert plan.rows == (0,) * 24
+
+
 def test_without_lengths_rows_are_drawn() -> None:
-    plan = plan_probe(None, 100, 4, 5, seed=1)
-    assert len(plan.rows) == 20
+    plan = plan_probe(workload_of(range(1, 101), known=False), TrainSettings(micro_batch_size=4), 5, 5)
+    assert len(set(plan.rows)) == 20
     assert plan.mean_tokens == 4
 
 
-def test_quantiles_are_spread_evenly_in_every_prefix() -> None:
-    assert spread_quantiles(4) == [0.5, 0.25, 0.75, 0.125]
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 10, 33])
+def test_every_stratum_is_visited_once(count: int) -> None:
+    assert sorted(spread_strata(count)) == pytest.approx([(i + 0.5) / count for i in range(count)])
+
+
+def test_the_middle_the_highest_and_the_lowest_come_first() -> None:
+    assert spread_strata(10)[:4] == [0.55, 0.95, 0.05, 0.75]
+
+
+def test_a_comparisons_blocks_hold_whole_micro_batches_of_both() -> None:
+    workload = workload_of(np.random.default_rng(3).integers(4, 400, size=300))
+    rows = plan_blocks(workload, 12, seed=1)
+    assert len(rows) == 5 * 12
+    assert rows == plan_blocks(workload, 12, seed=1)
+    assert len(plan_blocks(workload_of([5, 6, 7]), 4, seed=1)) == 20
+    assert rows[12:] == plan_blocks(workload, 12, seed=1, warmup=2)[24:]

@@ -193,7 +193,9 @@ def test_only_model_data_and_knobs_of_a_recipe_need_a_new_workload(pairs_file: P
     assert rebuild_needed(random, msgspec.structs.replace(random, train=TrainSettings(seed=1)))
 
 
-@pytest.mark.parametrize("module", ["workload", "workload.load", "workload.recipe", "demo.prepare", "demo.corpus"])
+@pytest.mark.parametrize(
+    "module", ["workload", "workload.load", "workload.recipe", "workload.order", "workload.packing", "demo.prepare"]
+)
 def test_importing_the_workload_loads_no_torch(module: str) -> None:
     code = f"import sys, speedtui.engine.{module}; sys.exit(bool({{'torch', 'transformers'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,176 @@
+"""What a plan's figures rest on: probes of this run, earlier runs, or a stated throughput."""
+
+from __future__ import annotations
+
+from speedtui.engine.candidate import Candidate, TrialResult, TrialStatus
+from speedtui.engine.config.settings import Settings
+from speedtui.engine.context.context import JobContext
+from speedtui.engine.errors import SpeedtuiError
+from speedtui.engine.history.records import PastMeasurement
+from speedtui.engine.jobs.remember import Remembering
+from speedtui.engine.jobs.tune import Tuning
+from speedtui.engine.memory.build import build_model, config_of
+from speedtui.engine.memory.surface import MemoryRequest
+from speedtui.engine.plan.cases import Case
+from speedtui.engine.plan.forecast import Forecast, stated_curve
+from speedtui.engine.plan.rows import Basis
+from speedtui.engine.profile.profile import UNMEASURED_SHARE
+from speedtui.engine.search.candidates import apply_candidate
+from speedtui.engine.timing.costs import RunCosts
+from speedtui.engine.timing.workload_shape import shape_of
+from speedtui.engine.trial.failures import TrialEnded
+from speedtui.engine.units import format_count
+from speedtui.engine.workload.shelf import DataShelf
+
+
+class Bases:
+    """Finds a basis for each case."""
+
+    def __init__(self, context: JobContext, shelf: DataShelf, remembering: Remembering, *, here: bool) -> None:
+        """`here`: the device is this one, so that what was measured on it counts."""
+        self._context = context
+        self._shelf = shelf
+        self._remembering = remembering
+        self._here = here
+        self._known_parameters: int | None = None
+
+    def probed(self, tuning: Tuning, cases: list[Case], selected: str) -> dict[str, Basis]:
+        """Tries each case that may fit, the selected one first and equal ones once.
+
+        Raises:
+            JobStopped: the job is to end.
+        """
+        first = sorted(cases, key=lambda case: case.profile.name != selected)
+        proposed = _propose(tuning, first, self._context.settings)
+        tuning.run_queue()
+        closely = proposed.get(selected)
+        beginning = self._costs(tuning, closely) if closely is not None else RunCosts()
+        found = {}
+        for case in cases:
+            candidate = proposed.get(case.profile.name)
+            result = tuning.study.results.get(candidate.id) if candidate is not None else None
+            if result is None or candidate is None:
+                found[case.profile.name] = Basis(source="model", note="not tried: it is not expected to fit")
+                continue
+            costs = beginning if candidate is closely else tuning.runner.run_costs(case.settings, beginning)
+            found[case.profile.name] = self._measured(case, result, costs)
+        return found
+
+    def of_study(self, tuning: Tuning, cases: list[Case]) -> dict[str, Basis]:
+        """From the trials of a study that is over: the very settings, else the curve of its best one."""
+        study, settings = tuning.study, self._context.settings
+        trials = {
+            Case(profile=case.profile, settings=apply_candidate(candidate, settings)).step_key: trial
+            for case in cases[:1]
+            for trial, candidate in study.candidates.items()
+        }
+        best = study.best()
+        found = {}
+        for case in cases:
+            trial = trials.get(case.step_key, -1)
+            result = study.results.get(trial)
+            if result is not None and result.curve is not None:
+                found[case.profile.name] = self._measured(case, result, self._known_costs(tuning, case))
+            elif best is not None and study.results[best].curve is not None:
+                label = f"#{best}, {study.candidates[best].label}"
+                found[case.profile.name] = self._carried_over(
+                    case, study.results[best], self._known_costs(tuning, case), label
+                )
+            else:
+                found[case.profile.name] = self.recalled(case)
+        return found
+
+    def _costs(self, tuning: Tuning, candidate: Candidate) -> RunCosts:
+        """What the run costs besides its steps, measured anew; what is known already where that fails."""
+        result = tuning.study.results.get(candidate.id)
+        if result is not None and result.curve is not None:
+            try:
+                return tuning.runner.measure_costs(candidate)
+            except TrialEnded:
+                pass  # its trial had room for it; the costs of that trial do
+        return tuning.runner.run_costs(apply_candidate(candidate, self._context.settings), RunCosts())
+
+    def _known_costs(self, tuning: Tuning, case: Case) -> RunCosts:
+        return tuning.runner.run_costs(case.settings, RunCosts())
+
+    def _measured(self, case: Case, result: TrialResult, costs: RunCosts) -> Basis:
+        """From a probe; without a time where it ran out of memory or failed."""
+        if result.curve is None:
+            return Basis(source="measured", result=result, note=result.reason)
+        note = result.reason if result.status not in (TrialStatus.OK, TrialStatus.PRUNED) else ""
+        forecast = Forecast(
+            result.curve, costs, self._shelf.get, source="measured", eval_rows=self._eval_rows(case.settings)
+        )
+        return Basis(source="measured", forecast=forecast, result=result, note=note)
+
+    def _carried_over(self, case: Case, result: TrialResult, costs: RunCosts, label: str) -> Basis:
+        """From the probe of another configuration: its curve, at this case's micro-batch."""
+        assert result.curve is not None
+        forecast = Forecast(
+            result.curve, costs, self._shelf.get, source="model", eval_rows=self._eval_rows(case.settings)
+        )
+        return Basis(source="model", forecast=forecast, note=f"computed from the curve of {label}")
+
+    def recalled(self, case: Case) -> Basis:
+        """From an earlier run on this device, else from what the profile states."""
+        past = self._past(case) if self._here else None
+        if past is None or past.curve is None:
+            return self._stated(case)
+        rows = self._eval_rows(case.settings)
+        per_row = past.eval_seconds_per_row
+        costs = RunCosts(
+            load_seconds=past.load_seconds,
+            eval_seconds=per_row * rows if per_row is not None and rows else None,
+            save_seconds=past.save_seconds,
+            final_seconds=past.final_seconds,
+        )
+        forecast = Forecast(past.curve, costs, self._shelf.get, source="history", eval_rows=rows)
+        return Basis(source="history", forecast=forecast, age_seconds=past.age_seconds)
+
+    def _stated(self, case: Case) -> Basis:
+        baseline = case.profile.baseline
+        data = self._shelf.get(case.settings)
+        if baseline.tokens_per_second is None or data.lengths is None:
+            return Basis(source="model", note="nothing is known of its speed")
+        rate = UNMEASURED_SHARE * baseline.tokens_per_second
+        curve = stated_curve(rate, shape_of(data, case.settings))
+        forecast = Forecast(curve, RunCosts(), self._shelf.get, source="model", eval_rows=data.facts.eval_rows)
+        note = (
+            f"{UNMEASURED_SHARE:g} x the {format_count(baseline.tokens_per_second)} tok/s stated for "
+            f"{baseline.device or 'it'}, not measured; evaluations and saves not counted"
+        )
+        return Basis(source="model", forecast=forecast, note=note)
+
+    def _past(self, case: Case) -> PastMeasurement | None:
+        return self._remembering.measurement(case.settings, self._parameters(case.settings), case.profile.name)
+
+    def _parameters(self, settings: Settings) -> int | None:
+        """Of the model, from its config alone where it is not loaded; None where that cannot be told."""
+        if self._context.loaded is not None:
+            return self._context.loaded.parameters
+        if self._known_parameters is None and settings.model.kind != "python":
+            tokenizer = self._shelf.get(settings).tokenizer
+            vocabulary = len(tokenizer) if tokenizer is not None else None
+            request = MemoryRequest(settings=settings, longest_tokens=1, vocabulary=vocabulary)
+            try:
+                model = build_model(config_of(request), settings.model)
+            except SpeedtuiError:
+                return None
+            self._known_parameters = sum(parameter.numel() for parameter in model.parameters())
+        return self._known_parameters
+
+    def _eval_rows(self, settings: Settings) -> int | None:
+        return self._shelf.get(settings).facts.eval_rows
+
+
+def _propose(tuning: Tuning, cases: list[Case], settings: Settings) -> dict[str, Candidate]:
+    """By profile; cases whose steps are the same share one."""
+    by_key: dict[bytes, Candidate] = {}
+    proposed = {}
+    for case in cases:
+        if case.expected is not None and case.expected.fits is False:
+            continue
+        if case.step_key not in by_key:
+            by_key[case.step_key] = tuning.study.propose(case.values(settings))
+        proposed[case.profile.name] = by_key[case.step_key]
+    return proposed

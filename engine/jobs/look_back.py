@@ -1,0 +1,45 @@
+"""After a training: what it took beside what was expected, kept for the next estimate, and what to change."""
+
+from __future__ import annotations
+
+from speedtui.engine import events as e
+from speedtui.engine.advise.advise import advise
+from speedtui.engine.advise.case import Actual, Case
+from speedtui.engine.candidate import Estimate
+from speedtui.engine.config.settings import Settings
+from speedtui.engine.context.context import JobContext
+from speedtui.engine.jobs.remember import Remembering
+from speedtui.engine.planned import ProfileRow
+
+
+def look_back(context: JobContext, settings: Settings, estimate: Estimate | None, actual_seconds: float | None) -> None:
+    """`actual_seconds`: of what the estimate is of; None where only a part of it was run."""
+    if actual_seconds is None:
+        return
+    if estimate is not None:
+        Remembering(context).outcome(settings, estimate.p50_seconds, estimate.p90_seconds, actual_seconds)
+    case = Case(
+        settings=settings,
+        row=_row(context, settings, estimate),
+        now=context.clock.started_at + context.t - actual_seconds,
+        window=context.order.window,
+        actual=Actual(seconds=actual_seconds, phases=context.phases.books().phases),
+    )
+    for advice in advise(case):
+        context.emit(e.AdviceGiven(t=context.t, advice=advice))
+
+
+def _row(context: JobContext, settings: Settings, estimate: Estimate | None) -> ProfileRow:
+    train = settings.train
+    return ProfileRow(
+        profile=context.order.profile or "",
+        description="",
+        label=context.order.label,
+        values={},
+        micro_batch_size=train.micro_batch_size,
+        grad_accum_steps=train.effective_batch_size // train.micro_batch_size,
+        max_length=settings.data.max_length,
+        epochs=train.epochs,
+        estimate=estimate,
+        source=estimate.source if estimate is not None else "model",
+    )

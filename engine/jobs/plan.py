@@ -1,0 +1,232 @@
+"""The job `plan`: every profile against the device, the data and the window, measured where the device is here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from speedtui.engine import events as e
+from speedtui.engine.config.paths import with_values
+from speedtui.engine.context.context import JobContext
+from speedtui.engine.context.order import PlanOrder
+from speedtui.engine.errors import ExitCode, NothingFits
+from speedtui.engine.jobs.execute import JobResult
+from speedtui.engine.jobs.remember import Remembering
+from speedtui.engine.jobs.tune import Tuning
+from speedtui.engine.memory.surface import Calibration, Device
+from speedtui.engine.plan.report import plan_document
+from speedtui.engine.planned import Choice, Plan, ProfileRow
+from speedtui.engine.profile.load import list_profiles
+from speedtui.engine.profile.profile import MAX_LENGTH, MAX_STEPS
+from speedtui.engine.profile.select import choose
+from speedtui.engine.report.files import REPORT_NAME, write_json
+from speedtui.engine.report.promote import SCRIPT_NAME, write_planned
+from speedtui.engine.units import format_size, format_span
+
+if TYPE_CHECKING:
+    from speedtui.engine.plan.assemble import Answer
+    from speedtui.engine.plan.cases import Case
+    from speedtui.engine.plan.expectations import Expectations
+    from speedtui.engine.plan.rows import Basis
+    from speedtui.engine.profile.levers import Facts
+    from speedtui.engine.workload.base import Workload
+    from speedtui.engine.workload.shelf import DataShelf
+
+
+def run_plan(context: JobContext) -> JobResult:
+    """Plans, writes report.json and train.sh, and says whether it fits.
+
+    Raises:
+        JobStopped: it was asked to end.
+        NothingFits: no profile fits in memory.
+        SpeedtuiError: the model or the data cannot be used.
+    """
+    return Planning(context).run()
+
+
+class Planning:
+    """A plan in the making."""
+
+    def __init__(self, context: JobContext, tuning: Tuning | None = None) -> None:
+        """`tuning`: a study that is over, whose model and results are used and nothing new is tried."""
+        self._context = context
+        self._order = context.order.plan or PlanOrder()
+        self._settings = context.settings
+        self._remembering = Remembering(context)
+        self._calibration = self._remembering.calibration() or Calibration()
+        self._study = tuning
+        self._tuning = tuning
+        if tuning is None and self._order.measure:
+            self._tuning = Tuning(context, self._calibration if self._calibration.probes else None)
+            self._tuning.start()
+
+    def run(self) -> JobResult:
+        """From loading to the files.
+
+        Raises:
+            NothingFits: no profile fits in memory.
+        """
+        answer = self.make()
+        plan, row = answer.plan, answer.plan.row
+        assert row is not None
+        self._write(answer, row)
+        if all(other.fit == "no_memory" for other in plan.profiles):
+            raise NothingFits("no profile fits in memory", _smaller(plan))
+        return self._result(plan, row)
+
+    def make(self) -> Answer:
+        """The plan, told as events."""
+        from speedtui.engine.plan.assemble import Question, assemble
+        from speedtui.engine.plan.data_facts import facts_of
+
+        shelf = self._shelf()
+        whole = self._uncut(shelf)
+        choice = choose(whole.facts.train_rows, whole.facts.mean_tokens, whole.facts.longest_tokens)
+        selected = self._order.profile or choice.profile
+        expectations, facts = self._expectations(shelf), facts_of(whole)
+        cases = self._cases(choice, whole, expectations, facts)
+        bases = self._bases(cases, selected, shelf)
+        question = Question(
+            settings=self._settings, now=self._context.clock.started_at + self._context.t,
+            window=self._context.order.window, device=self._device, device_here=not self._order.device,
+            limit_bytes=self._context.order.memory_limit_bytes, data=whole.facts,
+            choice=choice, selected=selected,
+        )  # fmt: skip
+        self._context.progress("planning", 0, None)
+        answer = assemble(question, cases, bases, shelf.get, facts, expectations.memory)
+        self._context.emit(e.PlanMade(t=self._context.t, plan=answer.plan), flush=True)
+        for advice in answer.plan.advice:
+            self._context.emit(e.AdviceGiven(t=self._context.t, advice=advice))
+        return answer
+
+    @property
+    def _device(self) -> str:
+        devices = self._context.devices
+        return self._order.device or (devices[0].name if devices else "unknown")
+
+    def _shelf(self) -> DataShelf:
+        """The data, with the model where something is measured."""
+        self._context.progress("importing torch", 0, None)
+        with self._context.phases.phase("load"):
+            from speedtui.engine.workload.load import load_data
+            from speedtui.engine.workload.shelf import DataShelf
+
+        if self._tuning is not None:
+            workload = self._tuning.runner.load(self._settings)
+        else:
+            with self._context.phases.phase("load"):
+                workload = load_data(self._settings, self._context.progress)
+        return DataShelf(workload, self._settings, self._context.progress)
+
+    def _uncut(self, shelf: DataShelf) -> Workload:
+        """The data at the largest maximum length that a profile has."""
+        asked = [int(p.values[MAX_LENGTH]) for p in list_profiles().profiles if MAX_LENGTH in p.values]
+        widest = max(*asked, self._settings.data.max_length)
+        if self._settings.model.kind == "python":
+            return shelf.get(self._settings)
+        values = {MAX_LENGTH: widest, "data.packing": False}
+        return shelf.get(with_values(self._settings, values, "plan"))
+
+    def _expectations(self, shelf: DataShelf) -> Expectations:
+        from speedtui.engine.jobs.predicting import free_bytes
+        from speedtui.engine.plan.expectations import Expectations
+
+        limit = self._context.order.memory_limit_bytes
+        if self._tuning is not None:
+            limit = free_bytes(self._tuning.runner, self._context)
+        calibration = self._calibration if not self._order.device else Calibration()
+        device: Device = "cuda" if self._order.device or self._on_gpu else "cpu"
+        return Expectations(shelf.get, limit, calibration, self._context.progress, device=device)
+
+    @property
+    def _on_gpu(self) -> bool:
+        return any(device.kind == "cuda" for device in self._context.devices)
+
+    def _cases(self, choice: Choice, whole: Workload, expectations: Expectations, facts: Facts) -> list[Case]:
+        from speedtui.engine.plan.cases import lay_over, resolve
+
+        listed = list_profiles()
+        for problem in listed.problems:
+            self._context.notice(problem, level="warning")
+        written, data = frozenset(self._order.written), whole.facts
+        laid = [
+            lay_over(profile, self._settings, choice, mean_tokens=data.mean_tokens, uncut_tokens=data.longest_tokens,
+                     written=written)
+            for profile in listed.profiles
+        ]  # fmt: skip
+        expectations.prepare([case.settings for case in laid])
+        if expectations.problem:
+            self._context.notice(f"memory cannot be predicted: {expectations.problem}", hint="Probes measure it.")
+        cases = [resolve(case, expectations.of, expectations.memory, facts) for case in laid]
+        for case in cases:
+            self._tell_expected(case, expectations)
+        return cases
+
+    def _tell_expected(self, case: Case, expectations: Expectations) -> None:
+        expected = case.expected
+        if expected is not None:
+            self._context.emit(
+                e.MemoryPredicted(
+                    t=self._context.t, label=case.profile.name,
+                    micro_batch_size=case.settings.train.micro_batch_size, predicted_bytes=expected.peak_bytes,
+                    breakdown=expected.breakdown, limit_bytes=expectations.free_bytes,
+                )
+            )  # fmt: skip
+
+    def _bases(self, cases: list[Case], selected: str, shelf: DataShelf) -> dict[str, Basis]:
+        """By profile."""
+        from speedtui.engine.jobs.bases import Bases
+
+        bases = Bases(self._context, shelf, self._remembering, here=not self._order.device)
+        if self._study is not None:
+            return bases.of_study(self._study, cases)
+        if self._tuning is not None:
+            return bases.probed(self._tuning, cases, selected)
+        return {case.profile.name: bases.recalled(case) for case in cases}
+
+    def _write(self, answer: Answer, row: ProfileRow) -> None:
+        """report.json, train.toml and train.sh; one that cannot be written is a notice."""
+        context, folder = self._context, self._context.folder
+        document = plan_document(answer.plan, folder.id, context.order.window, context.versions)
+        try:
+            write_json(folder.path / REPORT_NAME, document)
+            if row.fit != "no_memory":
+                write_planned(folder, answer.settings, context.order, row.profile)
+        except OSError as error:
+            where = error.filename or folder.path
+            context.notice(f"{where} could not be written: {error.strerror}", level="warning", hint="Make room.")
+
+    def _result(self, plan: Plan, row: ProfileRow) -> JobResult:
+        if row.fit == "no_memory":
+            fitting = [other.profile for other in plan.profiles if other.fit != "no_memory"]
+            return JobResult(
+                outcome="no_fit", exit_code=ExitCode.NO_FIT, reason=f"profile {row.profile} does not fit in memory",
+                next=f"These do: {', '.join(fitting)}. Take one with --profile.",
+            )  # fmt: skip
+        cut = next((change for change in row.changes if change.path == MAX_STEPS), None)
+        if cut is not None:
+            return JobResult(
+                outcome="late", exit_code=ExitCode.LATE,
+                reason=f"the window cannot be met: only {cut.after} steps of profile {row.profile} fit in it",
+                next=f"{_what_would_fit(plan)} train.sh makes those {cut.after} steps.",
+            )  # fmt: skip
+        if row.fit == "late":
+            over = -(row.spare_seconds or 0.0)
+            return JobResult(
+                outcome="late", exit_code=ExitCode.LATE, next=_what_would_fit(plan),
+                reason=f"profile {row.profile} ends {format_span(over)} past the latest safe finish",
+            )  # fmt: skip
+        return JobResult(next=f"Train as planned: sh {self._context.folder.path / SCRIPT_NAME}")
+
+
+def _what_would_fit(plan: Plan) -> str:
+    fitting = [row.profile for row in plan.profiles if row.fit == "fits" and row.profile != plan.selected]
+    if fitting:
+        return f"These profiles fit: {', '.join(fitting)}. Take one with --profile."
+    goals = [goal.text for goal in plan.goals if goal.value > 0]
+    return f"What would fit: {'; '.join(goals)}." if goals else "Nothing fits this window: lengthen it."
+
+
+def _smaller(plan: Plan) -> str:
+    least = min((row.peak_bytes for row in plan.profiles if row.peak_bytes is not None), default=None)
+    of = f"The least is {format_size(least)} of {format_size(plan.limit_bytes)}. " if least is not None else ""
+    return f"{of}Shorten data.max_length, take method lora, or a smaller model."

@@ -1,0 +1,84 @@
+"""From what is held with a few micro-batches to a surface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from speedtui.engine.memory.extend import DifferentSteps, Points, Vector
+from speedtui.engine.memory.surface import Line, MemorySurface, Moment
+from speedtui.engine.memory.timeline import Label
+
+SINGLE, SMALL, LARGE = 1, 2, 4
+"""Micro-batches that are computed: one row has no padding; two sizes make a line."""
+
+
+class Both(msgspec.Struct, frozen=True, kw_only=True):
+    """What a whole model holds with and without gradients of an earlier micro-step."""
+
+    accumulating: Points
+    at_once: Points
+
+
+def assemble(at: Mapping[int, Both], layers: tuple[int, ...]) -> MemorySurface:
+    """`at`: what is held with SINGLE, SMALL and LARGE rows.
+
+    Raises:
+        DifferentSteps: more rows do something else than fewer.
+    """
+    return MemorySurface(
+        accumulating=highest(_moments(at[SMALL].accumulating, at[LARGE].accumulating)),
+        at_once=highest(_moments(at[SMALL].at_once, at[LARGE].at_once)),
+        single=highest(_constant(at[SINGLE].accumulating)),
+        single_at_once=highest(_constant(at[SINGLE].at_once)),
+        layers=layers,
+    )
+
+
+def _moments(small: Points, large: Points) -> list[Moment]:
+    moments = []
+    for label, points in small.items():
+        others = large.get(label, [])
+        if len(points) != len(others):
+            raise DifferentSteps("the operations of a step are others for other micro-batches")
+        moments += [_moment(label, list(map(_line, a, b))) for a, b in zip(points, others, strict=True)]
+    return moments
+
+
+def _line(small: float, large: float) -> Line:
+    per_row = (large - small) / (LARGE - SMALL)
+    return Line(fixed=small - SMALL * per_row, per_row=per_row)
+
+
+def _constant(found: Points) -> list[Moment]:
+    return [_moment(label, _flat(point)) for label, points in found.items() for point in points]
+
+
+def _flat(point: Vector) -> list[Line]:
+    return [Line(fixed=value, per_row=0.0) for value in point]
+
+
+def _moment(label: Label, lines: Sequence[Line]) -> Moment:
+    weights, gradients, optimizer, activations, logits = lines
+    return Moment(
+        name=str(label[0]), weights=weights, gradients=gradients, optimizer=optimizer, activations=activations,
+        logits=logits,
+    )  # fmt: skip
+
+
+def highest(moments: Sequence[Moment]) -> tuple[Moment, ...]:
+    """Those that are the largest at some micro-batch from SMALL on; with constant lines the largest."""
+    totals = [moment.total for moment in moments]
+    current = max(range(len(moments)), key=lambda i: (totals[i].at(SMALL), totals[i].per_row))
+    kept = [current]
+    while steeper := [i for i, line in enumerate(totals) if line.per_row > totals[current].per_row]:
+        lower = totals[current]
+        current = min(steeper, key=lambda i: (_crossing(lower, totals[i]), -totals[i].per_row))
+        kept.append(current)
+    return tuple(moments[i] for i in kept)
+
+
+def _crossing(lower: Line, steeper: Line) -> float:
+    """The micro-batch from which the steeper one is larger."""
+    return (lower.fixed - steeper.fixed) / (steeper.per_row - lower.per_row)

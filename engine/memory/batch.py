@@ -1,0 +1,55 @@
+"""The micro-batch that a memory probe would see, made of nothing but its lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from speedtui.engine.memory.surface import MemoryRequest
+from speedtui.engine.workload.base import Collator
+from speedtui.engine.workload.collate import PadPacks, PadPairs, PadRight
+from speedtui.engine.workload.probe_batch import StressDataset, with_border
+
+PAD = 0
+
+NewBatch = Callable[[int], Any]
+"""A collated micro-batch of so many rows, on the CPU."""
+
+
+def batches_of(request: MemoryRequest, vocabulary: int) -> NewBatch:
+    """Micro-batches of the longest sample, one token shorter in the last row where there are two rows or more.
+
+    A pack is as long as data.max_length allows.
+    """
+    settings = request.settings
+    pair = settings.model.kind == "seq2seq"
+    collator: Collator
+    if pair:
+        targets = request.longest_target_tokens or request.longest_tokens
+        sample = {"input_ids": _ids(request.longest_tokens, vocabulary), "labels": _ids(targets, vocabulary)}
+        collator = PadPairs(PAD)
+    elif settings.data.packing:
+        ids = _ids(settings.data.max_length, vocabulary)
+        sample = with_border({"input_ids": ids, "labels": ids, "position_ids": torch.arange(len(ids))})
+        collator = PadPacks(PAD)
+    else:
+        ids = _ids(request.longest_tokens, vocabulary)
+        sample, collator = {"input_ids": ids, "labels": ids}, PadRight(PAD)
+    return stress_batches(sample, collator, pair=pair)
+
+
+def stress_batches(sample: Any, collator: Collator, *, pair: bool = False) -> NewBatch:
+    """Micro-batches as the memory probe has them."""
+
+    def new(micro_batch_size: int) -> Any:
+        rows = StressDataset(sample, collator, micro_batch_size, 1, pair=pair)
+        return collator([rows[index] for index in range(micro_batch_size)])
+
+    return new
+
+
+def _ids(tokens: int, vocabulary: int) -> torch.Tensor:
+    """Any that are no padding."""
+    return torch.arange(tokens) % max(vocabulary - 1, 1) + (PAD + 1)

@@ -1,0 +1,106 @@
+"""The process that predicts: started when it is needed, killed when it is not."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from speedtui.engine.memory.surface import MemoryRequest, Prediction
+from speedtui.engine.units import format_seconds
+
+REQUEST_SECONDS = 180.0
+"""A hundred layers computed one by one take less than a minute; a recipe may read its data meanwhile."""
+TICK_SECONDS = 0.25
+"""Between two chances for the caller to end the waiting."""
+WORKER = "speedtui.engine.memory.worker"
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the worker writes for each request."""
+
+    prediction: Prediction
+    lasting: bool
+    """Whether asking again would give the same: not so where a network or a file was missing."""
+
+
+class ChildDied(Exception):
+    """It ended, or had to be ended, before it answered."""
+
+    def __init__(self, reason: str, seconds: float) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.seconds = seconds
+        """Wall time it was given."""
+
+
+class Child:
+    """Answers one request at a time."""
+
+    def __init__(self, command: tuple[str, ...] = (sys.executable, "-m", WORKER)) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as the process lives
+        self._buffer = b""
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, start_new_session=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "CUDA_VISIBLE_DEVICES": ""},
+        )  # fmt: skip
+
+    def ask(self, request: MemoryRequest, tick: Callable[[], None], *, seconds: float = REQUEST_SECONDS) -> Answer:
+        """The answer to one request; `tick` is called while it is waited for.
+
+        Raises:
+            ChildDied: there is none within `seconds`, or the process died of the request.
+        """
+        began = time.monotonic()
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(msgspec.json.encode(request) + b"\n")
+            self._process.stdin.flush()
+        except OSError:  # dead already; why is found below
+            pass
+        while b"\n" not in self._buffer:
+            tick()
+            if time.monotonic() - began > seconds:
+                raise ChildDied(f"predicting it took longer than {format_seconds(seconds)}", seconds)
+            if not self._read_some():
+                raise ChildDied(self._last_words(), time.monotonic() - began)
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return msgspec.json.decode(line, type=Answer)
+
+    def _read_some(self) -> bool:
+        """Whether there may be more to come."""
+        assert self._process.stdout is not None
+        descriptor = self._process.stdout.fileno()
+        if not select.select([descriptor], [], [], TICK_SECONDS)[0]:
+            return True
+        more = os.read(descriptor, 1 << 16)
+        self._buffer += more
+        return bool(more)
+
+    def _last_words(self) -> str:
+        code = self._process.wait()
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        self._errors.seek(0)
+        lines = [line.strip() for line in self._errors.read().decode(errors="replace").splitlines() if line.strip()]
+        return f"the process that predicts it died ({how})" + (f": {lines[-1]:.200}" if lines else "")
+
+    def close(self) -> None:
+        """Kills it with all it may have started."""
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._errors):
+            try:
+                if stream is not None:
+                    stream.close()
+            except OSError:  # what a dead process left unread
+                pass

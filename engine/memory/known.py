@@ -1,0 +1,109 @@
+"""What fake integers stand for, so that a model's questions about its inputs are answered as in a real run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch._subclasses import FakeTensor
+from torch.utils._python_dispatch import _disable_current_modes
+from torch.utils._pytree import tree_leaves, tree_map
+
+LIMIT = 1 << 20
+"""Elements of the largest tensor whose values are kept: ids and masks of a micro-batch, not what is made of them."""
+
+_VALUE = "_speedtui_value"
+_DECIDING = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
+
+
+def know(fake: torch.Tensor, value: torch.Tensor) -> None:
+    """The fake tensor stands for this real one from now on."""
+    setattr(fake, _VALUE, value)
+
+
+def value_of(tensor: torch.Tensor) -> torch.Tensor | None:
+    """The real tensor that a fake one stands for, where it is known; a constant, which is real, is its own."""
+    value: torch.Tensor | None = getattr(tensor, _VALUE, None)
+    return value if value is not None or isinstance(tensor, FakeTensor) else tensor
+
+
+def decide(func: Any, args: Any, kwargs: Any) -> Any:
+    """The real result of an operation whose result, or its shape, depends on values that are known; else None."""
+    if not any(tag in func.tags for tag in _DECIDING) or not all(_known(args, kwargs)):
+        return None
+    return _really(func, args, kwargs)
+
+
+def follow(func: Any, args: Any, kwargs: Any, results: Sequence[torch.Tensor]) -> None:
+    """Has the values of `results` known too where those that they were computed from are.
+
+    Random ones are not, nor large ones. A single random number is taken to be 1, its upper end: what a model leaves
+    out at random, such as layers, is not left out.
+    """
+    given = _known(args, kwargs)
+    random = torch.Tag.nondeterministic_seeded in func.tags
+    if random and not given and results[0].numel() == 1:
+        with _disable_current_modes():
+            know(results[0], torch.ones(results[0].shape, dtype=results[0].dtype))
+    elif random or not all(given):
+        if any(given):
+            _forget(results)
+    elif given or "empty" not in func.name():
+        _follow(func, args, kwargs, results)
+
+
+def _follow(func: Any, args: Any, kwargs: Any, results: Sequence[torch.Tensor]) -> None:
+    if sum(result.numel() for result in results) <= LIMIT:
+        values = _tensors(_really(func, args, kwargs))
+        for result, value in zip(results, values, strict=True):
+            know(result, value)
+
+
+def _forget(results: Sequence[torch.Tensor]) -> None:
+    """What is not known was written into them."""
+    for result in results:
+        if getattr(result, _VALUE, None) is not None:
+            delattr(result, _VALUE)
+
+
+def _tensors(tree: Any) -> list[torch.Tensor]:
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor)]
+
+
+def _known(args: Any, kwargs: Any) -> list[bool]:
+    """Of each tensor among the arguments."""
+    return [value_of(tensor) is not None for tensor in _tensors((args, kwargs))]
+
+
+def _really(func: Any, args: Any, kwargs: Any) -> Any:
+    real_args, real_kwargs = tree_map(
+        lambda leaf: value_of(leaf) if isinstance(leaf, torch.Tensor) else leaf, (args, kwargs)
+    )
+    with _disable_current_modes():
+        return func(*real_args, **real_kwargs)
+
+
+def _never(x: Any) -> bool:
+    return False
+
+
+@contextmanager
+def masks_by_value() -> Iterator[None]:
+    """Has transformers look at a fake mask's values, which are known here, instead of assuming some padding.
+
+    For fake tensors it takes the way of a compiler: a whole mask where there is no padding, which a real run goes
+    without.
+    """
+    from transformers.utils import import_utils
+
+    asked = getattr(import_utils, "is_fake_tensor", None)
+    if asked is None:  # an older release, which does not ask
+        yield
+        return
+    import_utils.is_fake_tensor = _never
+    try:
+        yield
+    finally:
+        import_utils.is_fake_tensor = asked

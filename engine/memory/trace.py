@@ -1,0 +1,121 @@
+"""One model, one micro-batch: what is held at every moment of an optimizer step."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+import torch
+from torch import nn
+from torch._subclasses import FakeTensorMode
+
+from speedtui.engine.config.settings import Settings
+from speedtui.engine.memory.build import make_trainable
+from speedtui.engine.memory.fakes import fake_batch, replace_tensors
+from speedtui.engine.memory.known import masks_by_value
+from speedtui.engine.memory.optimizers import make_optimizer
+from speedtui.engine.memory.step import run_step
+from speedtui.engine.memory.surface import Device
+from speedtui.engine.memory.timeline import Segments, Timeline
+
+CUDA_UNIT = 512
+"""Bytes to which CUDA's caching allocator rounds sizes up (kMinBlockSize in c10/cuda/CUDACachingAllocator.cpp)."""
+
+
+class Trace(msgspec.Struct, frozen=True, kw_only=True):
+    """What is held at the local maxima of a micro-step and the optimizer's step after it, by where that is."""
+
+    accumulating: Segments
+    """With gradients of an earlier micro-step."""
+    at_once: Segments
+    """Without."""
+
+
+def trace_step(
+    built: nn.Module, batch: Mapping[str, Any], settings: Settings, device: Device,
+    places: Mapping[str, Sequence[int]] | None = None,
+) -> Trace:  # fmt: skip
+    """Runs it on fake tensors.
+
+    `built`: on the meta device, without an adapter; it is used up. `places`: for each stack of layers, by its name,
+    how each of its layers is called in the labels (phase, stack, place, side); without, labels are phases alone.
+
+    Raises:
+        ConfigError: the model cannot have the adapter or checkpointing.
+        Exception: whatever the model raises on fake tensors.
+    """
+    timeline = Timeline(vocabulary=_vocabulary(built), unit=CUDA_UNIT if device == "cuda" else 1)
+    for name, calls in (places or {}).items():
+        _mark_layers(built.get_submodule(name), name, calls, timeline)
+    _mark_logits(built, timeline)
+    trained = make_trainable(built, settings)
+    foreach = True if device == "cuda" else None  # torch's own default there, which a fake CPU tensor does not show
+    with _collected(), FakeTensorMode(allow_non_fake_inputs=True), masks_by_value():
+        replace_tensors(trained)
+        optimizer = make_optimizer(trained, settings.train, foreach)
+        with timeline:
+            run_step(trained, optimizer, lambda: fake_batch(batch), settings.train, timeline, foreach=foreach)
+    return Trace(
+        accumulating=timeline.segments(accumulates=True), at_once=timeline.segments(accumulates=False)
+    )  # fmt: skip
+
+
+@contextmanager
+def _collected() -> Any:
+    """Garbage is collected before and not during, so that the same run gives the same story."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _vocabulary(model: nn.Module) -> int | None:
+    head = _head(model)
+    return None if head is None else int(head.weight.shape[0])
+
+
+def _head(model: Any) -> Any:
+    """The last layer over the vocabulary; None where there is none, as in most recipes."""
+    get = getattr(model, "get_output_embeddings", None)
+    return None if get is None else get()
+
+
+def _mark_logits(model: nn.Module, timeline: Timeline) -> None:
+    """From the last layer over the vocabulary on, until its gradient has passed it."""
+    head = _head(model)
+
+    def into(module: nn.Module, args: tuple[torch.Tensor, ...]) -> None:
+        timeline.at_logits = True
+        if args[0].requires_grad:
+            args[0].register_hook(out_of)  # type: ignore[no-untyped-call]
+
+    def out_of(gradient: torch.Tensor) -> None:
+        timeline.at_logits = False
+
+    if head is not None:
+        head.register_forward_pre_hook(into)
+
+
+def _mark_layers(stack: nn.Module, name: str, calls: Sequence[int], timeline: Timeline) -> None:
+    for layer, call in zip(stack.children(), calls, strict=True):
+        layer.register_forward_pre_hook(_marking(timeline, name, call, "in"))
+        layer.register_forward_hook(_leaving(timeline, name, call))
+
+
+def _marking(timeline: Timeline, name: str, call: int, side: str) -> Callable[..., None]:
+    return lambda *_: timeline.enter(name, call, side)
+
+
+def _leaving(timeline: Timeline, name: str, call: int) -> Callable[..., None]:
+    def leave(module: nn.Module, args: Any, output: Any) -> None:
+        timeline.enter(name, call, "out")
+        first = output if isinstance(output, torch.Tensor) else output[0]
+        if first.requires_grad:  # its gradient is there when the backward pass comes to this layer
+            first.register_hook(_marking(timeline, name, call, "back"))
+
+    return leave

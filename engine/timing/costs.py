@@ -1,0 +1,27 @@
+"""What a run's wall time has besides its training steps."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class RunCosts(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds each; None where it was not measured, which an estimate takes for 0."""
+
+    load_seconds: float | None = None
+    """From the start of the worker to a model and data ready to train, libraries imported. 0 where they are in
+    memory already."""
+    start_seconds: float | None = None
+    """From there to the first step: the adapter, the trainer, the optimizer."""
+    compile_seconds: float | None = None
+    """What the first steps take longer than later ones of their length; 0 where nothing is compiled."""
+    epoch_seconds: float | None = None
+    """To begin an epoch: its order, the loader's workers, the first micro-batch."""
+    eval_seconds: float | None = None
+    """One evaluation of the whole evaluation set."""
+    generate_seconds: float | None = None
+    """Generation in one evaluation, besides its loss."""
+    save_seconds: float | None = None
+    """One checkpoint: weights or adapter, and the optimizer's state."""
+    final_seconds: float | None = None
+    """The final save of the model."""

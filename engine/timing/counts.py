@@ -1,0 +1,85 @@
+"""How many steps, evaluations and checkpoints a run has: the arithmetic of the trainer and its schedule."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from speedtui.engine.config.frequency import Frequency
+
+
+class StepCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Of a run over a dataset of known size."""
+
+    rows: int
+    micro_batch_size: int
+    accumulation: int
+    total_steps: int
+
+    @property
+    def epoch_batches(self) -> int:
+        """Micro-batches of an epoch; the last may have fewer rows."""
+        return max(math.ceil(self.rows / self.micro_batch_size), 1)
+
+    @property
+    def epoch_steps(self) -> int:
+        """Steps of an epoch; the last may have fewer micro-batches."""
+        return max(math.ceil(self.epoch_batches / self.accumulation), 1)
+
+    @property
+    def whole_epochs(self) -> int:
+        """Epochs that are trained to their end."""
+        return self.total_steps // self.epoch_steps
+
+    @property
+    def last_batches(self) -> int:
+        """Micro-batches of the epoch that is left before its end; 0 where there is none."""
+        return min(self.total_steps % self.epoch_steps * self.accumulation, self.epoch_batches)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that are begun."""
+        return self.whole_epochs + (self.last_batches > 0)
+
+
+def count_steps(
+    rows: int, micro_batch_size: int, effective_batch_size: int, *, epochs: float, max_steps: int | None
+) -> StepCounts:
+    """As transformers counts them: `max_steps`, or the epochs' worth of `rows` samples."""
+    accumulation = max(effective_batch_size // micro_batch_size, 1)
+    counts = StepCounts(
+        rows=rows, micro_batch_size=micro_batch_size, accumulation=accumulation, total_steps=max_steps or 0
+    )
+    if max_steps is not None:
+        return counts
+    return msgspec.structs.replace(counts, total_steps=math.ceil(epochs * counts.epoch_steps))
+
+
+def count_evals(every: Frequency, total_steps: int, epoch_steps: int) -> int:
+    """Evaluations of a run: at every multiple, and at the last step."""
+    steps = frequency_steps(every, epoch_steps)
+    return 0 if steps is None else math.ceil(total_steps / steps)
+
+
+def count_saves(every: Frequency, total_steps: int, epoch_steps: int, seconds: float) -> int:
+    """Checkpoints of a run that takes so many seconds without them; one due at the last step is the final save.
+
+    A stretch of time ends with the step in which it is over, so that half a step is lost each time.
+    """
+    if total_steps < 1:
+        return 0
+    steps = frequency_steps(every, epoch_steps)
+    if steps is not None:
+        return (total_steps - 1) // steps
+    if every.seconds is None:
+        return 0
+    step = seconds / total_steps
+    return min(int(max(seconds - step, 0.0) / (every.seconds + step / 2)), total_steps - 1)
+
+
+def frequency_steps(every: Frequency, epoch_steps: int) -> int | None:
+    """A frequency in optimizer steps; None for never and for a stretch of time."""
+    if every.steps is not None:
+        return every.steps
+    return max(round(every.epochs * epoch_steps), 1) if every.epochs is not None else None

@@ -1,0 +1,171 @@
+"""One trial, from the loaded model back to the loaded model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+from torch import nn
+
+from speedtui.engine.candidate import (
+    Candidate,
+    Estimate,
+    Measurement,
+    Memory,
+    TrialResult,
+    TrialStatus,
+)
+from speedtui.engine.config.settings import Settings
+from speedtui.engine.context.context import JobStopped
+from speedtui.engine.timing.costs import RunCosts
+from speedtui.engine.timing.estimate import estimate_run
+from speedtui.engine.timing.workload_shape import shape_of
+from speedtui.engine.trainer.trainer import MeteredTrainer
+from speedtui.engine.trial.batches import Rows, plan_probe
+from speedtui.engine.trial.costs import cost_key, measure_costs
+from speedtui.engine.trial.failures import Failure, TrialEnded, describe_failure
+from speedtui.engine.trial.probe import (
+    ProbeSetup,
+    Throughput,
+    data_seconds,
+    memory_probe,
+    run_steps,
+    throughput_probe,
+)
+from speedtui.engine.units import format_size
+from speedtui.engine.workload.base import Workload
+
+if TYPE_CHECKING:
+    from speedtui.engine.trial.runner import TrialRunner
+
+OVER = 1.02
+"""A peak this much over the limit does not fit; below it, what the allocator rounds up and what it shares decide."""
+COST_STEPS = 2
+"""Before costs are measured anew: the second has the optimizer's state, which a checkpoint holds."""
+
+
+class Attempt:
+    """Probes one candidate; what happens in it is a result."""
+
+    def __init__(self, runner: TrialRunner, candidate: Candidate, settings: Settings) -> None:
+        self._runner = runner
+        self._candidate = candidate
+        self._settings = settings
+        self._memory: Memory | None = None
+        self._found: Throughput | None = None
+        self.start = RunCosts()
+        """What is known of a run's beginning."""
+
+    def run(self, best: Measurement | None) -> TrialResult:
+        failure = self.guarded(lambda: self._probe(best))
+        status, reason = TrialStatus.OK, ""
+        if failure is not None:
+            status, reason = failure.status, failure.reason
+        elif self._found is not None and self._found.loses:
+            status, reason = TrialStatus.PRUNED, "slower than the best so far even at its optimistic bound"
+        unchanged = self._runner.guard.unchanged
+        if status is TrialStatus.OK and unchanged is False:
+            status, reason = TrialStatus.FAILED, "the base weights were not the same after the trial"
+        found, estimate = self._found, self._estimate()
+        return TrialResult(
+            status=status,
+            reason=reason,
+            seconds=0.0,
+            measurement=found.measurement if found is not None else None,
+            memory=self._with_prediction(),
+            full_run_seconds=estimate.p50_seconds if estimate is not None else None,
+            estimate=estimate,
+            curve=found.curve if found is not None else None,
+            base_weights_unchanged=unchanged,
+        )
+
+    def guarded(self, attempt: Callable[[], None]) -> Failure | None:
+        """Runs it with its failure told in words: no exception, and so no tensor of its frames, gets out."""
+        try:
+            attempt()
+        except JobStopped:
+            raise
+        except Exception as error:
+            failure = describe_failure(error)
+            if failure.poisoned:
+                self._runner.poisoned = failure.reason
+            return failure
+        return None
+
+    def measure_costs(self) -> None:
+        """Two steps, then an evaluation's batches, an epoch's beginning and the saves."""
+        runner = self._runner
+        workload = runner.load(self._settings)
+        with runner.guard.trial(workload, self._settings) as model:
+            setup = self._setup(workload, model)
+            count = COST_STEPS * setup.probe_accumulation
+            plan = plan_probe(workload, self._settings.train, count, count)
+            probed = run_steps(
+                setup, "throughput", Rows(workload.train_dataset, plan.rows), COST_STEPS, keep_timings=True,
+                after=lambda trainer, probed: self._keep_costs(setup, trainer, data_seconds(probed.timings)),
+            )  # fmt: skip
+        self.start = RunCosts(start_seconds=probed.start_seconds)
+
+    def _setup(self, workload: Workload, model: nn.Module) -> ProbeSetup:
+        runner = self._runner
+        return ProbeSetup(
+            context=runner.context,
+            workload=workload,
+            model=model,
+            settings=self._settings,
+            device=runner.device,
+            trial=self._candidate.id,
+            check=lambda: runner.check_trial(self._candidate),
+        )
+
+    def _probe(self, best: Measurement | None) -> None:
+        runner = self._runner
+        workload = runner.load(self._settings)
+        with runner.guard.trial(workload, self._settings) as model:
+            setup = self._setup(workload, model)
+            with runner.limit(model):
+                self._memory, first_longer = memory_probe(setup, runner.context.order.memory_limit_bytes)
+            self._check_peak(self._memory)
+            self._found = throughput_probe(setup, best, lambda trainer, data: self._first_costs(setup, trainer, data))
+            self.start = self._beginning(self._found, first_longer)
+
+    def _beginning(self, found: Throughput, first_longer: float) -> RunCosts:
+        """What is slow about the first steps counts as compiling where that is on, and else as starting."""
+        if self._settings.train.compile:
+            return RunCosts(start_seconds=found.start_seconds, compile_seconds=first_longer + found.warmup_seconds)
+        return RunCosts(start_seconds=found.start_seconds + found.warmup_seconds, compile_seconds=0.0)
+
+    def _first_costs(self, setup: ProbeSetup, trainer: MeteredTrainer, data_seconds: float) -> None:
+        """Once for each kind of run: the rest of a study goes without."""
+        if cost_key(self._settings) not in self._runner.costs:
+            self._keep_costs(setup, trainer, data_seconds)
+
+    def _keep_costs(self, setup: ProbeSetup, trainer: MeteredTrainer, data_seconds: float) -> None:
+        self._runner.costs[cost_key(self._settings)] = measure_costs(setup, trainer, data_seconds)
+
+    def _check_peak(self, memory: Memory) -> None:
+        """The process's first trial has some room beyond the limit, see `CpuLimit`; its peak has none."""
+        peak, limit = memory.peak_bytes, memory.limit_bytes
+        if self._runner.context.order.enforce_limit and peak is not None and limit is not None and peak > limit * OVER:
+            reason = f"its peak of {format_size(peak)} is over the limit of {format_size(limit)}"
+            raise TrialEnded(TrialStatus.OUT_OF_MEMORY, reason)
+
+    def _with_prediction(self) -> Memory:
+        memory = self._memory or Memory(limit_bytes=self._runner.context.order.memory_limit_bytes)
+        predicted = self._runner.predictions.get(self._candidate.id)
+        if predicted is None:
+            return memory
+        return msgspec.structs.replace(memory, predicted_bytes=predicted[0], breakdown=predicted[1])
+
+    def _estimate(self) -> Estimate | None:
+        workload = self._runner.workload
+        if self._found is None or workload is None:
+            return None
+        return estimate_run(
+            self._found.curve,
+            shape_of(workload, self._settings),
+            self._runner.run_costs(self._settings, self.start),
+            self._settings.schedule,
+            evaluates=workload.eval_dataset is not None,
+        )

@@ -1,0 +1,256 @@
+"""What a run costs besides its steps, measured with the trainer of a probe: evaluation, saves, beginning an epoch."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from speedtui.engine.candidate import Curve, CurvePoint
+from speedtui.engine.config.settings import Scalar, Settings
+from speedtui.engine.timing.costs import RunCosts
+from speedtui.engine.timing.curve import Floats, design, fit_curve
+from speedtui.engine.timing.run_shape import Indices
+from speedtui.engine.trainer.trainer import MeteredTrainer
+from speedtui.engine.trial.batches import Rows
+from speedtui.engine.trial.probe import ProbeSetup
+from speedtui.engine.units import format_size
+from speedtui.engine.workload.base import MapDataset, Workload
+
+EVAL_QUANTILES = (0.5, 0.95, 0.05, 0.6, 0.3, 1.0)
+"""Of the evaluation's batches by their tokens; what came before the first warms up the forward pass, so that the
+first counts for what an evaluation costs besides its batches."""
+ROOM = 1.5
+"""Free disk over what a checkpoint takes, below which none is written to see how long it takes."""
+
+
+CostKey = tuple[Scalar, ...]
+Batch = tuple[list[int], int]
+"""(rows of an evaluation batch, their padded length or 0 where it is unknown)."""
+
+
+def cost_key(settings: Settings) -> CostKey:
+    """What evaluations and saves depend on besides the micro-batch size and lengths: mainly how much is saved."""
+    train = settings.train
+    return (
+        train.method,
+        train.optimizer.removesuffix("_fused"),
+        train.bf16,
+        settings.model.dtype,
+        train.loader_workers > 0,
+        train.group_by_length,
+    )
+
+
+class MeasuredCosts(msgspec.Struct, frozen=True, kw_only=True):
+    """What was measured once and holds for other micro-batch sizes too."""
+
+    epoch_seconds: float
+    eval_order: Indices | None = None
+    """Rows of the evaluation set in the order in which they are evaluated, (rows,)."""
+    eval_curve: Curve | None = None
+    """Of one evaluation batch; None where there is no evaluation set."""
+    eval_besides_seconds: float = 0.0
+    """Of an evaluation, besides its batches."""
+    save_seconds: float | None = None
+    final_seconds: float | None = None
+
+    def of_run(self, workload: Workload, micro_batch_size: int, *, start: RunCosts) -> RunCosts:
+        """The costs of a run with this micro-batch size; `start`: what is known of its beginning."""
+        evaluation = None
+        if self.eval_curve is not None and self.eval_order is not None and workload.eval_dataset is not None:
+            order = self.eval_order % len(workload.eval_dataset)  # of other data it is as good as any
+            batches = _all_batches(self.eval_curve, workload.eval_dataset, order, micro_batch_size)
+            evaluation = self.eval_besides_seconds + batches
+        return msgspec.structs.replace(
+            start, epoch_seconds=self.epoch_seconds, eval_seconds=evaluation, save_seconds=self.save_seconds,
+            final_seconds=self.final_seconds,
+        )  # fmt: skip
+
+
+def measure_costs(setup: ProbeSetup, trainer: MeteredTrainer, data_seconds: float) -> MeasuredCosts:
+    """Runs a few evaluation batches, begins an epoch and saves, as the training will.
+
+    `trainer`: after its steps, so that there is an optimizer with its state; `data_seconds`: of waiting for one
+    micro-batch when the loader is running.
+    """
+    order = _eval_order(setup, trainer)
+    evaluation = _time_evaluation(setup, trainer, order) if order is not None else None
+    save, final = _time_saves(setup, trainer)
+    return MeasuredCosts(
+        epoch_seconds=_time_epoch_start(setup, trainer, data_seconds),
+        eval_order=order,
+        eval_curve=evaluation[0] if evaluation is not None else None,
+        eval_besides_seconds=evaluation[1] if evaluation is not None else 0.0,
+        save_seconds=save,
+        final_seconds=final,
+    )
+
+
+def _time_epoch_start(setup: ProbeSetup, trainer: MeteredTrainer, data_seconds: float) -> float:
+    """From the end of an epoch to its next micro-batch, less what a micro-batch always waits."""
+    whole: Any = setup.workload.train_dataset
+    trainer.train_dataset = whole
+    with setup.context.phases.phase("gap"):
+        began = time.perf_counter()
+        batches = iter(trainer.get_train_dataloader())
+        next(batches)
+        del batches  # with workers, waits for them to end, as the end of an epoch does
+        return max(time.perf_counter() - began - data_seconds, 0.0)
+
+
+# -- evaluation ------------------------------------------------------------------------------------
+
+
+def _eval_order(setup: ProbeSetup, trainer: MeteredTrainer) -> Indices | None:
+    """The trainer's own order of the evaluation set; transformers groups it by length where the training is."""
+    dataset: Any = setup.workload.eval_dataset
+    if dataset is None:
+        return None
+    sampler = trainer._get_eval_sampler(dataset)
+    return np.arange(len(dataset)) if sampler is None else np.fromiter(sampler, dtype=np.int64, count=len(dataset))
+
+
+def _time_evaluation(setup: ProbeSetup, trainer: MeteredTrainer, order: Indices) -> tuple[Curve, float]:
+    """(curve of a batch, seconds of an evaluation besides its batches)."""
+    dataset = setup.workload.eval_dataset
+    assert dataset is not None
+    batches = _chosen(dataset, order, trainer.args.eval_batch_size)
+    clock = _BatchEnds(setup.device)
+    trainer.add_callback(clock)
+    rows = [row for rows, _ in batches for row in rows]
+    subset: Any = Rows(dataset, rows)
+    try:
+        with _as_it_comes(trainer):
+            began = time.perf_counter()
+            trainer.evaluate(eval_dataset=subset)
+            total = time.perf_counter() - began
+    finally:
+        trainer.remove_callback(clock)
+    return _fit_evaluation(batches, clock.ends, total)
+
+
+@contextmanager
+def _as_it_comes(trainer: MeteredTrainer) -> Iterator[None]:
+    """Evaluation in the dataset's order, whatever the training's."""
+    arguments: Any = trainer.args
+    strategy = getattr(arguments, "train_sampling_strategy", None)
+    arguments.train_sampling_strategy = "random"  # to transformers: evaluation in order
+    try:
+        yield
+    finally:
+        arguments.train_sampling_strategy = strategy
+
+
+def _fit_evaluation(batches: list[Batch], ends: list[float], total: float) -> tuple[Curve, float]:
+    """The first batch's end has the evaluation's beginning in it, so that the curve rests on the others."""
+    points = [CurvePoint(micro_batch_size=len(rows), tokens=tokens, seconds=0.0) for rows, tokens in batches]
+    gaps = np.diff(ends)
+    timed = [msgspec.structs.replace(p, seconds=float(s)) for p, s in zip(points[1:], gaps, strict=False)]
+    if not timed:  # a single batch is the whole evaluation
+        return fit_curve([msgspec.structs.replace(points[0], seconds=total)], 0.0), 0.0
+    curve = fit_curve(timed, 0.0)
+    inside = math.fsum(gaps) + curve.seconds(points[0].micro_batch_size, points[0].tokens)
+    return curve, max(total - inside, 0.0)
+
+
+class _BatchEnds(TrainerCallback):
+    """When each evaluation batch was done, on the device too."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self.ends: list[float] = []
+
+    def on_prediction_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        self.ends.append(time.perf_counter())
+
+
+def _chosen(dataset: MapDataset, order: Indices, size: int) -> list[Batch]:
+    """Evaluation batches in the order to measure them."""
+    lengths = _batch_lengths(dataset, order, size)
+    batches = [(order[i * size : (i + 1) * size].tolist(), round(n)) for i, n in enumerate(lengths)]
+    full = [batch for batch in batches if len(batch[0]) == size] or batches
+    if len(full) <= len(EVAL_QUANTILES):
+        return full
+    ranked = sorted(full, key=lambda batch: batch[1])
+    return [ranked[min(int(q * len(ranked)), len(ranked) - 1)] for q in EVAL_QUANTILES]
+
+
+def _all_batches(curve: Curve, dataset: MapDataset, order: Indices, size: int) -> float:
+    """Seconds of all evaluation batches."""
+    lengths = _batch_lengths(dataset, order, size)
+    rows = np.full(len(lengths), float(size))
+    rows[-1] = len(order) - (len(lengths) - 1) * size
+    parts = np.array([curve.fixed, curve.per_token, curve.per_square])
+    return float((design(rows, lengths) @ parts).sum())
+
+
+def _batch_lengths(dataset: MapDataset, order: Indices, size: int) -> Floats:
+    """Padded length of each evaluation batch: (batches,); source and target together, 0 where lengths are unknown."""
+    starts = np.arange(0, len(order), size)
+    sides = [getattr(dataset, name, None) for name in ("lengths", "target_lengths")]
+    known = [np.asarray(side, dtype=np.float64)[order] for side in sides if side is not None]
+    return np.sum([np.maximum.reduceat(side, starts) for side in known], axis=0) if known else np.zeros(len(starts))
+
+
+# -- saving ----------------------------------------------------------------------------------------
+
+
+def _time_saves(setup: ProbeSetup, trainer: MeteredTrainer) -> tuple[float | None, float | None]:
+    """(seconds of a checkpoint, of the final save), really written and deleted; None where there is no room.
+
+    The folder is the trainer's own: a probe's, inside the run's folder and so on the disk that the run will use.
+    """
+    folder = Path(trainer.args.output_dir or ".")
+    bytes_needed = checkpoint_bytes(trainer)
+    trainer.processing_class = setup.workload.tokenizer  # saved beside the weights, as by the training
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(folder).free
+        if free < ROOM * bytes_needed:
+            _tell_unmeasured(setup, f"it has about {format_size(bytes_needed)}, and {format_size(free)} are free")
+            return None, None
+        return _write_both(setup, trainer, folder)
+    except Exception as error:  # torch and safetensors have their own for a full disk
+        _tell_unmeasured(setup, str(error).strip().partition("\n")[0])
+        return None, None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_both(setup: ProbeSetup, trainer: MeteredTrainer, folder: Path) -> tuple[float, float]:
+    began = time.perf_counter()
+    trainer._save_checkpoint(setup.model, None)
+    between = time.perf_counter()
+    with setup.context.phases.phase("checkpoint"):
+        trainer.save_model(str(folder / "model"))
+    return between - began, time.perf_counter() - between
+
+
+def checkpoint_bytes(trainer: MeteredTrainer) -> int:
+    """What a checkpoint writes at most: trainable weights, or all where none is frozen, and the optimizer's state."""
+    model = trainer.model
+    trained = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad) if model else 0
+    states = trainer.optimizer.state.values() if trainer.optimizer is not None else ()
+    kept = (value for state in states if isinstance(state, dict) for value in state.values())
+    return trained + sum(value.numel() * value.element_size() for value in kept if isinstance(value, torch.Tensor))
+
+
+def _tell_unmeasured(setup: ProbeSetup, reason: str) -> None:
+    setup.context.notice(
+        f"how long a checkpoint takes was not measured: {reason}", level="warning",
+        hint="Make room on the disk of the run's folder; until then saves count as taking no time.",
+    )  # fmt: skip

@@ -1,0 +1,103 @@
+"""The data side of a workload: what a configuration and a tokenizer make of the files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypedDict
+
+from speedtui.engine.config.settings import Settings
+from speedtui.engine.workload.base import Collator, DataFacts, MapDataset, Report
+from speedtui.engine.workload.collate import PadPacks, PadPairs, PadRight
+from speedtui.engine.workload.data import Table, table_of
+from speedtui.engine.workload.packed import PackedDataset
+from speedtui.engine.workload.pairs import PairDataset, tokenize_pairs
+from speedtui.engine.workload.token_store import TokenDataset
+from speedtui.engine.workload.tokenize import tokenize
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from transformers import PreTrainedTokenizerBase
+
+
+class Samples(TypedDict):
+    """The fields of a `Workload` that data and its settings decide."""
+
+    train_dataset: MapDataset
+    eval_dataset: MapDataset | None
+    collator: Collator
+    lengths: NDArray[np.int32]
+    target_lengths: NDArray[np.int32] | None
+    facts: DataFacts
+    packed: bool
+
+
+def make_samples(settings: Settings, tokenizer: PreTrainedTokenizerBase, report: Report) -> Samples:
+    """Training and evaluation data of a kind "causal-lm" or "seq2seq", tokenized, and packed where that is set.
+
+    Raises:
+        DataError: the data is not what the configuration says.
+    """
+    trained = _tokenized(settings, training_table(settings), tokenizer, report)
+    evaluated = None
+    if settings.data.eval:
+        table = table_of(settings.data.eval, settings.data, settings.data.eval_rows)
+        evaluated = _tokenized(settings, table, tokenizer, report)
+    pad = 0 if tokenizer.pad_token_id is None else int(tokenizer.pad_token_id)
+    if isinstance(trained, PairDataset):
+        return _samples(trained, trained, evaluated, PadPairs(pad))
+    if settings.data.packing:
+        packed = PackedDataset(trained, settings.data.max_length, settings.train.seed)
+        return _samples(packed, trained, evaluated, PadPacks(pad))
+    return _samples(trained, trained, evaluated, PadRight(pad))
+
+
+def training_table(settings: Settings) -> Table:
+    """The table that is trained on.
+
+    Raises:
+        DataError: [data] names no columns.
+    """
+    return table_of(settings.data.train or "", settings.data)
+
+
+def _tokenized(
+    settings: Settings, table: Table, tokenizer: PreTrainedTokenizerBase, report: Report
+) -> TokenDataset | PairDataset:
+    if settings.model.kind == "seq2seq":
+        return tokenize_pairs(table, tokenizer, settings.data.max_length, report)
+    return tokenize(table, tokenizer, settings.data.max_length, report)
+
+
+def _samples(
+    rows: TokenDataset | PairDataset | PackedDataset, trained: TokenDataset | PairDataset,
+    evaluated: TokenDataset | PairDataset | None, collator: Collator,
+) -> Samples:  # fmt: skip
+    return Samples(
+        train_dataset=rows,
+        eval_dataset=evaluated,
+        collator=collator,
+        lengths=rows.lengths,
+        target_lengths=rows.target_lengths if isinstance(rows, PairDataset) else None,
+        facts=_facts(rows, trained, evaluated),
+        packed=isinstance(rows, PackedDataset),
+    )
+
+
+def _facts(
+    rows: TokenDataset | PairDataset | PackedDataset, trained: TokenDataset | PairDataset,
+    evaluated: TokenDataset | PairDataset | None,
+) -> DataFacts:  # fmt: skip
+    counts = trained.counts
+    packs = rows.packs if isinstance(rows, PackedDataset) else None
+    return DataFacts(
+        train_rows=len(rows),
+        eval_rows=None if evaluated is None else evaluated.counts.rows,
+        longest_tokens=int(trained.lengths.max()),
+        longest_target_tokens=int(trained.target_lengths.max()) if isinstance(trained, PairDataset) else None,
+        mean_tokens=counts.tokens / counts.rows,
+        total_tokens=counts.tokens,
+        cut_rows=counts.cut_rows,
+        dropped_rows=counts.dropped_rows,
+        packed_samples_per_pack=None if packs is None else packs.samples_per_pack,
+        packed_fill=None if packs is None else packs.fill,
+    )

@@ -1,0 +1,68 @@
+"""The data of several configurations of one model, each made once."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import msgspec
+
+from speedtui.engine.config.settings import DataSettings, Settings
+from speedtui.engine.workload.base import Report, Workload
+from speedtui.engine.workload.samples import make_samples
+
+
+class DataShelf:
+    """Gives the workload whose data some settings name; the model in it is always the first one's."""
+
+    def __init__(self, workload: Workload, settings: Settings, report: Report) -> None:
+        """`workload`: as these settings made it."""
+        self._first = workload
+        self._report = report
+        self._made = {_key(settings): workload}
+        self._uncut: list[tuple[DataSettings, Workload]] = []
+        self._note(workload, settings)
+
+    def get(self, settings: Settings) -> Workload:
+        """The data of these settings, which differ in what is made of the files at most.
+
+        Raises:
+            DataError, ConfigError: they name data that cannot be used.
+        """
+        key = _key(settings)
+        if key not in self._made:
+            self._made[key] = self._same(settings) or self._make(settings)
+        return self._made[key]
+
+    def _same(self, settings: Settings) -> Workload | None:
+        """What was made with another maximum length, where neither that nor this one cuts anything."""
+        asked = settings.data
+        for made_with, workload in self._uncut:
+            same = msgspec.structs.replace(made_with, max_length=asked.max_length, eval_rows=asked.eval_rows) == asked
+            if same and _longest(workload) <= asked.max_length:
+                return workload
+        return None
+
+    def _make(self, settings: Settings) -> Workload:
+        tokenizer = self._first.tokenizer
+        if settings.model.kind == "python" or tokenizer is None:
+            return self._first  # a recipe has its data from its build function
+        made = dataclasses.replace(self._first, **make_samples(settings, tokenizer, self._report))
+        self._note(made, settings)
+        return made
+
+    def _note(self, workload: Workload, settings: Settings) -> None:
+        if workload.lengths is not None and not workload.packed and _longest(workload) < settings.data.max_length:
+            self._uncut.append((settings.data, workload))
+
+
+def _key(settings: Settings) -> bytes:
+    """What decides the training data; how many rows are evaluated does not."""
+    data = msgspec.structs.replace(settings.data, eval_rows=None)
+    return msgspec.json.encode((data, settings.train.seed if settings.data.packing else None))
+
+
+def _longest(workload: Workload) -> int:
+    """Tokens of the longest sample, training and evaluation, source and target each by itself."""
+    sides = [workload.lengths, workload.target_lengths]
+    sides += [getattr(workload.eval_dataset, name, None) for name in ("lengths", "target_lengths")]
+    return max((int(side.max()) for side in sides if side is not None and len(side)), default=0)

@@ -1,0 +1,58 @@
+"""speedtui plan"""
+
+from __future__ import annotations
+
+import click
+import msgspec
+
+from speedtui.engine.config.load import load_settings
+from speedtui.engine.context.order import PlanOrder
+from speedtui.engine.errors import ExitCode, UsageError
+from speedtui.engine.profile.apply import written_paths
+from speedtui.engine.profile.load import find_profile
+from speedtui.engine.session.start import start_plan
+from speedtui.engine.units import parse_size
+from speedtui.tui.commands.following import follow
+from speedtui.tui.commands.options import Common, Output, common_options, engine_option
+from speedtui.tui.commands.starting import start_options
+from speedtui.tui.commands.window import refuse_bad_window, window_flags, window_options
+
+
+@click.command("plan")
+@common_options
+@engine_option
+@window_options
+@click.option("--profile", metavar="NAME", help="Plan with this profile; by default the data decides.")
+@click.option("--device", metavar="SIZE", help="For a GPU that is not here, such as 80GiB; nothing is measured then.")
+@click.option("--measure/--no-measure", default=True, help="Probe each profile, or rest on history and baselines.")
+def command(
+    common: Common, engine: str, window: str | None, deadline: str | None, margin: str | None, profile: str | None,
+    device: str | None, measure: bool,
+) -> ExitCode:  # fmt: skip
+    """Say before a run which profile fits, when it is done, and what each schedule costs."""
+    flags = window_flags(window, deadline, margin)
+    settings = load_settings(common.config, flags)
+    refuse_bad_window(settings, flags)
+    if profile is not None:
+        find_profile(profile)  # refuses an unknown one before a worker starts
+    order = PlanOrder(
+        profile=profile,
+        device=_checked_size(device) if device is not None else "",
+        measure=measure and device is None,
+        written=tuple(sorted(written_paths(common.config))),
+    )
+    session = start_plan(settings, start_options(common, engine), order)
+    return follow(session, _as_lines(common))
+
+
+def _checked_size(text: str) -> str:
+    try:
+        parse_size(text)
+    except ValueError as error:
+        raise UsageError(f"--device: {error}", "Give the memory of the device, such as 80GiB.") from None
+    return text
+
+
+def _as_lines(common: Common) -> Common:
+    """A plan is read and done with: it is text on a terminal, too."""
+    return common if common.output is not Output.SCREEN else msgspec.structs.replace(common, plain=True)

@@ -1,0 +1,55 @@
+"""A trial's settings kept as a profile of the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from textual.app import App
+
+from speedtui.engine.config.settings import Scalar
+from speedtui.engine.errors import SpeedtuiError, UsageError
+from speedtui.engine.profile.load import BUILT_IN, own_folder, save_profile
+from speedtui.engine.profile.profile import EFFECTIVE_BATCH, Baseline, check_profile_name
+from speedtui.engine.state import RunState, TrialRow
+
+
+def check_name(name: str) -> str:
+    """What saving under this name would do.
+
+    Raises:
+        UsageError: it is no name, or it is taken.
+    """
+    check_profile_name(name)
+    path = own_folder() / f"{name}.toml"
+    if name in BUILT_IN or path.exists():
+        raise UsageError(f"there is a profile {name} already")
+    return f"writes {path}"
+
+
+def save_trial(app: App[Any], name: str, trial: TrialRow, run: RunState) -> None:
+    """Saves and says so, or says why not."""
+    description = f"trial #{trial.candidate.id} of run {run.run}: {trial.candidate.label}"
+    try:
+        save_profile(name, description, profile_values(trial, run.config), baseline=_baseline(trial, run))
+    except SpeedtuiError as error:
+        app.notify(f"{error.message} {error.hint}".strip(), severity="error")
+    else:
+        app.notify(f"Saved. Train with it: speedtui train --profile {name}")
+
+
+def profile_values(trial: TrialRow, config: Mapping[str, Any]) -> dict[str, Scalar]:
+    """The trial's settings, with the effective batch that its micro-batch divides."""
+    effective = config.get("train", {}).get("effective_batch_size", trial.candidate.effective_batch_size)
+    return {EFFECTIVE_BATCH: effective, **trial.candidate.values}
+
+
+def _baseline(trial: TrialRow, run: RunState) -> Baseline:
+    """What the trial measured."""
+    result = trial.result
+    measured = result.measurement if result is not None else None
+    return Baseline(
+        tokens_per_second=measured.tokens_per_second if measured is not None else None,
+        memory_bytes=result.memory.peak_bytes if result is not None and result.memory is not None else None,
+        device=run.devices[0].name if run.devices else "",
+    )
