@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -17,12 +18,17 @@ FREE_TABLES = ("recipe", "model.architecture", "search.knobs")
 """Tables whose keys are the user's own."""
 
 
-def setting_paths(section: type[Section] = Settings, prefix: str = "") -> Iterator[str]:
+@cache
+def setting_paths() -> tuple[str, ...]:
     """Every setting's path, tables of the user's own excluded."""
+    return tuple(_paths_below(Settings, ""))
+
+
+def _paths_below(section: type[Section], prefix: str) -> Iterator[str]:
     for name, kind in get_type_hints(section).items():
         path = prefix + name
         if isinstance(kind, type) and issubclass(kind, Section):
-            yield from setting_paths(kind, path + ".")
+            yield from _paths_below(kind, path + ".")
         elif path not in FREE_TABLES:
             yield path
 

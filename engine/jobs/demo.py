@@ -1,4 +1,4 @@
-"""The job `demo`: material made on the spot, a quick study, then a training with the winner."""
+"""The job `demo`: material made on the spot, a quick study, a plan from it, then a training with the winner."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from speedtui.engine.candidate import Estimate
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.demo.prepare import prepare
 from speedtui.engine.jobs.execute import JobResult
+from speedtui.engine.jobs.plan import Planning
 from speedtui.engine.jobs.train import train
 from speedtui.engine.jobs.tune import Tuning
 from speedtui.engine.search.candidates import apply_candidate
 
 
 def run_demo(context: JobContext) -> JobResult:
-    """Tunes and trains in one run, on a model that is loaded once.
+    """Tunes, plans and trains in one run, on a model that is loaded once.
 
     Raises:
         JobStopped: it was asked to end.
@@ -32,6 +33,7 @@ def run_demo(context: JobContext) -> JobResult:
     best = tuning.study.best()
     if best is None:
         return tuning.result()
+    Planning(context, tuning).make()
     candidate, result = tuning.study.candidates[best], tuning.study.results[best]
     settings = apply_candidate(candidate, context.settings)
     workload = tuning.runner.load(settings)

@@ -16,7 +16,7 @@ from speedtui.engine.memory.surface import Calibration, Device
 from speedtui.engine.plan.report import plan_document
 from speedtui.engine.planned import Choice, Plan, ProfileRow
 from speedtui.engine.profile.load import list_profiles
-from speedtui.engine.profile.profile import MAX_LENGTH, MAX_STEPS
+from speedtui.engine.profile.profile import EFFECTIVE_BATCH, MAX_LENGTH, MAX_STEPS
 from speedtui.engine.profile.select import choose
 from speedtui.engine.report.files import REPORT_NAME, write_json
 from speedtui.engine.report.promote import SCRIPT_NAME, write_planned
@@ -49,14 +49,14 @@ class Planning:
     def __init__(self, context: JobContext, tuning: Tuning | None = None) -> None:
         """`tuning`: a study that is over, whose model and results are used and nothing new is tried."""
         self._context = context
-        self._order = context.order.plan or PlanOrder()
+        self._order = context.order.plan or PlanOrder(written=(EFFECTIVE_BATCH,))
         self._settings = context.settings
         self._remembering = Remembering(context)
         self._calibration = self._remembering.calibration() or Calibration()
         self._study = tuning
         self._tuning = tuning
         if tuning is None and self._order.measure:
-            self._tuning = Tuning(context, self._calibration if self._calibration.probes else None)
+            self._tuning = Tuning(context)
             self._tuning.start()
 
     def run(self) -> JobResult:

@@ -78,6 +78,10 @@ class Predictor:
             self._told[candidate.id] = candidate.label, expected
             self._tell(key, candidate, candidate.id, self._room.largest(key))
 
+    def predicted_bytes(self, candidate: Candidate) -> int | None:
+        """The peak before any correction."""
+        return self._room.predicted_bytes(self._key(candidate), candidate.micro_batch_size)
+
     def least_bytes(self, settings: Settings) -> int | None:
         """What the class of these settings is expected to need at micro-batch 1."""
         return self._room.expected_bytes(class_key(settings), 1)

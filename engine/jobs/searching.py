@@ -97,12 +97,12 @@ class Search:
         settings, predictor = self._context.settings, self._predictor
         if settings.search.knobs:
             return Sampled(settings, predictor.surfaces, free_bytes=predictor.free_bytes, past=predictor.past)
-        from speedtui.engine.trainer.steps import training_steps
+        from speedtui.engine.timing.workload_shape import counts_of
 
         workload = self._runner.workload
         return Auto(
             settings, predictor.surfaces, free_bytes=predictor.free_bytes, machine=self._machine(), past=predictor.past,
-            total_steps=training_steps(settings, workload.facts.train_rows) if workload is not None else None,
+            total_steps=counts_of(settings, workload.facts.train_rows).total_steps if workload is not None else None,
         )  # fmt: skip
 
     def _machine(self) -> Machine:

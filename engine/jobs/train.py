@@ -60,11 +60,11 @@ def train(
         JobStopped: as `run_train`.
         JobError: out of memory, or the training raised.
     """
-    from speedtui.engine.trainer.steps import training_steps
+    from speedtui.engine.timing.workload_shape import counts_of
     from speedtui.engine.trial.failures import describe_failure
     from speedtui.engine.trial.prepared import make_trainable
 
-    total = training_steps(settings, workload.facts.train_rows)
+    total = counts_of(settings, workload.facts.train_rows).total_steps
     eta = Eta(context, total)
     model = make_trainable(workload.model, settings)
     trainer, schedule = _make_trainer(context, settings, workload, model, device, eta)
@@ -111,9 +111,10 @@ def _make_trainer(
 ) -> tuple[MeteredTrainer, TrainingSchedule]:
     from speedtui.engine.meter.device import device_clock
     from speedtui.engine.meter.meter import Meter
+    from speedtui.engine.timing.counts import frequency_steps
+    from speedtui.engine.timing.workload_shape import counts_of
     from speedtui.engine.trainer.arguments import training_arguments
-    from speedtui.engine.trainer.schedule import TrainingSchedule, in_steps
-    from speedtui.engine.trainer.steps import steps_per_epoch
+    from speedtui.engine.trainer.schedule import TrainingSchedule
     from speedtui.engine.trainer.trainer import MeteredTrainer
     from speedtui.engine.workload.base import count_tokens
 
@@ -122,12 +123,12 @@ def _make_trainer(
         eta.observe(step)
 
     meter = Meter(context.phases, context.clock, emit, count_tokens=count_tokens, device=device_clock(device))
-    an_epoch = steps_per_epoch(settings, workload.facts.train_rows)
+    an_epoch = counts_of(settings, workload.facts.train_rows).epoch_steps
     evaluates = workload.eval_dataset is not None
     schedule = TrainingSchedule(
         context,
         eta,
-        eval_steps=in_steps(parse_frequency(settings.schedule.eval_every), an_epoch) if evaluates else None,
+        eval_steps=frequency_steps(parse_frequency(settings.schedule.eval_every), an_epoch) if evaluates else None,
         checkpoint=parse_frequency(settings.schedule.checkpoint_every, time_allowed=True),
         steps_per_epoch=an_epoch,
     )

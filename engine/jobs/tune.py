@@ -12,13 +12,14 @@ from speedtui.engine.context.context import JobContext, JobStopped
 from speedtui.engine.errors import ExitCode, NothingFits
 from speedtui.engine.jobs.execute import JobResult, WorkerSpent
 from speedtui.engine.jobs.predicting import Predictor
+from speedtui.engine.jobs.remember import Remembering
 from speedtui.engine.jobs.searching import Search
 from speedtui.engine.jobs.study import Study
-from speedtui.engine.memory.surface import Calibration
 from speedtui.engine.report.files import write_study_files
 from speedtui.engine.report.promote import SCRIPT_NAME
 from speedtui.engine.search.candidates import apply_candidate
 from speedtui.engine.search.sampled import sampled_classes
+from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.units import format_span, parse_duration
 
 if TYPE_CHECKING:
@@ -49,11 +50,10 @@ def run_tune(context: JobContext) -> JobResult:
 class Tuning:
     """A study in progress."""
 
-    def __init__(self, context: JobContext, past: Calibration | None = None) -> None:
-        """`past`: how real peaks compared with predicted ones in earlier runs on this device."""
+    def __init__(self, context: JobContext) -> None:
         self.context = context
         self.study = Study(context)
-        self._past = past
+        self._remembering = Remembering(context)
         self._runner: TrialRunner | None = None
         self._predictor: Predictor | None = None
         self._search: Search | None = None
@@ -109,7 +109,7 @@ class Tuning:
         if self.runner.workload is None:
             self.runner.load(self._first_settings(candidate))
         if self._predictor is None:
-            self._predictor = Predictor(self.context, self.runner, self._past)
+            self._predictor = Predictor(self.context, self.runner, self._remembering.calibration())
             self._expect(self._predictor)
         return self._predictor
 
@@ -201,8 +201,17 @@ class Tuning:
             raise
         self.study.finish_trial(candidate, result)
         predictor.learn(candidate, result)
+        self._remember(candidate, result, predictor)
         if runner.poisoned:
             raise WorkerSpent(runner.poisoned)
+
+    def _remember(self, candidate: Candidate, result: TrialResult, predictor: Predictor) -> None:
+        settings = apply_candidate(candidate, self.context.settings)
+        self._remembering.trial(
+            candidate, settings, result,
+            costs=self.runner.run_costs(settings, RunCosts()),
+            predicted_bytes=predictor.predicted_bytes(candidate),
+        )  # fmt: skip
 
     def _stopped(self, stopped: JobStopped) -> None:
         if stopped.save:

@@ -126,6 +126,11 @@ class StudyFold:
         if row is not None:
             row.status, row.result, row.probe = event.result.status, event.result, None
 
+    def _best(self, results: list[tuple[int, TrialResult]]) -> int | None:
+        """What the study itself found at its end, which comparisons may have decided; before that, the fastest."""
+        finished = self._finished
+        return best_trial(results) if finished is None or finished.best is None else finished.best
+
     def snapshot(self) -> StudyState:
         """The study now."""
         results = [(trial, row.result) for trial, row in self._rows.items() if row.result is not None]
@@ -136,7 +141,7 @@ class StudyFold:
             memory_limit_bytes=self._started.memory_limit_bytes,
             budget_seconds=self._started.budget_seconds,
             started_at=self._started.t,
-            best=best_trial(results),
+            best=self._best(results),
             promoted=self._promoted,
             calibration=self._calibration,
             decisions=tuple(self._decisions),

@@ -12,6 +12,7 @@ from speedtui.engine import commands as c
 from speedtui.engine import events as e
 from speedtui.engine.config.frequency import Frequency
 from speedtui.engine.context.context import JobContext, JobStopped
+from speedtui.engine.timing.counts import frequency_steps
 from speedtui.engine.timing.eta import Eta
 
 
@@ -25,7 +26,7 @@ class TrainingSchedule(TrainerCallback):
         self._context = context
         self._eta = eta
         self._eval_steps = eval_steps
-        self._checkpoint_steps = in_steps(checkpoint, steps_per_epoch)
+        self._checkpoint_steps = frequency_steps(checkpoint, steps_per_epoch)
         self._checkpoint_seconds = checkpoint.seconds
         self._last_checkpoint = time.monotonic()
         self._evaluate_now = False
@@ -88,10 +89,3 @@ class TrainingSchedule(TrainerCallback):
     def _on_checkpoint_command(self, command: c.AnyCommand) -> str:
         self._save_now = True
         return "after this step"
-
-
-def in_steps(frequency: Frequency, steps_per_epoch: int) -> int | None:
-    """A frequency in optimizer steps; None for never and for a stretch of time."""
-    if frequency.steps is not None:
-        return frequency.steps
-    return max(round(frequency.epochs * steps_per_epoch), 1) if frequency.epochs is not None else None

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from torch import nn
 
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.workload.base import Workload
 from speedtui.engine.workload.guard import Fingerprint, Snapshot
-from speedtui.engine.workload.model import attach_lora, detach_lora, set_gradient_checkpointing
+from speedtui.engine.workload.model import attach_lora, detach_lora, set_attention, set_gradient_checkpointing
 
 
 def make_trainable(model: nn.Module, settings: Settings) -> nn.Module:
@@ -34,14 +33,6 @@ def restore_base(trained: nn.Module, settings: Settings) -> nn.Module:
     """Undoes `make_trainable`; the weights of a full fine-tuning stay as they were trained."""
     set_gradient_checkpointing(trained, False)
     return detach_lora(trained) if settings.train.method == "lora" else trained  # type: ignore[arg-type]
-
-
-def set_attention(model: nn.Module, attention: str) -> None:
-    """Switches the attention implementation where the model has one and it is another."""
-    config: Any = getattr(model, "config", None)
-    switch = getattr(model, "set_attn_implementation", None)
-    if switch is not None and getattr(config, "_attn_implementation", attention) != attention:
-        switch(attention)
 
 
 class StateGuard:

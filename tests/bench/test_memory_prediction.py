@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import msgspec
 import pytest
 from figures import keep, table
 
+from speedtui.engine.memory.compute import surface
 from speedtui.engine.memory.predict import predict
 from speedtui.engine.memory.surface import MemoryRequest, MemorySurface, Prediction
-from speedtui.engine.units import MIB
+from speedtui.engine.units import GIB, MIB
 from speedtui.engine.workload.base import silent
 from tests.engine.memory.real import real_peak, request
 
@@ -138,9 +140,9 @@ def test_predicted_peaks_are_the_real_ones(tmp_path: Path) -> None:
 
 
 def compare(case: Case, prediction: Prediction, folder: Path) -> dict[str, Any]:
-    surface = prediction.outcome
-    assert isinstance(surface, MemorySurface), (case.name, surface)
-    predicted = surface.peak_bytes(case.micro, accumulates=case.accumulation > 1)
+    found = prediction.outcome
+    assert isinstance(found, MemorySurface), (case.name, found)
+    predicted = found.peak_bytes(case.micro, accumulates=case.accumulation > 1)
     own = folder / case.name.replace(" ", "_")
     own.mkdir()
     real = real_peak(case.request, case.micro, case.accumulation, own)
@@ -150,5 +152,41 @@ def compare(case: Case, prediction: Prediction, folder: Path) -> dict[str, Any]:
         "real_mib": round(real / MIB, 2),
         "error": round(predicted / real - 1, 5),
         "cpu_s": round(prediction.seconds, 2),
-        "layers": list(surface.layers),
+        "layers": list(found.layers),
+    }
+
+
+def test_an_8b_surface_from_a_few_layers_is_that_of_all_of_them() -> None:
+    asked = request(LARGE, tokens=1024, dtype="bfloat16", bf16=True, **lora(16), **CKPT)
+    (few,) = predict([asked], silent)
+    assert isinstance(few.outcome, MemorySurface), few.outcome
+    began = time.process_time()
+    whole = surface(asked, whole=True)
+    whole_cpu_seconds = time.process_time() - began
+    figures = [
+        against_all_layers(few.outcome, whole, micro, accumulates)
+        for micro in (1, 2, 3, 4, 8, 16, 64) for accumulates in (True, False)
+    ]  # fmt: skip
+    rows = [[f["name"], f["few_gib"], f["all_gib"], 100 * f["error"]] for f in figures]
+    print(table(["8 B LoRA, 1024 tokens", "few layers GiB", "all layers GiB", "error %"], rows))
+    summary = {
+        "layers": list(few.outcome.layers),
+        "cpu_s": few.seconds,
+        "all_layers_cpu_s": round(whole_cpu_seconds, 2),
+        "largest_error": max(abs(f["error"]) for f in figures),
+    }
+    print(summary)
+    keep("memory_prediction_8b", {"summary": summary, "figures": figures})
+    assert summary["layers"] == [2, 4]
+    assert summary["cpu_s"] < LARGE_CPU_SECONDS, summary
+    assert summary["largest_error"] <= LARGE_ERROR, summary
+
+
+def against_all_layers(few: MemorySurface, whole: MemorySurface, micro: int, accumulates: bool) -> dict[str, Any]:
+    a, b = few.peak_bytes(micro, accumulates=accumulates), whole.peak_bytes(micro, accumulates=accumulates)
+    return {
+        "name": f"{micro} rows" + (" accumulating" if accumulates else ""),
+        "few_gib": round(a / GIB, 3),
+        "all_gib": round(b / GIB, 3),
+        "error": round(a / b - 1, 6),
     }

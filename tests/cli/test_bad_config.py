@@ -64,7 +64,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("no frequency", {"schedule": {"eval_every": "often"}},
      "schedule.eval_every: expected 200 steps, 1 epoch or never, got 'often'"),
     ("unknown mode", {"search": {"mode": "quik"}},
-     "search.mode: expected one of minimal, quick, thorough, got 'quik'; did you mean quick?"),
+     "search.mode: expected one of minimal, quick, thorough, auto, got 'quik'; did you mean quick?"),
 ]  # fmt: skip
 
 
@@ -82,7 +82,7 @@ def test_the_hint_lists_the_micro_batches_that_divide(place: Place) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("tune", "--mode", "quik"), "search.mode: expected one of minimal, quick, thorough, got 'quik'"),
+        (("tune", "--mode", "quik"), "search.mode: expected one of minimal, quick, thorough, auto, got 'quik'"),
         (("tune", "--batches", "0"), "search.batches must be at least 1, got 0"),
         (("tune", "--budget", "0m"), "search.budget: expected a duration above zero, got '0m'"),
         (("tune", "--memory-limit", "lots"), "search.memory_limit: expected a size such as 24GiB"),

@@ -15,7 +15,6 @@ from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.counts import count_evals, count_saves, frequency_steps
 from speedtui.engine.timing.estimate import StepsTime, estimate_run, estimate_schedule, time_steps
 from speedtui.engine.timing.run_shape import RunShape
-from speedtui.engine.trainer.schedule import in_steps
 
 STEPS = StepsTime(seconds=100.0, deviation=2.0, uncertainty=0.03, total_steps=100, epoch_steps=40, epochs=3)
 COSTS = RunCosts(
@@ -65,11 +64,9 @@ def test_checkpoints_by_the_clock_follow_the_time_that_passes() -> None:
         assert counted == pytest.approx(saved_in(total, step, every, 2.0), abs=max(1, 0.03 * counted))
 
 
-def test_a_frequency_in_steps_is_the_schedules() -> None:
-    for text in ("7 steps", "1 epoch", "0.3 epochs", "never"):
-        for an_epoch in (1, 2, 60, 333):
-            every = parse_frequency(text)
-            assert frequency_steps(every, an_epoch) == in_steps(every, an_epoch)
+def test_a_frequency_is_so_many_steps() -> None:
+    for text, steps in (("7 steps", 7), ("1 epoch", 60), ("0.3 epochs", 18), ("0.001 epochs", 1), ("never", None)):
+        assert frequency_steps(parse_frequency(text), 60) == steps
     assert count_evals(Frequency(), 100, 10) == 0
 
 

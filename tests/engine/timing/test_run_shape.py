@@ -15,7 +15,6 @@ from speedtui.engine.timing import run_shape as shapes
 from speedtui.engine.timing.counts import count_steps
 from speedtui.engine.timing.run_shape import RunShape
 from speedtui.engine.timing.workload_shape import grouping_saving, packing_saving, shape_of
-from speedtui.engine.trainer.steps import steps_per_epoch, training_steps
 from speedtui.engine.workload.base import Workload
 from speedtui.engine.workload.order import epoch_order
 from tests.engine.timing.workloads import skewed, workload_of
@@ -23,6 +22,17 @@ from tests.engine.timing.workloads import skewed, workload_of
 CURVE = Curve(
     fixed=0.003, per_token=2e-5, per_square=3e-8, optimizer_seconds=0.01, spread=0.05, uncertainty=0.02
 )  # fmt: skip
+
+
+def steps_per_epoch(settings: Settings, rows: int) -> int:
+    """As transformers counts them: a last step with fewer micro-batches is a step."""
+    micro = settings.train.micro_batch_size
+    return max(math.ceil(math.ceil(rows / micro) / (settings.train.effective_batch_size // micro)), 1)
+
+
+def training_steps(settings: Settings, rows: int) -> int:
+    """Of all epochs."""
+    return settings.train.max_steps or math.ceil(settings.train.epochs * steps_per_epoch(settings, rows))
 
 
 def settings_of(**train: object) -> Settings:
