@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from speedtui.engine.config.batch import divisors
 from speedtui.engine.config.frequency import parse_frequency
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.errors import ConfigError
@@ -45,10 +46,9 @@ def check_batch(settings: Settings, where: str) -> None:
     """The micro-batch must divide the effective batch, so that neither changes silently."""
     micro, effective = settings.train.micro_batch_size, settings.train.effective_batch_size
     if effective % micro:
-        divisors = [n for n in range(1, effective + 1) if effective % n == 0]
         raise ConfigError(
             f"{where}: train.micro_batch_size {micro} does not divide train.effective_batch_size {effective}",
-            f"Take one of {', '.join(map(str, divisors))}.",
+            f"Take one of {', '.join(map(str, divisors(effective)))}.",
         )
 
 

@@ -12,8 +12,14 @@ from speedtui.engine.jobs.remember import Remembering
 from speedtui.engine.planned import ProfileRow
 
 
-def look_back(context: JobContext, settings: Settings, estimate: Estimate | None, actual_seconds: float | None) -> None:
-    """`actual_seconds`: of what the estimate is of; None where only a part of it was run."""
+def look_back(
+    context: JobContext, settings: Settings, estimate: Estimate | None, actual_seconds: float | None, *,
+    alone: bool,
+) -> None:  # fmt: skip
+    """`actual_seconds`: of what the estimate is of; None where only a part of it was run.
+
+    `alone`: the run was this training and nothing else, so that its books are the training's.
+    """
     if actual_seconds is None:
         return
     if estimate is not None:
@@ -23,7 +29,7 @@ def look_back(context: JobContext, settings: Settings, estimate: Estimate | None
         row=_row(context, settings, estimate),
         now=context.clock.started_at + context.t - actual_seconds,
         window=context.order.window,
-        actual=Actual(seconds=actual_seconds, phases=context.phases.books().phases),
+        actual=Actual(seconds=actual_seconds, phases=context.phases.books().phases if alone else {}),
     )
     for advice in advise(case):
         context.emit(e.AdviceGiven(t=context.t, advice=advice))

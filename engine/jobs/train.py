@@ -102,7 +102,7 @@ def train(
     finished = _finish(context, trainer, schedule, eta, time.perf_counter() - started)
     actual_seconds = context.t - since if resume_from is None else None  # a resumed run has made only a part of it
     write_training_report(context, finished, estimate, actual_seconds)
-    look_back(context, settings, estimate, actual_seconds)
+    look_back(context, settings, estimate, actual_seconds, alone=since == 0)
     return _result(context, Path(finished.model_path or ""))
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from speedtui.engine.candidate import MemoryBreakdown
+from speedtui.engine.config.batch import divisors
 from speedtui.engine.config.settings import Settings
 
 MARGIN = 0.03
@@ -119,9 +120,8 @@ class MemorySurface(msgspec.Struct, frozen=True, kw_only=True, tag="surface"):
 
     def largest(self, effective_batch_size: int, free_bytes: int, calibration: Calibration) -> int | None:
         """The largest micro-batch that divides the effective batch and fits; None where none does."""
-        sizes = [n for n in range(1, effective_batch_size + 1) if effective_batch_size % n == 0]
         fitting = (
-            n for n in sizes
+            n for n in divisors(effective_batch_size)
             if calibration.fits(self.peak_bytes(n, accumulates=n < effective_batch_size), free_bytes)
         )  # fmt: skip
         return max(fitting, default=None)

@@ -8,6 +8,7 @@ from functools import lru_cache
 import msgspec
 
 from speedtui.engine.candidate import Candidate
+from speedtui.engine.config.batch import divisors
 from speedtui.engine.config.paths import value_at
 from speedtui.engine.config.settings import (
     Scalar,
@@ -125,11 +126,6 @@ def memory_request(
         vocabulary=vocabulary,
         device=device,
     )
-
-
-def divisors(number: int) -> list[int]:
-    """Of a whole number, from 1 up: the micro-batches that an effective batch allows."""
-    return [n for n in range(1, number + 1) if number % n == 0]
 
 
 def half_of(micro_batch_size: int, effective_batch_size: int) -> int | None:

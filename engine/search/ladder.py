@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 
 import msgspec
 
 from speedtui.engine.candidate import Candidate
+from speedtui.engine.config.batch import divisors
 from speedtui.engine.config.settings import Mode, Scalar, Settings
 from speedtui.engine.search.candidates import CHECKPOINTING, MICRO_BATCH, RANK, WORKERS, make_candidate
 from speedtui.engine.units import GIB
@@ -80,8 +80,4 @@ def _values(rung: Rung, settings: Settings, base: float) -> dict[str, Scalar] | 
 
 def nearest_divisor(number: int, wanted: float) -> int:
     """The divisor of `number` nearest to `wanted` on a logarithmic scale, the smaller one on a tie."""
-    return min(_divisors(number), key=lambda d: (abs(math.log(d / wanted)), d))
-
-
-def _divisors(number: int) -> Iterator[int]:
-    return (d for d in range(1, number + 1) if number % d == 0)
+    return min(divisors(number), key=lambda d: (abs(math.log(d / wanted)), d))

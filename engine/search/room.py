@@ -7,9 +7,9 @@ from collections import defaultdict
 import msgspec
 
 from speedtui.engine.candidate import MemoryBreakdown, TrialResult, TrialStatus
+from speedtui.engine.config.batch import divisors
 from speedtui.engine.memory.surface import MARGIN, Calibration, MemorySurface, calibrate
 from speedtui.engine.search.base import Surfaces
-from speedtui.engine.search.classes import divisors
 
 CAUTION = 0.85
 """Share of the limit that the first probe may be predicted to take: what it shows corrects everything after it."""

@@ -18,7 +18,9 @@ from speedtui.tui.commands.starting import start_options
 @click.command("demo")
 @common_options
 @engine_option
-@click.option("--mode", type=click.Choice([*COUNTS, "auto"]), default="quick", show_default=True, help="How much is tried.")
+@click.option(
+    "--mode", type=click.Choice([*COUNTS, "auto"]), default="quick", show_default=True, help="How much is tried."
+)
 def command(common: Common, engine: str, mode: str) -> ExitCode:
     """Tune and train a tiny built-in model; needs no download."""
     return run_demo(common, engine, mode)
