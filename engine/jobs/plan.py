@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from speedtui.engine import events as e
 from speedtui.engine.config.paths import with_values
+from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.context.order import PlanOrder
 from speedtui.engine.errors import ExitCode, NothingFits
@@ -70,7 +71,7 @@ class Planning:
         assert row is not None
         self._write(answer, row)
         if all(other.fit == "no_memory" for other in plan.profiles):
-            raise NothingFits("no profile fits in memory", _smaller(plan))
+            raise NothingFits("no profile fits in memory", _smaller(plan, self._settings))
         return self._result(plan, row)
 
     def make(self) -> Answer:
@@ -226,7 +227,15 @@ def _what_would_fit(plan: Plan) -> str:
     return f"What would fit: {'; '.join(goals)}." if goals else "Nothing fits this window: lengthen it."
 
 
-def _smaller(plan: Plan) -> str:
-    least = min((row.peak_bytes for row in plan.profiles if row.peak_bytes is not None), default=None)
-    of = f"The least is {format_size(least)} of {format_size(plan.limit_bytes)}. " if least is not None else ""
-    return f"{of}Shorten data.max_length, take method lora, or a smaller model."
+def _smaller(plan: Plan, settings: Settings) -> str:
+    """The least that is needed, and what has not been done about it yet."""
+    rows = [row for row in plan.profiles if row.peak_bytes is not None]
+    if not rows:
+        return "Take a smaller model."
+    least = min(rows, key=lambda row: row.peak_bytes or 0)
+    text = f"The least is {format_size(least.peak_bytes)} of {format_size(plan.limit_bytes)}"
+    weights = least.breakdown.weights_bytes if least.breakdown is not None else 0
+    if plan.limit_bytes is not None and weights > plan.limit_bytes:
+        return f"{text}; the weights alone take {format_size(weights)}. Take a smaller model or a smaller model.dtype."
+    method = 'Take train.method = "lora", or s' if settings.train.method == "full" else "S"
+    return f"{text}. {method}horten data.max_length, or take a smaller model."

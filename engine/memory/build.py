@@ -91,7 +91,7 @@ def make_trainable(built: nn.Module, settings: Settings) -> nn.Module:
     with torch.device("meta"):
         trained: nn.Module = attach_lora(built, settings.train.lora) if settings.train.method == "lora" else built
     set_gradient_checkpointing(trained, settings.train.gradient_checkpointing)
-    config = getattr(trained, "config", None)
+    config: Any = getattr(trained, "config", None)
     if hasattr(config, "use_cache"):
         config.use_cache = False  # as the Trainer does: keys and values that nobody reads would be copied
     return trained

@@ -46,7 +46,7 @@ def kept(key: str | None) -> Prediction | None:
     path = _path(key)
     try:
         prediction = msgspec.json.decode(path.read_bytes(), type=Prediction)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError):
         return None
     touch(path)
     return msgspec.structs.replace(prediction, seconds=0.0)

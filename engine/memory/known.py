@@ -43,6 +43,9 @@ def follow(func: Any, args: Any, kwargs: Any, results: Sequence[torch.Tensor]) -
     out at random, such as layers, is not left out.
     """
     given = _known(args, kwargs)
+    if not results:
+        _write(func, args, kwargs, given)
+        return
     random = torch.Tag.nondeterministic_seeded in func.tags
     if random and not given and results[0].numel() == 1:
         with _disable_current_modes():
@@ -59,6 +62,18 @@ def _follow(func: Any, args: Any, kwargs: Any, results: Sequence[torch.Tensor]) 
         values = _tensors(_really(func, args, kwargs))
         for result, value in zip(results, values, strict=True):
             know(result, value)
+
+
+def _write(func: Any, args: Any, kwargs: Any, given: Sequence[bool]) -> None:
+    """What works in place on lists of tensors returns none of them: an optimizer's counts of steps."""
+    if not func._schema.is_mutable or not any(given):
+        return
+    if all(given):
+        _really(func, args, kwargs)
+        return
+    for argument, value in zip(func._schema.arguments, args, strict=False):
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            _forget(_tensors(value))
 
 
 def _forget(results: Sequence[torch.Tensor]) -> None:

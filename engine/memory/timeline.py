@@ -62,10 +62,9 @@ class Timeline(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return tree_map(self._stand_in, decided)
         result = func(*args, **kwargs)
         tensors = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
-        if tensors:
-            known.follow(func, args, kwargs, tensors)
-            for tensor in tensors:
-                self._number(tensor)
+        known.follow(func, args, kwargs, tensors)
+        for tensor in tensors:
+            self._number(tensor)
         return result
 
     # -- what is what ------------------------------------------------------------------------------

@@ -34,6 +34,10 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     """Without."""
 
 
+class HiddenMemory(Exception):
+    """A kernel takes memory whose size nobody but its library knows."""
+
+
 def trace_step(
     built: nn.Module, batch: Mapping[str, Any], settings: Settings, device: Device,
     places: Mapping[str, Sequence[int]] | None = None,
@@ -45,8 +49,10 @@ def trace_step(
 
     Raises:
         ConfigError: the model cannot have the adapter or checkpointing.
+        HiddenMemory: the model has a recurrent layer of a library.
         Exception: whatever the model raises on fake tensors.
     """
+    _refuse_hidden(built, device)
     timeline = Timeline(vocabulary=_vocabulary(built), unit=CUDA_UNIT if device == "cuda" else 1)
     for name, calls in (places or {}).items():
         _mark_layers(built.get_submodule(name), name, calls, timeline)
@@ -61,6 +67,17 @@ def trace_step(
     return Trace(
         accumulating=timeline.segments(accumulates=True), at_once=timeline.segments(accumulates=False)
     )  # fmt: skip
+
+
+def _refuse_hidden(model: nn.Module, device: Device) -> None:
+    """oneDNN's LSTM and cuDNN's recurrent layers keep a workspace for the backward pass; torch's fake ones have none."""
+    hiding = nn.RNNBase if device == "cuda" else nn.LSTM
+    for name, module in model.named_modules():
+        if isinstance(module, hiding):
+            library = "cuDNN" if device == "cuda" else "oneDNN"
+            raise HiddenMemory(
+                f"{name or 'the model'} is a {type(module).__name__}, whose workspace only {library} knows the size of"
+            )
 
 
 @contextmanager

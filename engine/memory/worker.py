@@ -73,6 +73,10 @@ def _reason(error: Exception) -> str:
         return f"the recipe cannot be built on the meta device: {error.message}"
     if isinstance(error, SpeedtuiError):
         return error.message
+    from speedtui.engine.memory.trace import HiddenMemory
+
+    if isinstance(error, HiddenMemory):
+        return str(error)
     from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
 
     if isinstance(error, DataDependentOutputException | DynamicOutputShapeException):

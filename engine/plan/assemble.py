@@ -10,6 +10,7 @@ from speedtui.engine.advise.case import MemoryOption
 from speedtui.engine.config.paths import value_at, with_values
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.config.window import Window
+from speedtui.engine.memory.surface import MARGIN
 from speedtui.engine.plan.cases import Case
 from speedtui.engine.plan.forecast import DataFor, Forecast
 from speedtui.engine.plan.goals import seek_goals
@@ -76,7 +77,8 @@ def assemble(
         selected=question.selected,
         profiles=rows,
     )
-    if basis.forecast is not None:
+    row = plan.row
+    if basis.forecast is not None and row is not None and row.fit != "no_memory":
         plan = _with_schedules(plan, closely.settings, basis.forecast, question, data)
     return Answer(plan=_with_advice(plan, closely, basis, question, memory), settings=closely.settings)
 
@@ -146,5 +148,7 @@ def _memory_options(row: ProfileRow, case: Case, memory: MemoryOf) -> list[Memor
         changed = {path: value for path, value in values.items() if value_at(case.settings, path) != value}
         known = memory(with_values(case.settings, changed, "plan")) if changed else None
         if known is not None:
-            options.append(MemoryOption(values=changed, peak_bytes=known[0], fits=known[0] <= known[1]))
+            options.append(
+                MemoryOption(values=changed, peak_bytes=round(known[0] / (1 + MARGIN)), fits=known[0] <= known[1])
+            )
     return options

@@ -20,6 +20,10 @@ DROPPED_FIRST = ("step", "p90")
 """Columns of the profiles that go when there is no room: tok/s and spare say nearly the same."""
 
 
+LEAST_SAVING = 0.005
+"""Of the steps' time, below which an order or a layout changes nothing that can be read."""
+
+
 def render_plan(plan: Plan, window: Window | None, *, next_step: str = "") -> str:
     """The whole plan, ending with what to do next and without a newline.
 
@@ -63,14 +67,15 @@ def _header(plan: Plan, window: Window | None) -> str:
 def _window_words(plan: Plan, window: Window | None) -> str:
     if window is None:
         return "none: set window.length or window.deadline to see what fits"
-    left = format_span(window.deadline - plan.made_at)
+    seconds = window.deadline - plan.made_at
+    left = f"{format_span(seconds)} left" if seconds > 0 else f"over since {format_span(-seconds)}"
     safe = _clock(window.safe_until, plan.made_at)
     margin = f", {format_span(window.margin_seconds)} margin: safe until {safe}" if window.margin_seconds else ""
     return f"{left}, until {_clock(window.deadline, plan.made_at)}{margin}"
 
 
 def _profiles(plan: Plan) -> str:
-    header = ["", "profile", "step", "tok/s", "peak", "total", "finish", "p90", "spare", "fits", "source"]
+    header = ["", "profile", "epochs", "step", "tok/s", "peak", "total", "finish", "p90", "spare", "fits", "source"]
     rows = [header, *([*_profile_cells(row, plan)] for row in plan.profiles)]
     for dropped in DROPPED_FIRST:
         if _table_width(rows) > WIDTH:
@@ -87,6 +92,7 @@ def _profile_cells(row: ProfileRow, plan: Plan) -> Iterable[str]:
     spare = "" if row.spare_seconds is None else "+" if row.spare_seconds >= 0 else ""
     yield "*" if row.profile == plan.selected else ""
     yield row.profile
+    yield f"{row.epochs:g}"
     yield _about(guess, format_seconds(row.step_seconds))
     yield _about(guess, format_count(row.tokens_per_second))
     yield peak + format_size(row.peak_bytes)
@@ -170,7 +176,7 @@ def _schedules(plan: Plan) -> str:
     rows = [["", "schedule", "epoch", "gap", "total", "finish", "fits"]]
     for row in plan.schedules:
         times = (row.epoch_seconds, row.gap_seconds, row.total_seconds)
-        spans = [_about(guess, format_seconds(seconds)) for seconds in times]
+        spans = [_about(guess, format_seconds(seconds) if seconds else "–") for seconds in times]
         rows.append(["", row.name, *spans, _clock(row.finish, plan.made_at), FIT_WORDS[row.fit]])
     seen = [_wrapped(f"{row.name}: {row.monitored}") for row in plan.schedules]
     return "\n".join([_table(rows), *seen])
@@ -184,6 +190,8 @@ def _goals(plan: Plan) -> str:
 def _savings(plan: Plan) -> str:
     lines = []
     for saving in plan.savings:
+        if abs(saving.share) < LEAST_SAVING:
+            continue
         verb = "saves" if saving.seconds >= 0 else "costs"
         padding = f"padding {format_share(saving.padding_before)} → {format_share(saving.padding_after)}"
         share = f"{format_share(abs(saving.share))} of the steps"

@@ -254,7 +254,7 @@ def _least_memory(strongest: Settings, memory: MemoryOf) -> str:
     known = memory(strongest)
     if known is None:
         return "nothing is known to fit"
-    return f"the least it takes is {format_size(known[0])} of {format_size(known[1])}"
+    return f"the least it takes, what is kept free included, is {format_size(known[0])} of {format_size(known[1])}"
 
 
 def _with(settings: Settings, taken: Sequence[Taken]) -> Settings:

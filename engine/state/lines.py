@@ -24,6 +24,8 @@ def describe(event: e.AnyEvent) -> Described | None:
                 f"loaded {event.model}, {format_count(event.parameters)} parameters, {event.train_rows} rows "
                 f"in {format_seconds(event.seconds)}"
             )
+        case e.StudyStarted() if event.mode == "plan":
+            return "info", "each profile is probed"
         case e.StudyStarted():
             return "info", f"study {event.mode}: {len(event.candidates)} candidates"
         case e.CandidateAdded():
@@ -82,7 +84,7 @@ def describe(event: e.AnyEvent) -> Described | None:
         case e.EventsDropped():
             return "warning", f"{event.count} events could not be written"
         case e.RunFinished():
-            level = "info" if event.outcome in ("ok", "stopped") else "error"
+            level = {"ok": "info", "stopped": "info", "late": "warning"}.get(event.outcome, "error")
             return level, f"run finished: {event.outcome}" + (f", {event.reason}" if event.reason else "")
         case _:
             return None

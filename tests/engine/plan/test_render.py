@@ -24,7 +24,7 @@ def test_the_head_says_what_is_planned_for_which_device_and_time() -> None:
     assert head.splitlines() == [
         "device    NVIDIA H100 80GB HBM3, 80.0 GiB",
         "data      8000 rows, 500 tokens each, 4.0M in all, the longest 1024",
-        "window    3h 20m, until 18:40, 20m 00s margin: safe until 18:20",
+        "window    3h 20m left, until 18:40, 20m 00s margin: safe until 18:20",
         "choice    balanced, 3 epochs, max length 2048: 8000 rows lie between 5000 and 15000",
     ]
 
@@ -32,12 +32,12 @@ def test_the_head_says_what_is_planned_for_which_device_and_time() -> None:
 def test_the_profiles_stand_side_by_side() -> None:
     table = part(render_plan(plan(), WINDOW), "profile")
     assert table.splitlines() == [
-        "   profile             step   tok/s       peak    total  finish    p90     spare  fits    source",
-        "   fast              405 ms   40.4k   48.9 GiB   2h 06m   17:26  17:32  +54m 00s  yes     measured",
-        "*  balanced          412 ms   39.8k   48.8 GiB   2h 08m   17:28  17:34  +52m 00s  yes     measured",
-        "   quality           611 ms   26.8k  ~22.4 GiB   3h 08m   18:28  18:37   -8m 00s  tight   2 days old",
-        "   memory-efficient  ~1.2 s  ~13.4k  ~77.0 GiB  ~6h 10m   21:30  21:48   -3h 10m  no      model",
-        "   huge                   –       –  ~96.0 GiB        –       –      –         –  memory  model",
+        "   profile           epochs   tok/s       peak    total  finish    p90     spare  fits    source",
+        "   fast                   4   40.4k   48.9 GiB   2h 06m   17:26  17:32  +54m 00s  yes     measured",
+        "*  balanced               4   39.8k   48.8 GiB   2h 08m   17:28  17:34  +52m 00s  yes     measured",
+        "   quality                4   26.8k  ~22.4 GiB   3h 08m   18:28  18:37   -8m 00s  tight   2 days old",
+        "   memory-efficient       4  ~13.4k  ~77.0 GiB  ~6h 10m   21:30  21:48   -3h 10m  no      model",
+        "   huge                   4       –  ~96.0 GiB        –       –      –         –  memory  model",
         "  * mb8 ga2 r16, 400 steps: load 40s, steps 2h 04m, evals 3m 00s, saves 15s, final 5s",
         "  memory-efficient: not probed: it would take 4 minutes",
     ]
@@ -105,7 +105,7 @@ def test_a_plan_without_window_or_figures_is_dashes_and_not_zeros() -> None:
     text = render_plan(bare, None)
     assert "window    none: set window.length or window.deadline to see what fits" in text
     assert "data      8000 rows\n" in text
-    assert part(text, "profile").splitlines()[1].split() == ["*", "balanced", *["–"] * 8, "model"]
+    assert part(text, "profile").splitlines()[1].split() == ["*", "balanced", "4", *["–"] * 8, "model"]
     assert text.count("\n\n") == 2
 
 
