@@ -12,7 +12,7 @@ from speedtui.engine.config.settings import ModelSettings
 from speedtui.engine.memory.surface import MemoryRequest, Prediction
 from speedtui.engine.workload.cache import cache_folder, key_of, prune, replacing, touch
 
-VERSION = 1
+VERSION = 2
 """Counts changes in how a peak is predicted."""
 PACKAGES = ("torch", "transformers", "peft", "accelerate")
 """Whose code is run on fake tensors."""

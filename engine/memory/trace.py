@@ -70,7 +70,7 @@ def trace_step(
 
 
 def _refuse_hidden(model: nn.Module, device: Device) -> None:
-    """oneDNN's LSTM and cuDNN's recurrent layers keep a workspace for the backward pass; torch's fake ones have none."""
+    """oneDNN's LSTM and cuDNN's recurrent layers keep a workspace for the backward pass; fake ones have none."""
     hiding = nn.RNNBase if device == "cuda" else nn.LSTM
     for name, module in model.named_modules():
         if isinstance(module, hiding):
