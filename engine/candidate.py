@@ -175,6 +175,11 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """Checkpoints before the final save."""
     source: Source = "measured"
 
+    @property
+    def running_seconds(self) -> float:
+        """From the first step to the last, at P50."""
+        return self.p50_seconds - self.terms.get("load", 0.0) - self.terms.get("final", 0.0)
+
 
 class TrialResult(msgspec.Struct, frozen=True, kw_only=True):
     """A finished trial."""

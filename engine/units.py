@@ -33,6 +33,12 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
+def duration_text(seconds: int) -> str:
+    """What `parse_duration` reads back: `450` is `7m30s`."""
+    parts = ((seconds // 3600, "h"), (seconds % 3600 // 60, "m"), (seconds % 60, "s"))
+    return "".join(f"{count}{unit}" for count, unit in parts if count)
+
+
 def parse_size(text: str) -> int:
     """Bytes in `24GiB`, `800MiB` or `80GB` (a GB is 1000^3 bytes, a GiB 1024^3).
 

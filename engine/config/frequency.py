@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from speedtui.engine.units import parse_duration
+from speedtui.engine.units import duration_text, parse_duration
 
 _COUNTED = re.compile(r"(\d+(?:\.\d+)?)\s*(steps?|epochs?)")
 
@@ -39,3 +39,12 @@ def parse_frequency(text: str, *, time_allowed: bool = False) -> Frequency:
         return Frequency(seconds=parse_duration(compact))
     examples = "200 steps, 1 epoch, 30m or never" if time_allowed else "200 steps, 1 epoch or never"
     raise ValueError(f"expected {examples}, got {text!r}")
+
+
+def frequency_text(frequency: Frequency) -> str:
+    """What `parse_frequency` reads back; a stretch of time to the second."""
+    if frequency.steps is not None:
+        return "1 step" if frequency.steps == 1 else f"{frequency.steps} steps"
+    if frequency.epochs is not None:
+        return f"{frequency.epochs:g} epoch" if frequency.epochs == 1 else f"{frequency.epochs:g} epochs"
+    return "never" if frequency.seconds is None else duration_text(round(frequency.seconds))

@@ -149,8 +149,7 @@ class Bases:
         if self._context.loaded is not None:
             return self._context.loaded.parameters
         if self._known_parameters is None and settings.model.kind != "python":
-            tokenizer = self._shelf.get(settings).tokenizer
-            vocabulary = len(tokenizer) if tokenizer is not None else None
+            vocabulary = self._shelf.get(settings).vocabulary
             request = MemoryRequest(settings=settings, longest_tokens=1, vocabulary=vocabulary)
             try:
                 model = build_model(config_of(request), settings.model)

@@ -133,9 +133,8 @@ class Predictor:
 
     def _request(self, settings: Settings) -> MemoryRequest | None:
         workload = self._runner.data_for(settings)
-        vocabulary = len(workload.tokenizer) if workload.tokenizer is not None else None
         device: Device = "cuda" if self._runner.device.type == "cuda" else "cpu"
-        return memory_request(settings, workload.facts, vocabulary, device)
+        return memory_request(settings, workload.facts, workload.vocabulary, device)
 
     def _notice(self, outcomes: list[MemorySurface | Unpredictable]) -> None:
         reasons = [outcome.reason for outcome in outcomes if isinstance(outcome, Unpredictable)]

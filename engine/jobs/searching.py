@@ -97,7 +97,7 @@ class Search:
         settings, predictor = self._context.settings, self._predictor
         if settings.search.knobs:
             return Sampled(settings, predictor.surfaces, free_bytes=predictor.free_bytes, past=predictor.past)
-        from speedtui.engine.timing.workload_shape import counts_of
+        from speedtui.engine.timing.counts import counts_of
 
         workload = self._runner.workload
         return Auto(

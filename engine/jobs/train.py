@@ -60,7 +60,7 @@ def train(
         JobStopped: as `run_train`.
         JobError: out of memory, or the training raised.
     """
-    from speedtui.engine.timing.workload_shape import counts_of
+    from speedtui.engine.timing.counts import counts_of
     from speedtui.engine.trial.failures import describe_failure
     from speedtui.engine.trial.prepared import make_trainable
 
@@ -111,8 +111,7 @@ def _make_trainer(
 ) -> tuple[MeteredTrainer, TrainingSchedule]:
     from speedtui.engine.meter.device import device_clock
     from speedtui.engine.meter.meter import Meter
-    from speedtui.engine.timing.counts import frequency_steps
-    from speedtui.engine.timing.workload_shape import counts_of
+    from speedtui.engine.timing.counts import counts_of, frequency_steps
     from speedtui.engine.trainer.arguments import training_arguments
     from speedtui.engine.trainer.schedule import TrainingSchedule
     from speedtui.engine.trainer.trainer import MeteredTrainer

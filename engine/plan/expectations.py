@@ -34,8 +34,7 @@ class Expectations:
         for key, one in wanted.items():
             if key not in self._surfaces:
                 workload = self._data_for(one)
-                vocabulary = len(workload.tokenizer) if workload.tokenizer is not None else None
-                request = memory_request(one, workload.facts, vocabulary, self._device)
+                request = memory_request(one, workload.facts, workload.vocabulary, self._device)
                 if request is None:
                     self._surfaces[key] = Unpredictable(reason="only the recipe knows how large its samples are")
                 else:

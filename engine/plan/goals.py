@@ -8,6 +8,7 @@ from collections.abc import Callable
 import msgspec
 
 from speedtui.engine.candidate import Estimate
+from speedtui.engine.config.frequency import Frequency, frequency_text
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.config.window import Window
 from speedtui.engine.plan.tables import EVAL_EVERY, Estimator
@@ -48,16 +49,16 @@ def most_evals(settings: Settings, estimate: Estimator, window: Window, now: flo
         return estimate(msgspec.structs.replace(settings, schedule=schedule))
 
     def spacing_fits(steps: int) -> bool:
-        return judge_finish(now, at(_every(steps)), window) == "fits"
+        return judge_finish(now, at(frequency_text(Frequency(steps=steps))), window) == "fits"
 
-    each = at(_every(1))
+    each = at(frequency_text(Frequency(steps=1)))
     if each is None or not each.evals or not each.terms.get("evals", 0.0) + each.terms.get("generate", 0.0):
         return None
     total = each.total_steps
     if not spacing_fits(total):
         return Goal(what="evals", value=0, text=_no_evaluation(now, at("never"), window), values={EVAL_EVERY: "never"})
     steps = _smallest(spacing_fits, 1, total)
-    found = at(_every(steps))
+    found = at(frequency_text(Frequency(steps=steps)))
     count = found.evals if found is not None else 0
     if steps == 1:
         text = f"an evaluation after each of the {count} steps: the time allows more than there are steps"
@@ -65,7 +66,7 @@ def most_evals(settings: Settings, estimate: Estimator, window: Window, now: flo
         text = "one evaluation, at the end"
     else:
         text = f"an evaluation every {steps} steps ({count} of them)"
-    return Goal(what="evals", value=count, text=text, values={EVAL_EVERY: _every(steps)})
+    return Goal(what="evals", value=count, text=text, values={EVAL_EVERY: frequency_text(Frequency(steps=steps))})
 
 
 def most_epochs(settings: Settings, estimate: Estimator, window: Window, now: float) -> Goal | None:
@@ -106,7 +107,7 @@ def most_steps(
         text = f"no steps fit: a single one is {_over(room(1))}"
         return Goal(what="steps", value=0, text=text, values={}) if math.isfinite(room(1)) else None
     epochs = steps / steps_per_epoch
-    text = f"{_every(steps)}, which is {epochs:.2f} epochs"
+    text = f"{frequency_text(Frequency(steps=steps))}, which is {epochs:.2f} epochs"
     if steps >= highest:
         text = f"{highest} steps and more: the window is no limit"
     return Goal(what="steps", value=steps, text=text, values={"train.max_steps": steps})
@@ -173,7 +174,3 @@ def _no_evaluation(now: float, without: Estimate | None, window: Window) -> str:
 
 def _over(room: float) -> str:
     return f"{format_span(-room)} past the safe finish (P90)"
-
-
-def _every(steps: int) -> str:
-    return "1 step" if steps == 1 else f"{steps} steps"

@@ -12,7 +12,7 @@ from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.errors import UsageError
 from speedtui.engine.profile.profile import UNMEASURED_SHARE, Profile
-from speedtui.engine.timing.counts import StepCounts, count_steps
+from speedtui.engine.timing.counts import counts_of
 
 HOUR = 3600.0
 
@@ -119,14 +119,6 @@ def as_estimate(time: TimeEstimate) -> Estimate:
         p50_seconds=seconds, p90_seconds=seconds, terms={"steps": seconds}, total_steps=time.total_steps,
         evals=0, saves=0, source="model",
     )  # fmt: skip
-
-
-def counts_of(settings: Settings, rows: int) -> StepCounts:
-    """Steps of the run."""
-    train = settings.train
-    return count_steps(
-        rows, train.micro_batch_size, train.effective_batch_size, epochs=train.epochs, max_steps=train.max_steps
-    )
 
 
 def trained_epochs(settings: Settings, rows: int) -> float:

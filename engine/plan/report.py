@@ -31,7 +31,7 @@ def plan_document(plan: Plan, run: str, window: Window | None, versions: Mapping
         "label": row.label if row is not None else None,
         "estimate": _estimate_entry(row.estimate if row is not None else None),
         "finish": _finish_entry(row),
-        "window": _window_entry(window),
+        "window": window_entry(window),
         "verdict": VERDICTS[row.fit] if row is not None else None,
         "fits_in_window": _fits(row),
         "fits_in_memory": row.memory_fits if row is not None else None,
@@ -80,7 +80,8 @@ def _finish_entry(row: ProfileRow | None) -> dict[str, Any] | None:
     }
 
 
-def _window_entry(window: Window | None) -> dict[str, Any] | None:
+def window_entry(window: Window | None) -> dict[str, Any] | None:
+    """The window as times of day with their zone."""
     if window is None:
         return None
     return {"deadline": _moment(window.deadline), "margin_seconds": window.margin_seconds}

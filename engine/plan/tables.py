@@ -9,13 +9,14 @@ from typing import Literal
 import msgspec
 
 from speedtui.engine.candidate import Estimate
-from speedtui.engine.config.frequency import Frequency, parse_frequency
+from speedtui.engine.config.frequency import Frequency, frequency_text, parse_frequency
 from speedtui.engine.config.paths import with_values
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.config.window import Window
 from speedtui.engine.plan.verdict import judge_finish
 from speedtui.engine.planned import FrequencyRow, ScheduleRow
 from speedtui.engine.timing.counts import frequency_steps
+from speedtui.engine.units import duration_text
 
 Estimator = Callable[[Settings], Estimate | None]
 """The whole run with these settings, which differ in their schedule, epochs or steps; None where it is not known."""
@@ -74,7 +75,7 @@ def checkpoint_frequencies(
         return []
     text = settings.schedule.checkpoint_every
     present = parse_frequency(text, time_allowed=True)
-    pace = _running_seconds(base) / max(base.total_steps, 1)
+    pace = base.running_seconds / max(base.total_steps, 1)
     spacings = _spacings(text, present, steps_per_epoch, base.total_steps, pace)
     if base.terms.get("saves", 0.0) > CHECKPOINT_SHARE * base.p50_seconds:
         spacings.append(_at_the_bound(base, present, pace))
@@ -162,7 +163,7 @@ def _spacings(text: str, present: Frequency, epoch_steps: int, total: int, pace:
     if present.seconds is not None and pace:
         steps = max(round(present.seconds / pace), 1)
     spacings = [Spacing(every=text, steps=steps, current=True)]
-    spacings += [Spacing(every=_epochs(n), steps=n * epoch_steps) for n in (1, 2)]
+    spacings += [Spacing(every=frequency_text(Frequency(epochs=n)), steps=n * epoch_steps) for n in (1, 2)]
     around = present if steps is not None else Frequency(epochs=1.0)
     for factor in MULTIPLES:
         if around.seconds is not None and pace:
@@ -170,10 +171,12 @@ def _spacings(text: str, present: Frequency, epoch_steps: int, total: int, pace:
             spacings.append(Spacing(every=duration_text(seconds), steps=max(round(seconds / pace), 1)))
         elif around.epochs is not None:
             epochs = around.epochs * factor
-            spacings.append(Spacing(every=_epochs(epochs), steps=max(round(epochs * epoch_steps), 1)))
+            spacings.append(
+                Spacing(every=frequency_text(Frequency(epochs=epochs)), steps=max(round(epochs * epoch_steps), 1))
+            )
         elif around.steps is not None:
             count = max(round(around.steps * factor), 1)
-            spacings.append(Spacing(every=f"{count} steps", steps=count))
+            spacings.append(Spacing(every=frequency_text(Frequency(steps=count)), steps=count))
     return [*spacings, Spacing(every="never", steps=None)]
 
 
@@ -221,16 +224,11 @@ def _row(
 
 def _lost_seconds(spacing: Spacing, found: Estimate) -> float:
     """From one checkpoint to the next; the whole run where there is none."""
-    running = _running_seconds(found)
+    running = found.running_seconds
     if spacing.steps is None or not found.saves:
         return running
     seconds = parse_frequency(spacing.every, time_allowed=True).seconds
     return min(seconds or running * spacing.steps / max(found.total_steps, 1), running)
-
-
-def _running_seconds(found: Estimate) -> float:
-    """From the first step to the last."""
-    return found.p50_seconds - found.terms.get("load", 0.0) - found.terms.get("final", 0.0)
 
 
 def _set(settings: Settings, values: dict[str, Scalar]) -> Settings:
@@ -238,14 +236,4 @@ def _set(settings: Settings, values: dict[str, Scalar]) -> Settings:
 
 
 def _the_end(total: int, epoch_steps: int) -> str:
-    return f"{total} steps" if total % epoch_steps else _epochs(total // epoch_steps)
-
-
-def _epochs(count: float) -> str:
-    return f"{count:g} epoch" if count == 1 else f"{count:g} epochs"
-
-
-def duration_text(seconds: int) -> str:
-    """As a configuration takes it: `450` is `7m30s`."""
-    parts = ((seconds // 3600, "h"), (seconds % 3600 // 60, "m"), (seconds % 60, "s"))
-    return "".join(f"{count}{unit}" for count, unit in parts if count)
+    return f"{total} steps" if total % epoch_steps else frequency_text(Frequency(epochs=total // epoch_steps))

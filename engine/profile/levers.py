@@ -10,7 +10,7 @@ import msgspec
 
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.batch import divisors
-from speedtui.engine.config.frequency import Frequency, parse_frequency
+from speedtui.engine.config.frequency import Frequency, frequency_text, parse_frequency
 from speedtui.engine.config.paths import value_at
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.planned import Change
@@ -92,7 +92,7 @@ def fewer_evaluations(settings: Settings, estimate: EstimateOf) -> list[Change]:
     every = settings.schedule.eval_every
     present, changes = parse_frequency(every), []
     for k in range(1, math.ceil(math.log2(now.evals)) + 1):
-        text = _frequency_text(_times(present, 2**k, now.total_steps, settings.train.epochs))
+        text = frequency_text(_times(present, 2**k, now.total_steps, settings.train.epochs))
         reason = f"an evaluation every {text} instead of every {every}"
         changes.append(_change(settings, EVAL_EVERY, text, reason, "a closer watch on the evaluation loss"))
     return changes
@@ -104,10 +104,10 @@ def fewer_checkpoints(settings: Settings, estimate: EstimateOf) -> list[Change]:
     if now is None or now.saves < 1:
         return []
     every = settings.schedule.checkpoint_every
-    pace = _running_seconds(now) / max(now.total_steps, 1)
+    pace = now.running_seconds / max(now.total_steps, 1)
     changes = []
     for frequency in _wider(parse_frequency(every, time_allowed=True), pace, now.total_steps, settings):
-        text = _frequency_text(frequency)
+        text = frequency_text(frequency)
         reason = f"a checkpoint every {text} instead of every {every}"
         changes.append(_change(settings, CHECKPOINT_EVERY, text, reason, f"work since the last one: up to {text}"))
     return changes
@@ -186,11 +186,6 @@ def _cut_text(facts: Facts, length: int, share: float) -> str:
     return f"the ends of {cut:,}{of} rows" if cut else ""
 
 
-def _running_seconds(estimate: Estimate) -> float:
-    """From the first step to the last."""
-    return estimate.p50_seconds - estimate.terms.get("load", 0.0) - estimate.terms.get("final", 0.0)
-
-
 def _wider(present: Frequency, pace: float, total_steps: int, settings: Settings) -> Iterator[Frequency]:
     """Spacings 2, 4, 8 ... times as wide, the last of them the widest that is allowed; `pace`: seconds a step."""
     if present.seconds is not None:
@@ -217,14 +212,3 @@ def _times(frequency: Frequency, factor: int, total_steps: int, epochs: float) -
         steps=min(frequency.steps * factor, total_steps) if frequency.steps is not None else None,
         epochs=min(frequency.epochs * factor, max(epochs, frequency.epochs)) if frequency.epochs is not None else None,
     )
-
-
-def _frequency_text(frequency: Frequency) -> str:
-    """As speedtui.toml takes it."""
-    if frequency.steps is not None:
-        return "1 step" if frequency.steps == 1 else f"{frequency.steps} steps"
-    if frequency.epochs is not None:
-        return f"{frequency.epochs:g} epoch" if frequency.epochs == 1 else f"{frequency.epochs:g} epochs"
-    seconds = round(frequency.seconds or 0)
-    parts = ((seconds // 3600, "h"), (seconds % 3600 // 60, "m"), (seconds % 60, "s"))
-    return "".join(f"{count}{unit}" for count, unit in parts if count)

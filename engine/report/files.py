@@ -15,6 +15,7 @@ from speedtui.engine.config.settings import Settings
 from speedtui.engine.config.window import Window
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.events import ModelLoaded
+from speedtui.engine.plan.report import window_entry
 from speedtui.engine.report.promote import CONFIG_NAME, SCRIPT_NAME, write_promoted
 from speedtui.engine.search.candidates import apply_candidate
 
@@ -156,14 +157,6 @@ def report_document(context: JobContext, study: StudyResults) -> dict[str, Any]:
         "versions": context.versions,
         "trials": {"total": len(study.candidates), "finished": len(study.results)},
     }
-
-
-def window_entry(window: Window | None) -> dict[str, Any] | None:
-    """The window as times of day with their zone."""
-    if window is None:
-        return None
-    deadline = datetime.fromtimestamp(window.deadline, UTC)
-    return {"deadline": deadline.isoformat(timespec="seconds"), "margin_seconds": window.margin_seconds}
 
 
 def verdict(fits_in_window: bool | None) -> str | None:

@@ -9,7 +9,8 @@ import msgspec
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.events import TrainingFinished
-from speedtui.engine.report.files import REPORT_NAME, dataset_entry, terms_entry, window_entry, write_json
+from speedtui.engine.plan.report import window_entry
+from speedtui.engine.report.files import REPORT_NAME, dataset_entry, terms_entry, write_json
 
 
 def write_training_report(

@@ -7,6 +7,7 @@ import math
 import msgspec
 
 from speedtui.engine.config.frequency import Frequency
+from speedtui.engine.config.settings import Settings
 
 
 class StepCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +55,14 @@ def count_steps(
     if max_steps is not None:
         return counts
     return msgspec.structs.replace(counts, total_steps=math.ceil(epochs * counts.epoch_steps))
+
+
+def counts_of(settings: Settings, rows: int) -> StepCounts:
+    """Steps of the run over so many samples or packs."""
+    train = settings.train
+    return count_steps(
+        rows, train.micro_batch_size, train.effective_batch_size, epochs=train.epochs, max_steps=train.max_steps
+    )
 
 
 def count_evals(every: Frequency, total_steps: int, epoch_steps: int) -> int:

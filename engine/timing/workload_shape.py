@@ -11,21 +11,13 @@ import numpy.typing as npt
 from speedtui.engine.candidate import Curve
 from speedtui.engine.config.settings import Scalar, Settings, TrainSettings
 from speedtui.engine.planned import Saving
-from speedtui.engine.timing.counts import StepCounts, count_steps
+from speedtui.engine.timing.counts import StepCounts, counts_of
 from speedtui.engine.timing.run_shape import Indices, RunShape, TokensOf, run_shape
 from speedtui.engine.workload.base import Workload
 from speedtui.engine.workload.order import epoch_order
 from speedtui.engine.workload.packing import pack_lengths
 
 Lengths = npt.NDArray[np.int32]
-
-
-def counts_of(settings: Settings, rows: int) -> StepCounts:
-    """Steps of the run over so many samples or packs."""
-    train = settings.train
-    return count_steps(
-        rows, train.micro_batch_size, train.effective_batch_size, epochs=train.epochs, max_steps=train.max_steps
-    )
 
 
 def shape_of(workload: Workload, settings: Settings) -> RunShape:

@@ -145,6 +145,11 @@ class Workload:
     _longest: int | None = field(default=None, init=False, repr=False)
 
     @property
+    def vocabulary(self) -> int | None:
+        """Tokens that the tokenizer knows; None without one."""
+        return len(self.tokenizer) if self.tokenizer is not None else None
+
+    @property
     def row_tokens(self) -> NDArray[np.int32] | None:
         """Tokens of each row, source and target together, (rows,), int32; None for a recipe."""
         if self.lengths is None or self.target_lengths is None:

@@ -5,12 +5,11 @@ import pytest
 from speedtui.engine.config.frequency import parse_frequency
 from speedtui.engine.plan.tables import (
     checkpoint_frequencies,
-    duration_text,
     eval_frequencies,
     recommended_checkpoint,
     schedules,
 )
-from speedtui.engine.units import parse_duration
+from speedtui.engine.units import duration_text, parse_duration
 from tests.engine.plan.estimators import EVAL_ROWS, NOW, STEPS_PER_EPOCH, estimator, settings, window
 
 WINDOW = window(700.0, margin=100.0)  # safe for 600 s
