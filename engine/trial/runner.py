@@ -30,7 +30,7 @@ from speedtui.engine.trial.costs import CostKey, MeasuredCosts, cost_key
 from speedtui.engine.trial.failures import TrialEnded
 from speedtui.engine.trial.prepared import StateGuard
 from speedtui.engine.workload.base import Workload
-from speedtui.engine.workload.load import load_workload, reload_data
+from speedtui.engine.workload.load import load_workload
 from speedtui.engine.workload.recipe import data_differs, rebuild_needed
 from speedtui.engine.workload.shelf import DataShelf
 
@@ -107,8 +107,7 @@ class TrialRunner:
     def _with_data(self, workload: Workload, loaded_for: Settings, settings: Settings) -> Workload:
         """The loaded model with the data of these settings, which another maximum length or packing makes anew."""
         if data_differs(loaded_for, settings):
-            with self.context.phases.phase("load"):
-                self.workload = reload_data(workload, settings, self.context.progress)
+            self.workload = self.data_for(settings)
             self._loaded_for = settings
         return self.workload or workload
 

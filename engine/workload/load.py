@@ -142,7 +142,7 @@ def _check_messages(settings: Settings, tokenizer: PreTrainedTokenizerBase) -> N
 
 
 def _check_packing(workload: Workload, settings: Settings) -> None:
-    if not workload.packed:
+    if not workload.packed or next(workload.model.parameters(), None) is None:  # without a model nothing is mixed
         return
     from speedtui.engine.workload.model import set_attention
     from speedtui.engine.workload.packed import require_isolation

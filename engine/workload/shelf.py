@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import msgspec
 
 from speedtui.engine.config.settings import DataSettings, Settings
 from speedtui.engine.workload.base import Report, Workload
-from speedtui.engine.workload.samples import make_samples
+from speedtui.engine.workload.load import reload_data
 
 
 class DataShelf:
@@ -37,16 +35,13 @@ class DataShelf:
         """What was made with another maximum length, where neither that nor this one cuts anything."""
         asked = settings.data
         for made_with, workload in self._uncut:
-            same = msgspec.structs.replace(made_with, max_length=asked.max_length, eval_rows=asked.eval_rows) == asked
+            same = msgspec.structs.replace(made_with, max_length=asked.max_length) == asked
             if same and _longest(workload) <= asked.max_length:
                 return workload
         return None
 
     def _make(self, settings: Settings) -> Workload:
-        tokenizer = self._first.tokenizer
-        if settings.model.kind == "python" or tokenizer is None:
-            return self._first  # a recipe has its data from its build function
-        made = dataclasses.replace(self._first, **make_samples(settings, tokenizer, self._report))
+        made = reload_data(self._first, settings, self._report)
         self._note(made, settings)
         return made
 
@@ -56,9 +51,8 @@ class DataShelf:
 
 
 def _key(settings: Settings) -> bytes:
-    """What decides the training data; how many rows are evaluated does not."""
-    data = msgspec.structs.replace(settings.data, eval_rows=None)
-    return msgspec.json.encode((data, settings.train.seed if settings.data.packing else None))
+    """What decides the data."""
+    return msgspec.json.encode((settings.data, settings.train.seed if settings.data.packing else None))
 
 
 def _longest(workload: Workload) -> int:
