@@ -90,9 +90,15 @@ class Checkpoint(Command, frozen=True, kw_only=True):
     """Save a checkpoint at the next step boundary."""
 
 
+class Set(Command, frozen=True, kw_only=True):
+    """Change settings of the training in progress, by path; all of them or none."""
+
+    values: dict[str, Scalar]
+
+
 AnyCommand = (
     Pause | Resume | Stop | Cancel | Finish | AddCandidate | EditCandidate | RemoveCandidate | RunTrial | RunAll
-    | StopTrial | Promote | Evaluate | Checkpoint
+    | StopTrial | Promote | Evaluate | Checkpoint | Set
 )  # fmt: skip
 
 _encoder = msgspec.json.Encoder()

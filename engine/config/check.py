@@ -25,6 +25,10 @@ _AT_LEAST: tuple[tuple[str, Callable[[Settings], float | None], float], ...] = (
     ("train.loader_workers", lambda s: s.train.loader_workers, 0),
     ("search.batches", lambda s: s.search.batches, 1),
     ("schedule.keep_checkpoints", lambda s: s.schedule.keep_checkpoints, 1),
+    ("schedule.beams", lambda s: s.schedule.beams, 1),
+    ("schedule.max_new_tokens", lambda s: s.schedule.max_new_tokens, 1),
+    ("schedule.metric_threads", lambda s: s.schedule.metric_threads, 1),
+    ("schedule.patience", lambda s: s.schedule.patience, 1),
 )
 
 
@@ -39,6 +43,7 @@ def check(settings: Settings, where: str) -> None:
     _check_data(settings, where)
     _check_layout(settings, where)
     _check_texts(settings, where)
+    _check_schedule(settings, where)
     check_batch(settings, where)
 
 
@@ -124,6 +129,30 @@ def _check_layout(settings: Settings, where: str) -> None:
         )
 
 
+def _check_schedule(settings: Settings, where: str) -> None:
+    schedule = settings.schedule
+    share = schedule.eval_share
+    if share is not None and not 0 < share < 1:
+        raise ConfigError(f"{where}: schedule.eval_share must be between 0 and 1, got {share:g}", "0.05 is 5 %.")
+    if schedule.metric and ":" not in schedule.metric:
+        raise ConfigError(f"{where}: schedule.metric: expected file.py:function, got {schedule.metric!r}")
+    if schedule.metric and not schedule.generate:
+        raise ConfigError(
+            f"{where}: schedule.metric scores what the model generates, and schedule.generate is false",
+            "Set schedule.generate = true, or remove the metric.",
+        )
+    if schedule.generate and settings.data.text:
+        raise ConfigError(
+            f"{where}: schedule.generate answers prompts, and data.text has none",
+            "Name data.prompt and data.response, or set schedule.generate = false.",
+        )
+    if schedule.best_by != "loss" and not schedule.metric:
+        raise ConfigError(f"{where}: schedule.best_by {schedule.best_by!r} needs schedule.metric", 'Or write "loss".')
+    if (schedule.patience or schedule.save_only_best) and settings.model.kind != "python" and not settings.data.eval:
+        key = "patience" if schedule.patience else "save_only_best"
+        raise ConfigError(f"{where}: schedule.{key} needs evaluations, and data.eval is missing", "Name data.eval.")
+
+
 def _check_texts(settings: Settings, where: str) -> None:
     def read(path: str, text: str | None, parse: Callable[[str], object]) -> None:
         if text is not None:
@@ -134,6 +163,8 @@ def _check_texts(settings: Settings, where: str) -> None:
 
     read("search.budget", settings.search.budget, parse_duration)
     read("search.memory_limit", settings.search.memory_limit, parse_size)
-    read("schedule.eval_every", settings.schedule.eval_every, parse_frequency)
-    read("schedule.checkpoint_every", settings.schedule.checkpoint_every,
-         lambda text: parse_frequency(text, time_allowed=True))  # fmt: skip
+    schedule = settings.schedule
+    read("schedule.eval_every", schedule.eval_every, parse_frequency)
+    read("schedule.fast_eval_every", schedule.fast_eval_every, parse_frequency)
+    read("schedule.checkpoint_every", schedule.checkpoint_every, parse_frequency)
+    read("schedule.metric_timeout", schedule.metric_timeout, parse_duration)

@@ -19,11 +19,11 @@ class Frequency(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float | None = None
 
 
-def parse_frequency(text: str, *, time_allowed: bool = False) -> Frequency:
+def parse_frequency(text: str) -> Frequency:
     """Reads a frequency.
 
     Raises:
-        ValueError: it is none, zero, or a stretch of time where only a count makes sense.
+        ValueError: it is none, or zero.
     """
     compact = text.strip()
     if compact == "never":
@@ -35,10 +35,12 @@ def parse_frequency(text: str, *, time_allowed: bool = False) -> Frequency:
             return Frequency(epochs=count)
         if count >= 1 and count == int(count):
             return Frequency(steps=int(count))
-    elif time_allowed:
-        return Frequency(seconds=parse_duration(compact))
-    examples = "200 steps, 1 epoch, 30m or never" if time_allowed else "200 steps, 1 epoch or never"
-    raise ValueError(f"expected {examples}, got {text!r}")
+    else:
+        try:
+            return Frequency(seconds=parse_duration(compact))
+        except ValueError:
+            pass
+    raise ValueError(f"expected 200 steps, 1 epoch, 30m or never, got {text!r}")
 
 
 def frequency_text(frequency: Frequency) -> str:

@@ -83,9 +83,20 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
         file, _, function = recipe.rpartition(":")
         recipe = f"{anchor(file)}:{function}"
     replace = msgspec.structs.replace
+    metric = settings.schedule.metric
+    if metric and ":" in metric:
+        file, _, function = metric.rpartition(":")
+        metric = f"{anchor(file)}:{function}"
     return replace(
         settings,
-        model=replace(model, path=anchor_model(model.path), tokenizer=anchor_model(model.tokenizer), recipe=recipe),
+        model=replace(
+            model,
+            path=anchor_model(model.path),
+            tokenizer=anchor_model(model.tokenizer),
+            recipe=recipe,
+            start_from=anchor(model.start_from),
+        ),
+        schedule=replace(settings.schedule, metric=metric),
         data=replace(data, train=anchor(data.train), eval=anchor(data.eval)),
         search=replace(settings.search, configs=anchor(settings.search.configs)),
     )

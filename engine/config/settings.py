@@ -13,6 +13,7 @@ Method = Literal["lora", "full"]
 Mode = Literal["minimal", "quick", "thorough", "auto"]
 Optimizer = Literal["adamw_torch_fused", "adamw_torch", "adafactor", "sgd", "adamw_bnb_8bit", "paged_adamw_8bit"]
 LearningRateSchedule = Literal["cosine", "linear", "constant"]
+Tracker = Literal["tensorboard", "wandb", "trackio"]
 Scalar = bool | int | float | str
 
 
@@ -35,6 +36,8 @@ class ModelSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     dtype: Dtype = "float32"
     attention: Attention = "sdpa"
     trust_remote_code: bool = False
+    start_from: str | None = None
+    """The `model` folder of an earlier run: its adapter or weights are what this training begins with."""
 
 
 class DataSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -105,10 +108,39 @@ class ScheduleSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields
     """[schedule]: what happens besides training steps."""
 
     eval_every: str = "1 epoch"
-    """`200 steps`, `1 epoch` or `never`."""
+    """A full evaluation: loss, and generation and the metric where they are set. `200 steps`, `1 epoch`, `20m` or
+    `never`; the last step is evaluated too."""
+    fast_eval_every: str = "never"
+    """The loss alone, in between."""
+    eval_share: float | None = None
+    """Most of the run's time for full evaluations, such as 0.05; one that is due and would take more is left out."""
+    check_evaluation: bool = True
+    """Two micro-batches of a full evaluation before the first step: what fails then fails now."""
+    generate: bool = False
+    """Full evaluations write what the model answers."""
+    beams: int = 1
+    """Of the search that generates; 1 takes the likeliest token each time."""
+    max_new_tokens: int = 128
+    metric: str | None = None
+    """`metric.py:function` that scores what was generated; an empty text is none."""
+    metric_threads: int = 8
+    """Samples scored at the same time."""
+    metric_timeout: str = "60s"
+    """For all samples of an evaluation; what has no score by then counts as 0, and how many is said."""
+    best_by: str = "loss"
+    """What `patience` and `save_only_best` look at: `loss`, the lower the better, or the name of a metric, the higher
+    the better."""
+    patience: int | None = None
+    """Evaluations in a row without a better one, after which the training ends; None goes to the last step."""
+    save_only_best: bool = False
+    """A checkpoint when an evaluation is the best so far instead of every so many steps; the model that is left is
+    the best one. A `checkpoint_every` by the clock stays, as a way back after an interruption."""
     checkpoint_every: str = "30m"
-    """Also a stretch of time."""
+    """`500 steps`, `1 epoch`, `30m` or `never`."""
     keep_checkpoints: int = 3
+    """The newest ones; the best one is kept besides."""
+    lr_ends_at_deadline: bool = False
+    """When the deadline comes before the last step, the learning rate has run its schedule by the deadline."""
 
 
 class SearchSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -128,6 +160,15 @@ class SearchSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     knobs: dict[str, list[Scalar]] = {}
 
 
+class TrackSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[track]: where else the run is shown while it goes on."""
+
+    to: list[Tracker] = []
+    project: str = "speedtui"
+    name: str | None = None
+    """Default: the run's id."""
+
+
 class Settings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole of speedtui.toml."""
 
@@ -137,5 +178,6 @@ class Settings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     window: WindowSettings = WindowSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     search: SearchSettings = SearchSettings()
+    track: TrackSettings = TrackSettings()
     recipe: dict[str, Any] = {}
     """Handed to the recipe's build function; its knobs are `recipe.<name>`."""

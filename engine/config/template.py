@@ -50,9 +50,25 @@ target_modules = "all-linear"     # or a list of module names
 # margin = "30m"
 
 [schedule]
-eval_every = "1 epoch"            # 200 steps, 1 epoch, never
+eval_every = "1 epoch"            # a full evaluation; also 200 steps, 20m, never
+# fast_eval_every = "200 steps"   # the loss alone, in between
+# eval_share = 0.05               # most of the run's time for full evaluations
+# generate = true                 # full evaluations write the model's answers to the prompts
+# beams = 4
+# max_new_tokens = 128
+# metric = "metric.py:score"      # scores them: score(prediction, reference, row) -> number
+# metric_threads = 8
+# metric_timeout = "60s"          # for all samples of an evaluation
+# best_by = "loss"                # or the metric's name; what the next two look at
+# patience = 3                    # evaluations without a better one that end the training
+# save_only_best = true           # a checkpoint when an evaluation is the best so far; the best model is left
 checkpoint_every = "30m"          # also 500 steps, 1 epoch, never
 keep_checkpoints = 3
+# lr_ends_at_deadline = true      # a late run's learning rate ends its schedule at the deadline
+
+# [track]
+# to = ["tensorboard"]            # wandb, trackio: the run shown there too while it goes on
+# project = "speedtui"
 
 [search]
 mode = "quick"                    # minimal: 4 candidates, quick: 8, thorough: 16; auto: searches by itself

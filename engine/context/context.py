@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from speedtui.engine.state import RunState
 
 PAUSE_POLL_SECONDS = 0.1
+BOOKS_SECONDS = 10.0
+"""Between two entries of the books in the log: what a killed worker leaves untold."""
 PROGRESS_SECONDS = 0.1
 """Between two progress events of the same thing."""
 
@@ -56,7 +58,7 @@ class JobContext:
         self.log = log
         self.clock = log.clock
         self.before = before
-        self.phases = PhaseClock()
+        self.phases = PhaseClock(self.clock.now(), before.books)
         self.devices: list[e.Device] = []
         self.versions: dict[str, str] = {}
         self.loaded: e.ModelLoaded | None = before.model
@@ -68,7 +70,9 @@ class JobContext:
         self._stop: JobStopped | None = None
         self._paused = False
         self._progress_due: dict[str, float] = {}
+        self._books_due = time.monotonic() + BOOKS_SECONDS
         log.add_source(self._fetch_commands)
+        log.add_source(self._tell_books)
 
     # -- events ------------------------------------------------------------------------------------
 
@@ -95,6 +99,12 @@ class JobContext:
             self._progress_due[what] = now + PROGRESS_SECONDS
             self.emit(e.ProgressMade(t=self.t, what=what, done=done, total=total))
             self.poll()
+
+    def _tell_books(self, urgent: bool) -> None:
+        now = time.monotonic()
+        if now >= self._books_due:
+            self._books_due = now + BOOKS_SECONDS
+            self.emit(e.BooksUpdated(t=self.t, books=self.phases.peek()))
 
     # -- commands ----------------------------------------------------------------------------------
 
@@ -126,7 +136,7 @@ class JobContext:
     def _wait_out_pause(self) -> None:
         self.log.flush()  # the steps before the pause come before it
         self.emit(e.Paused(t=self.t), flush=True)
-        with self.phases.phase("other"):
+        with self.phases.phase("paused"):
             while self._paused and self._stop is None:
                 time.sleep(PAUSE_POLL_SECONDS)
                 self.follow_commands()

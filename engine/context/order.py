@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from speedtui.engine.candidate import Candidate, Estimate
+from speedtui.engine.config.settings import Scalar
 from speedtui.engine.config.window import Window
 from speedtui.engine.events import Job
 from speedtui.engine.runs import RunFolder
@@ -21,6 +22,16 @@ class PlanOrder(msgspec.Struct, frozen=True, kw_only=True):
     """Whether each profile is probed; otherwise it rests on history or on the profile's baseline."""
     written: tuple[str, ...] = ()
     """Settings that the user's file names, by path: an effective batch among them is kept."""
+
+
+class Alternative(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings that a trial measured with the model and data of this training, other than its own."""
+
+    values: dict[str, Scalar]
+    """By path, those that differ from the training's."""
+    label: str
+    step_seconds: float
+    """Of the same effective batch."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +63,10 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     label: str = ""
     estimate: Estimate | None = None
     """What that trial or plan expected of the whole run."""
+    step_seconds: float | None = None
+    """What that trial measured."""
+    alternatives: list[Alternative] = []
+    """Of its study, faster ones first."""
     resume: bool = False
     """Go on from the last checkpoint of this run."""
     train_command: list[str] = []

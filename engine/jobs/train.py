@@ -128,7 +128,7 @@ def _make_trainer(
         context,
         eta,
         eval_steps=frequency_steps(parse_frequency(settings.schedule.eval_every), an_epoch) if evaluates else None,
-        checkpoint=parse_frequency(settings.schedule.checkpoint_every, time_allowed=True),
+        checkpoint=parse_frequency(settings.schedule.checkpoint_every),
         steps_per_epoch=an_epoch,
     )
     trainer = MeteredTrainer(

@@ -26,7 +26,7 @@ PEAK_SECONDS = 1.0
 """Between two readings of the allocator's statistics, which cost tens of microseconds."""
 
 _DATA, _H2D, _FORWARD, _BACKWARD = INDEX["data"], INDEX["h2d"], INDEX["forward"], INDEX["backward"]
-_OPTIMIZER, _GAP = INDEX["optimizer"], INDEX["gap"]
+_OPTIMIZER, _GAP, _FIRST_BATCH = INDEX["optimizer"], INDEX["gap"], INDEX["first_batch"]
 
 
 class StepTiming(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +107,7 @@ class Meter:
         self._micro_steps: list[MicroStep] = []
         self._step_before = list(clock.totals_ns)
         self._step_start_ns = clock.boundary_ns
+        self._epoch_begins = probe is None  # a probe has no epochs
         self._peaks_due_ns = 0
         self._held: list[StepCompleted] = []
         self._last_line_ns = 0
@@ -118,11 +119,21 @@ class Meter:
 
     def data(self) -> None:
         """The trainer asks the loader for the micro-batches of a step."""
-        self.clock.switch(_DATA)
-        self._step_before = list(self.clock.totals_ns)
-        self._step_start_ns = self.clock.boundary_ns
+        self.clock.switch(_FIRST_BATCH if self._epoch_begins else _DATA)
+        self._begin_step()
         if self._device is not None:
             self._device.mark(_DATA)
+
+    def data_done(self) -> None:
+        """The micro-batches are there. The wait for an epoch's first ones is no part of its first step."""
+        self._boundary(OTHER)
+        if self._epoch_begins:
+            self._epoch_begins = False
+            self._begin_step()
+
+    def _begin_step(self) -> None:
+        self._step_before = list(self.clock.totals_ns)
+        self._step_start_ns = self.clock.boundary_ns
 
     def micro_step(self, batch: Mapping[str, Any]) -> None:
         """A micro-batch is at hand and goes to the device."""
@@ -171,6 +182,7 @@ class Meter:
 
     def epoch_ended(self) -> None:
         """What comes until the next batch is the gap between epochs."""
+        self._epoch_begins = True
         self.clock.switch(_GAP)
 
     def _boundary(self, phase: int) -> None:
@@ -218,6 +230,8 @@ class Meter:
         samples = sum(batch_rows(micro_step.batch) for micro_step in record.micro_steps)
         phases = {name: _rounded(record.totals[i] - record.before[i]) for name, i in _STEP_PHASE_INDEXES}
         device_phases = _device_phases(pairs) if pairs is not None else None
+        for name, seconds in (device_phases or {}).items():
+            self.clock.device_seconds[name] = self.clock.device_seconds.get(name, 0.0) + seconds
         if self.timings is not None and (record.marks is None or pairs is not None):
             self.timings.append(_timing(record, counts, pairs, device_phases or phases, loss if finite else None))
         allocated, reserved, retries = record.peaks if record.peaks is not None else (None, None, None)

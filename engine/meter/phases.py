@@ -19,12 +19,24 @@ class PhaseClock:
     Owned by the thread that runs the job; a boundary costs one clock reading and two list accesses.
     """
 
-    def __init__(self) -> None:
-        self._started_ns = time.perf_counter_ns()
-        self._last_ns = self._started_ns
+    def __init__(self, t: float = 0.0, earlier: Books | None = None) -> None:
+        """`t`: seconds since the run started; `earlier`: its books as an earlier worker left them.
+
+        What is not in those was nobody's: `away`. Without them it was the start of this process, which is `load`.
+        """
+        self._last_ns = time.perf_counter_ns()
+        self._started_ns = self._last_ns - int(t * 1e9)
         self._current = OTHER
         self.totals_ns = [0] * len(PHASES)
         """Nanoseconds by index of PHASES, up to the last boundary."""
+        self.device_seconds: dict[str, float] = {}
+        """By phase on the device's clock; the pump thread's."""
+        if earlier is not None:
+            for name, seconds in earlier.phases.items():
+                self.totals_ns[INDEX.get(name, OTHER)] += int(seconds * 1e9)
+            self.device_seconds = dict(earlier.device_phases or {})
+        missing = self._last_ns - self._started_ns - sum(self.totals_ns)
+        self.totals_ns[INDEX["load" if earlier is None else "away"]] += max(missing, 0)
 
     def switch(self, phase: int) -> int:
         """Ends the current phase and begins `phase` (an index of PHASES); returns the one that ended."""
@@ -54,12 +66,25 @@ class PhaseClock:
             self.switch(before)
 
     def books(self) -> Books:
-        """Whole-run totals in seconds, closed now."""
+        """Whole-run totals in seconds, closed now; by the thread that owns the clock."""
         self.switch(self._current)
-        wall_ns = self._last_ns - self._started_ns
-        phases = {name: round(ns / 1e9, 6) for name, ns in zip(PHASES, self.totals_ns, strict=True) if ns}
+        return self._books(list(self.totals_ns), self._last_ns)
+
+    def peek(self) -> Books:
+        """The same from another thread: the current phase counts up to now."""
+        while True:
+            last, current, totals = self._last_ns, self._current, list(self.totals_ns)
+            if last == self._last_ns:  # else a boundary came in between
+                break
+        now = time.perf_counter_ns()
+        totals[current] += now - last
+        return self._books(totals, now)
+
+    def _books(self, totals_ns: list[int], now_ns: int) -> Books:
+        wall_ns = now_ns - self._started_ns
         return Books(
             wall=round(wall_ns / 1e9, 6),
-            phases=phases,
-            unaccounted=round((wall_ns - sum(self.totals_ns)) / 1e9, 6),
+            phases={name: round(ns / 1e9, 6) for name, ns in zip(PHASES, totals_ns, strict=True) if ns},
+            unaccounted=round((wall_ns - sum(totals_ns)) / 1e9, 6),
+            device_phases={name: round(value, 6) for name, value in self.device_seconds.items()} or None,
         )

@@ -74,7 +74,7 @@ def checkpoint_frequencies(
     if base is None:
         return []
     text = settings.schedule.checkpoint_every
-    present = parse_frequency(text, time_allowed=True)
+    present = parse_frequency(text)
     pace = base.running_seconds / max(base.total_steps, 1)
     spacings = _spacings(text, present, steps_per_epoch, base.total_steps, pace)
     if base.terms.get("saves", 0.0) > CHECKPOINT_SHARE * base.p50_seconds:
@@ -227,7 +227,7 @@ def _lost_seconds(spacing: Spacing, found: Estimate) -> float:
     running = found.running_seconds
     if spacing.steps is None or not found.saves:
         return running
-    seconds = parse_frequency(spacing.every, time_allowed=True).seconds
+    seconds = parse_frequency(spacing.every).seconds
     return min(seconds or running * spacing.steps / max(found.total_steps, 1), running)
 
 

@@ -106,7 +106,7 @@ def fewer_checkpoints(settings: Settings, estimate: EstimateOf) -> list[Change]:
     every = settings.schedule.checkpoint_every
     pace = now.running_seconds / max(now.total_steps, 1)
     changes = []
-    for frequency in _wider(parse_frequency(every, time_allowed=True), pace, now.total_steps, settings):
+    for frequency in _wider(parse_frequency(every), pace, now.total_steps, settings):
         text = frequency_text(frequency)
         reason = f"a checkpoint every {text} instead of every {every}"
         changes.append(_change(settings, CHECKPOINT_EVERY, text, reason, f"work since the last one: up to {text}"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Iterable
 from typing import assert_never
 
@@ -46,7 +46,8 @@ class Folder:
         self._histories: dict[int, tuple[deque[float | None], deque[float | None]]] = {}
         self._last_history = -HISTORY_SECONDS
         self._log: deque[LogLine] = deque(maxlen=LOG_LINES)
-        self._totals: defaultdict[str, float] = defaultdict(float)
+        self._books: e.Books | None = None
+        self._stalled: e.Stalled | None = None
         self._dropped = 0
         self._paused = False
         self._lost = False
@@ -71,8 +72,10 @@ class Folder:
                 self._progress = None if done else event
             case e.ModelLoaded():
                 self._model, self._progress = event, None
-            case e.SpanCompleted():
-                self._totals[event.phase] += event.seconds
+            case e.BooksUpdated():
+                self._books = event.books
+            case e.Stalled():
+                self._stalled = event
             case e.StepCompleted():
                 self._on_step(event)
             case e.HardwareSampled():
@@ -91,7 +94,10 @@ class Folder:
                 self._progress = None
                 if self._training is None or self._training.finished:
                     self._training = TrainingFold(event)
-            case e.EvaluationCompleted() | e.CheckpointSaved() | e.EtaUpdated() | e.TrainingFinished():
+            case (
+                e.SpanCompleted() | e.EvaluationCompleted() | e.EvaluationRehearsed() | e.CheckpointSaved()
+                | e.CheckpointFailed() | e.EtaUpdated() | e.LeversFound() | e.SettingsChanged() | e.TrainingFinished()
+            ):  # fmt: skip
                 if self._training is not None:
                     self._training.apply(event)
             case e.PlanMade():
@@ -121,8 +127,7 @@ class Folder:
         self._started, self._finished, self._lost, self._paused = event, None, False, False
 
     def _on_step(self, event: e.StepCompleted) -> None:
-        for phase, seconds in event.phases.items():
-            self._totals[phase] += seconds
+        self._stalled = None
         if event.trial is not None:
             if self._study is not None:
                 self._study.step(event)
@@ -183,7 +188,8 @@ class Folder:
                 for _, (utilization, memory) in sorted(self._histories.items())
             ),
             log=tuple(self._log),
-            phase_totals=dict(self._totals),
+            books=self._books,
+            stalled=self._stalled,
             dropped_events=self._dropped,
         )
         if started is not None:
@@ -195,6 +201,6 @@ class Folder:
         if finished is not None:
             state = msgspec.structs.replace(
                 state, outcome=finished.outcome, exit_code=finished.exit_code, reason=finished.reason,
-                next=finished.next, books=finished.books,
+                next=finished.next, books=finished.books or self._books,
             )  # fmt: skip
         return state

@@ -61,8 +61,28 @@ def describe(event: e.AnyEvent) -> Described | None:
         case e.TrainingStarted():
             return "info", f"training started: {event.label}, {event.total_steps} steps"
         case e.EvaluationCompleted():
-            loss = "not finite" if event.loss is None else f"{event.loss:.3f}"
-            return "info", f"eval at {event.step}: loss {loss}  {format_seconds(event.seconds)}"
+            return "info", describe_evaluation(event)
+        case e.EvaluationRehearsed():
+            return "info", (
+                f"evaluation rehearsed on {event.rows} rows; the whole takes about "
+                f"{format_span(event.expected_seconds)}"
+            )
+        case e.CheckpointFailed():
+            return "error", (
+                f"checkpoint at {event.step} could not be saved: {event.reason}; the training goes on and tries again "
+                f"in {format_span(event.retry_seconds)}"
+            )
+        case e.LeversFound() if event.levers:
+            lever = event.levers[0]
+            return "warning", f"late by {format_span(event.short_seconds)}: {lever.lever} ({lever.evidence})"
+        case e.SettingsChanged():
+            values = ", ".join(f"{path} = {value}" for path, value in event.values.items())
+            return "info", f"from step {event.step} on {values} ({event.reason})"
+        case e.Stalled():
+            return "error", (
+                f"no sign of life for {format_span(event.seconds)} in {event.phase}, where "
+                f"{format_span(event.budget_seconds)} is the most expected; the stacks are in worker.log"
+            )
         case e.CheckpointSaved():
             name = "model saved" if event.final else f"checkpoint {event.step}"
             return "info", f"{name}  {format_size(event.bytes)}  {format_seconds(event.seconds)}"
@@ -88,6 +108,16 @@ def describe(event: e.AnyEvent) -> Described | None:
             return level, f"run finished: {event.outcome}" + (f", {event.reason}" if event.reason else "")
         case _:
             return None
+
+
+def describe_evaluation(event: e.EvaluationCompleted) -> str:
+    """What an evaluation found, in one line."""
+    loss = "not finite" if event.loss is None else f"{event.loss:.3f}"
+    found = [f"loss {loss}", *(f"{name} {value:.3f}" for name, value in event.metrics.items())]
+    if event.unscored:
+        found.append(f"{event.unscored} of {event.rows} not scored")
+    best = ", the best so far" if event.best else ""
+    return f"eval at {event.step}: {', '.join(found)}  {format_seconds(event.seconds)}{best}"
 
 
 def describe_prediction(event: e.MemoryPredicted) -> Described:

@@ -8,20 +8,24 @@ from typing import Any
 import msgspec
 
 from speedtui.engine.candidate import Candidate, MemoryBreakdown, TrialResult, TrialStatus
+from speedtui.engine.config.settings import Scalar
 from speedtui.engine.config.window import Window
 from speedtui.engine.events import (
     Books,
+    CheckpointFailed,
     CheckpointSaved,
     DecisionMade,
     Device,
     EtaUpdated,
     EvaluationCompleted,
+    EvaluationRehearsed,
     HardwareSampled,
     MemoryCalibrated,
     MemoryPredicted,
     ModelLoaded,
     Outcome,
     ProgressMade,
+    Stalled,
     TrainingFinished,
 )
 from speedtui.engine.planned import Advice, Plan
@@ -174,6 +178,15 @@ class TrainingState(Snapshot, frozen=True, kw_only=True):
     learning_rate: float | None = None
     eta: EtaUpdated | None = None
     finished: TrainingFinished | None = None
+    rehearsal: EvaluationRehearsed | None = None
+    levers: tuple[Advice, ...] = ()
+    """What would bring it nearer to its deadline, the largest gain first."""
+    changed: dict[str, Scalar] = {}
+    """Settings by path that were changed while it went on."""
+    gaps: tuple[float, ...] = ()
+    """Seconds between the steps of two epochs, the last 100."""
+    checkpoint_failure: CheckpointFailed | None = None
+    """None once one was saved."""
 
     @property
     def progress(self) -> float:
@@ -225,14 +238,15 @@ class RunState(Snapshot, frozen=True, kw_only=True):
     hardware_history: tuple[HardwareHistory, ...] = ()
     log: tuple[LogLine, ...] = ()
     """The last 500 lines."""
-    phase_totals: dict[str, float] = {}
-    """Seconds by phase over all steps and spans."""
+    books: Books | None = None
+    """Where the time went: the last entry of a run that goes on, the final one of a run that is over."""
+    stalled: Stalled | None = None
+    """Nothing has happened since; None once something has."""
     dropped_events: int = 0
     outcome: Outcome | None = None
     exit_code: int | None = None
     reason: str = ""
     next: str = ""
-    books: Books | None = None
 
     @property
     def live_steps(self) -> StepWindow | None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from speedtui.engine import events as e
+from speedtui.engine.config.settings import Scalar
+from speedtui.engine.planned import Advice
 from speedtui.engine.state.series import GrowingSeries
 from speedtui.engine.state.snapshot import TrainingState
 from speedtui.engine.state.steps import RecentSteps
@@ -10,7 +14,13 @@ from speedtui.engine.state.steps import RecentSteps
 SMOOTHING = 0.9
 """Of the exponential mean of the loss: a memory of about 1 / (1 - 0.9) = 10 to 20 steps."""
 
-TrainingEvent = e.EvaluationCompleted | e.CheckpointSaved | e.EtaUpdated | e.TrainingFinished
+GAPS = 100
+"""Kept of the gaps between epochs."""
+
+TrainingEvent = (
+    e.SpanCompleted | e.EvaluationCompleted | e.EvaluationRehearsed | e.CheckpointSaved | e.CheckpointFailed
+    | e.EtaUpdated | e.LeversFound | e.SettingsChanged | e.TrainingFinished
+)  # fmt: skip
 
 
 class TrainingFold:
@@ -30,6 +40,11 @@ class TrainingFold:
         self._checkpoints: list[e.CheckpointSaved] = []
         self._eta: e.EtaUpdated | None = None
         self._finished: e.TrainingFinished | None = None
+        self._rehearsal: e.EvaluationRehearsed | None = None
+        self._levers: tuple[Advice, ...] = ()
+        self._changed: dict[str, Scalar] = {}
+        self._gaps: deque[float] = deque(maxlen=GAPS)
+        self._checkpoint_failure: e.CheckpointFailed | None = None
 
     @property
     def finished(self) -> bool:
@@ -55,8 +70,19 @@ class TrainingFold:
         match event:
             case e.EvaluationCompleted():
                 self._evaluations.append(event)
+            case e.EvaluationRehearsed():
+                self._rehearsal = event
             case e.CheckpointSaved():
                 self._checkpoints.append(event)
+                self._checkpoint_failure = None
+            case e.CheckpointFailed():
+                self._checkpoint_failure = event
+            case e.SpanCompleted():
+                self._gaps.append(event.seconds)
+            case e.LeversFound():
+                self._levers = tuple(event.levers)
+            case e.SettingsChanged():
+                self._changed = {**self._changed, **event.values}
             case e.EtaUpdated():
                 self._eta = event
             case e.TrainingFinished():
@@ -84,4 +110,9 @@ class TrainingFold:
             learning_rate=self._learning_rate,
             eta=self._eta,
             finished=self._finished,
+            rehearsal=self._rehearsal,
+            levers=self._levers,
+            changed=self._changed,
+            gaps=tuple(self._gaps),
+            checkpoint_failure=self._checkpoint_failure,
         )

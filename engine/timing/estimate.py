@@ -71,7 +71,7 @@ def estimate_schedule(
         ValueError: a frequency of the schedule cannot be read.
     """
     eval_every = parse_frequency(schedule.eval_every)
-    save_every = parse_frequency(schedule.checkpoint_every, time_allowed=True)
+    save_every = parse_frequency(schedule.checkpoint_every)
     evals = count_evals(eval_every, steps.total_steps, steps.epoch_steps) if evaluates else 0
     terms = _terms(steps, costs, evals)
     running = terms["steps"] + terms["compile"] + terms["evals"] + terms["generate"]

@@ -69,7 +69,7 @@ class MeteredTrainer(Trainer):
         self.meter.data()
         # counted on the CPU: transformers' own transfer of the count waits for all that the device has to do
         samples, items = super().get_batch_samples(epoch_iterator, num_batches, torch.device("cpu"))
-        self.meter.other()
+        self.meter.data_done()
         if torch.is_tensor(items):
             items = items.to(device, non_blocking=True)
         return samples, items

@@ -113,9 +113,7 @@ class TrialRunner:
 
     def _since_start(self) -> float:
         """What a new worker takes until its model is loaded: its process, importing the libraries, loading."""
-        books = self.context.phases.books()
-        process = self.context.t - books.wall if self.context.before.t == 0 else 0.0
-        return books.phases.get("load", 0.0) + max(process, 0.0)
+        return self.context.phases.books().phases.get("load", 0.0)
 
     def measure_costs(self, candidate: Candidate) -> RunCosts:
         """What a run with these settings costs besides its steps, measured anew by a few steps of it.

@@ -240,7 +240,7 @@ def _one_step(
     meter: Meter, step: int, batch: dict[str, torch.Tensor], loss: torch.Tensor, accumulation: int, schedule: Any
 ) -> None:
     meter.data()
-    meter.other()
+    meter.data_done()
     for _ in range(accumulation):
         meter.micro_step(batch)
         meter.forward()

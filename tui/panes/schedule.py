@@ -60,8 +60,9 @@ def _costs(run: RunState, training: TrainingState) -> list[Row]:
             if i == 0 else row(f"{TERMS.get(name, name)} {roughly(seconds)}")
             for i, (name, seconds) in enumerate(terms)
         ]  # fmt: skip
-    spent = run.phase_totals
-    total = run.books.wall if run.books is not None else run.t
+    if run.books is None:
+        return []
+    spent, total = run.books.phases, run.books.wall
     shown = [name for name in ("load", "eval", "checkpoint", "data") if spent.get(name)]
     if not shown or total <= 0:
         return []

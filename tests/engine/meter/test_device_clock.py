@@ -90,7 +90,7 @@ class Bench:
         """The calls that the trainer makes in one step."""
         meter = self.meter
         meter.data()
-        meter.other()
+        meter.data_done()
         for _ in range(micro_steps):
             meter.micro_step(BATCH)
             meter.forward()
@@ -154,7 +154,7 @@ def test_what_the_device_does_between_two_steps_belongs_to_neither() -> None:
     bench.device.durations["other"] = 50.0  # an evaluation runs from the end of step 1 to the data of step 2
     bench.meter.data()
     bench.device.durations["other"] = 0.0
-    bench.meter.other()
+    bench.meter.data_done()
     bench.meter.micro_step(BATCH)
     bench.meter.forward()
     bench.meter.backward()

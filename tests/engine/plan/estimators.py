@@ -42,7 +42,7 @@ def estimator(
         evals = evals if evaluation is not None else 0
         each = (evaluation or 0.0) * (asked.data.eval_rows or EVAL_ROWS) / EVAL_ROWS
         running = total * step + evals * each
-        every = parse_frequency(schedule.checkpoint_every, time_allowed=True)
+        every = parse_frequency(schedule.checkpoint_every)
         saves = count_saves(every, total, STEPS_PER_EPOCH, running)
         terms = {"load": load, "steps": total * step, "evals": evals * each, "saves": saves * save, "final": final}
         p50 = sum(terms.values())

@@ -64,7 +64,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         if train.group_by_length:
             steps *= 1 - self.grouped_saves
         evals = count_evals(parse_frequency(settings.schedule.eval_every), counts.total_steps, counts.epoch_steps)
-        every = parse_frequency(settings.schedule.checkpoint_every, time_allowed=True)
+        every = parse_frequency(settings.schedule.checkpoint_every)
         running = steps + evals * self.eval_seconds
         saves = count_saves(every, counts.total_steps, counts.epoch_steps, running)
         terms = {

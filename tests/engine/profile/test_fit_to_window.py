@@ -118,7 +118,7 @@ def test_checkpoints_are_at_most_two_hours_apart(every: str) -> None:
     spacings = []
     for share in (1.0, 0.95, 0.9, 0.85, 0.8):
         spacings.append(fit(share, settings, run).settings.schedule.checkpoint_every)
-        frequency = parse_frequency(spacings[-1], time_allowed=True)
+        frequency = parse_frequency(spacings[-1])
         apart = frequency.seconds or (frequency.steps or (frequency.epochs or 0) * 100) * pace
         assert apart <= 7200
     assert len(set(spacings)) > 1

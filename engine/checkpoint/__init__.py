@@ -1,0 +1,1 @@
+"""Checkpoints on disk: written aside, proved, renamed; found again after an interruption."""

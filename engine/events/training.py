@@ -1,0 +1,152 @@
+"""What happens in a training."""
+
+from __future__ import annotations
+
+from speedtui.engine.config.settings import Scalar
+from speedtui.engine.events.base import EndReason, EvaluationKind, Event, Probe, SaveReason, Verdict
+from speedtui.engine.planned import Advice
+
+
+class StepCompleted(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """One optimizer step finished, after all of its micro-batches. Fast steps are coalesced: `steps` > 1."""
+
+    step: int
+    """1-based count of optimizer steps in this training or probe; the last one of a coalesced line."""
+    steps: int = 1
+    micro_steps: int
+    samples: int
+    tokens: int | None = None
+    """Non-padding tokens over the effective batch."""
+    padding_tokens: int | None = None
+    loss: float | None = None
+    nonfinite: bool = False
+    """The loss was NaN or infinite; it reads null."""
+    lr: float | None = None
+    seconds: float
+    """Wall time on the CPU clock, all of `steps` together."""
+    phases: dict[str, float]
+    """Seconds by step phase on the CPU clock."""
+    device_phases: dict[str, float] | None = None
+    """The same on the device's clock, from CUDA events."""
+    peak_allocated_bytes: int | None = None
+    peak_reserved_bytes: int | None = None
+    alloc_retries: int | None = None
+    trial: int | None = None
+    """The candidate's id while a trial runs; None in training."""
+    probe: Probe | None = None
+
+
+class TrainingStarted(Event, frozen=True, kw_only=True):
+    """The training proper began."""
+
+    total_steps: int
+    epochs: float
+    micro_batch_size: int
+    grad_accum_steps: int
+    label: str
+    trial: int | None = None
+    """The candidate it was promoted from."""
+    first_step: int = 0
+    """Steps already done in an earlier worker."""
+
+
+class EvaluationCompleted(Event, frozen=True, kw_only=True):
+    """The model was evaluated."""
+
+    step: int
+    loss: float | None
+    seconds: float
+    """All of it, generation and metric too."""
+    rows: int
+    kind: EvaluationKind = "full"
+    metrics: dict[str, float] = {}
+    """By name; of those that were to be scored."""
+    unscored: int = 0
+    """Samples that had no score when the metric's time was up, or raised; they count as 0."""
+    phases: dict[str, float] = {}
+    """Seconds by phase: eval, generate, metric."""
+    best: bool = False
+    """The best so far, by `schedule.best_by`."""
+
+
+class EvaluationRehearsed(Event, frozen=True, kw_only=True):
+    """A small part of a full evaluation went through before the first step."""
+
+    rows: int
+    seconds: float
+    expected_seconds: float
+    """What the whole of it will take, by this."""
+    phases: dict[str, float] = {}
+
+
+class CheckpointSaved(Event, frozen=True, kw_only=True):
+    """A checkpoint or the final model is on disk."""
+
+    step: int
+    path: str
+    bytes: int
+    seconds: float
+    final: bool = False
+    write_seconds: float | None = None
+    """Of `seconds`, what writing the files took."""
+    reason: SaveReason = "schedule"
+
+
+class CheckpointFailed(Event, frozen=True, kw_only=True):
+    """A checkpoint could not be written; the training goes on and the older ones are untouched."""
+
+    step: int
+    reason: str
+    """Such as `No space left on device`."""
+    retry_seconds: float
+    """Until the next try."""
+
+
+class EtaUpdated(Event, frozen=True, kw_only=True):
+    """When the training will be done, as far as can be said now."""
+
+    p50_seconds: float | None
+    """From now to the finish."""
+    p90_seconds: float | None
+    verdict: Verdict | None
+    """None where there is no window."""
+    spare_seconds: float | None = None
+    """From the P50 finish to the latest safe finish."""
+    terms: dict[str, float] = {}
+    """Seconds still to come: steps, evals, saves, final."""
+    steps_per_hour: float | None = None
+    """All that comes between steps left out."""
+
+
+class LeversFound(Event, frozen=True, kw_only=True):
+    """What would bring a late training nearer to its deadline; again when it has changed."""
+
+    levers: list[Advice]
+    """The largest gain first; empty when nothing would help or it is no longer late."""
+    short_seconds: float
+    """From the latest safe finish to the P50 finish."""
+
+
+class SettingsChanged(Event, frozen=True, kw_only=True):
+    """Settings of the training in progress are other ones from this step on."""
+
+    step: int
+    values: dict[str, Scalar]
+    reason: str
+    """Such as `command`."""
+
+
+class TrainingFinished(Event, frozen=True, kw_only=True):
+    """The training proper ended."""
+
+    steps: int
+    seconds: float
+    first_loss: float | None
+    """Mean over the first steps, as many as `last_loss` has."""
+    last_loss: float | None
+    model_path: str | None
+    reason: EndReason = "steps"
+    total_steps: int | None = None
+    """Those it was to have."""
+    best_step: int | None = None
+    """Whose model is left, where that is not the last one."""

@@ -1,0 +1,1 @@
+"""A run for other tools: TensorBoard, Weights & Biases, trackio, CSV."""
