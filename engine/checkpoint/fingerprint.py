@@ -1,0 +1,24 @@
+"""What tells one trained model's checkpoints from another's."""
+
+from __future__ import annotations
+
+import hashlib
+
+from torch import nn
+
+COMPILED = "_orig_mod."
+"""What torch.compile puts before the names of a model's parameters."""
+DIGITS = 16
+"""Of a SHA-256: 64 bits keep any number of models apart that one folder will see."""
+
+
+def model_fingerprint(model: nn.Module) -> str:
+    """A short hash of the parameters' names, shapes and dtypes, and of which are trainable.
+
+    No weight is read, so that it is the same all through a training, and on any device.
+    """
+    lines = sorted(
+        f"{name.replace(COMPILED, '')} {tuple(parameter.shape)} {parameter.dtype} {parameter.requires_grad}"
+        for name, parameter in model.named_parameters()
+    )
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:DIGITS]
