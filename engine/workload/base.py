@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -23,6 +23,9 @@ Batch = Mapping[str, Any]
 """A collated micro-batch: tensors by the name of the model's argument."""
 
 Collator = Callable[[list[Any]], "dict[str, Any]"]
+
+Generate = Callable[..., "list[str]"]
+"""(model, samples, and by name `beams` and `max_new_tokens` where it takes them) -> a text for each sample."""
 
 Padding = Literal["longest", "recipe"]
 """`longest`: right, to the longest sample of the micro-batch. `recipe`: only the recipe's collator knows."""
@@ -119,6 +122,11 @@ class Recipe:
     """From a list of samples to the model's arguments; default: samples are dicts whose values are stacked."""
     tokenizer: PreTrainedTokenizerBase | None = None
     """Saved beside the model's weights."""
+    generate: Generate | None = None
+    """From the model, in evaluation mode, and samples of `eval_dataset` to what it answers to each; called with
+    `beams` and `max_new_tokens` where it takes them. What `schedule.generate` needs."""
+    references: Sequence[str] | None = None
+    """The right answer to each sample of `eval_dataset`, for a metric that looks at it."""
 
 
 @dataclass(kw_only=True)
@@ -142,6 +150,10 @@ class Workload:
     """Tokens of each row's target, (rows,), int32; None where there is none beside the source."""
     packed: bool = False
     """A row of the training dataset is a pack; evaluation data never is."""
+    generate: Generate | None = None
+    """A recipe's own way to answer."""
+    references: Sequence[str] | None = None
+    """A recipe's right answers, one for each row of the evaluation dataset."""
     _longest: int | None = field(default=None, init=False, repr=False)
 
     @property

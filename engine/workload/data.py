@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Literal
 from speedtui.engine.config.settings import DataSettings
 from speedtui.engine.errors import DataError
 from speedtui.engine.workload.base import Progress, Report
-from speedtui.engine.workload.readers import read_rows
+from speedtui.engine.workload.readers import read_rows, whole_columns
 
 Form = Literal["prompt", "text", "messages"]
 
@@ -19,6 +20,13 @@ Messages = list[dict[str, Any]]
 
 Content = tuple[str, ...] | Messages
 """(prompt, response), (text,), or a conversation."""
+
+
+def _answer(content: Content | None) -> str | None:
+    if not isinstance(content, list):
+        return content[-1] if content is not None else None
+    turns = [message["content"] for message in content[1:] if message["role"] == "assistant"]
+    return turns[0] if turns else None
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,19 @@ class Table:
         read = _READERS[self.form]
         for place, row in islice(read_rows(self.path, self.columns), self.limit):
             yield place, read(row, self.columns, f"{self.path} {place}")
+
+    def answered_rows(self, *, whole: bool) -> Iterator[tuple[Mapping[str, Any], str | None]]:
+        """(row, what is to be answered) of each row, dropped ones too; `whole` rows have all of their columns.
+
+        A conversation is answered by its first assistant turn that has something before it.
+
+        Raises:
+            DataError: the file or a row is not what the configuration says.
+        """
+        read = _READERS[self.form]
+        wanted = [*dict.fromkeys([*self.columns, *(whole_columns(self.path) if whole else ())])]
+        for place, row in islice(read_rows(self.path, wanted), self.limit):
+            yield row, _answer(read(row, self.columns, f"{self.path} {place}"))
 
 
 def table_of(path: str, data: DataSettings, limit: int | None = None) -> Table:
@@ -82,6 +103,19 @@ def require_first_row(table: Table) -> None:
     """
     if next(table.contents(), None) is None:
         raise no_rows(table)
+
+
+@contextmanager
+def naming(key: str) -> Iterator[None]:
+    """Puts the key of speedtui.toml before what is wrong with the file it names.
+
+    Raises:
+        DataError: any that the block raises, with the key.
+    """
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{key}: {error.message}", error.hint) from None
 
 
 def no_rows(table: Table) -> DataError:

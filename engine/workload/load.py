@@ -72,6 +72,8 @@ def _load_recipe(settings: Settings, device: torch.device, report: Report) -> Wo
             train_rows=len(recipe.train_dataset), eval_rows=None if evaluated is None else len(evaluated)
         ),
         padding="recipe",
+        generate=recipe.generate,
+        references=recipe.references,
     )  # fmt: skip
 
 

@@ -33,6 +33,8 @@ class PairDataset:
         """Tokens of each target, (rows,), int32."""
         self.lengths = samples.lengths - self.target_lengths
         """Tokens of each source, (rows,), int32."""
+        self.numbers = samples.numbers
+        """Which of the table's rows each sample was made of, counted from 0, (rows,), int32."""
         self._samples = samples
 
     def __len__(self) -> int:
@@ -69,18 +71,15 @@ class PairEncoder:
 
     def reset(self) -> None:
         """Counts from zero."""
-        self.cut_rows = self.dropped_rows = 0
+        self.cut_rows = 0
 
-    def encode(self, batch: Sequence[tuple[str, Content | None]]) -> Iterator[Tokens]:
-        """Samples of those rows that have a response."""
+    def encode(self, batch: Sequence[tuple[str, Content | None]]) -> Iterator[Tokens | None]:
+        """A sample for each row, None where it has no response."""
         rows = [content for _, content in batch if content is not None]
-        self.dropped_rows += len(batch) - len(rows)
-        if not rows:
-            return
-        sources = _ids(self._tokenizer, "text", [row[0] for row in rows])
-        targets = _ids(self._tokenizer, "text_target", [row[1] for row in rows])
-        for source, target in zip(sources, targets, strict=True):
-            yield self._joined(source, target)
+        sources = iter(_ids(self._tokenizer, "text", [row[0] for row in rows]) if rows else ())
+        targets = iter(_ids(self._tokenizer, "text_target", [row[1] for row in rows]) if rows else ())
+        for _, content in batch:
+            yield self._joined(next(sources), next(targets)) if content is not None else None
 
     def _joined(self, source: list[int], target: list[int]) -> Tokens:
         opening, closing = self._source

@@ -35,6 +35,26 @@ def read_rows(path: Path, wanted: Sequence[str]) -> Iterator[Row]:
     return _with_clear_errors(path, _READERS[path.suffix.lower()](path, wanted))
 
 
+def whole_columns(path: Path) -> Sequence[str]:
+    """The columns that must be asked for to get whole rows: none where a row is read whole anyway.
+
+    Raises:
+        DataError: as `read_rows`.
+    """
+    require_file(path)
+    if path.is_dir():
+        return _saved_dataset(path).column_names  # type: ignore[no-any-return]  # datasets is untyped
+    if path.suffix.lower() != ".parquet":
+        return ()
+    from pyarrow import ArrowException  # type: ignore[import-untyped]  # has no stubs
+    from pyarrow.parquet import read_schema  # type: ignore[import-untyped]  # has no stubs
+
+    try:
+        return read_schema(path).names  # type: ignore[no-any-return]  # pyarrow is untyped
+    except ArrowException as error:
+        raise _not_parquet(path, error) from None
+
+
 def require_file(path: Path) -> None:
     """Refuses what is not there, is of no kind that can be read, or is empty; opens nothing.
 
@@ -185,8 +205,8 @@ def _read_tsv(path: Path, wanted: Sequence[str]) -> Iterator[Row]:
 
 
 def _read_parquet(path: Path, wanted: Sequence[str]) -> Iterator[Row]:
-    from pyarrow import ArrowException  # type: ignore[import-untyped]  # has no stubs
-    from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped]  # has no stubs
+    from pyarrow import ArrowException
+    from pyarrow.parquet import ParquetFile
 
     try:
         with ParquetFile(path) as file:
@@ -197,10 +217,24 @@ def _read_parquet(path: Path, wanted: Sequence[str]) -> Iterator[Row]:
                     number += 1
                     yield f"row {number}", row
     except ArrowException as error:
-        raise DataError(f"{path}: not a Parquet file that can be read: {_first_line(error)}") from None
+        raise _not_parquet(path, error) from None
+
+
+def _not_parquet(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path}: not a Parquet file that can be read: {_first_line(error)}")
 
 
 def _read_saved(path: Path, wanted: Sequence[str]) -> Iterator[Row]:
+    saved = _saved_dataset(path)
+    require_columns(str(path), wanted, saved.column_names)
+    number = 0
+    for batch in saved.select_columns(list(wanted)).iter(BATCH_ROWS):
+        for values in zip(*(batch[name] for name in wanted), strict=True):
+            number += 1
+            yield f"row {number}", dict(zip(wanted, values, strict=True))
+
+
+def _saved_dataset(path: Path) -> Any:
     from datasets import Dataset, load_from_disk
 
     try:
@@ -212,12 +246,7 @@ def _read_saved(path: Path, wanted: Sequence[str]) -> Iterator[Row]:
     if not isinstance(saved, Dataset):
         splits = " or ".join(str(path / name) for name in saved)
         raise DataError(f"{path}: holds several splits", f"Name one of them: {splits}.")
-    require_columns(str(path), wanted, saved.column_names)
-    number = 0
-    for batch in saved.select_columns(list(wanted)).iter(BATCH_ROWS):
-        for values in zip(*(batch[name] for name in wanted), strict=True):
-            number += 1
-            yield f"row {number}", dict(zip(wanted, values, strict=True))
+    return saved
 
 
 def _first_line(error: Exception) -> str:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-import sys
-import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -18,8 +15,9 @@ from speedtui.engine.config.settings import DataSettings, Settings
 from speedtui.engine.errors import RecipeError
 from speedtui.engine.workload.base import Recipe
 from speedtui.engine.workload.memory import is_out_of_memory
+from speedtui.engine.workload.user_code import import_file, line_of, own_functions
 
-_KEYS = ("model", "train_dataset", "eval_dataset", "collator", "tokenizer")
+_KEYS = ("model", "train_dataset", "eval_dataset", "collator", "tokenizer", "generate", "references")
 
 
 def build_recipe(settings: Settings) -> Recipe:
@@ -33,7 +31,7 @@ def build_recipe(settings: Settings) -> Recipe:
     path = Path(file)
     build = _function(_imported(path), function, path)
     _check_knobs(build, settings.recipe, f"{path}: {function}")
-    with _Named(path, function):
+    with RecipeErrors(path, function):
         built = build(**settings.recipe)
     return checked(built, f"{path}: {function}")
 
@@ -81,25 +79,17 @@ def require_recipe(path: Path) -> None:
 
 def _imported(path: Path) -> ModuleType:
     require_recipe(path)
-    name = f"speedtui_recipe_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
+    if path.suffix != ".py":
         raise RecipeError(f"{path}: not a Python file", 'Correct model.recipe: "file.py:function".')
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # a loader's worker must find the classes of its samples
-    folder = str(path.resolve().parent)
-    if folder not in sys.path:
-        sys.path.append(folder)  # at the end: a recipe's neighbour must not hide a library
-    with _Named(path, "the import"):
-        spec.loader.exec_module(module)
-    return module
+    with RecipeErrors(path, "the import"):
+        return import_file(path, "speedtui_recipe")
 
 
 def _function(module: ModuleType, name: str, path: Path) -> Callable[..., Any]:
     function = getattr(module, name, None)
     if callable(function):
         return function  # type: ignore[no-any-return]  # callable() narrows Any to an unknown return
-    own = [key for key, value in vars(module).items() if inspect.isfunction(value) and not key.startswith("_")]
+    own = own_functions(module)
     raise RecipeError(
         f"{path}: no function {name}{nearest(name, own)}",
         f"It has {', '.join(own) or 'no functions'}. Set model.recipe.",
@@ -120,8 +110,12 @@ def _check_knobs(build: Callable[..., Any], knobs: Mapping[str, Any], where: str
             raise RecipeError(f"{where} needs recipe.{parameter.name}", f"Write {parameter.name} = ... under [recipe].")
 
 
-class _Named:
-    """Turns what the user's code raises into one line with the line of the recipe."""
+class RecipeErrors:
+    """A block in which what the user's code raises becomes one line with the line of the recipe.
+
+    Raises:
+        RecipeError: with the original as its cause. Running out of memory is passed on as it is.
+    """
 
     def __init__(self, path: Path, what: str) -> None:
         self._path, self._what = path, what
@@ -134,15 +128,9 @@ class _Named:
             return
         reason = (str(error) or "no message").splitlines()[0]
         raise RecipeError(
-            f"{self._path} line {self._line(error)}: {self._what} raised {type(error).__name__}: {reason}",
+            f"{self._path} line {line_of(error, self._path)}: {self._what} raised {type(error).__name__}: {reason}",
             "The traceback is in worker.log.",
         ) from error
-
-    def _line(self, error: BaseException) -> int | None:
-        if isinstance(error, SyntaxError) and error.filename == str(self._path):
-            return error.lineno
-        frames = traceback.extract_tb(error.__traceback__)
-        return next((frame.lineno for frame in reversed(frames) if frame.filename == str(self._path)), None)
 
 
 def checked(built: Any, where: str) -> Recipe:
@@ -165,7 +153,21 @@ def checked(built: Any, where: str) -> Recipe:
         recipe.collator = default_collate
     if not callable(recipe.collator):
         raise _wrong(where, "collator", "a function of a list of samples", recipe.collator)
+    _check_answers(recipe, where)
     return recipe
+
+
+def _check_answers(recipe: Recipe, where: str) -> None:
+    if recipe.generate is not None and not callable(recipe.generate):
+        raise _wrong(where, "generate", "a function of the model and a list of samples", recipe.generate)
+    if recipe.references is None:
+        return
+    samples = 0 if recipe.eval_dataset is None else len(recipe.eval_dataset)
+    if len(recipe.references) != samples:
+        raise RecipeError(
+            f"{where}: {len(recipe.references)} references for {samples} samples of eval_dataset",
+            "Return one text for each sample, in the same order.",
+        )
 
 
 def _as_recipe(built: Any, where: str) -> Recipe:

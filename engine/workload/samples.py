@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypedDict
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.workload.base import Collator, DataFacts, MapDataset, Report
 from speedtui.engine.workload.collate import PadPacks, PadPairs, PadRight
-from speedtui.engine.workload.data import Table, table_of
+from speedtui.engine.workload.data import Table, naming, table_of
 from speedtui.engine.workload.packed import PackedDataset
 from speedtui.engine.workload.pairs import PairDataset, tokenize_pairs
 from speedtui.engine.workload.token_store import TokenDataset
@@ -40,8 +40,8 @@ def make_samples(settings: Settings, tokenizer: PreTrainedTokenizerBase, report:
     trained = _tokenized(settings, training_table(settings), tokenizer, report)
     evaluated = None
     if settings.data.eval:
-        table = table_of(settings.data.eval, settings.data, settings.data.eval_rows)
-        evaluated = _tokenized(settings, table, tokenizer, report)
+        with naming("data.eval"):
+            evaluated = _tokenized(settings, evaluation_table(settings), tokenizer, report)
     pad = 0 if tokenizer.pad_token_id is None else int(tokenizer.pad_token_id)
     if isinstance(trained, PairDataset):
         return _samples(trained, trained, evaluated, PadPairs(pad))
@@ -58,6 +58,15 @@ def training_table(settings: Settings) -> Table:
         DataError: [data] names no columns.
     """
     return table_of(settings.data.train or "", settings.data)
+
+
+def evaluation_table(settings: Settings) -> Table:
+    """The table that is evaluated on.
+
+    Raises:
+        DataError: [data] names no columns.
+    """
+    return table_of(settings.data.eval or "", settings.data, settings.data.eval_rows)
 
 
 def _tokenized(

@@ -1,12 +1,12 @@
-"""What can be seen to be wrong with a model and its data before a worker, and with it torch, is started."""
+"""What can be seen to be wrong with a model, its data and its metric before a worker, and with it torch, is started."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from speedtui.engine.config.settings import DataSettings, ModelSettings, Settings
-from speedtui.engine.errors import UsageError
-from speedtui.engine.workload.data import require_first_row, table_of
+from speedtui.engine.errors import ConfigError, UsageError
+from speedtui.engine.workload.data import naming, require_first_row, table_of
 from speedtui.engine.workload.hub import check_folder, require_model_in
 from speedtui.engine.workload.readers import require_file
 from speedtui.engine.workload.recipe import require_recipe
@@ -19,8 +19,8 @@ def check_sources(settings: Settings, where: str) -> None:
     """Looks at the files that the configuration `where` names, and at the first row of the data.
 
     Raises:
-        DataError, ModelError, RecipeError: naming the key and the file. What only reading everything shows, or the
-            hub, is left to the worker.
+        DataError, ModelError, RecipeError, ConfigError: naming the key and the file. What only reading everything
+            shows, or the hub, is left to the worker.
     """
     model = settings.model
     try:
@@ -29,6 +29,7 @@ def check_sources(settings: Settings, where: str) -> None:
         else:
             _check_model(model)
             _check_data(settings.data)
+        _check_metric(settings.schedule.metric)
     except UsageError as error:
         raise type(error)(f"{where}: {error.message}", error.hint) from None
 
@@ -40,8 +41,21 @@ def _check_model(model: ModelSettings) -> None:
 
 
 def _check_data(data: DataSettings) -> None:
-    for path in (data.train, data.eval):
-        if path:
-            require_file(Path(path))
-            if Path(path).suffix.lower() in ROW_BY_ROW:
-                require_first_row(table_of(path, data))
+    if data.train:
+        _check_file(data.train, data)
+    if data.eval:
+        with naming("data.eval"):
+            _check_file(data.eval, data)
+
+
+def _check_file(path: str, data: DataSettings) -> None:
+    require_file(Path(path))
+    if Path(path).suffix.lower() in ROW_BY_ROW:
+        require_first_row(table_of(path, data))
+
+
+def _check_metric(metric: str | None) -> None:
+    if metric and not Path(metric.rpartition(":")[0]).is_file():
+        raise ConfigError(
+            f"schedule.metric: {metric.rpartition(':')[0]}: no such file", 'Write metric = "file.py:function".'
+        )

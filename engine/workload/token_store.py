@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
+from array import array
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from speedtui.engine.workload.collate import IGNORED
 Tokens = NDArray[np.int32]
 """A token that is learned is its id; one that is not is ~id, which is negative. (tokens,), int32."""
 
-MAGIC = b"sptok\x00\x00\x01"
+MAGIC = b"sptok\x00\x00\x02"
 """Ends a complete file; the last byte counts the format's versions."""
 
 _TAIL = struct.Struct("<I8s")
@@ -42,9 +43,13 @@ class TokenCounts:
 class TokenDataset:
     """Samples by index: `input_ids` and `labels` (-100 where not learned), each (tokens,), int64."""
 
-    def __init__(self, flat: Tokens, lengths: NDArray[np.int32], counts: TokenCounts) -> None:
+    def __init__(
+        self, flat: Tokens, lengths: NDArray[np.int32], numbers: NDArray[np.int32], counts: TokenCounts
+    ) -> None:
         self.lengths = lengths
         """Tokens of each sample, (rows,), int32."""
+        self.numbers = numbers
+        """Which of the table's rows each sample was made of, counted from 0, (rows,), int32: some are dropped."""
         self.counts = counts
         self._flat = flat
         self._ends = np.cumsum(lengths, dtype=np.int64)
@@ -67,6 +72,24 @@ class TokenDataset:
             counts[rows] = np.add.reduceat(learned, starts - starts[0], dtype=np.int32)
         return counts
 
+    def prompt_lengths(self) -> NDArray[np.int32]:
+        """Tokens of each sample before the first learned one that follows one that is not, (rows,), int32.
+
+        1 where there is none such: a model needs something to go on from.
+        """
+        counts = np.ones(len(self), dtype=np.int32)
+        for first in range(0, len(self), _ROWS_AT_A_TIME):
+            rows = slice(first, first + _ROWS_AT_A_TIME)
+            starts = self._ends[rows] - self.lengths[rows]
+            learned = self._flat[starts[0] : self._ends[rows][-1]] >= 0
+            begins = np.zeros(len(learned), dtype=bool)
+            begins[1:] = learned[1:] & ~learned[:-1]
+            begins[starts - starts[0]] = False  # what comes before it belongs to another sample
+            places = np.where(begins, np.arange(len(learned)), len(learned))
+            found = np.minimum.reduceat(places, starts - starts[0]) - (starts - starts[0])
+            counts[rows] = np.where(found < self.lengths[rows], found, 1)
+        return counts
+
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         tokens = self.tokens(index)
         ids = tokens ^ (tokens >> 31)  # ~ where negative
@@ -83,24 +106,36 @@ class TokenWriter:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._crc = 0
-        self._lengths: list[int] = []
+        self._lengths = array("i")
+        self._numbers = array("i")
+        self.rows = 0
+        """Rows of the table so far, the dropped ones too."""
 
-    def append(self, samples: Iterable[Tokens]) -> None:
-        """Adds samples at the end."""
+    def append(self, samples: Iterable[Tokens | None]) -> None:
+        """Adds the samples of the table's next rows at the end; None is a row that is dropped."""
         for sample in samples:
-            self._lengths.append(len(sample))
-            self._write(sample.tobytes())
+            if sample is not None:
+                self._lengths.append(len(sample))
+                self._numbers.append(self.rows)
+                self._write(sample.tobytes())
+            self.rows += 1
 
-    def finish(self, *, cut_rows: int, dropped_rows: int) -> tuple[NDArray[np.int32], TokenCounts]:
-        """Writes lengths, counts and checksum; returns lengths (rows,) and counts."""
-        lengths = np.array(self._lengths, dtype=np.int32)
+    @property
+    def dropped_rows(self) -> int:
+        """Of `rows`."""
+        return self.rows - len(self._lengths)
+
+    def finish(self, *, cut_rows: int) -> tuple[NDArray[np.int32], NDArray[np.int32], TokenCounts]:
+        """Writes lengths, row numbers, counts and checksum; returns lengths and numbers, (rows,) each, and counts."""
+        lengths, numbers = np.array(self._lengths, dtype=np.int32), np.array(self._numbers, dtype=np.int32)
         counts = TokenCounts(
-            rows=len(lengths), tokens=int(lengths.sum(dtype=np.int64)), cut_rows=cut_rows, dropped_rows=dropped_rows
-        )
-        self._write(lengths.tobytes())
+            rows=len(lengths), tokens=int(lengths.sum(dtype=np.int64)), cut_rows=cut_rows,
+            dropped_rows=self.dropped_rows,
+        )  # fmt: skip
+        self._write(lengths.tobytes() + numbers.tobytes())
         note = json.dumps({**asdict(counts), "crc32": self._crc}).encode()
         self._file.write(note + _TAIL.pack(len(note), MAGIC))
-        return lengths, counts
+        return lengths, numbers, counts
 
     def _write(self, data: bytes) -> None:
         self._crc = zlib.crc32(data, self._crc)
@@ -113,9 +148,9 @@ def open_tokens(path: Path) -> TokenDataset | None:
         counts = _checked_counts(path)
     except (OSError, ValueError, KeyError, TypeError, struct.error):
         return None
-    whole = np.memmap(path, dtype=np.int32, mode="r", shape=(counts.tokens + counts.rows,))
-    lengths = np.array(whole[counts.tokens :])
-    return TokenDataset(whole[: counts.tokens], lengths, counts)
+    whole = np.memmap(path, dtype=np.int32, mode="r", shape=(counts.tokens + 2 * counts.rows,))
+    lengths, numbers = np.array(whole[counts.tokens :]).reshape(2, counts.rows)
+    return TokenDataset(whole[: counts.tokens], lengths, numbers, counts)
 
 
 def _checked_counts(path: Path) -> TokenCounts:
@@ -131,7 +166,7 @@ def _checked_counts(path: Path) -> TokenCounts:
         note = json.loads(file.read(note_size))
         crc = note.pop("crc32")
         counts = TokenCounts(**note)
-        if body != 4 * (counts.tokens + counts.rows) or crc != _crc_of(file, body):
+        if body != 4 * (counts.tokens + 2 * counts.rows) or crc != _crc_of(file, body):
             raise ValueError("damaged")
     return counts
 

@@ -48,20 +48,19 @@ def tokenize(table: Table, tokenizer: PreTrainedTokenizerBase, max_length: int, 
 
 
 class SampleEncoder(Protocol):
-    """Turns contents into tokens and counts what it cut and dropped."""
+    """Turns contents into tokens and counts what it cut."""
 
     table: Table
     max_length: int
     cut_rows: int
-    dropped_rows: int
     way: list[Any]
     """Plain values that tell this way of encoding from others; part of what names a file in the cache."""
 
     def reset(self) -> None:
         """Counts from zero."""
 
-    def encode(self, batch: Sequence[tuple[str, Content | None]]) -> Iterator[Tokens]:
-        """Samples of those rows that have something to learn from."""
+    def encode(self, batch: Sequence[tuple[str, Content | None]]) -> Iterator[Tokens | None]:
+        """A sample for each row, None where it has nothing to learn from."""
 
 
 def made_or_kept(encoder: SampleEncoder, tokenizer: PreTrainedTokenizerBase, report: Report) -> TokenDataset:
@@ -91,28 +90,26 @@ def made_or_kept(encoder: SampleEncoder, tokenizer: PreTrainedTokenizerBase, rep
 
 def _in_memory(encoder: SampleEncoder, rows: int, report: Report) -> TokenDataset:
     buffer = io.BytesIO()
-    lengths, counts = _write_all(encoder, buffer, rows, report)
+    lengths, numbers, counts = _write_all(encoder, buffer, rows, report)
     flat = np.frombuffer(buffer.getbuffer(), dtype=np.int32, count=counts.tokens)
-    return TokenDataset(flat, lengths, counts)
+    return TokenDataset(flat, lengths, numbers, counts)
 
 
 def _write_all(
     encoder: SampleEncoder, file: BinaryIO, rows: int, report: Report
-) -> tuple[NDArray[np.int32], TokenCounts]:  # fmt: skip
+) -> tuple[NDArray[np.int32], NDArray[np.int32], TokenCounts]:  # fmt: skip
     encoder.reset()
     progress = Progress(report, f"tokenizing {encoder.table.path.name}", rows)
     writer = TokenWriter(file)
     contents = encoder.table.contents()
-    done = 0
     while batch := list(islice(contents, BATCH_ROWS)):
         writer.append(encoder.encode(batch))
-        done += len(batch)
-        progress.at(done)
-    progress.finish(done)
-    if encoder.dropped_rows == done:
+        progress.at(writer.rows)
+    progress.finish(writer.rows)
+    if writer.dropped_rows == writer.rows:
         why = f" within max_length {encoder.max_length}: the prompts alone fill it"
-        raise nothing_to_learn(encoder.table, done, why)
-    return writer.finish(cut_rows=encoder.cut_rows, dropped_rows=encoder.dropped_rows)
+        raise nothing_to_learn(encoder.table, writer.rows, why)
+    return writer.finish(cut_rows=encoder.cut_rows)
 
 
 def _cache_key(encoder: SampleEncoder, tokenizer: PreTrainedTokenizerBase) -> str:
@@ -137,7 +134,7 @@ def identity(tokenizer: PreTrainedTokenizerBase) -> str:
 
 
 class Encoder:
-    """Turns contents into tokens and counts what it cut and dropped."""
+    """Turns contents into tokens and counts what it cut."""
 
     def __init__(self, table: Table, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
         self.table, self.max_length = table, max_length
@@ -150,24 +147,19 @@ class Encoder:
 
     def reset(self) -> None:
         """Counts from zero."""
-        self.cut_rows = self.dropped_rows = 0
+        self.cut_rows = 0
 
-    def encode(self, batch: Sequence[tuple[str, Content | None]]) -> Iterator[Tokens]:
-        """Samples of those rows that have something to learn from.
+    def encode(self, batch: Sequence[tuple[str, Content | None]]) -> Iterator[Tokens | None]:
+        """A sample for each row, None where it has nothing to learn from.
 
         Raises:
             DataError: the chat template refuses a conversation.
         """
-        rows = [self._segments(place, content) for place, content in batch if content is not None]
-        self.dropped_rows += len(batch) - len(rows)
-        texts = [text for row in rows for text, _ in row]
+        rows = [self._segments(place, content) if content is not None else None for place, content in batch]
+        texts = [text for row in rows for text, _ in row or ()]
         encoded = iter(_encode_texts(self._tokenizer, texts) if texts else ())
         for row in rows:
-            sample = self._joined([(next(encoded), learned) for _, learned in row])
-            if sample is None:
-                self.dropped_rows += 1
-            else:
-                yield sample
+            yield self._joined([(next(encoded), learned) for _, learned in row]) if row is not None else None
 
     def _segments(self, place: str, content: Content) -> list[Segment]:
         if isinstance(content, list):

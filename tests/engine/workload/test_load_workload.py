@@ -15,7 +15,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from speedtui.engine.config.settings import DataSettings, ModelSettings, Settings, TrainSettings
-from speedtui.engine.errors import DataError, ModelError
+from speedtui.engine.errors import DataError, ExitCode, ModelError
 from speedtui.engine.workload import Workload
 from speedtui.engine.workload.base import count_tokens, silent
 from speedtui.engine.workload.guard import hash_tensor
@@ -199,3 +199,29 @@ def test_only_model_data_and_knobs_of_a_recipe_need_a_new_workload(pairs_file: P
 def test_importing_the_workload_loads_no_torch(module: str) -> None:
     code = f"import sys, speedtui.engine.{module}; sys.exit(bool({{'torch', 'transformers'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("eval.jsonl", "", "the file is empty"),
+        ("eval.jsonl", "\n\n", "there are no rows in it"),
+        ("eval.json", "[]", "there are no rows in it"),
+        ("eval.csv", "question,answer\n", "there are no rows in it"),
+        ("eval.jsonl", '{"question": "q", "answer": ""}\n', "nothing to learn from in any of its 1 rows"),
+    ],
+)
+def test_an_evaluation_file_without_rows_is_refused_by_its_key(
+    model_folder: Path, pairs_file: Path, tmp_path: Path, name: str, content: str, problem: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(content)
+    settings = Settings(
+        model=ModelSettings(path=str(model_folder)),
+        data=DataSettings(train=str(pairs_file), eval=str(path), prompt="question", response="answer"),
+    )
+    with pytest.raises(DataError) as caught:
+        load_workload(settings, device=torch.device("cpu"), report=silent)
+    assert caught.value.message.startswith(f"data.eval: {path}: {problem}")
+    assert caught.value.exit_code is ExitCode.USAGE
+    assert "\n" not in caught.value.message

@@ -1,0 +1,111 @@
+"""The two ways to a model's answers: a language model's own search, and the `generate` of a recipe."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import StoppingCriteria, StoppingCriteriaList
+
+from speedtui.engine.config.settings import ScheduleSettings, Settings
+from speedtui.engine.errors import RecipeError
+from speedtui.engine.evaluate.answering import configured, generation_config
+from speedtui.engine.evaluate.prompts import Prompts, allowed_tokens, positions_of
+from speedtui.engine.workload.base import Generate
+from speedtui.engine.workload.recipe import RecipeErrors
+
+Answer = Callable[[Any, Sequence[int]], "list[str]"]
+"""From the base model and rows of the evaluation dataset to a text for each."""
+
+
+class ModelAnswer:
+    """Beam or greedy search of a language model; the same texts each time."""
+
+    def __init__(
+        self, prompts: Prompts, tokenizer: Any, device: torch.device, schedule: ScheduleSettings, *, turns: bool,
+        look: Callable[[], None],
+    ) -> None:  # fmt: skip
+        """`turns`: the data are conversations; `look`: called after each token, may raise to end it."""
+        self._prompts, self._tokenizer = prompts, tokenizer
+        self._device, self._schedule = device, schedule
+        self._pad = 0 if tokenizer.pad_token_id is None else int(tokenizer.pad_token_id)
+        self._stops = prompts.stops(tokenizer, turns=turns)
+        self._criteria = StoppingCriteriaList([_Looks(look)])
+        self.short: str | None = None
+        """What to say where the model has no room for all tokens that were asked for."""
+
+    def __call__(self, base: Any, rows: Sequence[int]) -> list[str]:
+        """The answers; without what ends them."""
+        inputs = self._prompts.batch(rows, self._pad)
+        width = inputs["input_ids"].shape[1]
+        config = generation_config(
+            base, beams=self._schedule.beams, max_new_tokens=self._allowed(base, width), pad=self._pad,
+            stops=self._stops,
+        )  # fmt: skip
+        moved = {key: value.to(self._device) for key, value in inputs.items()}
+        with configured(base, config):
+            written = base.generate(**moved, generation_config=config, stopping_criteria=self._criteria)
+        answers = written[:, 1 if self._prompts.seq2seq else width :].tolist()
+        ends = config.eos_token_id if isinstance(config.eos_token_id, list) else []
+        return [self._decoded(tokens, ends) for tokens in answers]
+
+    def _allowed(self, base: Any, width: int) -> int:
+        wished, positions = self._schedule.max_new_tokens, positions_of(base)
+        allowed = allowed_tokens(positions, 0 if self._prompts.seq2seq else width, wished)
+        if allowed < wished and self.short is None:
+            self.short = (
+                f"some answers have room for {allowed} new tokens, not schedule.max_new_tokens {wished}: "
+                f"the model knows {positions} places"
+            )
+        return allowed
+
+    def _decoded(self, tokens: list[int], ends: Sequence[int]) -> str:
+        """The text before the first token that ends it."""
+        end = next((place for place, token in enumerate(tokens) if token in ends), len(tokens))
+        return str(self._tokenizer.decode(tokens[:end], skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+
+class _Looks(StoppingCriteria):
+    """Stops nothing; a chance for the caller after each token, since a batch can take minutes."""
+
+    def __init__(self, look: Callable[[], None]) -> None:
+        self._look = look
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> Any:
+        """(sequences,), bool, none of which is done."""
+        self._look()
+        return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
+
+
+class RecipeAnswer:
+    """Calls the recipe's own `generate`."""
+
+    def __init__(self, settings: Settings, generate: Generate, dataset: Any, schedule: ScheduleSettings) -> None:
+        file, _, function = (settings.model.recipe or "").rpartition(":")
+        self._path, self._where = Path(file), f"{file}: {function}: generate"
+        self._dataset, self._generate = dataset, generate
+        wished = {"beams": schedule.beams, "max_new_tokens": schedule.max_new_tokens}
+        parameters = inspect.signature(generate).parameters
+        takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+        self._knobs = {name: value for name, value in wished.items() if takes_any or name in parameters}
+
+    def __call__(self, base: Any, rows: Sequence[int]) -> list[str]:
+        """The answers.
+
+        Raises:
+            RecipeError: it raised, or returned something else than a text for each row.
+        """
+        with RecipeErrors(self._path, "generate"):
+            returned = self._generate(base, [self._dataset[row] for row in rows], **self._knobs)
+        texts = list(returned) if isinstance(returned, list | tuple) else None
+        if texts is None or not all(isinstance(text, str) for text in texts):
+            raise RecipeError(f"{self._where} returned something else than a list of texts", _RETURN)
+        if len(texts) != len(rows):
+            raise RecipeError(f"{self._where} returned {len(texts)} texts for {len(rows)} samples", _RETURN)
+        return texts
+
+
+_RETURN = "Return one text for each sample, in the same order."

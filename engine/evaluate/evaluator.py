@@ -1,0 +1,220 @@
+"""The second half of a full evaluation: what the model writes, and the user's metric of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from speedtui.engine.config.settings import ScheduleSettings, Settings
+from speedtui.engine.errors import ConfigError, DataError
+from speedtui.engine.evaluate.generation import Generation
+from speedtui.engine.evaluate.messages import Loaded, Request, Source
+from speedtui.engine.evaluate.scoring import Outcome, Scorer, ScorerGone
+from speedtui.engine.meter.phases import INDEX, PhaseClock
+from speedtui.engine.units import parse_duration
+from speedtui.engine.workload import Report, Workload
+from speedtui.engine.workload.samples import evaluation_table
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+class Scores(msgspec.Struct, frozen=True, kw_only=True):
+    """What one evaluation gave beside its loss."""
+
+    metrics: dict[str, float]
+    """By name; empty without a metric."""
+    unscored: int
+    """Samples without a score of their own, which count as 0."""
+    samples: int
+    generate_seconds: float
+    """As the books have it: pauses are not in it."""
+    metric_seconds: float
+
+
+class Evaluator:
+    """Has the model answer the evaluation data and the metric score it.
+
+    The metric runs in a process of its own, which lives from one evaluation to the next. Nothing that it does ends
+    the training: what it could not score counts as 0, and a notice says how much and why.
+    """
+
+    def __init__(
+        self, settings: Settings, workload: Workload, device: torch.device, *, phases: PhaseClock, report: Report,
+        notice: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        """`report` may raise to end an evaluation; the evaluator can be used again afterwards."""
+        self._settings, self._workload = settings, workload
+        self._phases, self._report, self._notice = phases, report, notice
+        self._generation = Generation(settings, workload, device, report, notice)
+        self._scorer: Scorer | None = None
+        self._names: dict[str, list[str]] = {}
+        """What a metric last called its results, by target: an evaluation without any still counts as 0."""
+
+    def prepare(self, schedule: ScheduleSettings | None = None) -> None:
+        """Refuses what cannot be generated or scored; `schedule`: another one than that of the settings.
+
+        Raises:
+            DataError: there is no evaluation data.
+            ConfigError: the model or the recipe does not generate, or the metric cannot be called.
+        """
+        schedule = schedule or self._settings.schedule
+        if schedule.generate:
+            self._require_answers()
+        if not schedule.metric:
+            return
+        try:
+            loaded = self._scorer_of(schedule.metric).load(self._loading)
+            self._require_material(schedule.metric, loaded)
+        except ScorerGone as gone:
+            self._end_scorer()
+            raise ConfigError(f"schedule.metric: {schedule.metric}: {gone}", "See worker.log.") from None
+        except BaseException:
+            self._end_scorer()
+            raise
+
+    def score(self, model: nn.Module, schedule: ScheduleSettings, rows: Sequence[int] | None = None) -> Scores:
+        """Generates for these rows of the evaluation dataset (None for all) and scores them.
+
+        Raises:
+            DataError: there is no evaluation data.
+            RecipeError: the recipe's own `generate` failed.
+        """
+        picked: Sequence[int] = ()
+        if schedule.generate:
+            picked = range(self._samples()) if rows is None else list(rows)
+        if not picked:
+            return Scores(metrics={}, unscored=0, samples=0, generate_seconds=0.0, metric_seconds=0.0)
+        before = self._seconds("generate"), self._seconds("metric")
+        with self._phases.phase("generate"):
+            texts = self._generation.texts(model, schedule, picked)
+        metrics: dict[str, float] = {}
+        unscored = 0
+        if schedule.metric:
+            with self._phases.phase("metric"):
+                metrics, unscored = self._scored(schedule.metric, schedule, texts, picked)
+        return Scores(
+            metrics=metrics, unscored=unscored, samples=len(picked),
+            generate_seconds=self._seconds("generate") - before[0],
+            metric_seconds=self._seconds("metric") - before[1],
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Ends the metric's process."""
+        if self._scorer is not None:
+            self._scorer.close()
+            self._scorer = None
+
+    def _seconds(self, phase: str) -> float:
+        return self._phases.totals_ns[INDEX[phase]] / 1e9
+
+    # -- what is needed ----------------------------------------------------------------------------
+
+    def _samples(self) -> int:
+        count = 0 if self._workload.eval_dataset is None else len(self._workload.eval_dataset)
+        if not count:
+            hint = "Return eval_dataset from the recipe." if self._is_recipe else "Name data.eval."
+            raise DataError("data.eval: there is nothing to evaluate, and schedule.generate needs it", hint)
+        return count
+
+    @property
+    def _is_recipe(self) -> bool:
+        return self._settings.model.kind == "python"
+
+    def _require_answers(self) -> None:
+        self._samples()
+        if self._is_recipe and self._workload.generate is None:
+            raise ConfigError(
+                f"schedule.generate: the recipe {self._workload.name} returns no generate",
+                "Return generate as well, a function of (model, samples) that gives one text for each sample.",
+            )
+        if not self._is_recipe and not hasattr(self._workload.model, "generate"):
+            raise ConfigError(
+                f"schedule.generate: {type(self._workload.model).__name__} cannot generate",
+                "Set schedule.generate = false.",
+            )
+
+    def _require_material(self, target: str, loaded: Loaded) -> None:
+        """A recipe has no rows, and only those right answers that it returns."""
+        if not self._is_recipe:
+            return
+        lacking = (
+            {"row", "rows"} if self._workload.references is not None else {"row", "rows", "reference", "references"}
+        )
+        for name in loaded.needs:
+            if name in lacking:
+                raise ConfigError(
+                    f"schedule.metric: {target} needs {name}, which a recipe's samples do not have",
+                    "Return references from the recipe: one text for each sample of eval_dataset.",
+                )
+
+    # -- the metric --------------------------------------------------------------------------------
+
+    def _loading(self, done: int) -> None:
+        self._report("loading the metric", 0, None)
+
+    def _scorer_of(self, target: str) -> Scorer:
+        """The process of this metric, the one that is there where it still lives."""
+        if self._scorer is not None and (self._scorer.target != target or not self._scorer.alive):
+            self._end_scorer()
+        if self._scorer is None:
+            self._scorer = Scorer(target)
+        return self._scorer
+
+    def _end_scorer(self) -> None:
+        if self._scorer is not None:
+            self._scorer.kill()
+            self._scorer = None
+
+    def _scored(
+        self, target: str, schedule: ScheduleSettings, texts: list[str], rows: Sequence[int]
+    ) -> tuple[dict[str, float], int]:
+        request = self._request(texts, rows, schedule.metric_threads)
+
+        def tick(done: int) -> None:
+            self._report("scoring", done, len(texts))
+
+        outcome = self._scorer_of(target).score(request, parse_duration(schedule.metric_timeout), tick)
+        self._report("scoring", len(texts), len(texts))
+        return self._result(target, outcome, len(texts))
+
+    def _request(self, texts: list[str], rows: Sequence[int], threads: int) -> Request:
+        if self._is_recipe:
+            known = self._workload.references
+            references = None if known is None else [str(known[row]) for row in rows]
+            return Request(predictions=texts, threads=threads, references=references)
+        table = evaluation_table(self._settings)
+        dataset: Any = self._workload.eval_dataset
+        return Request(
+            predictions=texts, threads=threads, numbers=dataset.numbers[list(rows)].tolist(),
+            source=Source(path=str(table.path), form=table.form, columns=list(table.columns), limit=table.limit),
+        )  # fmt: skip
+
+    def _result(self, target: str, outcome: Outcome, samples: int) -> tuple[dict[str, float], int]:
+        """(metrics, samples without a score); what is missing counts as 0 and is told."""
+        if outcome.metrics:
+            self._names[target] = list(outcome.metrics)
+            metrics = {name: value or 0.0 for name, value in outcome.metrics.items()}
+            unscored = samples if None in outcome.metrics.values() else 0
+        elif outcome.scores or target not in self._names:
+            metrics = {target.rpartition(":")[2]: sum(outcome.scores.values()) / samples}
+            unscored = samples - len(outcome.scores)
+        else:
+            metrics, unscored = dict.fromkeys(self._names[target], 0.0), samples
+        if unscored:
+            self._tell(target, outcome, unscored, samples)
+        return metrics, unscored
+
+    def _tell(self, target: str, outcome: Outcome, unscored: int, samples: int) -> None:
+        """One notice: how many, and the first reason, with the place of its sample where it is of one."""
+        reasons = []
+        if outcome.failed:
+            place = min(outcome.failed)
+            everywhere = len(set(outcome.failed.values())) == 1 and len(outcome.failed) == samples
+            reasons.append(f"{'' if everywhere else f'sample {place + 1}: '}{outcome.failed[place]}")
+        if outcome.problem is not None:
+            reasons.append(outcome.problem)
+        self._notice(f"{target}: {unscored} of {samples} samples have no score and count as 0: {'; '.join(reasons)}")

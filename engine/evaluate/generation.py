@@ -1,0 +1,104 @@
+"""What the model answers to the evaluation data, batch by batch."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import nn
+
+from speedtui.engine.config.settings import ScheduleSettings, Settings
+from speedtui.engine.evaluate.answering import answering
+from speedtui.engine.evaluate.answers import Answer, ModelAnswer, RecipeAnswer
+from speedtui.engine.evaluate.prompts import Prompts
+from speedtui.engine.workload import Report, Workload
+from speedtui.engine.workload.memory import is_out_of_memory
+
+
+class Generation:
+    """Writes an answer to each of some rows; keeps a batch size that fits."""
+
+    def __init__(
+        self, settings: Settings, workload: Workload, device: torch.device, report: Report,
+        notice: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self._settings, self._workload, self._device = settings, workload, device
+        self._report, self._notice = report, notice
+        self._batch = settings.train.micro_batch_size
+        self._done, self._total = 0, 0
+        self._short_told = False
+
+    def texts(self, model: nn.Module, schedule: ScheduleSettings, rows: Sequence[int]) -> list[str]:
+        """An answer to each row, in the order of the rows; the model is left as it was.
+
+        The longest prompts come first, so that running out of memory comes at once: then batches are halved.
+
+        Raises:
+            RecipeError: the recipe's own `generate` raised or returned something else.
+        """
+        order = self._longest_first(rows)
+        texts = [""] * len(rows)
+        self._done, self._total = 0, len(rows)
+        answer = self._answer(schedule)
+        with answering(model, bf16=self._settings.train.bf16) as base:
+            while self._done < len(order):
+                self._look()
+                places = order[self._done : self._done + self._batch]
+                made = self._tried(answer, base, [rows[place] for place in places])
+                if made is None:
+                    self._halve(len(places))
+                    continue
+                for place, text in zip(places, made, strict=True):
+                    texts[place] = text
+                self._done += len(places)
+        self._look()
+        self._tell_short(answer)
+        return texts
+
+    def _look(self) -> None:
+        self._report("generating", self._done, self._total)
+
+    def _longest_first(self, rows: Sequence[int]) -> list[int]:
+        """Places in `rows`; as they are where lengths are not known."""
+        if self._workload.generate is not None:
+            return list(range(len(rows)))
+        lengths = self._prompts.lengths
+        return sorted(range(len(rows)), key=lambda place: -int(lengths[rows[place]]))
+
+    @cached_property
+    def _prompts(self) -> Prompts:
+        dataset: Any = self._workload.eval_dataset
+        return Prompts(dataset)
+
+    def _answer(self, schedule: ScheduleSettings) -> Answer:
+        if self._workload.generate is not None:
+            return RecipeAnswer(self._settings, self._workload.generate, self._workload.eval_dataset, schedule)
+        return ModelAnswer(
+            self._prompts, self._workload.tokenizer, self._device, schedule,
+            turns=bool(self._settings.data.messages), look=self._look,
+        )  # fmt: skip
+
+    def _tried(self, answer: Answer, base: Any, rows: list[int]) -> list[str] | None:
+        """None where there was no memory for so many at once."""
+        try:
+            return answer(base, rows)
+        except Exception as error:
+            if len(rows) == 1 or not is_out_of_memory(error):
+                raise
+        return None  # out here nothing holds the frames with their tensors any more
+
+    def _halve(self, size: int) -> None:
+        self._batch = size // 2
+        gc.collect()
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        self._notice(f"generating for {size} samples at a time ran out of memory; it goes on with {self._batch}")
+
+    def _tell_short(self, answer: Answer) -> None:
+        short = answer.short if isinstance(answer, ModelAnswer) else None
+        if short is not None and not self._short_told:
+            self._short_told = True
+            self._notice(short)

@@ -1,0 +1,82 @@
+"""What the worker and the process of the metric say to each other, one line of JSON each."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from speedtui.engine.workload.data import Form
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """The table that evaluation rows come from."""
+
+    path: str
+    form: Form
+    columns: list[str]
+    limit: int | None
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """Texts to score."""
+
+    predictions: list[str]
+    threads: int
+    source: Source | None = None
+    numbers: list[int] = []
+    """Row of the source for each prediction, counted from 0."""
+    references: list[str] | None = None
+    """Right answers that come from no table."""
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """An answer of the metric's process."""
+
+
+class Loaded(Message, frozen=True, kw_only=True):
+    """The metric can be called."""
+
+    form: Literal["sample", "set"]
+    takes: list[str]
+    """Names of its parameters that are filled in."""
+    needs: list[str]
+    """Those of them without a default."""
+
+
+class Unusable(Message, frozen=True, kw_only=True):
+    """The metric cannot be called: a person must change it."""
+
+    message: str
+    hint: str
+
+
+class Began(Message, frozen=True, kw_only=True):
+    """The rows are read and the first call is made: from here on the time counts."""
+
+
+class Unread(Message, frozen=True, kw_only=True):
+    """The rows cannot be read."""
+
+    reason: str
+
+
+class Scored(Message, frozen=True, kw_only=True):
+    """One sample's call is over."""
+
+    sample: int
+    """Its place among the predictions."""
+    score: float | None = None
+    error: str | None = None
+    """Why there is no score."""
+
+
+class SetScored(Message, frozen=True, kw_only=True):
+    """The call for all samples is over."""
+
+    metrics: dict[str, float | None]
+    """None where what it returned is no number."""
+    error: str | None = None
+
+
+Answer = Loaded | Unusable | Began | Unread | Scored | SetScored

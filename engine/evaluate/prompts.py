@@ -1,0 +1,68 @@
+"""What a language model is asked: the samples of the evaluation data up to where the answer begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from speedtui.engine.workload.pairs import PairDataset
+from speedtui.engine.workload.token_store import TokenDataset
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from transformers import PreTrainedTokenizerBase
+
+
+class Prompts:
+    """The prompts of a kind "causal-lm" or the sources of a kind "seq2seq", by row of the evaluation dataset."""
+
+    def __init__(self, dataset: TokenDataset | PairDataset) -> None:
+        self._dataset = dataset
+        self.seq2seq = isinstance(dataset, PairDataset)
+        self.lengths: NDArray[np.int32] = (
+            dataset.lengths if isinstance(dataset, PairDataset) else dataset.prompt_lengths()
+        )
+        """Tokens of each, (rows,), int32."""
+
+    def batch(self, rows: Sequence[int], pad: int) -> dict[str, torch.Tensor]:
+        """`input_ids` and `attention_mask`, (rows, longest), int64.
+
+        Sources are padded on the right, as in training; prompts on the left, so that each answer follows its prompt.
+        """
+        prompts = [self._dataset[row]["input_ids"][: int(self.lengths[row])] for row in rows]
+        width = max(map(len, prompts))
+        ids = torch.full((len(rows), width), pad, dtype=torch.int64)
+        mask = torch.zeros_like(ids)
+        for place, prompt in enumerate(prompts):
+            where = slice(0, len(prompt)) if self.seq2seq else slice(width - len(prompt), width)
+            ids[place, where], mask[place, where] = prompt, 1
+        return {"input_ids": ids, "attention_mask": mask}
+
+    def stops(self, tokenizer: PreTrainedTokenizerBase, *, turns: bool) -> list[int]:
+        """Tokens that end an answer; of conversations (`turns`) also the mark that closes the assistant's turn.
+
+        That one is the first special token of the first answer: nothing else tells it for every chat template.
+        """
+        stops = [] if tokenizer.eos_token_id is None else [int(tokenizer.eos_token_id)]
+        if turns:
+            special = set(tokenizer.all_special_ids)
+            answer = self._dataset[0]["input_ids"][int(self.lengths[0]) :].tolist()
+            stops += [token for token in answer if token in special][:1]
+        return stops
+
+
+def positions_of(base: Any) -> int | None:
+    """Tokens that the model knows places for; None where it sets no bound, as T5."""
+    config: Any = getattr(base, "config", None)
+    if hasattr(config, "get_text_config"):
+        config = config.get_text_config(decoder=True)
+    known = getattr(config, "max_position_embeddings", None)
+    return known if isinstance(known, int) and known > 0 else None
+
+
+def allowed_tokens(positions: int | None, prompt_tokens: int, max_new_tokens: int) -> int:
+    """New tokens after a prompt: as many as wished, and no more than there are places; the last one needs none."""
+    return max_new_tokens if positions is None else max(min(max_new_tokens, positions - prompt_tokens + 1), 1)

@@ -1,0 +1,111 @@
+"""The process of the user's metric: `python -m speedtui.engine.evaluate.scorer FILE:FUNCTION WORKER_PID`.
+
+Two processes, in fact: the first watches, the second, its child, runs the user's code. So that nothing of the user's
+can keep the watching from ending everything when the worker is gone, not even C code that holds Python's lock.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import BinaryIO, NoReturn
+
+import msgspec
+
+from speedtui.engine.errors import SpeedtuiError
+from speedtui.engine.evaluate.messages import Loaded, Message, Request, Unusable
+
+WATCH_SECONDS = 0.5
+"""Between two looks at whether the worker lives; a metric outlives it no longer."""
+
+
+def main() -> None:
+    """Watches in the parent, serves in the child."""
+    worker = int(sys.argv[2])
+    child = os.fork()
+    if child:
+        watch(child, worker)
+    _let_signals_pass()
+    serve(sys.argv[1])
+
+
+def watch(child: int, worker: int) -> NoReturn:
+    """Ends the whole group, itself too, when the worker is gone, and itself with the child before that.
+
+    What a child leaves behind is then ended by the worker, which notices its end.
+    """
+    for descriptor in (0, 1):  # else the child's end of them would not be noticed
+        os.close(descriptor)
+    numbers = {signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    while True:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if os.getppid() != worker:  # looked at after the child, which may have ended for that very reason
+            os.killpg(0, signal.SIGKILL)
+        if ended:
+            code = os.waitstatus_to_exitcode(status)
+            os._exit(code if code >= 0 else 128 - code)
+        signal.sigtimedwait({signal.SIGCHLD}, WATCH_SECONDS)
+
+
+def _let_signals_pass() -> None:
+    """A signal sent to all of a job's processes ends the worker, in its own time, and that ends this one.
+
+    Processes that the metric forks inherit the handler; in them it does what the default would have done.
+    """
+    owner = os.getpid()
+
+    def passed(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != owner:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, passed)
+
+
+def serve(target: str) -> None:
+    """Imports the metric and answers requests until there are no more."""
+    requests, send = _own_pipes()
+    from speedtui.engine.evaluate.calls import Calls
+    from speedtui.engine.evaluate.metric import load_metric
+
+    file, _, function = target.rpartition(":")
+    try:
+        metric = load_metric(Path(file), function)
+    except SpeedtuiError as error:
+        send(Unusable(message=error.message, hint=error.hint))
+        return
+    calls = Calls(metric, send)
+    send(Loaded(form=metric.form, takes=metric.takes, needs=metric.needs))
+    for line in requests:
+        calls.answer(msgspec.json.decode(line, type=Request))
+
+
+def _own_pipes() -> tuple[BinaryIO, Callable[[Message], None]]:
+    """The pipes to the worker, out of reach of what the metric prints and reads."""
+    requests = os.fdopen(os.dup(0), "rb")
+    answers = os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    os.close(nothing)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # what was printed before a crash is what one wants to read
+    encode = msgspec.json.Encoder().encode
+
+    def send(message: Message) -> None:
+        left = memoryview(encode(message) + b"\n")
+        while left:
+            left = left[os.write(answers, left) :]
+
+    return requests, send
+
+
+if __name__ == "__main__":
+    main()
