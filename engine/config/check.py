@@ -146,6 +146,8 @@ def _check_schedule(settings: Settings, where: str) -> None:
             f"{where}: schedule.generate answers prompts, and data.text has none",
             "Name data.prompt and data.response, or set schedule.generate = false.",
         )
+    if schedule.generate and settings.model.kind != "python" and not settings.data.eval:
+        raise ConfigError(f"{where}: schedule.generate answers the samples of data.eval, which is missing", "Name it.")
     if schedule.best_by != "loss" and not schedule.metric:
         raise ConfigError(f"{where}: schedule.best_by {schedule.best_by!r} needs schedule.metric", 'Or write "loss".')
     if (schedule.patience or schedule.save_only_best) and settings.model.kind != "python" and not settings.data.eval:

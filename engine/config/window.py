@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import msgspec
@@ -10,12 +11,19 @@ from speedtui.engine.config.settings import WindowSettings
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.units import format_span, parse_duration
 
+JOB_END = "SLURM_JOB_END_TIME"
+"""Seconds since the epoch at which Slurm ends the job; set by it in the job's environment."""
+JOB_MARGIN_SECONDS = 60.0
+"""Kept before that at least: Slurm counts from its own clock, and steps end a little before the job."""
+
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
     """Wall-clock times in seconds since the epoch."""
 
     deadline: float
     margin_seconds: float
+    source: str = ""
+    """What set the deadline where the settings did not: `SLURM_JOB_END_TIME`."""
 
     @property
     def safe_until(self) -> float:
@@ -23,18 +31,39 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
         return self.deadline - self.margin_seconds
 
 
-def resolve_window(settings: WindowSettings, now: datetime, where: str) -> Window | None:
-    """The window as it stands at `now` (local time); None where the user gave none.
+def resolve_window(
+    settings: WindowSettings, now: datetime, where: str, environment: Mapping[str, str] | None = None
+) -> Window | None:
+    """The window as it stands at `now` (local time); None where there is none.
 
-    A clock time alone means its next occurrence.
+    A clock time alone means its next occurrence. Where `environment` says when a Slurm job ends, the window ends then
+    at the latest.
 
     Raises:
         ConfigError: both a length and a deadline, an unreadable one, one in the past, or a margin
             that leaves nothing.
     """
+    margin = _margin(settings, where)
+    window = _written(settings, margin, now, where)
+    return _within_job(window, margin, now, environment or {})
+
+
+def _within_job(window: Window | None, margin: float, now: datetime, environment: Mapping[str, str]) -> Window | None:
+    """The earlier of the window and the end of the Slurm job."""
+    text = environment.get(JOB_END, "")
+    if not text.isdigit() or float(text) <= now.timestamp():
+        return window
+    job = Window(deadline=float(text), margin_seconds=max(margin, JOB_MARGIN_SECONDS), source=JOB_END)
+    return job if window is None or job.safe_until < window.safe_until else window
+
+
+def _margin(settings: WindowSettings, where: str) -> float:
+    return _duration(settings.margin, "window.margin", where) if settings.margin not in ("0s", "0") else 0.0
+
+
+def _written(settings: WindowSettings, margin: float, now: datetime, where: str) -> Window | None:
     if settings.length and settings.deadline:
         raise ConfigError(f"{where}: window.length and window.deadline exclude each other", "Keep one of them.")
-    margin = _duration(settings.margin, "window.margin", where) if settings.margin not in ("0s", "0") else 0.0
     if settings.length:
         seconds = _duration(settings.length, "window.length", where)
         deadline = now + timedelta(seconds=seconds)

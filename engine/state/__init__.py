@@ -2,5 +2,6 @@
 
 from speedtui.engine.state.fold import Folder, fold
 from speedtui.engine.state.snapshot import RunState, RunStatus, StudyState, TrainingState, TrialRow
+from speedtui.engine.state.totals import Totals
 
-__all__ = ["Folder", "RunState", "RunStatus", "StudyState", "TrainingState", "TrialRow", "fold"]
+__all__ = ["Folder", "RunState", "RunStatus", "StudyState", "Totals", "TrainingState", "TrialRow", "fold"]

@@ -11,6 +11,7 @@ import msgspec
 from speedtui.engine import events as e
 from speedtui.engine.planned import Advice, Plan
 from speedtui.engine.state.lines import describe
+from speedtui.engine.state.signs import Signs
 from speedtui.engine.state.snapshot import HardwareHistory, LogLine, RunState, RunStatus
 from speedtui.engine.state.study import StudyFold
 from speedtui.engine.state.training import TrainingFold
@@ -19,6 +20,8 @@ LOG_LINES = 500
 HISTORY_POINTS = 120
 """Ten minutes of hardware, a point every five seconds."""
 HISTORY_SECONDS = 5.0
+ADVICE = 64
+"""Kept of the advice given."""
 
 
 def fold(events: Iterable[e.AnyEvent]) -> RunState:
@@ -41,13 +44,13 @@ class Folder:
         self._study: StudyFold | None = None
         self._training: TrainingFold | None = None
         self._plan: Plan | None = None
-        self._advice: list[Advice] = []
+        self._advice: deque[Advice] = deque(maxlen=ADVICE)
         self._hardware: e.HardwareSampled | None = None
         self._histories: dict[int, tuple[deque[float | None], deque[float | None]]] = {}
         self._last_history = -HISTORY_SECONDS
         self._log: deque[LogLine] = deque(maxlen=LOG_LINES)
         self._books: e.Books | None = None
-        self._stalled: e.Stalled | None = None
+        self._signs = Signs()
         self._dropped = 0
         self._paused = False
         self._lost = False
@@ -61,6 +64,7 @@ class Folder:
         line = describe(event)
         if line is not None:
             self._log.append(LogLine(t=event.t, level=line[0], text=line[1]))
+        self._signs.see(event)
         self._dispatch(event)
 
     def _dispatch(self, event: e.AnyEvent) -> None:
@@ -74,8 +78,6 @@ class Folder:
                 self._model, self._progress = event, None
             case e.BooksUpdated():
                 self._books = event.books
-            case e.Stalled():
-                self._stalled = event
             case e.StepCompleted():
                 self._on_step(event)
             case e.HardwareSampled():
@@ -91,9 +93,7 @@ class Folder:
                 if self._study is not None:
                     self._study.apply(event)
             case e.TrainingStarted():
-                self._progress = None
-                if self._training is None or self._training.finished:
-                    self._training = TrainingFold(event)
+                self._on_training_started(event)
             case (
                 e.SpanCompleted() | e.EvaluationCompleted() | e.EvaluationRehearsed() | e.CheckpointSaved()
                 | e.CheckpointFailed() | e.EtaUpdated() | e.LeversFound() | e.SettingsChanged() | e.TrainingFinished()
@@ -104,8 +104,8 @@ class Folder:
                 self._plan, self._progress = event.plan, None
             case e.AdviceGiven():
                 self._advice.append(event.advice)
-            case e.CommandReceived() | e.CommandApplied() | e.CommandRefused() | e.Notice():
-                pass
+            case e.Stalled() | e.CommandReceived() | e.CommandApplied() | e.CommandRefused() | e.Notice():
+                pass  # signs of life, or lines for a person
             case e.Paused():
                 self._paused = True
             case e.Resumed():
@@ -116,6 +116,7 @@ class Folder:
                 self._dropped += event.count
             case e.RunFinished():
                 self._finished, self._paused = event, False
+                self._books = event.books or self._books
             case _:
                 assert_never(event)
 
@@ -126,8 +127,14 @@ class Folder:
             self._study.worker_restarted()
         self._started, self._finished, self._lost, self._paused = event, None, False, False
 
+    def _on_training_started(self, event: e.TrainingStarted) -> None:
+        self._progress = None
+        if self._training is None or (self._training.finished and not event.first_step):
+            self._training = TrainingFold(event)
+        else:
+            self._training.resume(event)
+
     def _on_step(self, event: e.StepCompleted) -> None:
-        self._stalled = None
         if event.trial is not None:
             if self._study is not None:
                 self._study.step(event)
@@ -189,7 +196,10 @@ class Folder:
             ),
             log=tuple(self._log),
             books=self._books,
-            stalled=self._stalled,
+            stalled=self._signs.stalled,
+            stalls=self._signs.stalls,
+            stall_totals=self._signs.totals(self._t),
+            pending_commands=self._signs.waiting,
             dropped_events=self._dropped,
         )
         if started is not None:
@@ -201,6 +211,6 @@ class Folder:
         if finished is not None:
             state = msgspec.structs.replace(
                 state, outcome=finished.outcome, exit_code=finished.exit_code, reason=finished.reason,
-                next=finished.next, books=finished.books or self._books,
+                next=finished.next,
             )  # fmt: skip
         return state

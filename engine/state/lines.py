@@ -65,7 +65,7 @@ def describe(event: e.AnyEvent) -> Described | None:
         case e.EvaluationRehearsed():
             return "info", (
                 f"evaluation rehearsed on {event.rows} rows; the whole takes about "
-                f"{format_span(event.expected_seconds)}"
+                f"{format_seconds(event.expected_seconds)}"
             )
         case e.CheckpointFailed():
             return "error", (
@@ -76,8 +76,7 @@ def describe(event: e.AnyEvent) -> Described | None:
             lever = event.levers[0]
             return "warning", f"late by {format_span(event.short_seconds)}: {lever.lever} ({lever.evidence})"
         case e.SettingsChanged():
-            values = ", ".join(f"{path} = {value}" for path, value in event.values.items())
-            return "info", f"from step {event.step} on {values} ({event.reason})"
+            return "info", describe_change(event)
         case e.Stalled():
             return "error", (
                 f"no sign of life for {format_span(event.seconds)} in {event.phase}, where "
@@ -87,7 +86,7 @@ def describe(event: e.AnyEvent) -> Described | None:
             name = "model saved" if event.final else f"checkpoint {event.step}"
             return "info", f"{name}  {format_size(event.bytes)}  {format_seconds(event.seconds)}"
         case e.TrainingFinished():
-            return "info", f"training finished: {event.steps} steps in {format_span(event.seconds)}"
+            return describe_end(event)
         case e.CommandRefused():
             return "warning", f"{event.command.replace('_', ' ')} refused: {event.reason}"
         case e.CommandApplied():
@@ -118,6 +117,25 @@ def describe_evaluation(event: e.EvaluationCompleted) -> str:
         found.append(f"{event.unscored} of {event.rows} not scored")
     best = ", the best so far" if event.best else ""
     return f"eval at {event.step}: {', '.join(found)}  {format_seconds(event.seconds)}{best}"
+
+
+def describe_change(event: e.SettingsChanged) -> str:
+    """What is set anew, as it would be typed."""
+    written = {path: str(value).lower() if isinstance(value, bool) else value for path, value in event.values.items()}
+    values = ", ".join(f"{path} = {'unset' if value == '' else value}" for path, value in written.items())
+    return f"from step {event.step} on {values} ({event.reason})"
+
+
+def describe_end(event: e.TrainingFinished) -> Described:
+    """How far a training came, and why no further."""
+    if event.reason == "steps":
+        return "info", f"training finished: {event.steps} steps in {format_span(event.seconds)}"
+    reasons = {"deadline": "the deadline came", "patience": "no better evaluation came", "stop": "it was stopped"}
+    of = f" of {event.total_steps}" if event.total_steps is not None else ""
+    level = "warning" if event.reason == "deadline" else "info"
+    return level, (
+        f"training finished after {event.steps}{of} steps in {format_span(event.seconds)}: {reasons[event.reason]}"
+    )
 
 
 def describe_prediction(event: e.MemoryPredicted) -> Described:

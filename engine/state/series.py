@@ -1,9 +1,13 @@
-"""Series of bounded size over a whole run: when full, neighbouring points are merged."""
+"""Series of bounded size over a whole run: points are merged, or every second item is left out."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
 Point = tuple[float, float]
 """(x, mean y)"""
+T = TypeVar("T")
 
 
 class GrowingSeries:
@@ -16,23 +20,67 @@ class GrowingSeries:
         self._capacity = capacity
         self._width = 1
         self._points: list[Point] = []
-        self._pending: list[Point] = []
+        self._last_x = 0.0
+        self._sum = 0.0
+        self._count = 0
 
     def add(self, x: float, y: float) -> None:
-        """Appends a value; x only grows."""
-        self._pending.append((x, y))
-        if len(self._pending) < self._width:
+        """Appends a value; x only grows, but for `rewind`."""
+        self._last_x = x
+        self._sum += y
+        self._count += 1
+        if self._count < self._width:
             return
-        self._points.append(_mean(self._pending))
-        self._pending.clear()
+        self._points.append((x, self._sum / self._count))
+        self._sum, self._count = 0.0, 0
         if len(self._points) >= self._capacity:
             self._points = [_mean(self._points[i : i + 2]) for i in range(0, len(self._points), 2)]
             self._width *= 2
 
+    def rewind(self, x: float) -> None:
+        """Drops what lies beyond `x`; a point made of values on both sides of it goes, too."""
+        while self._points and self._points[-1][0] > x:
+            self._points.pop()
+        if self._last_x > x:
+            self._sum, self._count = 0.0, 0
+
     def points(self) -> tuple[Point, ...]:
         """The points so far, the unfinished one included."""
-        return (*self._points, _mean(self._pending)) if self._pending else tuple(self._points)
+        return (*self._points, (self._last_x, self._sum / self._count)) if self._count else tuple(self._points)
 
 
 def _mean(points: list[Point]) -> Point:
     return points[-1][0], sum(y for _, y in points) / len(points)
+
+
+class ThinnedList(Generic[T]):
+    """At most `capacity` items evenly spread over all that were added, and always the last one."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._stride = 1
+        self._count = 0
+        self._kept: list[T] = []
+        self._last: T | None = None
+
+    def add(self, item: T) -> None:
+        """Appends an item; when full, every second one goes."""
+        if self._count % self._stride == 0:
+            self._kept.append(item)
+        self._count += 1
+        self._last = item
+        if len(self._kept) >= self._capacity:
+            self._kept = self._kept[::2]
+            self._stride *= 2
+
+    def keep(self, wanted: Callable[[T], bool]) -> None:
+        """Drops the items that are not wanted any more."""
+        self._kept = [item for item in self._kept if wanted(item)]
+        if self._last is not None and not wanted(self._last):
+            self._last = self._kept[-1] if self._kept else None
+
+    def items(self) -> tuple[T, ...]:
+        """Those that are kept, the oldest first."""
+        if self._last is None or (self._kept and self._kept[-1] is self._last):
+            return tuple(self._kept)
+        return (*self._kept, self._last)

@@ -30,6 +30,7 @@ from speedtui.engine.events import (
 )
 from speedtui.engine.planned import Advice, Plan
 from speedtui.engine.state.series import Point
+from speedtui.engine.state.totals import Totals
 
 
 class RunStatus(StrEnum):
@@ -155,7 +156,7 @@ class StudyState(Snapshot, frozen=True, kw_only=True):
 
 
 class TrainingState(Snapshot, frozen=True, kw_only=True):
-    """The training proper."""
+    """The training proper. Lists are bounded however long it lasts; totals are exact, steps done twice included."""
 
     total_steps: int
     epochs: float
@@ -163,30 +164,55 @@ class TrainingState(Snapshot, frozen=True, kw_only=True):
     micro_batch_size: int
     grad_accum_steps: int
     started_at: float
+    """On the run's clock, of its first start."""
+    trial: int | None = None
+    """The candidate it was promoted from."""
+    resumes: int = 0
+    """Times it went on from an earlier step."""
     step: int = 0
     loss: float | None = None
     smoothed_loss: float | None = None
     """Exponential mean over about 20 steps."""
     nonfinite_steps: int = 0
+    tokens: int | None = None
+    """Non-padding, of all steps; None where a step did not count its own."""
     losses: tuple[Point, ...] = ()
-    """(step, mean loss), at most 512 points over the whole run."""
+    """(step, mean loss), at most 512 points, as is `step_history`."""
     evaluations: tuple[EvaluationCompleted, ...] = ()
+    """At most 256 of each kind, spread over the run, the last one and the best among them."""
+    full_evaluations: Totals = Totals()
+    loss_evaluations: Totals = Totals()
+    evaluation_phases: dict[str, float] = {}
+    """Seconds in evaluations by phase: eval, generate, metric."""
+    best: EvaluationCompleted | None = None
+    """The best so far, as the training judged it; None where no evaluation was."""
+    rehearsal: EvaluationRehearsed | None = None
     checkpoints: tuple[CheckpointSaved, ...] = ()
+    """The last 128; here as in the totals the final model is one of them."""
+    checkpoint_totals: Totals = Totals()
+    write_totals: Totals = Totals()
+    """Of those, the writing to files, where it was measured."""
+    checkpoint_failures: int = 0
+    checkpoint_failure: CheckpointFailed | None = None
+    """None once one was saved."""
     steps: StepWindow = StepWindow()
     step_history: tuple[Point, ...] = ()
-    """(step, mean step seconds), at most 512 points over the whole run."""
+    """(step, mean step seconds)"""
+    step_totals: Totals = Totals()
+    """Of all steps, in their own wall time."""
     learning_rate: float | None = None
     eta: EtaUpdated | None = None
+    first_eta: EtaUpdated | None = None
+    """The first with a finish after 20 steps of the present start, to be held against the end."""
+    first_eta_step: int = 0
     finished: TrainingFinished | None = None
-    rehearsal: EvaluationRehearsed | None = None
     levers: tuple[Advice, ...] = ()
     """What would bring it nearer to its deadline, the largest gain first."""
     changed: dict[str, Scalar] = {}
     """Settings by path that were changed while it went on."""
     gaps: tuple[float, ...] = ()
     """Seconds between the steps of two epochs, the last 100."""
-    checkpoint_failure: CheckpointFailed | None = None
-    """None once one was saved."""
+    gap_totals: Totals = Totals()
 
     @property
     def progress(self) -> float:
@@ -198,8 +224,7 @@ class LogLine(Snapshot, frozen=True, kw_only=True):
     """One line for a person, made from an event."""
 
     t: float
-    level: str
-    """info, warning or error."""
+    level: str  # info, warning or error
     text: str
 
 
@@ -242,6 +267,12 @@ class RunState(Snapshot, frozen=True, kw_only=True):
     """Where the time went: the last entry of a run that goes on, the final one of a run that is over."""
     stalled: Stalled | None = None
     """Nothing has happened since; None once something has."""
+    stalls: tuple[Stalled, ...] = ()
+    """The last 16."""
+    stall_totals: Totals = Totals()
+    """From the last sign of life to the next, of all of them."""
+    pending_commands: tuple[str, ...] = ()
+    """Names of those that the worker has read and not answered yet."""
     dropped_events: int = 0
     outcome: Outcome | None = None
     exit_code: int | None = None
@@ -255,6 +286,13 @@ class RunState(Snapshot, frozen=True, kw_only=True):
             return self.training.steps
         running = self.study.running if self.study is not None else None
         return running.steps if running is not None else None
+
+    @property
+    def schedule(self) -> dict[str, Any]:
+        """The settings below `schedule` as they are now: the configuration's, what was changed since laid over."""
+        changed = self.training.changed if self.training is not None else {}
+        section = {path.partition(".")[2]: value for path, value in changed.items() if path.startswith("schedule.")}
+        return {**self.config.get("schedule", {}), **section}
 
     @property
     def now(self) -> float:

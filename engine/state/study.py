@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 
 import msgspec
@@ -15,6 +16,9 @@ StudyEvent = (
     e.CandidateAdded | e.CandidateEdited | e.CandidateRemoved | e.TrialQueued | e.TrialStarted | e.TrialFinished
     | e.StudyFinished | e.TrialPromoted | e.MemoryPredicted | e.MemoryCalibrated | e.DecisionMade
 )  # fmt: skip
+
+DECISIONS = 1024
+"""Kept: a search makes a few for each of its candidates."""
 
 
 def best_trial(results: Iterable[tuple[int, TrialResult]]) -> int | None:
@@ -59,7 +63,7 @@ class StudyFold:
         self._finished: e.StudyFinished | None = None
         self._promoted: int | None = None
         self._calibration: e.MemoryCalibrated | None = None
-        self._decisions: list[e.DecisionMade] = []
+        self._decisions: deque[e.DecisionMade] = deque(maxlen=DECISIONS)
 
     @property
     def running(self) -> bool:

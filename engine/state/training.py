@@ -1,4 +1,4 @@
-"""The training's part of the state: steps, losses, evaluations, the finish."""
+"""The training's part of the state: steps, losses, the finish, what was changed on the way."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ from collections import deque
 from speedtui.engine import events as e
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.planned import Advice
+from speedtui.engine.state.besides import EvaluationFold, SavingFold
 from speedtui.engine.state.series import GrowingSeries
 from speedtui.engine.state.snapshot import TrainingState
 from speedtui.engine.state.steps import RecentSteps
+from speedtui.engine.state.totals import Totals
 
 SMOOTHING = 0.9
 """Of the exponential mean of the loss: a memory of about 1 / (1 - 0.9) = 10 to 20 steps."""
 
 GAPS = 100
 """Kept of the gaps between epochs."""
+STEADY = 20
+"""Steps from which on an estimate of the finish is held against the end: verdicts begin there, too."""
+STEPS_PATH = "train.max_steps"
+"""The setting that moves the end."""
 
 TrainingEvent = (
     e.SpanCompleted | e.EvaluationCompleted | e.EvaluationRehearsed | e.CheckpointSaved | e.CheckpointFailed
@@ -28,36 +34,62 @@ class TrainingFold:
 
     def __init__(self, started: e.TrainingStarted) -> None:
         self._started = started
+        self._started_at = started.t
+        self._total_steps = started.total_steps
+        self._resumes = 0
         self._step = started.first_step
         self._loss: float | None = None
         self._smoothed: float | None = None
         self._nonfinite = 0
+        self._tokens: int | None = 0
         self._learning_rate: float | None = None
         self._losses = GrowingSeries()
         self._step_seconds = GrowingSeries()
+        self._step_totals = Totals()
         self._recent = RecentSteps()
-        self._evaluations: list[e.EvaluationCompleted] = []
-        self._checkpoints: list[e.CheckpointSaved] = []
+        self._evaluations = EvaluationFold()
+        self._saving = SavingFold()
         self._eta: e.EtaUpdated | None = None
+        self._first_eta: e.EtaUpdated | None = None
+        self._first_eta_step = 0
         self._finished: e.TrainingFinished | None = None
-        self._rehearsal: e.EvaluationRehearsed | None = None
         self._levers: tuple[Advice, ...] = ()
         self._changed: dict[str, Scalar] = {}
         self._gaps: deque[float] = deque(maxlen=GAPS)
-        self._checkpoint_failure: e.CheckpointFailed | None = None
+        self._gap_totals = Totals()
 
     @property
     def finished(self) -> bool:
         """Whether the training is over."""
         return self._finished is not None
 
+    def resume(self, started: e.TrainingStarted) -> None:
+        """Another worker, or another trainer, goes on from an earlier step: what is done again is not shown twice.
+
+        Totals keep what was spent the first time.
+        """
+        self._started = started
+        self._total_steps = started.total_steps
+        self._resumes += 1
+        self._step = started.first_step
+        self._losses.rewind(started.first_step)
+        self._step_seconds.rewind(started.first_step)
+        self._evaluations.rewind(started.first_step)
+        self._saving.rewind(started.first_step)
+        points = self._losses.points()
+        self._loss = self._smoothed = points[-1][1] if points else None
+        self._recent = RecentSteps()
+        self._eta, self._finished, self._levers = None, None, ()
+
     def step(self, event: e.StepCompleted) -> None:
         """Takes in one step, or several in one line."""
         self._step = event.step
         self._recent.add(event)
         self._step_seconds.add(event.step, event.seconds / event.steps)
+        self._step_totals = self._step_totals.plus(event.seconds, event.steps)
         self._learning_rate = event.lr if event.lr is not None else self._learning_rate
         self._nonfinite += event.nonfinite
+        self._tokens = None if event.tokens is None or self._tokens is None else self._tokens + event.tokens
         self._loss = event.loss
         if event.loss is not None:
             self._losses.add(event.step, event.loss)
@@ -69,50 +101,74 @@ class TrainingFold:
         """Takes in one event."""
         match event:
             case e.EvaluationCompleted():
-                self._evaluations.append(event)
+                self._evaluations.add(event)
             case e.EvaluationRehearsed():
-                self._rehearsal = event
-            case e.CheckpointSaved():
-                self._checkpoints.append(event)
-                self._checkpoint_failure = None
-            case e.CheckpointFailed():
-                self._checkpoint_failure = event
-            case e.SpanCompleted():
+                self._evaluations.rehearsal = event
+            case e.CheckpointSaved() | e.CheckpointFailed():
+                self._saving.add(event)
+            case e.SpanCompleted(phase="gap"):
                 self._gaps.append(event.seconds)
+                self._gap_totals = self._gap_totals.plus(event.seconds)
             case e.LeversFound():
                 self._levers = tuple(event.levers)
             case e.SettingsChanged():
-                self._changed = {**self._changed, **event.values}
+                self._on_changed(event)
             case e.EtaUpdated():
-                self._eta = event
+                self._on_eta(event)
             case e.TrainingFinished():
                 self._finished = event
 
+    def _on_eta(self, event: e.EtaUpdated) -> None:
+        self._eta = event
+        steady = event.p50_seconds is not None and self._step - self._started.first_step >= STEADY
+        if self._first_eta is None and steady:
+            self._first_eta, self._first_eta_step = event, self._step
+
+    def _on_changed(self, event: e.SettingsChanged) -> None:
+        self._changed = {**self._changed, **event.values}
+        last_step = event.values.get(STEPS_PATH)
+        if isinstance(last_step, int) and not isinstance(last_step, bool):
+            self._total_steps = last_step
+
     def snapshot(self) -> TrainingState:
         """The training now."""
-        started = self._started
+        started, evaluations, saving = self._started, self._evaluations, self._saving
         return TrainingState(
-            total_steps=started.total_steps,
+            total_steps=self._total_steps,
             epochs=started.epochs,
             label=started.label,
+            trial=started.trial,
             micro_batch_size=started.micro_batch_size,
             grad_accum_steps=started.grad_accum_steps,
-            started_at=started.t,
+            started_at=self._started_at,
+            resumes=self._resumes,
             step=self._step,
             loss=self._loss,
             smoothed_loss=self._smoothed,
             nonfinite_steps=self._nonfinite,
+            tokens=self._tokens if self._step_totals.count else None,
             losses=self._losses.points(),
-            evaluations=tuple(self._evaluations),
-            checkpoints=tuple(self._checkpoints),
+            evaluations=evaluations.shown(),
+            full_evaluations=evaluations.full,
+            loss_evaluations=evaluations.loss_only,
+            evaluation_phases=evaluations.phases,
+            best=evaluations.best,
+            rehearsal=evaluations.rehearsal,
+            checkpoints=saving.shown(),
+            checkpoint_totals=saving.totals,
+            write_totals=saving.written,
+            checkpoint_failures=saving.failures,
+            checkpoint_failure=saving.failure,
             steps=self._recent.summary(),
             step_history=self._step_seconds.points(),
+            step_totals=self._step_totals,
             learning_rate=self._learning_rate,
             eta=self._eta,
+            first_eta=self._first_eta,
+            first_eta_step=self._first_eta_step,
             finished=self._finished,
-            rehearsal=self._rehearsal,
             levers=self._levers,
             changed=self._changed,
             gaps=tuple(self._gaps),
-            checkpoint_failure=self._checkpoint_failure,
+            gap_totals=self._gap_totals,
         )

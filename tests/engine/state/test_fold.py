@@ -159,3 +159,27 @@ def test_a_growing_series_keeps_the_whole_run_in_bounded_points() -> None:
     assert points[-1][0] == 1000
     assert [x for x, _ in points] == sorted(x for x, _ in points)
     assert points[0][1] < points[-1][1]
+
+
+@pytest.mark.parametrize(
+    ("reason", "level", "text"),
+    [
+        ("steps", "info", "training finished: 60 steps in 41s"),
+        ("deadline", "warning", "training finished after 60 of 600 steps in 41s: the deadline came"),
+        ("patience", "info", "training finished after 60 of 600 steps in 41s: no better evaluation came"),
+    ],
+)
+def test_the_end_of_a_training_says_how_far_it_came_and_why(reason: e.EndReason, level: str, text: str) -> None:
+    end = e.TrainingFinished(
+        t=50.0, steps=60, seconds=41.0, first_loss=2.0, last_loss=1.0, model_path="m", reason=reason, total_steps=600
+    )
+    line = fold([started("train"), training(600), end]).log[-1]
+    assert (line.level, line.text) == (level, text)
+
+
+def test_changed_settings_are_told_as_they_would_be_typed() -> None:
+    values = {"schedule.generate": False, "schedule.metric": "", "schedule.eval_every": "3 epochs"}
+    change = e.SettingsChanged(t=20.0, step=7, values=values, reason="command")
+    assert fold([started("train"), training(), change]).log[-1].text == (
+        "from step 7 on schedule.generate = false, schedule.metric = unset, schedule.eval_every = 3 epochs (command)"
+    )
