@@ -1,19 +1,31 @@
-"""A trial by the name a person gives it."""
+"""A trial or a plan by the name a person gives it, with what it measured."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
 
-from speedtui.engine.candidate import Estimate
-from speedtui.engine.config.settings import Scalar
-from speedtui.engine.errors import RunFolderError
+from speedtui.engine.candidate import Estimate, TrialResult, TrialStatus
+from speedtui.engine.config.load import load_settings
+from speedtui.engine.config.paths import value_at, with_values
+from speedtui.engine.config.settings import Scalar, Settings
+from speedtui.engine.context.order import Alternative
+from speedtui.engine.errors import ConfigError, RunFolderError
 from speedtui.engine.log.tail import read_events
 from speedtui.engine.planned import ProfileRow
 from speedtui.engine.report.promote import CONFIG_NAME
 from speedtui.engine.runs import RunFolder, find_run, list_runs
 from speedtui.engine.state import fold
+
+SAME_NUMBERS = (
+    "train.micro_batch_size", "train.gradient_checkpointing", "train.loader_workers", "train.compile",
+    "model.attention",
+)  # fmt: skip
+"""Settings that change how fast a step is and not what it computes, but for rounding."""
+SAME_OPTIMIZERS = ("adamw_torch", "adamw_torch_fused")
+"""One arithmetic, in one kernel or in several."""
 
 
 class FoundTrial(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +37,10 @@ class FoundTrial(msgspec.Struct, frozen=True, kw_only=True):
     values: dict[str, Scalar]
     label: str
     estimate: Estimate | None
+    step_seconds: float | None = None
+    """What it measured."""
+    alternatives: list[Alternative] = []
+    """Other trials of the study that would train the same numbers, the fastest first."""
 
 
 def find_trial(runs: Path, name: str) -> FoundTrial:
@@ -40,12 +56,20 @@ def find_trial(runs: Path, name: str) -> FoundTrial:
     if row is None:
         known = ", ".join(f"#{r.candidate.id}" for r in study.rows) if study is not None else "none"
         raise RunFolderError(f"--trial {name}: no such trial in run {folder.id}", f"It has: {known}.")
+    assert study is not None
+    measured = [
+        Measured(values=other.candidate.values, label=other.candidate.label, step_seconds=seconds)
+        for other in study.rows
+        if other is not row and (seconds := _step_seconds(other.result)) is not None
+    ]
     return FoundTrial(
         config=folder.config,
         trial=row.candidate.id,
         values=row.candidate.values,
         label=row.candidate.label,
         estimate=row.result.estimate if row.result is not None else None,
+        step_seconds=_step_seconds(row.result),
+        alternatives=alternatives(folder.config, row.candidate.values, measured),
     )
 
 
@@ -55,6 +79,8 @@ class FoundPlan(msgspec.Struct, frozen=True, kw_only=True):
     config: Path
     """The selected profile's settings, with what was given up."""
     row: ProfileRow
+    alternatives: list[Alternative] = []
+    """Other profiles, measured, that would train the same numbers, the fastest first."""
 
 
 def find_plan(runs: Path, name: str) -> FoundPlan:
@@ -68,7 +94,57 @@ def find_plan(runs: Path, name: str) -> FoundPlan:
     row, config = plan.row if plan is not None else None, folder.path / CONFIG_NAME
     if row is None or not config.exists():
         raise RunFolderError(f"--plan {name}: run {folder.id} made no plan to train with", "Run `speedtui plan` first.")
-    return FoundPlan(config=config, row=row)
+    assert plan is not None
+    measured = [
+        Measured(values=other.values, label=other.label, step_seconds=other.step_seconds)
+        for other in plan.profiles
+        if other is not row and other.source == "measured" and other.step_seconds is not None
+    ]
+    return FoundPlan(config=config, row=row, alternatives=alternatives(folder.config, row.values, measured))
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings laid over a configuration, and what a step took with them."""
+
+    values: Mapping[str, Scalar]
+    label: str
+    step_seconds: float
+
+
+def alternatives(config: Path, own: Mapping[str, Scalar], others: Iterable[Measured]) -> list[Alternative]:
+    """Those that train the same numbers as `own` over the same configuration, the fastest first; none where the
+    configuration can no longer be read."""
+    try:
+        base = load_settings(config)
+        mine = with_values(base, own, str(config))
+        found = [(other, _differing(mine, with_values(base, other.values, str(config)), other.values, own))
+                 for other in others]  # fmt: skip
+    except ConfigError:
+        return []
+    kept = [
+        Alternative(values=values, label=other.label, step_seconds=other.step_seconds)
+        for other, values in found
+        if values and _same_numbers(mine, values)
+    ]
+    return sorted(kept, key=lambda alternative: alternative.step_seconds)
+
+
+def _differing(mine: Settings, theirs: Settings, *named: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """By path, theirs where they are others than mine; settings that neither names are the configuration's."""
+    paths = dict.fromkeys(path for values in named for path in values)
+    return {path: value_at(theirs, path) for path in paths if value_at(theirs, path) != value_at(mine, path)}
+
+
+def _same_numbers(mine: Settings, values: Mapping[str, Scalar]) -> bool:
+    optimizers = {mine.train.optimizer, values.get("train.optimizer", mine.train.optimizer)}
+    same_optimizer = len(optimizers) == 1 or optimizers <= set(SAME_OPTIMIZERS)
+    return same_optimizer and all(path in SAME_NUMBERS or path == "train.optimizer" for path in values)
+
+
+def _step_seconds(result: TrialResult | None) -> float | None:
+    if result is None or result.status is not TrialStatus.OK or result.measurement is None:
+        return None
+    return result.measurement.step_seconds
 
 
 def _newest_study(runs: Path) -> RunFolder:

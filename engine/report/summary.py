@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from speedtui.engine.candidate import TrialResult, TrialStatus
 from speedtui.engine.plan.render import render_plan
-from speedtui.engine.state import RunState, StudyState, TrainingState, TrialRow
+from speedtui.engine.report.compose import Expected, training_report
+from speedtui.engine.report.text import render_training
+from speedtui.engine.state import RunState, StudyState, TrialRow
 from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span
 
 _HEADER = ("  #", "config", "status", "samples/s", "tok/s", "step", "peak", "full run")
 
 
-def summarize(state: RunState, *, next_step: bool = True) -> str:
-    """The summary of a finished run, with what to do next; ends without a newline."""
+def summarize(state: RunState, *, next_step: bool = True, expected: Expected | None = None) -> str:
+    """The summary of a run, with what to do next; ends without a newline.
+
+    `expected`: what its training was ordered with, where that is known.
+    """
     parts = []
     if state.reason:
         parts.append(f"{state.outcome}: {state.reason}")
@@ -23,7 +26,7 @@ def summarize(state: RunState, *, next_step: bool = True) -> str:
         parts.append(study_table(state.study))
         parts.append(best_lines(state, state.study))
     if state.training is not None:
-        parts.append(training_lines(state, state.training))
+        parts.append(render_training(training_report(state, expected)))
     if state.next and next_step:
         parts.append(f"next: {state.next}")
     return "\n\n".join(part for part in parts if part)
@@ -71,24 +74,6 @@ def _full_run(result: TrialResult) -> str:
               ((estimate.evals, "evaluation"), (estimate.saves, "checkpoint")) if n]  # fmt: skip
     included = f", {' and '.join(counts)} included" if counts else ""
     return f"about {format_span(estimate.p50_seconds)}, 9 in 10 within {format_span(estimate.p90_seconds)}{included}"
-
-
-def training_lines(state: RunState, training: TrainingState) -> str:
-    """What the training came to."""
-    finished = training.finished
-    if finished is None:
-        return f"training    stopped at step {training.step} of {training.total_steps}"
-    lines = [f"training    {finished.steps} steps in {format_span(finished.seconds)} with {training.label}"]
-    if finished.first_loss is not None and finished.last_loss is not None:
-        lines.append(f"loss        {finished.first_loss:.3f} at first, {finished.last_loss:.3f} at last")
-    if training.evaluations and training.evaluations[-1].loss is not None:
-        lines.append(f"eval loss   {training.evaluations[-1].loss:.3f}")
-    if finished.model_path:
-        lines.append(f"model       {finished.model_path}")
-    if state.window is not None:
-        clock = datetime.fromtimestamp(state.window.deadline)
-        lines.append(f"deadline    {clock:%H:%M}, {format_span(state.window.deadline - state.now)} to spare")
-    return "\n".join(lines)
 
 
 def _aligned(cells: tuple[str, ...], widths: list[int]) -> str:

@@ -1,62 +1,92 @@
-"""report.json after a training: what it took beside what was expected."""
+"""report.json and report.html in the run's folder, made from its event log."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import os
+from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.context.context import JobContext
+from speedtui.engine.context.order import read_order
 from speedtui.engine.events import TrainingFinished
-from speedtui.engine.plan.report import window_entry
-from speedtui.engine.report.files import REPORT_NAME, dataset_entry, terms_entry, write_json
+from speedtui.engine.log.tail import read_events
+from speedtui.engine.report.compose import Expected, training_report
+from speedtui.engine.report.document import training_document
+from speedtui.engine.report.files import REPORT_NAME, write_json
+from speedtui.engine.report.page.page import render_page
+from speedtui.engine.runs import RunFolder
+from speedtui.engine.state import RunState, fold
+
+PAGE_NAME = "report.html"
 
 
 def write_training_report(
     context: JobContext, finished: TrainingFinished, estimate: Estimate | None, actual_seconds: float | None
 ) -> None:
-    """Writes report.json; where it cannot be written, that is a notice.
+    """Writes both at the end of a training; what cannot be written is a notice.
 
-    `actual_seconds`: what the estimate is of, from the start to the saved model; None for a run that was resumed.
+    `actual_seconds`: what the estimate is of, from the start to the saved model; None where only a part was run.
     """
-    books = context.phases.books()
-    now = context.clock.started_at + context.t
-    window = context.order.window
-    document = {
-        "run": context.folder.id,
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "profile": context.order.profile,
-        "label": context.order.label,
-        "estimate": {
-            "hours": estimate and round(estimate.p50_seconds / 3600, 4),
-            "p50_seconds": estimate and round(estimate.p50_seconds, 1),
-            "p90_seconds": estimate and round(estimate.p90_seconds, 1),
-            "terms": terms_entry(estimate),
-        },
-        "actual": {
-            "hours": actual_seconds and round(actual_seconds / 3600, 4),
-            "seconds": actual_seconds and round(actual_seconds, 3),
-            "training_seconds": finished.seconds,
-            "steps": finished.steps,
-        },
-        "accuracy": accuracy(estimate.p50_seconds if estimate is not None else None, actual_seconds),
-        "loss": {"first": finished.first_loss, "last": finished.last_loss},
-        "window": window_entry(window),
-        "verdict": None if window is None else ("on_track" if now <= window.safe_until else "late"),
-        "fits_in_window": None if window is None else now <= window.safe_until,
-        "books": msgspec.to_builtins(books),
-        "dataset": dataset_entry(context.loaded),
-        "devices": [msgspec.to_builtins(device) for device in context.devices],
-        "versions": context.versions,
-        "model_path": finished.model_path,
+    context.log.flush()
+    state = fold(read_events(context.folder.events))
+    state = msgspec.structs.replace(state, books=context.phases.books())
+    since = finished.t - actual_seconds if actual_seconds is not None else None
+    expected = Expected(estimate=estimate, profile=context.order.profile, since=since)
+    for path, reason in write_reports(context.folder, state, expected).items():
+        context.notice(f"{path} could not be written: {reason}", level="warning", hint="Make room.")
+
+
+def write_run_report(folder: RunFolder) -> dict[str, str]:
+    """The same for a run that is over in whatever way, from its folder alone.
+
+    Returns the reason for each file that could not be written, by its path.
+    """
+    return write_reports(folder, fold(read_events(folder.events)), expected_of(folder))
+
+
+def write_reports(folder: RunFolder, state: RunState, expected: Expected) -> dict[str, str]:
+    """report.html, and report.json where there is a training: a study and a plan have written their own.
+
+    Returns the reason for each file that could not be written, by its path.
+    """
+    writers: dict[str, Callable[[Path], None]] = {
+        PAGE_NAME: lambda path: write_text(path, render_page(state, expected))
     }
+    if state.training is not None:
+        report = training_report(state, expected)
+        writers[REPORT_NAME] = lambda path: write_json(path, training_document(state, report))
+    failed = {}
+    for name, write in writers.items():
+        path = folder.path / name
+        try:
+            write(path)
+        except OSError as error:
+            failed[str(path)] = error.strerror or str(error)
+    return failed
+
+
+def expected_of(folder: RunFolder) -> Expected:
+    """What the run was ordered with; nothing where its order is gone."""
     try:
-        write_json(context.folder.path / REPORT_NAME, document)
-    except OSError as error:
-        context.notice(f"{REPORT_NAME} could not be written: {error.strerror}", level="warning", hint="Make room.")
+        order = read_order(folder)
+    except (OSError, msgspec.DecodeError):
+        return Expected()
+    return Expected(estimate=order.estimate, profile=order.profile)
 
 
-def accuracy(estimate_seconds: float | None, actual_seconds: float | None) -> float | None:
-    """estimate / actual: 1 is exact, above 1 the run was faster than expected; None where one is not known."""
-    return round(estimate_seconds / actual_seconds, 4) if estimate_seconds and actual_seconds else None
+def write_text(path: Path, text: str) -> None:
+    """Writes a file whole: a reader sees the old one or the new one.
+
+    Raises:
+        OSError: no room or no permission.
+    """
+    aside = path.with_name(f".{path.name}.new")
+    try:
+        aside.write_text(text, encoding="utf-8")
+        os.replace(aside, path)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from types import FrameType
 
 import click
@@ -16,14 +14,11 @@ import click
 from speedtui.engine import events as e
 from speedtui.engine.errors import ExitCode
 from speedtui.engine.report.summary import summarize
+from speedtui.engine.report.training import expected_of
 from speedtui.engine.session.base import Session
-from speedtui.engine.state.lines import describe
-from speedtui.engine.units import format_seconds, format_span
 from speedtui.tui.commands.options import Common, Output
+from speedtui.tui.commands.words import Words
 
-STEP_LINE_SECONDS = 5.0
-"""Between two plain lines about training steps."""
-PROGRESS_LINE_SECONDS = 2.0
 WORKER_LOG_LINES = 40
 """Shown with -v when a job failed."""
 
@@ -58,7 +53,7 @@ def _say_end(session: Session, common: Common, code: ExitCode) -> None:
     state = session.snapshot()
     if common.output is not Output.JSON:
         well = code is ExitCode.DONE  # what to do after a failure goes to stderr, with its reason
-        text = summarize(state, next_step=well) if state.outcome is not None else _left_running(session)
+        text = _summary(session, next_step=well) if state.outcome is not None else _left_running(session)
         if text:
             click.echo(text)
     if code is not ExitCode.DONE and state.reason:
@@ -67,6 +62,10 @@ def _say_end(session: Session, common: Common, code: ExitCode) -> None:
             _show_worker_log(session)
     if state.next and (common.output is Output.JSON or code is not ExitCode.DONE):
         click.echo(state.next, err=True)
+
+
+def _summary(session: Session, *, next_step: bool) -> str:
+    return summarize(session.snapshot(), next_step=next_step, expected=expected_of(session.folder))
 
 
 def _left_running(session: Session) -> str:
@@ -111,7 +110,7 @@ class _Lines:
 
     def __init__(self, session: Session, common: Common) -> None:
         self._session = session
-        self._write = _raw if common.json else _Words(common).write
+        self._write = _raw if common.json else Words(quiet=common.quiet).write
         self.pipe_closed = False
         self._mute = False
 
@@ -134,63 +133,3 @@ class _Lines:
 def _raw(line: bytes, event: e.AnyEvent) -> None:
     sys.stdout.buffer.write(line + b"\n")
     sys.stdout.buffer.flush()
-
-
-class _Words:
-    """Plain progress lines: what happened, and now and then how far it is."""
-
-    def __init__(self, common: Common) -> None:
-        self._quiet = common.quiet
-        self._started_at = time.time()
-        self._total_steps = 0
-        self._eta: e.EtaUpdated | None = None
-        self._next_line: dict[str, float] = {}
-
-    def write(self, line: bytes, event: e.AnyEvent) -> None:
-        text = None if self._quiet else self._text(event)
-        if text is not None:
-            sys.stdout.write(f"{datetime.fromtimestamp(self._started_at + event.t):%H:%M:%S} {text}\n")
-            sys.stdout.flush()
-
-    def _text(self, event: e.AnyEvent) -> str | None:
-        match event:
-            case e.RunStarted():
-                self._started_at = event.started_at
-            case e.TrainingStarted():
-                self._total_steps = event.total_steps
-            case e.EtaUpdated():
-                self._eta = event
-            case e.ProgressMade():
-                return self._progress(event) if self._due(event.what, PROGRESS_LINE_SECONDS) else None
-            case e.StepCompleted():
-                training = event.trial is None
-                return self._step(event) if training and self._due("step", STEP_LINE_SECONDS) else None
-        described = describe(event)
-        if described is None:
-            return None
-        level, text = described
-        return text if level == "info" else f"{level}: {text}"
-
-    def _due(self, what: str, seconds: float) -> bool:
-        now = time.monotonic()
-        if now < self._next_line.get(what, 0.0):
-            return False
-        self._next_line[what] = now + seconds
-        return True
-
-    def _progress(self, event: e.ProgressMade) -> str:
-        if not event.total:
-            return event.what
-        return f"{event.what}: {event.done / event.total:.0%} of {event.total}"
-
-    def _step(self, event: e.StepCompleted) -> str:
-        share = f" {event.step / self._total_steps:.0%}" if self._total_steps else ""
-        loss = "not finite" if event.nonfinite else "–" if event.loss is None else f"{event.loss:.3f}"
-        text = (
-            f"step {event.step}/{self._total_steps}{share}  loss {loss}  {format_seconds(event.seconds / event.steps)}"
-        )
-        if self._eta is not None and self._eta.p50_seconds is not None:
-            text += f"  done in about {format_span(self._eta.p50_seconds)}"
-            if self._eta.verdict not in (None, "measuring"):
-                text += f"  {str(self._eta.verdict).replace('_', ' ').upper()}"
-        return text

@@ -2,28 +2,82 @@
 
 from __future__ import annotations
 
-import click
+from pathlib import Path
 
-from speedtui.engine.errors import ExitCode, RunFolderError
+import click
+import msgspec
+
+from speedtui.engine.errors import ExitCode, RunFolderError, UsageError
+from speedtui.engine.jobs.going_on import how_to_go_on
 from speedtui.engine.log.tail import read_events
+from speedtui.engine.report.compose import training_report
+from speedtui.engine.report.document import training_document
 from speedtui.engine.report.files import REPORT_NAME
+from speedtui.engine.report.page.page import render_page
 from speedtui.engine.report.summary import summarize
-from speedtui.engine.runs import find_run
-from speedtui.engine.state import fold
+from speedtui.engine.report.training import PAGE_NAME, expected_of, write_text
+from speedtui.engine.runs import RunFolder, find_run
+from speedtui.engine.state import RunState, fold
 from speedtui.tui.commands.options import Common, common_options
+
+IN_THE_RUN = "in the run's folder"
+"""What --html says when no file is named."""
 
 
 @click.command("report")
 @common_options
+@click.option(
+    "--html", metavar="[FILE]", is_flag=False, flag_value=IN_THE_RUN,
+    help=f"Write a page; by default {PAGE_NAME} in the run's folder.",
+)  # fmt: skip
 @click.argument("run", required=False)
-def command(common: Common, run: str | None) -> ExitCode:
-    """Print what a run found and did; without RUN the newest one's. With --json its report.json."""
+def command(common: Common, html: str | None, run: str | None) -> ExitCode:
+    """Print what a run found and did; without RUN the newest one's. With --json as one JSON object."""
     folder = find_run(common.runs, run)
-    if not common.json:
-        click.echo(summarize(fold(read_events(folder.events))))
-        return ExitCode.DONE
+    state = fold(read_events(folder.events))
+    if not state.run:
+        raise RunFolderError(f"{folder.events}: no run is told in it", "`speedtui runs` lists the runs.")
+    if html is not None:
+        return _write_page(common, folder, state, html)
+    click.echo(_as_json(folder, state) if common.json else _as_text(folder, state))
+    return ExitCode.DONE
+
+
+def _as_text(folder: RunFolder, state: RunState) -> str:
+    text = summarize(state, expected=expected_of(folder))
+    return "\n\n".join(part for part in (text, _without_an_end(folder, state)) if part)
+
+
+def _without_an_end(folder: RunFolder, state: RunState) -> str:
+    """What to do with a run that was killed or goes on; nothing for one that is over."""
+    if state.outcome is not None:
+        return ""
+    if folder.worker_alive() or folder.owned():
+        return f"The run goes on; this is how far it is. Look at it: speedtui attach {folder.id}"
+    return "\n".join(line for line in ("The run has no end: its worker was killed.", how_to_go_on(folder)) if line)
+
+
+def _as_json(folder: RunFolder, state: RunState) -> str:
+    """A training's from its log, for a run that was killed, too; a study's and a plan's as they wrote it."""
+    if state.training is not None:
+        document = training_document(state, training_report(state, expected_of(folder)))
+        return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
     try:
-        click.echo((folder.path / REPORT_NAME).read_text(encoding="utf-8"), nl=False)
+        return (folder.path / REPORT_NAME).read_text(encoding="utf-8").rstrip("\n")
     except OSError:
         raise RunFolderError(f"run {folder.id} has no {REPORT_NAME} yet", "It is written at the end.") from None
+
+
+def _write_page(common: Common, folder: RunFolder, state: RunState, html: str) -> ExitCode:
+    path = folder.path / PAGE_NAME if html == IN_THE_RUN else Path(html)
+    if path.is_dir():
+        path /= f"{folder.id}.html"
+    try:
+        write_text(path, render_page(state, expected_of(folder)))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}", "Name another file after --html.") from None
+    if common.json:
+        click.echo(msgspec.json.encode({"html": str(path)}))
+    elif not common.quiet:
+        click.echo(str(path))
     return ExitCode.DONE

@@ -3,39 +3,54 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import click
 
 from speedtui.engine import commands as c
 from speedtui.engine import events as e
-from speedtui.engine.errors import ExitCode, JobError
-from speedtui.engine.log.tail import EventTail
-from speedtui.engine.runs import find_run
+from speedtui.engine.config.live import live_values, parse_pairs
+from speedtui.engine.errors import ExitCode, JobError, RunFolderError, UsageError
+from speedtui.engine.jobs.going_on import how_to_go_on
+from speedtui.engine.report.present import present_settings
+from speedtui.engine.runs import RunFolder, find_run
 from speedtui.engine.session.attached import AttachedSession
+from speedtui.engine.units import format_span, parse_duration
 from speedtui.tui.commands.options import Common, common_options
 
 COMMANDS: dict[str, Callable[[], c.AnyCommand]] = {
     "pause": c.Pause, "resume": c.Resume, "stop": c.Stop, "cancel": c.Cancel, "eval": c.Evaluate,
     "checkpoint": c.Checkpoint,
 }  # fmt: skip
-ANSWER_SECONDS = 60.0
-"""Waited for the job's next step boundary."""
+SET = "set"
+WAITING_SECONDS = 1.0
+"""Without an answer; then a line says what is waited for."""
+LOOK_SECONDS = 0.05
+"""Between two looks at the log; a worker writes it at most 20 times a second."""
+
+Answer = e.CommandApplied | e.CommandRefused
 
 
 @click.command("send")
 @common_options
+@click.option("--timeout", metavar="DURATION", default="60s", show_default=True, help="How long to wait for an answer.")
 @click.argument("run")
-@click.argument("name", type=click.Choice(list(COMMANDS)))
-def command(common: Common, run: str, name: str) -> ExitCode:
-    """Send a command to a running job and wait for its answer."""
+@click.argument("name", metavar="COMMAND", type=click.Choice([*COMMANDS, SET]))
+@click.argument("pairs", metavar="[KEY=VALUE]...", nargs=-1)
+def command(common: Common, timeout: str, run: str, name: str, pairs: tuple[str, ...]) -> ExitCode:
+    """Send a command to a running job and wait for its answer.
+
+    COMMAND is pause, resume, stop, cancel, eval, checkpoint, or set with the settings to change, such as
+    eval_every=1200, eval_every="3 epochs" or metric= to turn the metric off.
+    """
     folder = find_run(common.runs, run)
-    tail = EventTail(folder.events)
-    while tail.read():
-        pass  # only what comes after the command can be its answer
-    sent = COMMANDS[name]()
+    patience = _patience(timeout)
+    _require_alive(folder)
+    sent = _command(folder, name, pairs)
+    since = folder.events.stat().st_size  # only what comes after the command can be its answer
     AttachedSession(folder).send(sent)
-    answer = _answer(tail, sent.id)
+    answer = _answer(folder, since, sent.id, patience, quiet=common.quiet)
     if common.json:
         click.echo(e.encode(answer), nl=False)
     if isinstance(answer, e.CommandRefused):
@@ -45,11 +60,70 @@ def command(common: Common, run: str, name: str) -> ExitCode:
     return ExitCode.DONE
 
 
-def _answer(tail: EventTail, sent_id: str) -> e.CommandApplied | e.CommandRefused:
-    deadline = time.monotonic() + ANSWER_SECONDS
-    while time.monotonic() < deadline:
-        for _, event in tail.read():
-            if isinstance(event, e.CommandApplied | e.CommandRefused) and event.id == sent_id:
+def _patience(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"--timeout: {error}") from None
+
+
+def _require_alive(folder: RunFolder) -> None:
+    if not _goes_on(folder):
+        hint = how_to_go_on(folder) or f"`speedtui report {folder.id}` says how it ended."
+        raise RunFolderError(f"run {folder.id} is over, so nobody would read the command", hint)
+
+
+def _goes_on(folder: RunFolder) -> bool:
+    """Whether it has a worker, or a session that may be starting another one."""
+    return folder.worker_alive() or folder.owned()
+
+
+def _command(folder: RunFolder, name: str, pairs: Sequence[str]) -> c.AnyCommand:
+    """What is sent; settings are checked here, where the one who typed them sees what is wrong."""
+    if name != SET:
+        if pairs:
+            raise UsageError(f"{name} takes nothing more, got {pairs[0]!r}", f"Settings are changed with `{SET}`.")
+        return COMMANDS[name]()
+    typed = parse_pairs(pairs, SET)
+    return c.Set(values=live_values(typed, present_settings(folder), SET, folder=Path.cwd()))
+
+
+def _answer(folder: RunFolder, since: int, sent_id: str, patience: float, *, quiet: bool) -> Answer:
+    began, told = time.monotonic(), quiet
+    events = _events_from(folder.events, since)
+    while True:
+        goes_on = _goes_on(folder)  # asked first: its last words may come between
+        for event in events:
+            if event is None:
+                break
+            if isinstance(event, Answer) and event.id == sent_id:
                 return event
-        time.sleep(0.05)
-    raise JobError("no answer yet: the job has not come to a step boundary", "It will follow the command when it does.")
+        waited = time.monotonic() - began
+        if not goes_on:
+            raise JobError(f"run {folder.id} ended before it came to the command", "`speedtui report` says how.")
+        if waited > patience:
+            raise JobError(
+                f"no answer within {format_span(patience)}: the job has not come to a step boundary",
+                "It will follow the command when it does.",
+            )
+        if waited > WAITING_SECONDS and not told:
+            told = True
+            click.echo("speedtui: sent; waiting for the job's next step boundary", err=True)
+        time.sleep(LOOK_SECONDS)
+
+
+def _events_from(path: Path, offset: int) -> Iterator[e.AnyEvent | None]:
+    """Events written after a place in the log as they come; None whenever there is none for now."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        rest = b""
+        while True:
+            *lines, rest = (rest + file.read()).split(b"\n")
+            for line in lines:
+                try:
+                    event = e.decode(line) if line.strip() else None
+                except ValueError:
+                    continue  # the rest of a line that was being written, or a torn one
+                if event is not None:
+                    yield event
+            yield None

@@ -1,0 +1,131 @@
+"""What the training learned: the loss, its evaluations, what a step took, what was kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from speedtui.engine.events import CheckpointSaved, EvaluationCompleted
+from speedtui.engine.report.page.axes import seconds_labels
+from speedtui.engine.report.page.charts import Mark, curve
+from speedtui.engine.report.page.markup import EMPTY, Markup, tag
+from speedtui.engine.report.page.tables import cells, section, table
+from speedtui.engine.report.record import TrainingReport
+from speedtui.engine.report.words import clock, each_words, evaluation_words, plural
+from speedtui.engine.units import format_count, format_seconds, format_size
+
+ROWS = 16
+"""Of the evaluations; more of them are not read."""
+LAST = 8
+"""Of the checkpoints: more than are kept."""
+T = TypeVar("T")
+
+
+def loss_section(report: TrainingReport) -> Markup:
+    """The training's loss with the evaluations on it."""
+    marks = [
+        Mark(
+            x=done.step, y=done.loss, title=f"step {done.step:,}: {evaluation_words(done)}",
+            label=f"best {done.loss:.3f}" if done is report.best else "",
+        )
+        for done in report.evaluations
+        if done.loss is not None
+    ]  # fmt: skip
+    chart = curve(report.losses, last_step=report.total_steps, what="Loss by step", colour="steps", marks=marks)
+    told = [_losses(report), f"evaluations are the {plural(len(marks), 'dot')}" if marks else ""]
+    broken = (
+        plural(report.nonfinite_steps, "step") + " had a loss that was not finite" if report.nonfinite_steps else ""
+    )
+    return section("Loss", chart, note=_sentence([*told, broken]))
+
+
+def _losses(report: TrainingReport) -> str:
+    if report.first_loss is None or report.last_loss is None:
+        return ""
+    return f"{report.first_loss:.3f} over the first steps, {report.last_loss:.3f} over the last"
+
+
+def _sentence(parts: Sequence[str]) -> str:
+    text = "; ".join(part for part in parts if part)
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def steps_section(report: TrainingReport) -> Markup:
+    """What a step took over the run."""
+    chart = curve(
+        report.step_history, last_step=report.total_steps, what="Step time by step", colour="between",
+        from_zero=True, labels=seconds_labels,
+    )  # fmt: skip
+    mean = report.steps_done.mean_seconds
+    rate = f"{format_count(report.tokens_per_second)} tokens/s" if report.tokens_per_second is not None else ""
+    return section("Step time", chart, note=_sentence([f"mean {format_seconds(mean)}" if mean else "", rate]))
+
+
+def evaluations_section(report: TrainingReport) -> Markup:
+    """A table of them, thinned where there were many, the best in bold."""
+    shown = _thinned(report.evaluations, report.best)
+    if not shown:
+        return EMPTY
+    metrics = list(dict.fromkeys(name for done in report.evaluations for name in done.metrics))
+    head = ["step", "time", "kind", "loss", *metrics, "rows", "took"]
+    numbers = [True, True, False, *[True] * (len(metrics) + 3)]
+    rows = [
+        cells(_evaluation(done, metrics, report.started_at), numbers=numbers,
+              class_="best" if report.best is not None and done.t == report.best.t else None)
+        for done in shown
+    ]  # fmt: skip
+    full, fast = report.full_evaluations, report.loss_evaluations
+    counts = [each_words(full) if full.count else "", f"loss alone {each_words(fast)}" if fast.count else ""]
+    left_out = full.count + fast.count - len(shown)
+    more = f"{left_out:,} more are not shown" if left_out > 0 else ""
+    return section("Evaluations", table(head, rows, numbers=numbers), note=_sentence([*counts, more]))
+
+
+def _evaluation(done: EvaluationCompleted, metrics: Sequence[str], started_at: float) -> list[str]:
+    values = [f"{done.metrics[name]:.3f}" if name in done.metrics else "–" for name in metrics]
+    loss = "not finite" if done.loss is None else f"{done.loss:.4f}"
+    kind = {"full": "full", "loss": "loss alone"}[done.kind]
+    at = clock(started_at + done.t, started_at)
+    return [f"{done.step:,}", at, kind, loss, *values, f"{done.rows:,}", format_seconds(done.seconds)]
+
+
+def _thinned(items: Sequence[T], wanted: T | None) -> list[T]:
+    """About ROWS of them, evenly spaced, the first, the last and the wanted one among them."""
+    if len(items) <= ROWS:
+        return list(items)
+    picked = {round(i * (len(items) - 1) / (ROWS - 1)) for i in range(ROWS)}
+    return [item for i, item in enumerate(items) if i in picked or item is wanted]
+
+
+def checkpoints_section(report: TrainingReport) -> Markup:
+    """The last ones that were saved, the final model among them."""
+    shown = report.checkpoints[-LAST:]
+    if not shown:
+        return EMPTY
+    numbers = [True, True, False, True, True, True]
+    rows = [cells(_checkpoint(saved, report.started_at), numbers=numbers) for saved in shown]
+    left_out = report.saves.count - len(shown)
+    told = [
+        each_words(report.saves),
+        f"{format_seconds(report.writes.seconds)} of it writing files" if report.writes.count else "",
+        f"{left_out:,} earlier ones are not shown" if left_out > 0 else "",
+        f"{report.failed_saves} could not be saved" if report.failed_saves else "",
+    ]
+    head = ["step", "time", "why", "size", "took", "writing"]
+    return section("Checkpoints", table(head, rows, numbers=numbers), note=_sentence(told))
+
+
+def _checkpoint(saved: CheckpointSaved, started_at: float) -> list[str]:
+    why = "final model" if saved.final else saved.reason
+    writing = format_seconds(saved.write_seconds)
+    at = clock(started_at + saved.t, started_at)
+    return [f"{saved.step:,}", at, why, format_size(saved.bytes), format_seconds(saved.seconds), writing]
+
+
+def gaps_section(report: TrainingReport) -> Markup:
+    """Between the epochs."""
+    if not report.gaps.count:
+        return EMPTY
+    first = format_seconds(report.first_batches_seconds)
+    text = f"{each_words(report.gaps)}. Waiting for the first batches of all epochs took {first}."
+    return section("Gaps between epochs", tag("p", f"{text[:1].upper()}{text[1:]}"))

@@ -1,0 +1,51 @@
+"""An earlier training as the beginning of the next one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from speedtui.engine.config.load import load_settings
+from speedtui.engine.errors import RunFolderError
+from speedtui.engine.log.tail import read_events
+from speedtui.engine.runs import find_run
+from speedtui.engine.state import fold
+
+MODEL = "model"
+"""The folder that a training leaves its model in."""
+
+
+class FoundStage(msgspec.Struct, frozen=True, kw_only=True):
+    """What a second stage takes over."""
+
+    config: Path
+    """The first one's settings."""
+    values: dict[str, Any]
+    """By path: what was changed while it went on, and that its model is begun with."""
+
+
+def find_stage(runs: Path, name: str) -> FoundStage:
+    """The training called `name`, by its run's id.
+
+    A tokenizer that was trained on the first stage's data is taken over too: the model knows no other tokens.
+
+    Raises:
+        RunFolderError: there is no such run, or it has left no model.
+        ConfigError: its configuration cannot be read.
+    """
+    folder = find_run(runs, name)
+    model = folder.path / MODEL
+    if not model.is_dir():
+        raise RunFolderError(
+            f"--from {name}: run {folder.id} has left no model",
+            f"Let it end first: speedtui train --resume {folder.id}",
+        )
+    training = fold(read_events(folder.events)).training
+    settings = load_settings(folder.config)
+    values: dict[str, Any] = dict(training.changed) if training is not None else {}
+    values.pop("train.max_steps", None)
+    if settings.model.architecture and not settings.model.tokenizer:
+        values["model.tokenizer"] = str(model)
+    return FoundStage(config=folder.config, values={**values, "model.start_from": str(model)})

@@ -1,0 +1,100 @@
+"""Figures of a report as a person reads them; text and page share them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from speedtui.engine.events import EndReason, EvaluationCompleted
+from speedtui.engine.report.record import Comparison, FinalVerdict, Judgement, TrainingReport
+from speedtui.engine.state import Totals
+from speedtui.engine.units import format_seconds, format_span
+
+END_WORDS: dict[EndReason, str] = {
+    "steps": "all steps done",
+    "deadline": "ended by the deadline",
+    "patience": "ended early: no better evaluation for as long as patience allows",
+    "stop": "stopped on request",
+}
+VERDICT_WORDS: dict[FinalVerdict, str] = {"on_track": "in time", "tight": "in time, the margin used", "late": "late"}
+JUDGEMENT_WORDS: dict[Judgement, str] = {
+    "goal": "within the goal of 95-105 %",
+    "good": "good (85-115 %), outside the goal of 95-105 %",
+    "off": "off: 85-115 % is called good",
+}
+
+
+def clock(seconds: float, beside: float | None = None) -> str:
+    """Time of day; with its date where it is another day than `beside`. Both in seconds since the epoch."""
+    moment = datetime.fromtimestamp(seconds)
+    same_day = beside is not None and datetime.fromtimestamp(beside).date() == moment.date()
+    return f"{moment:%H:%M}" if same_day else f"{moment:%Y-%m-%d %H:%M}"
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 stall`, `3 stalls`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def end_words(report: TrainingReport) -> str:
+    """Why it ended."""
+    if report.end_reason is not None:
+        return END_WORDS[report.end_reason]
+    return {"stopped": "stopped", "failed": "failed"}.get(report.outcome or "", "without an end")
+
+
+def each_words(totals: Totals) -> str:
+    """`12 in 8m 12s, mean 41.0 s, largest 44.2 s`."""
+    if not totals.count:
+        return "none"
+    if totals.count == 1:
+        return f"1 in {format_seconds(totals.seconds)}"
+    return (
+        f"{totals.count:,} in {format_seconds(totals.seconds)}, mean {format_seconds(totals.mean_seconds)}, "
+        f"largest {format_seconds(totals.largest_seconds)}"
+    )
+
+
+def evaluation_words(done: EvaluationCompleted) -> str:
+    """`loss 1.187, exact 0.610`."""
+    loss = "not finite" if done.loss is None else f"{done.loss:.3f}"
+    return ", ".join([f"loss {loss}", *(f"{name} {value:.3f}" for name, value in done.metrics.items())])
+
+
+def deadline_words(report: TrainingReport) -> str:
+    """The window beside the end."""
+    window, spare = report.window, report.spare_seconds
+    if window is None or spare is None:
+        return "none was set"
+    margin = f" less a margin of {format_span(window.margin_seconds)}" if window.margin_seconds else ""
+    gap = f"{format_span(abs(spare))} {'before' if spare >= 0 else 'after'} it"
+    ended = "ended" if report.end_reason is not None or report.outcome is not None else "last heard of"
+    verdict = f": {VERDICT_WORDS[report.verdict]}" if report.verdict is not None else ""
+    deadline, end = clock(window.deadline, report.ended_at), clock(report.ended_at, window.deadline)
+    return f"{deadline}{margin}; {ended} {end}, {gap}{verdict}"
+
+
+def accuracy_words(comparison: Comparison) -> str:
+    """The estimate beside what it took, and how good that is."""
+    estimate, actual = comparison.estimate, comparison.actual_seconds
+    took = f", took {format_span(actual)}" if actual is not None else ""
+    if estimate is None:
+        return _running_words(comparison, took)
+    text = f"{format_span(estimate.p50_seconds)} (9 in 10 within {format_span(estimate.p90_seconds)}){took}"
+    judgement = comparison.judgement
+    if comparison.accuracy is not None and judgement is not None:
+        text += f": {comparison.accuracy * 100:.1f} %, {JUDGEMENT_WORDS[judgement]}"
+    return f"{text}; {comparison.note}" if comparison.note else text
+
+
+def _running_words(comparison: Comparison, took: str) -> str:
+    if comparison.running_seconds is None:
+        return f"none was made{took}"
+    return (
+        f"none before the run; at step {comparison.running_step:,} it said {format_span(comparison.running_seconds)}"
+        f"{took}"
+    )
+
+
+def gain_words(gain_seconds: float | None) -> str:
+    """`saves 27m 10s`; nothing where no gain is known."""
+    return f"saves {format_seconds(gain_seconds)}" if gain_seconds else ""

@@ -1,0 +1,139 @@
+"""Plain progress lines: what happened, and every few seconds how far the training is and when it will be done."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import datetime
+
+from speedtui.engine import events as e
+from speedtui.engine.planned import Advice
+from speedtui.engine.state.lines import describe
+from speedtui.engine.units import format_seconds, format_span
+
+STEP_LINE_SECONDS = 5.0
+"""Between two plain lines about a training."""
+PROGRESS_LINE_SECONDS = 2.0
+"""Between two about anything else that takes long."""
+HOUR = 3600.0
+
+
+class Words:
+    """Turns events into lines on stdout, each opened by its time of day."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._started_at = time.time()
+        self._training: e.TrainingStarted | None = None
+        self._total_steps = 0
+        self._step = 0
+        self._eta: e.EtaUpdated | None = None
+        self._verdict: e.Verdict | None = None
+        self._lever: Advice | None = None
+        self._next_line: dict[str, float] = {}
+
+    def write(self, line: bytes, event: e.AnyEvent) -> None:
+        """Writes the event's line, if it has one that is due."""
+        text = self.text(event)
+        if text is not None and not self._quiet:
+            sys.stdout.write(f"{datetime.fromtimestamp(self._started_at + event.t):%H:%M:%S} {text}\n")
+            sys.stdout.flush()
+
+    def text(self, event: e.AnyEvent) -> str | None:
+        """The event's line without the time; None for one that has none or is not due."""
+        match event:
+            case e.RunStarted():
+                self._started_at = event.started_at
+            case e.TrainingStarted():
+                self._training, self._total_steps, self._step = event, event.total_steps, event.first_step
+            case e.TrainingFinished():
+                self._training = None
+            case e.LeversFound():
+                self._lever = event.levers[0] if event.levers else None
+            case e.EtaUpdated():
+                return self._estimated(event)
+            case e.ProgressMade():
+                return self._progress(event)
+            case e.StepCompleted():
+                return self._stepped(event)
+            case e.SettingsChanged():
+                last_step = event.values.get("train.max_steps")
+                self._total_steps = last_step if isinstance(last_step, int) else self._total_steps
+        described = describe(event)
+        if described is None:
+            return None
+        level, text = described
+        return text if level == "info" else f"{level}: {text}"
+
+    def _due(self, what: str, seconds: float) -> bool:
+        now = time.monotonic()
+        if now < self._next_line.get(what, 0.0):
+            return False
+        self._next_line[what] = now + seconds
+        return True
+
+    def _progress(self, event: e.ProgressMade) -> str | None:
+        """In a training with the position and the finish, since an evaluation may take longer than many steps."""
+        training = self._training is not None and self._step > 0
+        if not self._due("step" if training else event.what, STEP_LINE_SECONDS if training else PROGRESS_LINE_SECONDS):
+            return None
+        done = f"{event.what}: {event.done / event.total:.0%} of {event.total}" if event.total else event.what
+        return "  ".join([self._position(), done, *self._outlook(event.t)]) if training else done
+
+    def _stepped(self, event: e.StepCompleted) -> str | None:
+        if event.trial is not None:
+            return None
+        self._step = event.step
+        if not self._due("step", STEP_LINE_SECONDS):
+            return None
+        loss = "not finite" if event.nonfinite else "–" if event.loss is None else f"{event.loss:.3f}"
+        seconds = event.seconds / event.steps
+        measured = self._eta.steps_per_hour if self._eta is not None else None
+        rate = measured if measured is not None else HOUR / seconds if seconds > 0 else None
+        pace = [f"{rate:,.0f} steps/h"] if rate is not None else []
+        return "  ".join(
+            [self._position(), f"loss {loss}", f"{format_seconds(seconds)}/step", *pace, *self._outlook(event.t)]
+        )
+
+    def _position(self) -> str:
+        share = f" {self._step / self._total_steps:.0%}" if self._total_steps else ""
+        return f"step {self._step}/{self._total_steps}{share}"
+
+    def _outlook(self, t: float) -> list[str]:
+        """Elapsed and what is known of the finish, at the run's time `t`."""
+        pieces = [f"elapsed {format_span(t)}"]
+        eta = self._eta
+        if eta is None or eta.p50_seconds is None:
+            return pieces
+        remaining = max(eta.p50_seconds - (t - eta.t), 0.0)
+        pieces += [f"remaining {format_span(remaining)}", f"done {self._clock(t, remaining)}"]
+        return [*pieces, verdict_words(eta, self._lever)] if eta.verdict is not None else pieces
+
+    def _clock(self, t: float, remaining: float) -> str:
+        """Time of day of the finish, with the day where it is another one."""
+        now, finish = (datetime.fromtimestamp(self._started_at + seconds) for seconds in (t, t + remaining))
+        return f"{finish:%H:%M}" if finish.date() == now.date() else f"{finish:%a %H:%M}"
+
+    def _estimated(self, event: e.EtaUpdated) -> str | None:
+        """A line at once where the verdict is another one."""
+        self._eta = event
+        if event.verdict in (None, "measuring", self._verdict):
+            return None
+        self._verdict = event.verdict
+        if event.verdict != "late":
+            self._lever = None
+        done = f", done {self._clock(event.t, event.p50_seconds)}" if event.p50_seconds is not None else ""
+        text = f"now {verdict_words(event, None)}{done}"
+        return text if event.verdict == "on_track" else f"warning: {text}"
+
+
+def verdict_words(eta: e.EtaUpdated, lever: Advice | None) -> str:
+    """`ON TRACK, 27m 10s to spare`; where it is late, what would help most."""
+    word = str(eta.verdict).replace("_", " ").upper() if eta.verdict != "measuring" else "measuring"
+    spare = eta.spare_seconds
+    if spare is None or eta.verdict == "measuring":
+        return word
+    if eta.verdict != "late":
+        return f"{word}, {format_span(spare)} to spare" if spare >= 0 else f"{word}, {format_span(-spare)} over"
+    gain = f" saves {format_span(lever.gain_seconds)}" if lever is not None and lever.gain_seconds else ""
+    return f"{word} by {format_span(max(-spare, 0.0))}" + (f": {lever.lever}{gain}" if lever is not None else "")
