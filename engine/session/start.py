@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,17 +12,19 @@ import msgspec
 
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.load import dump_settings
-from speedtui.engine.config.settings import Settings
-from speedtui.engine.config.window import resolve_window
-from speedtui.engine.context.order import Order, PlanOrder, read_order, write_order
+from speedtui.engine.config.settings import Settings, WindowSettings
+from speedtui.engine.config.window import Window, resolve_window
+from speedtui.engine.context.order import Alternative, Order, PlanOrder, read_order, write_order
 from speedtui.engine.errors import RunFolderError
 from speedtui.engine.events import Job
 from speedtui.engine.hardware.available import device_memory_bytes
+from speedtui.engine.log.tail import read_events
 from speedtui.engine.runs import RunFolder, create_run, discard
 from speedtui.engine.search.plan import plan_study
 from speedtui.engine.session.base import Session
 from speedtui.engine.session.process import ProcessSession
 from speedtui.engine.session.thread import ThreadSession
+from speedtui.engine.state import fold
 from speedtui.engine.units import parse_size
 from speedtui.engine.workload.load import require_training_packages
 from speedtui.engine.workload.sources import check_sources
@@ -36,6 +39,8 @@ class StartOptions(msgspec.Struct, frozen=True, kw_only=True):
     train_command: Sequence[str]
     """How to call `speedtui train` later."""
     in_thread: bool = False
+    restarts: int = 0
+    """Times in a row that a lost worker of a training is started again."""
     queued: bool = True
     hold: bool = False
 
@@ -62,7 +67,7 @@ def start_study(settings: Settings, options: StartOptions, *, job: Job = "tune")
         hold=options.hold,
         memory_limit_bytes=memory,
         enforce_limit=limit is not None,
-        window=resolve_window(settings.window, datetime.now().astimezone(), options.where),
+        window=_window(settings, options.where),
         train_command=list(options.train_command),
     )
     return _session(_write(settings, order, options.runs), options)
@@ -85,7 +90,7 @@ def start_plan(settings: Settings, options: StartOptions, plan: PlanOrder) -> Se
         profile=plan.profile,
         memory_limit_bytes=parse_size(size) if size else device_memory_bytes(),
         enforce_limit=settings.search.memory_limit is not None and not plan.device,
-        window=resolve_window(settings.window, datetime.now().astimezone(), options.where),
+        window=_window(settings, options.where),
         train_command=list(options.train_command),
     )
     return _session(_write(settings, order, options.runs), options)
@@ -99,8 +104,12 @@ def start_training(
     trial: int | None = None,
     profile: str | None = None,
     estimate: Estimate | None = None,
+    step_seconds: float | None = None,
+    alternatives: Sequence[Alternative] = (),
 ) -> Session:
-    """A training with the configuration as it is; `profile`: where its settings come from.
+    """A training with the configuration as it is.
+
+    `profile`: where its settings come from; `step_seconds`, `alternatives`: what the trial or plan behind it measured.
 
     Raises:
         SpeedtuiError: nothing could be started, and nothing is left behind.
@@ -110,21 +119,26 @@ def start_training(
     order = Order(
         job="train",
         started_at=time.time(),
-        window=resolve_window(settings.window, datetime.now().astimezone(), options.where),
+        window=_window(settings, options.where),
         label=label,
         trial=trial,
         profile=profile,
         estimate=estimate,
+        step_seconds=step_seconds,
+        alternatives=list(alternatives),
         train_command=list(options.train_command),
     )
     return _session(_write(settings, order, options.runs), options)
 
 
-def resume_training(folder: RunFolder, options: StartOptions) -> Session:
+def resume_training(folder: RunFolder, options: StartOptions, window: WindowSettings | None = None) -> Session:
     """Goes on with a training from its last checkpoint, in the same run.
 
+    `window`: the time there is now; None leaves the run its own, as far as that is not over.
+
     Raises:
-        RunFolderError: it is no training, or its worker is alive.
+        RunFolderError: it is no training, it has made all its steps, or its worker is alive.
+        ConfigError: the window cannot be used.
     """
     require_training_packages()
     if folder.worker_alive():
@@ -135,8 +149,34 @@ def resume_training(folder: RunFolder, options: StartOptions) -> Session:
         raise RunFolderError(f"{folder.order}: cannot be read", "Only runs made by speedtui can go on.") from None
     if order.job != "train":
         raise RunFolderError(f"run {folder.id} is no training but a {order.job}", "Start its train.sh instead.")
-    write_order(folder, msgspec.structs.replace(order, resume=True))
+    _require_steps_left(folder)
+    write_order(folder, msgspec.structs.replace(order, resume=True, window=_remaining(order.window, window, options)))
     return _session(folder, options)
+
+
+def _require_steps_left(folder: RunFolder) -> None:
+    training = fold(read_events(folder.events)).training
+    finished = training.finished if training is not None else None
+    if finished is not None and finished.reason == "steps":
+        raise RunFolderError(
+            f"run {folder.id} has made all its {finished.steps} steps",
+            f"Go on from its model with a second stage: speedtui train --from {folder.id} --epochs 1",
+        )
+
+
+def _remaining(before: Window | None, given: WindowSettings | None, options: StartOptions) -> Window | None:
+    """The window of a run that goes on."""
+    now = datetime.now().astimezone()
+    if given is not None:
+        return resolve_window(given, now, options.where, os.environ)
+    of_job = resolve_window(WindowSettings(), now, options.where, os.environ)
+    if before is None or before.deadline <= now.timestamp() or before.source:
+        return of_job
+    return before if of_job is None or before.safe_until <= of_job.safe_until else of_job
+
+
+def _window(settings: Settings, where: str) -> Window | None:
+    return resolve_window(settings.window, datetime.now().astimezone(), where, os.environ)
 
 
 def _write(settings: Settings, order: Order, runs: Path) -> RunFolder:
@@ -154,4 +194,4 @@ def _write(settings: Settings, order: Order, runs: Path) -> RunFolder:
 
 
 def _session(folder: RunFolder, options: StartOptions) -> Session:
-    return ThreadSession(folder) if options.in_thread else ProcessSession(folder)
+    return ThreadSession(folder) if options.in_thread else ProcessSession(folder, restarts=options.restarts)

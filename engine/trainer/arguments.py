@@ -51,7 +51,6 @@ def training_arguments(
         logging_nan_inf_filter=False,  # it would wait for the device after every micro-step
         eval_strategy="no",
         save_strategy="no",
-        save_total_limit=settings.schedule.keep_checkpoints,
         report_to="none",
         disable_tqdm=True,
     )

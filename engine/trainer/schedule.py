@@ -1,90 +1,261 @@
-"""What happens at a step boundary besides the step: commands, evaluations, checkpoints."""
+"""What happens at a step boundary besides the step: commands, evaluations, checkpoints, the end."""
 
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
+import msgspec
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from speedtui.engine import commands as c
 from speedtui.engine import events as e
-from speedtui.engine.config.frequency import Frequency
+from speedtui.engine.checkpoint.store import CheckpointStore
+from speedtui.engine.config.frequency import parse_frequency
+from speedtui.engine.config.settings import ScheduleSettings
 from speedtui.engine.context.context import JobContext, JobStopped
-from speedtui.engine.timing.counts import frequency_steps
 from speedtui.engine.timing.eta import Eta
+from speedtui.engine.trainer.best import BestSoFar
+from speedtui.engine.trainer.cadence import Cadence
+from speedtui.engine.trainer.deadline import Deadline
+from speedtui.engine.units import format_span
+
+RETRY_SECONDS = 60.0
+"""From a checkpoint that could not be written to the next try: time for somebody to make room."""
+LOOK_SECONDS = 0.2
+"""Between two looks at commands and deadline while an evaluation goes on."""
+TELL_SECONDS = 1.0
+"""Between two progress events of an evaluation: a long run has many of them, and its log stays small."""
+
+
+class EvaluationLeft(Exception):
+    """An evaluation is given up, since the training is to end now."""
 
 
 class TrainingSchedule(TrainerCallback):
-    """Evaluates and saves as configured or commanded, and ends the training safely when asked to."""
+    """Decides after each step what comes before the next one, and whether there is a next one."""
 
     def __init__(
-        self, context: JobContext, eta: Eta, *, eval_steps: int | None, checkpoint: Frequency, steps_per_epoch: int,
+        self, context: JobContext, schedule: ScheduleSettings, eta: Eta, store: CheckpointStore, *, epoch_steps: int,
+        evaluates: bool, first_save: int | None,
     ) -> None:  # fmt: skip
-        """`eval_steps`: None for never; the last step is evaluated too where there is any evaluation."""
+        """`evaluates`: there is an evaluation set; `first_save`: the step of a checkpoint made early, None for none."""
         self._context = context
         self._eta = eta
-        self._eval_steps = eval_steps
-        self._checkpoint_steps = frequency_steps(checkpoint, steps_per_epoch)
-        self._checkpoint_seconds = checkpoint.seconds
-        self._last_checkpoint = time.monotonic()
-        self._evaluate_now = False
-        self._save_now = False
+        self._store = store
+        self._epoch_steps = epoch_steps
+        self._evaluates = evaluates
+        self._first_save = first_save
+        self.deadline = Deadline(context, eta)
+        self.best = BestSoFar(schedule.best_by)
+        self.kind: e.EvaluationKind = "full"
+        """Of the evaluation that comes now."""
+        self.save_reason: e.SaveReason = "schedule"
+        """Of the checkpoint that comes now."""
         self.stopped: JobStopped | None = None
-        """Why the training ended before its last step."""
+        """Somebody asked the training to end before its last step."""
+        self.ended: e.EndReason = "steps"
+        self.rebuild = False
+        """The trainer is to be made anew, with other settings, and to go on from a checkpoint."""
+        self._evaluate_now = self._save_now = False
+        self._retry_at: float | None = None
+        self._look_at = self._tell_at = 0.0
+        self._step_ended: float | None = None
+        self._epoch_began = False
+        self.change(schedule)
         context.handlers[c.Evaluate] = self._on_evaluate_command
         context.handlers[c.Checkpoint] = self._on_checkpoint_command
 
+    def change(self, schedule: ScheduleSettings) -> None:
+        """Other settings hold from now on."""
+        self._schedule = schedule
+        self._full = Cadence(parse_frequency(schedule.eval_every), self._epoch_steps)
+        self._fast = Cadence(parse_frequency(schedule.fast_eval_every), self._epoch_steps)
+        self._checkpoint = Cadence(parse_frequency(schedule.checkpoint_every), self._epoch_steps)
+        self._store.keep = schedule.keep_checkpoints
+        self.best.judge_by(schedule.best_by)
+
+    # -- the boundary ------------------------------------------------------------------------------
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._epoch_began = True
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if self._epoch_began:
+            self._epoch_began = False
+            if self._step_ended is not None:
+                seconds = round(time.perf_counter() - self._step_ended, 6)
+                self._context.emit(
+                    e.SpanCompleted(t=self._context.t, phase="gap", seconds=seconds, step=state.global_step)
+                )
+
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self._step_ended = time.perf_counter()
+        step, last = state.global_step, state.global_step >= state.max_steps
+        try:
+            self._context.poll()
+        except JobStopped as stopped:
+            self._stop(stopped, control)
+            return
+        if self.rebuild and not last:
+            control.should_training_stop = True
+            self._save(control, "change")
+            return
+        self.rebuild = False
+        if not last and self.deadline.reached():
+            self.end_at_deadline(control)
+            return
+        self._decide_evaluation(step, last, control)
+        self._decide_checkpoint(step, last, control)
+        self._evaluate_now = self._save_now = False
+
+    def _decide_evaluation(self, step: int, last: bool, control: TrainerControl) -> None:
+        kind = self._evaluation_due(step, last)
+        if kind is not None and not self._evaluate_now:
+            kind = self.deadline.affordable(kind)
+        control.should_evaluate = kind is not None
+        self.kind = kind or "full"
+
+    def _evaluation_due(self, step: int, last: bool) -> e.EvaluationKind | None:
+        if not self._evaluates:
+            return None
+        if self._evaluate_now:
+            return "full"
+        if not self._full.never and (last or (self._full.due(step) and self._within_share())):
+            return "full"
+        return "loss" if not self._fast.never and (last or self._fast.due(step)) else None
+
+    def _within_share(self) -> bool:
+        """Whether one more full evaluation leaves them within their share of the time."""
+        share = self._schedule.eval_share
+        if share is None:
+            return True
+        spent = self._eta.full_seconds + self._eta.eval_seconds("full")
+        return spent <= share * self._eta.elapsed_seconds(self._context.t)
+
+    def _decide_checkpoint(self, step: int, last: bool, control: TrainerControl) -> None:
+        reason = None if last else self._save_due(step)
+        if reason is not None:
+            self._save(control, reason)
+
+    def _save_due(self, step: int) -> e.SaveReason | None:
+        if self._save_now:
+            return "command"
+        if self._retry_at is not None:
+            return "schedule" if time.monotonic() >= self._retry_at else None
+        if step == self._first_save:
+            return "first"
+        if self._schedule.save_only_best and self._checkpoint.steps is not None:
+            return None
+        return "schedule" if self._checkpoint.due(step) else None
+
+    def _save(self, control: TrainerControl, reason: e.SaveReason) -> None:
+        control.should_save, self.save_reason = True, reason
+
+    # -- the end -----------------------------------------------------------------------------------
+
+    def _stop(self, stopped: JobStopped, control: TrainerControl) -> None:
+        self.stopped, self.ended = stopped, "stop"
+        control.should_training_stop, control.should_evaluate, control.should_save = True, False, False
+        if stopped.save:
+            self._save(control, "stop")
+
+    def end_at_deadline(self, control: TrainerControl) -> None:
+        """The time that is left is what saving takes."""
+        self.ended = "deadline"
+        control.should_training_stop, control.should_evaluate = True, False
+        self._save(control, "deadline")
+
+    # -- while an evaluation goes on ---------------------------------------------------------------
+
+    def during_evaluation(self, what: str, done: int, total: int | None) -> None:
+        """Follows commands and the deadline in the middle of an evaluation.
+
+        Raises:
+            EvaluationLeft: the training is to end now; `leave_evaluation` then says how.
+        """
+        now = time.monotonic()
+        if now < self._look_at:
+            return
+        self._look_at = now + LOOK_SECONDS
         try:
             self._context.poll()
         except JobStopped as stopped:
             self.stopped = stopped
-            control.should_training_stop, control.should_save = True, stopped.save
+            raise EvaluationLeft from None
+        if self.deadline.reached():
+            raise EvaluationLeft
+        if now >= self._tell_at:
+            self._tell_at = now + TELL_SECONDS
+            self._context.emit(e.ProgressMade(t=self._context.t, what=what, done=done, total=total))
+
+    def leave_evaluation(self, step: int, control: TrainerControl) -> None:
+        """The evaluation was given up: ends the training."""
+        if self.stopped is not None:
+            self._stop(self.stopped, control)
             return
-        last = state.global_step >= state.max_steps
-        due = self._eval_steps is not None and (last or state.global_step % self._eval_steps == 0)
-        control.should_evaluate = due or self._evaluate_now
-        control.should_save = self._save_due(state.global_step) and not last
-        self._evaluate_now = self._save_now = False
-        self._count_remaining(state.global_step, state.max_steps)
+        self._context.notice(f"the evaluation at step {step} was left: only the time to save is left")
+        self.end_at_deadline(control)
 
-    def evaluated(self, step: int, loss: float | None, seconds: float, rows: int) -> None:
-        """An evaluation ended."""
-        self._eta.eval_seconds = seconds
-        self._context.emit(
-            e.EvaluationCompleted(t=self._context.t, step=step, loss=loss, seconds=round(seconds, 6), rows=rows)
-        )
+    # -- what was done -----------------------------------------------------------------------------
 
-    def saved(self, step: int, path: Path, seconds: float, *, final: bool = False) -> None:
+    def evaluated(self, evaluation: e.EvaluationCompleted, control: TrainerControl, *, last: bool) -> None:
+        """An evaluation ended, `best` not yet judged; where it ends the training or asks for a checkpoint is set."""
+        self._eta.evaluated(evaluation.kind, evaluation.seconds, evaluation.phases)
+        if evaluation.kind == "full":
+            self._full.done()
+        self._fast.done()
+        best = self.best.take(evaluation.step, evaluation.loss, evaluation.metrics)
+        self._context.emit(msgspec.structs.replace(evaluation, best=best))
+        if best and self._schedule.save_only_best:
+            self._save(control, "best")
+        patience = self._schedule.patience
+        if patience is not None and self.best.since >= patience and not last:
+            since = f"{self.best.since} evaluations in a row"
+            self._context.notice(f"no better than step {self.best.step} for {since}: the training ends here")
+            self.ended, control.should_training_stop = "patience", True
+            if not self._schedule.save_only_best:
+                self._save(control, "stop")
+
+    def saved(self, checkpoint: e.CheckpointSaved) -> None:
         """A checkpoint or the final model is on disk."""
-        self._last_checkpoint = time.monotonic()
-        self._eta.save_seconds = seconds
-        size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-        self._context.emit(
-            e.CheckpointSaved(
-                t=self._context.t, step=step, path=str(path), bytes=size, seconds=round(seconds, 6), final=final
-            )
-        )
+        self._checkpoint.done()
+        self._retry_at = None
+        if checkpoint.reason == "best":
+            self._store.protect = checkpoint.step
+        if checkpoint.final:
+            self._eta.final_saved(checkpoint.seconds)
+        else:
+            self._eta.saved(checkpoint.seconds, best=checkpoint.reason == "best")
+        self._context.emit(checkpoint, flush=True)
 
-    def _save_due(self, step: int) -> bool:
-        if self._save_now:
-            return True
-        if self._checkpoint_steps is not None:
-            return step % self._checkpoint_steps == 0
-        seconds = self._checkpoint_seconds
-        return seconds is not None and time.monotonic() - self._last_checkpoint >= seconds
+    def save_failed(self, step: int, reason: str) -> None:
+        """A checkpoint could not be written: the training goes on, and it is tried again."""
+        self._retry_at = time.monotonic() + RETRY_SECONDS
+        self._context.emit(e.CheckpointFailed(t=self._context.t, step=step, reason=reason, retry_seconds=RETRY_SECONDS))
 
-    def _count_remaining(self, step: int, total: int) -> None:
-        every = self._eval_steps
-        self._eta.remaining_evals = 0 if every is None else max(-(-total // every) - step // every, 0)
-        saves = self._checkpoint_steps
-        self._eta.remaining_saves = 1 + (0 if saves is None else total // saves - step // saves)
+    # -- across an interruption --------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` takes, for a checkpoint."""
+        return {"best": self.best.state(), "full_seconds": self._eta.full_seconds}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from a checkpoint."""
+        self.best.restore(state.get("best", {}))
+        self._eta.full_seconds = float(state.get("full_seconds", 0.0))
+        if self._schedule.save_only_best:
+            self._store.protect = self.best.step
+
+    # -- commands ----------------------------------------------------------------------------------
 
     def _on_evaluate_command(self, command: c.AnyCommand) -> str:
         self._evaluate_now = True
-        return "after this step"
+        return f"after this step, in about {format_span(self._eta.eval_seconds('full'))}"
 
     def _on_checkpoint_command(self, command: c.AnyCommand) -> str:
         self._save_now = True

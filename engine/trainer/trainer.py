@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Iterator, Mapping, Sized
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +10,22 @@ import torch
 from peft import PeftModel
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler, SequentialSampler
-from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import (
+    PreTrainedModel,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+from transformers.trainer_utils import TrainOutput
 
+from speedtui.engine.checkpoint.start import load_start
+from speedtui.engine.checkpoint.weights import untied
 from speedtui.engine.meter.meter import Meter
 from speedtui.engine.trainer.arguments import GROUPED
 from speedtui.engine.trainer.sampler import EpochSampler, row_tokens
-from speedtui.engine.trainer.schedule import TrainingSchedule
 from speedtui.engine.workload.collate import IGNORED
 
 Batch = dict[str, Any]
@@ -29,18 +37,14 @@ class MeteredTrainer(Trainer):
     Evaluation and saving are wrapped whole, since the Trainer calls back only after them.
     """
 
-    def __init__(
-        self, *args: Any, meter: Meter, in_order: bool = False, schedule: TrainingSchedule | None = None, **kwargs: Any
-    ) -> None:
-        """`in_order`: the samples come as the dataset has them, as a probe wants it; `schedule`: of a training."""
+    def __init__(self, *args: Any, meter: Meter, in_order: bool = False, **kwargs: Any) -> None:
+        """`in_order`: the samples come as the dataset has them, as a probe wants it."""
         self.meter = meter
-        self.schedule = schedule
         self._in_order = in_order
         # first of all, so that what other callbacks do is not billed to the optimizer
         kwargs["callbacks"] = [_Boundaries(self), *(kwargs.get("callbacks") or ())]
         super().__init__(*args, **kwargs)
-        if schedule is not None:
-            self.add_callback(schedule)
+        self.remove_callback(PrinterCallback)  # stdout is not transformers' to write to
         self._mean_losses = self._find_mean_losses()
         self._bill_backward()
 
@@ -114,6 +118,28 @@ class MeteredTrainer(Trainer):
         self.meter.forward()
         return moved
 
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        """Strictly: transformers passes over what it cannot place."""
+        target: Any = model if model is not None else self.model
+        load_start(target, Path(resume_from_checkpoint), key="the checkpoint")
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        """Weights that a recipe ties are written once: safetensors refuses them otherwise."""
+        model: Any = self.model
+        if state_dict is None and not isinstance(model, PreTrainedModel | PeftModel):
+            state_dict = untied(model.state_dict())
+        super()._save(output_dir, state_dict)
+
+    def _inner_training_loop(self, *args: Any, **kwargs: Any) -> Any:
+        """Nothing where the last step is done already: transformers would make one more."""
+        checkpoint: str | None = kwargs.get("resume_from_checkpoint")
+        if checkpoint is not None:
+            state = TrainerState.load_from_json(str(Path(checkpoint, "trainer_state.json")))
+            if state.global_step >= state.max_steps:
+                self.state, self.is_in_train = state, False
+                return TrainOutput(state.global_step, 0.0, {})
+        return super()._inner_training_loop(*args, **kwargs)
+
     def _bill_backward(self) -> None:
         backward = self.accelerator.backward
 
@@ -139,23 +165,13 @@ class MeteredTrainer(Trainer):
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Evaluates; billed to eval."""
-        started = time.perf_counter()
         with self.meter.clock.phase("eval"):
             metrics: dict[str, float] = super().evaluate(*args, **kwargs)
-        if self.schedule is not None:
-            loss = metrics.get("eval_loss")
-            finite = loss if loss is not None and math.isfinite(loss) else None
-            rows = len(self.eval_dataset) if isinstance(self.eval_dataset, Sized) else 0
-            self.schedule.evaluated(self.state.global_step, finite, time.perf_counter() - started, rows)
         return metrics
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        started = time.perf_counter()
         with self.meter.clock.phase("checkpoint"):
             super()._save_checkpoint(model, trial)
-        if self.schedule is not None:
-            path = Path(self.args.output_dir or ".", f"checkpoint-{self.state.global_step}")
-            self.schedule.saved(self.state.global_step, path, time.perf_counter() - started)
 
 
 def _to_device(value: Any, device: torch.device) -> Any:

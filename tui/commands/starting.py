@@ -11,7 +11,13 @@ from speedtui.tui.commands.options import Common
 
 
 def start_options(
-    common: Common, engine: str, *, where: str | None = None, queued: bool = True, hold: bool = False
+    common: Common,
+    engine: str,
+    *,
+    where: str | None = None,
+    queued: bool = True,
+    hold: bool = False,
+    restarts: int = 0,
 ) -> StartOptions:
     """How a run is started from this command line; `where`: what its settings come from, by default --config."""
     return StartOptions(
@@ -19,6 +25,7 @@ def start_options(
         where=where if where is not None else str(common.config),
         train_command=[*program(), "train", "--runs", str(common.runs.resolve())],
         in_thread=engine == "thread",
+        restarts=restarts,
         queued=queued,
         hold=hold,
     )

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import click
+import msgspec
 from click.core import ParameterSource
 
 from speedtui.engine.config.load import load_settings
+from speedtui.engine.config.settings import Settings, WindowSettings
 from speedtui.engine.errors import ExitCode, UsageError
 from speedtui.engine.profile.apply import apply_profile, written_paths
 from speedtui.engine.profile.load import find_profile
 from speedtui.engine.report.lookup import find_plan, find_trial
+from speedtui.engine.report.stage import find_stage
 from speedtui.engine.runs import find_run
 from speedtui.engine.search.candidates import label
 from speedtui.engine.session.base import Session
-from speedtui.engine.session.start import resume_training, start_training
+from speedtui.engine.session.start import StartOptions, resume_training, start_training
 from speedtui.tui.commands.following import follow
 from speedtui.tui.commands.options import Common, common_options, engine_option
 from speedtui.tui.commands.starting import start_options
@@ -27,58 +33,129 @@ from speedtui.tui.commands.window import refuse_bad_window, window_flags, window
 @click.option("--trial", help="Settings of a trial: RUN#ID, or ID in the newest study.")
 @click.option("--profile", metavar="NAME", help="Settings of a profile, laid over the configuration's.")
 @click.option("--plan", metavar="RUN", help="Settings of a plan, with what was given up in it.")
+@click.option("--from", "stage", metavar="RUN", help="A second stage: RUN's settings, beginning with RUN's model.")
+@click.option("--data", type=click.Path(path_type=Path), help="Train on this file instead.")
+@click.option("--eval", "evaluated", type=click.Path(path_type=Path), help="Evaluate on this file instead.")
+@click.option("--epochs", type=float, help="So many epochs instead.")
 @click.option("--resume", metavar="RUN", help="Go on with a training from its last checkpoint.")
+@click.option(
+    "--restarts", type=click.IntRange(min=0), default=0, metavar="N",
+    help="Start a worker that died again from the last checkpoint, at most N times in a row.",
+)  # fmt: skip
 def command(
-    common: Common, engine: str, trial: str | None, profile: str | None, plan: str | None, window: str | None,
-    deadline: str | None, margin: str | None, resume: str | None,
+    common: Common, engine: str, trial: str | None, profile: str | None, plan: str | None, stage: str | None,
+    data: Path | None, evaluated: Path | None, epochs: float | None, window: str | None, deadline: str | None,
+    margin: str | None, resume: str | None, restarts: int,
 ) -> ExitCode:  # fmt: skip
-    """Train, with the configuration as it is or with the settings of a trial, a profile or a plan."""
-    flags = window_flags(window, deadline, margin)
-    sources = [name for name, value in (("--trial", trial), ("--profile", profile), ("--plan", plan)) if value]
+    """Train, with the configuration as it is or with the settings of a trial, a profile, a plan or an earlier run."""
+    times = window_flags(window, deadline, margin)
+    other = _other_data(data, evaluated, epochs)
+    sources = {"--trial": trial, "--profile": profile, "--plan": plan, "--from": stage}
+    given = [name for name, value in sources.items() if value]
+    options = start_options(common, engine, restarts=restarts)
     if resume is not None:
-        if flags or sources:
-            raise UsageError("--resume goes on with the run as it was", "Leave out --trial, --window and the like.")
-        return follow(resume_training(find_run(common.runs, resume), start_options(common, engine)), common)
-    if len(sources) > 1:
-        raise UsageError(f"{' and '.join(sources)} exclude each other", "Each brings its own settings; take one.")
+        if given or other:
+            raise UsageError(
+                "--resume goes on with the run as it was", f"Leave out {', '.join([*given, *_typed_names(other)])}."
+            )
+        return follow(_resumed(common, options, resume, times), common)
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)} exclude each other", "Each brings its own settings; take one.")
+    flags = {**times, **other}
     if plan is not None:
-        return follow(_as_planned(common, engine, plan, flags), common)
-    return follow(_start(common, engine, trial, profile, flags), common)
+        return follow(_as_planned(common, options, plan, flags), common)
+    if stage is not None:
+        return follow(_next_stage(common, options, stage, flags), common)
+    return follow(_start(common, options, trial, profile, flags), common)
+
+
+def _other_data(data: Path | None, evaluated: Path | None, epochs: float | None) -> dict[str, Any]:
+    """Settings by path of what was typed; epochs that were typed take the place of a number of steps."""
+    flags: dict[str, Any] = {}
+    if data is not None:
+        flags["data.train"] = str(data.resolve())
+    if evaluated is not None:
+        flags["data.eval"] = str(evaluated.resolve())
+    if epochs is not None:
+        flags |= {"train.epochs": epochs, "train.max_steps": None}
+    return flags
+
+
+def _typed_names(flags: dict[str, Any]) -> list[str]:
+    names = {"data.train": "--data", "data.eval": "--eval", "train.epochs": "--epochs"}
+    return [names[path] for path in flags if path in names]
+
+
+def _resumed(common: Common, options: StartOptions, run: str, times: dict[str, str | None]) -> Session:
+    folder = find_run(common.runs, run)
+    if not times:
+        return resume_training(folder, options)
+    window = WindowSettings(
+        length=times.get("window.length"),
+        deadline=times.get("window.deadline"),
+        margin=times.get("window.margin") or "0s",
+    )  # fmt: skip
+    refuse_bad_window(Settings(window=window), times)
+    return resume_training(folder, options, window)
 
 
 def _start(
-    common: Common, engine: str, trial: str | None, profile: str | None, flags: dict[str, str | None]
+    common: Common, options: StartOptions, trial: str | None, profile: str | None, flags: dict[str, Any]
 ) -> Session:  # fmt: skip
     found = find_trial(common.runs, trial) if trial is not None else None
     of_trial = found.values if found is not None and not _config_typed() else {}
     source = found.config if found is not None and not _config_typed() else common.config
-    settings = load_settings(source, {**of_trial, **flags})
-    refuse_bad_window(settings, flags)
+    settings = _load(source, {**of_trial, **flags})
     if profile is not None:
         settings = apply_profile(settings, find_profile(profile), written_paths(common.config)).settings
-    estimate = found.estimate if found is not None else None
     return start_training(
         settings,
-        start_options(common, engine, where=str(source)),
+        _options_for(options, source),
         label=found.label if found is not None else label(settings, {}),
         trial=found.trial if found is not None else None,
         profile=profile,
-        estimate=estimate,
+        estimate=found.estimate if found is not None and not _changed(flags) else None,
+        step_seconds=found.step_seconds if found is not None else None,
+        alternatives=found.alternatives if found is not None else (),
     )
 
 
-def _as_planned(common: Common, engine: str, plan: str, flags: dict[str, str | None]) -> Session:
+def _as_planned(common: Common, options: StartOptions, plan: str, flags: dict[str, Any]) -> Session:
     found = find_plan(common.runs, plan)
     source = common.config if _config_typed() else found.config
-    settings = load_settings(source, flags)
-    refuse_bad_window(settings, flags)
+    settings = _load(source, flags)
     return start_training(
         settings,
-        start_options(common, engine, where=str(source)),
+        _options_for(options, source),
         label=label(settings, {}),
         profile=found.row.profile,
-        estimate=found.row.estimate,
+        estimate=found.row.estimate if not _changed(flags) else None,
+        step_seconds=found.row.step_seconds,
+        alternatives=found.alternatives,
     )
+
+
+def _next_stage(common: Common, options: StartOptions, stage: str, flags: dict[str, Any]) -> Session:
+    found = find_stage(common.runs, stage)
+    source = common.config if _config_typed() else found.config
+    settings = _load(source, {**found.values, **flags})
+    return start_training(settings, _options_for(options, source), label=label(settings, {}))
+
+
+def _load(source: Path, flags: dict[str, Any]) -> Settings:
+    settings = load_settings(source, flags)
+    refuse_bad_window(settings, {path: value for path, value in flags.items() if path.startswith("window.")})
+    return settings
+
+
+def _changed(flags: dict[str, Any]) -> bool:
+    """Whether the run is another one than was estimated."""
+    return any(not path.startswith("window.") for path in flags)
+
+
+def _options_for(options: StartOptions, source: Path) -> StartOptions:
+    """The same, with the file that the settings come from for messages."""
+    return msgspec.structs.replace(options, where=str(source))
 
 
 def _config_typed() -> bool:

@@ -20,12 +20,14 @@ from speedtui.engine.config.settings import (
     SearchSettings,
     Settings,
     TrainSettings,
+    WindowSettings,
 )
 from speedtui.engine.demo.corpus import samples, write_corpus
 from speedtui.engine.errors import ExitCode
 from speedtui.engine.log.tail import read_events
+from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.base import Session
-from speedtui.engine.session.start import StartOptions, start_study, start_training
+from speedtui.engine.session.start import StartOptions, resume_training, start_study, start_training
 from speedtui.engine.state import RunState
 from speedtui.engine.workload.architecture import build_architecture, train_tokenizer, wrap_tokenizer
 
@@ -127,6 +129,9 @@ class Starter:
     def training(self, *, in_thread: bool = False, values: dict[str, Any] | None = None) -> Driven:
         settings = with_values(self.settings, values or {}, "test")
         return self._drive(start_training(settings, self.options(in_thread), label="mb2 ga4"))
+
+    def resumed(self, run: RunFolder, *, in_thread: bool = False, window: WindowSettings | None = None) -> Driven:
+        return self._drive(resume_training(run, self.options(in_thread), window))
 
     def _drive(self, session: Session) -> Driven:
         self.started.append(Driven(session))

@@ -1,0 +1,247 @@
+"""One training: its trainer made, run, made anew where a setting needs it, and ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import nn
+from transformers import set_seed
+
+from speedtui.engine import events as e
+from speedtui.engine.candidate import Estimate
+from speedtui.engine.checkpoint.fingerprint import model_fingerprint
+from speedtui.engine.checkpoint.start import load_start
+from speedtui.engine.checkpoint.store import CheckpointStore, Found
+from speedtui.engine.config.frequency import Frequency, parse_frequency
+from speedtui.engine.config.settings import Scalar, Settings
+from speedtui.engine.context.context import JobContext, JobStopped
+from speedtui.engine.errors import JobError, SpeedtuiError
+from speedtui.engine.evaluate.evaluator import Evaluator
+from speedtui.engine.jobs.ending import end_training
+from speedtui.engine.jobs.execute import JobResult
+from speedtui.engine.search.candidates import label
+from speedtui.engine.timing.counts import counts_of, first_save_step, frequency_steps
+from speedtui.engine.timing.eta import Eta
+from speedtui.engine.timing.step_sizes import step_sizes
+from speedtui.engine.trainer.live import REBUILDING, STEPS, LiveSettings
+from speedtui.engine.trainer.make import make_training_trainer, save_guess_seconds
+from speedtui.engine.trainer.outlook import Outlook
+from speedtui.engine.trainer.schedule import TrainingSchedule
+from speedtui.engine.trainer.training import TrainingTrainer
+from speedtui.engine.trial.failures import describe_failure
+from speedtui.engine.trial.prepared import make_trainable
+from speedtui.engine.workload.base import Workload
+
+
+class Training:
+    """From a loaded workload to the saved model."""
+
+    def __init__(
+        self, context: JobContext, settings: Settings, workload: Workload, device: torch.device, *, label: str,
+        trial: int | None, estimate: Estimate | None, since: float,
+    ) -> None:  # fmt: skip
+        """`since`: the run's time that `estimate` counts from."""
+        self._context = context
+        self._workload = workload
+        self._device = device
+        self._label = label
+        self._trial = trial
+        self._estimate = estimate
+        self._since = since
+        before = context.before.training
+        self._began_at = before.started_at if before is not None and context.order.resume else context.t
+        self._counts = counts_of(settings, workload.facts.train_rows)
+        self._live = LiveSettings(context, settings)
+        self._live.total_steps = self._counts.total_steps
+        self._live.listeners.append(self._on_change)
+        self._store = CheckpointStore(context.folder.checkpoints, settings.schedule.keep_checkpoints)
+        self._model = self._make_model(settings)
+        self._found = self._find_checkpoint() if context.order.resume else None
+        if self._found is None and settings.model.start_from:
+            context.notice(f"begins with {load_start(self._model, Path(settings.model.start_from))}")
+        self._live.step = self._first_step
+        self._eta = self._make_eta(settings)
+        self._schedule = self._make_schedule(settings)
+        self._evaluator = self._make_evaluator(settings)
+        self._trainer: TrainingTrainer | None = None
+        self._trained_anew = False
+
+    @property
+    def _first_step(self) -> int:
+        """Steps done before the present trainer."""
+        return self._found.facts.step if self._found is not None else 0
+
+    # -- made once ---------------------------------------------------------------------------------
+
+    def _make_model(self, settings: Settings) -> nn.Module:
+        set_seed(settings.train.seed)  # a new adapter's weights are random
+        return make_trainable(self._workload.model, settings)
+
+    def _find_checkpoint(self) -> Found | None:
+        """Where to go on from; what had to be passed over is said."""
+        found = self._store.newest(model_fingerprint(self._model))
+        for path, flaw in self._store.passed_over:
+            instead = f"step {found.facts.step} is taken" if found is not None else "there is no older one"
+            self._context.notice(f"{path.name} cannot be used: {flaw}; {instead}", level="warning")
+        if found is None:
+            self._context.notice(
+                "this run has no whole checkpoint; the training starts from its beginning", level="warning"
+            )
+        return found
+
+    def _make_eta(self, settings: Settings) -> Eta:
+        context = self._context
+        return Eta(
+            total_steps=self._counts.total_steps,
+            first_step=self._first_step,
+            epoch_steps=self._counts.epoch_steps,
+            schedule=settings.schedule,
+            evaluates=self._workload.eval_dataset is not None,
+            window=context.order.window,
+            started_at=context.clock.started_at,
+            sizes=step_sizes(self._workload, settings),
+            estimate=self._estimate,
+            save_guess_seconds=save_guess_seconds(self._model, settings),
+            since=self._began_at,
+        )
+
+    def _make_schedule(self, settings: Settings) -> TrainingSchedule:
+        schedule = TrainingSchedule(
+            self._context, settings.schedule, self._eta, self._store, epoch_steps=self._counts.epoch_steps,
+            evaluates=self._workload.eval_dataset is not None,
+            first_save=self._first_save(settings),
+        )  # fmt: skip
+        if self._found is not None:
+            schedule.restore(self._found.facts.schedule)
+        return schedule
+
+    def _first_save(self, settings: Settings) -> int | None:
+        every = parse_frequency(settings.schedule.checkpoint_every)
+        if every == Frequency():
+            return None
+        by_steps = None if settings.schedule.save_only_best else frequency_steps(every, self._counts.epoch_steps)
+        return first_save_step(self._counts.total_steps, by_steps)
+
+    def _make_evaluator(self, settings: Settings) -> Evaluator | None:
+        """Refuses a metric that cannot work before anything is trained."""
+        if not settings.schedule.generate:
+            return None
+        evaluator = Evaluator(
+            settings, self._workload, self._device, phases=self._context.phases,
+            report=self._schedule.during_evaluation,
+            notice=lambda text: self._context.notice(text, level="warning"),
+        )  # fmt: skip
+        evaluator.prepare()
+        return evaluator
+
+    # -- run ---------------------------------------------------------------------------------------
+
+    def run(self) -> JobResult:
+        """Trains to the end.
+
+        Raises:
+            JobStopped: it was asked to end; a checkpoint is saved unless it was a cancel.
+            SpeedtuiError: the metric cannot work, or the training failed.
+        """
+        began = time.perf_counter()
+        outlook = Outlook(self._context, self._live, self._eta)
+        self._context.log.add_source(outlook.pump)
+        try:
+            rehearses = self._live.current.schedule.check_evaluation and not self._first_step
+            trainer = self._train(outlook, rehearses=rehearses)
+            while self._schedule.rebuild:
+                trainer = self._train_anew(outlook)
+        finally:
+            self._context.log.remove_source(outlook.pump)
+            if self._evaluator is not None:
+                self._evaluator.close()
+        if self._schedule.stopped is not None:
+            raise self._schedule.stopped
+        return end_training(
+            self._context, self._live.current, trainer, self._schedule, self._eta,
+            seconds=time.perf_counter() - began, estimate=self._estimate, since=self._since,
+        )  # fmt: skip
+
+    def _train(self, outlook: Outlook, *, rehearses: bool) -> TrainingTrainer:
+        """With the settings as they are now, from the checkpoint that was found, if any."""
+        context = self._context
+        trainer = make_training_trainer(
+            context, self._live, self._workload, self._model, self._device, eta=self._eta, outlook=outlook,
+            schedule=self._schedule, store=self._store, evaluator=self._evaluator, rehearses=rehearses,
+        )  # fmt: skip
+        self._trainer = trainer
+        self._tell_started()
+        context.log.add_source(trainer.meter.pump)
+        try:
+            trainer.train(resume_from_checkpoint=str(self._found.path) if self._found is not None else None)
+            trainer.meter.close(context.log)
+        except (JobStopped, SpeedtuiError):
+            raise
+        except Exception as error:
+            raise self._failure(error, trainer.state.global_step + 1) from None
+        finally:
+            context.log.remove_source(trainer.meter.pump)
+            context.phases.switch_to("other")
+        return trainer
+
+    def _train_anew(self, outlook: Outlook) -> TrainingTrainer:
+        """After a setting changed that only a new trainer takes up: goes on from the checkpoint just saved."""
+        self._schedule.rebuild = False
+        self._trained_anew = True
+        self._eta.rebuilt(step_sizes(self._workload, self._live.current))
+        self._found = self._store.newest(model_fingerprint(self._model))
+        return self._train(outlook, rehearses=False)
+
+    def _tell_started(self) -> None:
+        train = self._live.current.train
+        self._context.emit(
+            e.TrainingStarted(
+                t=self._context.t,
+                total_steps=self._live.total_steps,
+                epochs=train.epochs,
+                micro_batch_size=train.micro_batch_size,
+                grad_accum_steps=train.effective_batch_size // train.micro_batch_size,
+                label=label(self._live.current, {}) if self._trained_anew else self._label,
+                trial=self._trial,
+                first_step=self._first_step,
+            ),
+            flush=True,
+        )
+
+    def _failure(self, error: Exception, step: int) -> JobError:
+        failure = describe_failure(error)
+        hint = "Tune with this data first, or take a smaller micro-batch."
+        if self._store.steps():
+            hint = f"Go on from the last checkpoint: speedtui train --resume {self._context.folder.id}"
+        return JobError(f"training failed at step {step}: {failure.reason}", hint)
+
+    # -- settings that change while it goes on -----------------------------------------------------
+
+    def _on_change(self, settings: Settings, values: Mapping[str, Scalar]) -> None:
+        """Takes up what a command set.
+
+        Raises:
+            ConfigError: the metric cannot work.
+        """
+        if settings.schedule.generate and self._trainer is not None:
+            if self._evaluator is None:
+                self._evaluator = self._trainer.evaluator = self._make_evaluator(settings)
+            elif {"schedule.metric", "schedule.generate"} & values.keys():
+                self._evaluator.prepare(settings.schedule)
+        self._schedule.change(settings.schedule)
+        self._eta.change(settings.schedule, self._live.step)
+        if REBUILDING in values:
+            self._schedule.rebuild = True
+        if STEPS in values and settings.train.max_steps is not None:
+            self._shorten(settings.train.max_steps)
+
+    def _shorten(self, total_steps: int) -> None:
+        """The training ends earlier, and its learning rate with it."""
+        self._live.total_steps = total_steps
+        self._eta.shorten(total_steps)
+        if self._trainer is not None:
+            self._trainer.state.max_steps = total_steps
+            self._trainer.anchor(total_steps - self._live.step)

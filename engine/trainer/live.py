@@ -1,0 +1,61 @@
+"""The settings of a training that goes on, some of which commands may change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from speedtui.engine import commands as c
+from speedtui.engine import events as e
+from speedtui.engine.config.live import live_values
+from speedtui.engine.config.paths import value_at, with_values
+from speedtui.engine.config.settings import Scalar, Settings
+from speedtui.engine.context.context import JobContext, Refused
+from speedtui.engine.errors import ConfigError
+
+REBUILDING = "train.micro_batch_size"
+"""What only a new trainer can take up."""
+STEPS = "train.max_steps"
+
+Changed = Callable[[Settings, Mapping[str, Scalar]], None]
+"""Told the settings from now on and which of them are new."""
+
+
+class LiveSettings:
+    """Follows the command `set`: all of its values or none."""
+
+    def __init__(self, context: JobContext, settings: Settings) -> None:
+        self._context = context
+        self.current = settings
+        """As they are now."""
+        self.step = 0
+        """Steps that are done."""
+        self.total_steps = 0
+        self.listeners: list[Changed] = []
+        context.handlers[c.Set] = self._on_set
+
+    def _on_set(self, command: c.AnyCommand) -> str:
+        assert isinstance(command, c.Set)
+        try:
+            asked = live_values(command.values.items(), self.current, "set")
+            values = {path: value for path, value in asked.items() if value_at(self.current, path) != value}
+            self._require_possible(values)
+            self.apply(with_values(self.current, values, "set"), values, "command")
+        except ConfigError as error:
+            raise Refused(f"{error.message.removeprefix('set: ')} {error.hint}".strip()) from None
+        return "after this step, with a checkpoint between" if REBUILDING in values else "from this step on"
+
+    def apply(self, changed: Settings, values: Mapping[str, Scalar], reason: str) -> None:
+        """Takes the settings up and tells everybody."""
+        for listener in self.listeners:
+            listener(changed, values)
+        self.current = changed
+        self._context.emit(e.SettingsChanged(t=self._context.t, step=self.step, values=dict(values), reason=reason))
+
+    def _require_possible(self, values: Mapping[str, Scalar]) -> None:
+        if not values:
+            raise Refused("that is what it is set to already")
+        for path, value in values.items():
+            if path == REBUILDING and self.current.train.group_by_length:
+                raise Refused(f"with train.group_by_length the order of the samples follows {path}: not in mid-run")
+            if path == STEPS and not (isinstance(value, int) and self.step < value <= self.total_steps):
+                raise Refused(f"{path} must be between {self.step + 1} and {self.total_steps}, got {value}")

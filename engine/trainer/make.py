@@ -1,0 +1,62 @@
+"""The trainer of a training, from what it needs."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from speedtui.engine.checkpoint.store import CheckpointStore
+from speedtui.engine.config.settings import Settings
+from speedtui.engine.context.context import JobContext
+from speedtui.engine.evaluate.evaluator import Evaluator
+from speedtui.engine.meter.device import device_clock
+from speedtui.engine.meter.meter import Meter
+from speedtui.engine.timing.eta import Eta
+from speedtui.engine.trainer.arguments import training_arguments
+from speedtui.engine.trainer.live import LiveSettings
+from speedtui.engine.trainer.outlook import Outlook
+from speedtui.engine.trainer.schedule import TrainingSchedule
+from speedtui.engine.trainer.training import TrainingTrainer
+from speedtui.engine.workload.base import Workload, count_tokens
+
+SLOW_DISK_BYTES_PER_SECOND = 100e6
+"""What a disk is taken to write before anything was written to it: less than most do, so that time is kept."""
+OPTIMIZER_STATES = {"sgd": 1, "adafactor": 1}
+"""Times the trained weights that the optimizer's state takes at most; 2 for Adam and its like."""
+
+
+def make_training_trainer(
+    context: JobContext, live: LiveSettings, workload: Workload, model: nn.Module, device: torch.device, *, eta: Eta,
+    outlook: Outlook, schedule: TrainingSchedule, store: CheckpointStore, evaluator: Evaluator | None,
+    rehearses: bool,
+) -> TrainingTrainer:  # fmt: skip
+    """With the settings as they are now."""
+    meter = Meter(
+        context.phases, context.clock, outlook.observe, count_tokens=count_tokens, device=device_clock(device)
+    )
+    return TrainingTrainer(
+        model=model,
+        args=training_arguments(live.current, context.folder.checkpoints, device),
+        train_dataset=workload.train_dataset,
+        eval_dataset=workload.eval_dataset,
+        data_collator=workload.collator,
+        processing_class=workload.tokenizer,
+        meter=meter,
+        context=context,
+        live=live,
+        workload=workload,
+        schedule=schedule,
+        eta=eta,
+        store=store,
+        evaluator=evaluator,
+        rehearses=rehearses,
+    )
+
+
+def save_guess_seconds(model: nn.Module, settings: Settings) -> float:
+    """A checkpoint and the final model on a slow disk, before either was ever written."""
+    whole = settings.train.method == "full"
+    trained = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
+    weights = sum(p.numel() * p.element_size() for p in model.parameters()) if whole else trained
+    states = OPTIMIZER_STATES.get(settings.train.optimizer, 2) * trained
+    return (2 * weights + states) / SLOW_DISK_BYTES_PER_SECOND

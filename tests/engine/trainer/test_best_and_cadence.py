@@ -1,0 +1,62 @@
+"""Which evaluation is the best, and when something is due again."""
+
+from __future__ import annotations
+
+from speedtui.engine.config.frequency import Frequency
+from speedtui.engine.trainer.best import BestSoFar
+from speedtui.engine.trainer.cadence import Cadence
+
+
+def test_a_lower_loss_is_better_and_the_same_is_not() -> None:
+    best = BestSoFar()
+    assert [best.take(step, loss, {}) for step, loss in ((1, 2.0), (2, 1.5), (3, 1.5), (4, 1.6))] == [
+        True, True, False, False,
+    ]  # fmt: skip
+    assert (best.step, best.value, best.since) == (2, 1.5, 2)
+
+
+def test_a_higher_metric_is_better() -> None:
+    best = BestSoFar("accuracy")
+    assert best.take(1, 2.0, {"accuracy": 0.2})
+    assert best.take(2, 3.0, {"accuracy": 0.4})
+    assert not best.take(3, 1.0, {"accuracy": 0.3})
+    assert best.step == 2
+
+
+def test_an_evaluation_without_the_figure_judges_nothing() -> None:
+    best = BestSoFar("accuracy")
+    best.take(1, 2.0, {"accuracy": 0.2})
+    assert not best.take(2, 1.0, {})
+    assert not best.take(3, None, {})
+    assert best.since == 0
+
+
+def test_another_figure_begins_anew_and_a_state_goes_on() -> None:
+    best = BestSoFar()
+    best.take(1, 2.0, {})
+    best.take(2, 2.5, {})
+    again = BestSoFar()
+    again.restore(best.state())
+    assert (again.step, again.value, again.since) == (1, 2.0, 1)
+    again.judge_by("accuracy")
+    assert (again.step, again.since) == (None, 0)
+    again.restore(best.state())
+    assert again.step is None, "it was judged by something else"
+
+
+def test_steps_and_epochs_are_due_at_their_multiples() -> None:
+    every_four = Cadence(Frequency(steps=4), epoch_steps=10)
+    assert [step for step in range(1, 13) if every_four.due(step)] == [4, 8, 12]
+    half_epochs = Cadence(Frequency(epochs=0.5), epoch_steps=10)
+    assert [step for step in range(1, 13) if half_epochs.due(step)] == [5, 10]
+    never = Cadence(Frequency(), epoch_steps=10)
+    assert never.never
+    assert not never.due(10)
+
+
+def test_a_stretch_of_time_begins_anew_when_it_was_done() -> None:
+    long = Cadence(Frequency(seconds=3600), epoch_steps=10)
+    assert not long.due(1)
+    over = Cadence(Frequency(seconds=1e-9), epoch_steps=10)
+    assert over.due(1)
+    assert not over.never
