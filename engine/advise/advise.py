@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterable
 
 from speedtui.engine.advise.case import Case
 from speedtui.engine.advise.estimate_off import estimate_off
+from speedtui.engine.advise.looking_back import looking_back
 from speedtui.engine.advise.too_fast import too_fast
 from speedtui.engine.advise.too_slow import too_slow
 from speedtui.engine.advise.wasteful import wasteful
 from speedtui.engine.advise.will_not_fit import will_not_fit
 from speedtui.engine.planned import Advice
 
-RULES: tuple[Callable[[Case], list[Advice]], ...] = (will_not_fit, too_slow, wasteful, too_fast, estimate_off)
+RULES: tuple[Callable[[Case], list[Advice]], ...] = (
+    will_not_fit, too_slow, wasteful, looking_back, too_fast, estimate_off,
+)  # fmt: skip
 """In this order a setting belongs to the first rule that would change it."""
 
 

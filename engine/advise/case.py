@@ -7,6 +7,7 @@ import msgspec
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.config.window import Window
 from speedtui.engine.planned import Fit, FrequencyRow, Goal, ProfileRow, Saving
+from speedtui.engine.timing.made import Made
 
 
 class MemoryOption(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +29,8 @@ class Actual(msgspec.Struct, frozen=True, kw_only=True):
     """From its start to the saved model, as its estimate counts."""
     phases: dict[str, float] = {}
     """Seconds by phase of the whole run."""
+    made: Made | None = None
+    """Its evaluations and checkpoints."""
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,10 +16,11 @@ GOOD = (0.85, 1.15)
 TERM_PHASES: Mapping[str, tuple[str, ...]] = {
     "load": ("load",),
     "compile": ("compile",),
-    "steps": (*STEP_PHASES, "gap"),
+    "steps": (*STEP_PHASES, "gap", "first_batch"),
     "evals": ("eval",),
     "generate": ("generate",),
-    "saves": ("checkpoint",),
+    "metric": ("metric",),
+    "saves": ("checkpoint", "write"),
 }
 """Which phases of a run each term of an estimate is about; the final save is a checkpoint too."""
 

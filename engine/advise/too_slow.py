@@ -11,7 +11,7 @@ from speedtui.engine.config.settings import Scalar
 from speedtui.engine.planned import Advice, FrequencyRow
 from speedtui.engine.units import format_span
 
-GROWING = ("steps", "evals", "generate", "saves")
+GROWING = ("steps", "evals", "generate", "metric", "saves")
 """Terms of an estimate that shrink with the steps; loading and the final save do not."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from speedtui.engine.advise.case import Case
 from speedtui.engine.advise.words import change_words, frequency_words
 from speedtui.engine.config.settings import Scalar
+from speedtui.engine.events import STEP_PHASES
 from speedtui.engine.planned import Advice, FrequencyRow
 from speedtui.engine.units import format_share, format_span
 
@@ -96,8 +97,8 @@ def _cost(row: FrequencyRow, noun: str) -> str:
 
 def _waiting(case: Case) -> list[Advice]:
     """No gain is claimed: how much of it workers take away, only a trial shows."""
-    step = sum(case.step_phases.values())
-    waiting = case.step_phases.get("data", 0.0)
+    phases = case.step_phases or _steps_of_run(case)
+    step, waiting = sum(phases.values()), phases.get("data", 0.0)
     if step <= 0 or waiting <= WAITING * step:
         return []
     workers = max(2 * case.settings.train.loader_workers, WORKERS)
@@ -115,3 +116,9 @@ def _waiting(case: Case) -> list[Advice]:
             gain_seconds=None,
         )
     ]
+
+
+def _steps_of_run(case: Case) -> dict[str, float]:
+    """What the steps of a run that is over consisted of; empty where that is not known."""
+    taken = case.actual.phases if case.actual is not None else {}
+    return {name: taken[name] for name in STEP_PHASES if name in taken and name != "other"}

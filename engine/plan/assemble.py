@@ -15,7 +15,8 @@ from speedtui.engine.plan.cases import Case
 from speedtui.engine.plan.forecast import DataFor, Forecast
 from speedtui.engine.plan.goals import seek_goals
 from speedtui.engine.plan.rows import Basis, profile_row
-from speedtui.engine.plan.tables import checkpoint_frequencies, eval_frequencies, schedules
+from speedtui.engine.plan.schedules import schedules
+from speedtui.engine.plan.tables import checkpoint_frequencies, eval_frequencies
 from speedtui.engine.planned import Choice, Plan, ProfileRow, Saving
 from speedtui.engine.profile.adjust import fit_to_window
 from speedtui.engine.profile.levers import Facts, MemoryOf

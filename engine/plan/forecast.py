@@ -54,9 +54,9 @@ class Forecast:
         if not self._eval_rows or eval_rows is None or eval_rows >= self._eval_rows:
             return self.costs
         share = eval_rows / self._eval_rows
-        times = (self.costs.eval_seconds, self.costs.generate_seconds)
-        evaluation, generation = (None if seconds is None else seconds * share for seconds in times)
-        return msgspec.structs.replace(self.costs, eval_seconds=evaluation, generate_seconds=generation)
+        parts = ("eval_seconds", "generate_seconds", "metric_seconds")
+        known = {name: seconds * share for name in parts if (seconds := getattr(self.costs, name)) is not None}
+        return msgspec.structs.replace(self.costs, **known)
 
 
 def stated_curve(tokens_per_second: float, shape: RunShape) -> Curve:

@@ -11,7 +11,7 @@ from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.frequency import Frequency, frequency_text
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.config.window import Window
-from speedtui.engine.plan.tables import EVAL_EVERY, Estimator
+from speedtui.engine.plan.tables import EVAL_EVERY, Estimator, eval_cost
 from speedtui.engine.plan.verdict import judge_finish, safe_room_seconds
 from speedtui.engine.planned import Goal
 from speedtui.engine.units import format_span
@@ -52,7 +52,7 @@ def most_evals(settings: Settings, estimate: Estimator, window: Window, now: flo
         return judge_finish(now, at(frequency_text(Frequency(steps=steps))), window) == "fits"
 
     each = at(frequency_text(Frequency(steps=1)))
-    if each is None or not each.evals or not each.terms.get("evals", 0.0) + each.terms.get("generate", 0.0):
+    if each is None or not each.evals or not eval_cost(each):
         return None
     total = each.total_steps
     if not spacing_fits(total):

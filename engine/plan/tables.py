@@ -1,4 +1,4 @@
-"""What evaluations and checkpoints cost by how often they happen, and whole schedules of them."""
+"""What evaluations and checkpoints cost by how often they happen."""
 
 from __future__ import annotations
 
@@ -14,20 +14,23 @@ from speedtui.engine.config.paths import with_values
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.config.window import Window
 from speedtui.engine.plan.verdict import judge_finish
-from speedtui.engine.planned import FrequencyRow, ScheduleRow
+from speedtui.engine.planned import FrequencyRow
 from speedtui.engine.timing.counts import frequency_steps
 from speedtui.engine.units import duration_text
 
 Estimator = Callable[[Settings], Estimate | None]
 """The whole run with these settings, which differ in their schedule, epochs or steps; None where it is not known."""
 
-EVAL_EVERY, CHECKPOINT_EVERY, EVAL_ROWS = "schedule.eval_every", "schedule.checkpoint_every", "data.eval_rows"
+EVAL_EVERY, CHECKPOINT_EVERY = "schedule.eval_every", "schedule.checkpoint_every"
 MULTIPLES = (0.25, 0.5, 2.0, 4.0)
 """Of the present spacing."""
 CHECKPOINT_SHARE = 0.035
 """Of the run: what checkpoints may take at most (CheckFreq, FAST 2021)."""
-FAST_EVAL_SHARE = 4
-"""The fast schedules evaluate on the first rows, one of so many."""
+
+
+def eval_cost(found: Estimate) -> float:
+    """Seconds of all evaluations, with generation and metric."""
+    return math.fsum(found.terms.get(term, 0.0) for term in ("evals", "generate", "metric"))
 
 
 class Spacing(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,14 +54,14 @@ def eval_frequencies(
     if base is None:
         return []
     present = parse_frequency(settings.schedule.eval_every)
-    spacings = _spacings(settings.schedule.eval_every, present, steps_per_epoch, base.total_steps, pace=None)
-    spacings.insert(1, Spacing(every=_the_end(base.total_steps, steps_per_epoch), steps=base.total_steps))
+    pace = base.running_seconds / max(base.total_steps, 1)
+    spacings = _spacings(settings.schedule.eval_every, present, steps_per_epoch, base.total_steps, pace)
+    spacings.insert(1, Spacing(every=the_end(base.total_steps, steps_per_epoch), steps=base.total_steps))
     rows = []
     for spacing in _distinct(spacings, base.total_steps):
         found = estimate(_set(settings, {EVAL_EVERY: spacing.every}))
         if found is not None:
-            cost = found.terms.get("evals", 0.0) + found.terms.get("generate", 0.0)
-            rows.append(_row("eval", spacing, found, found.evals, cost, window, now))
+            rows.append(_row("eval", spacing, found, found.evals, eval_cost(found), window, now))
     return rows if any(row.count for row in rows) else []
 
 
@@ -92,69 +95,6 @@ def recommended_checkpoint(rows: Iterable[FrequencyRow]) -> FrequencyRow | None:
     """The most frequent checkpoint within `CHECKPOINT_SHARE`; None where none is, or a save was not measured."""
     within = [row for row in rows if row.what == "checkpoint" and row.count and 0 < row.share <= CHECKPOINT_SHARE]
     return max(within, key=lambda row: row.count, default=None)
-
-
-def schedules(
-    settings: Settings, estimate: Estimator, window: Window | None, now: float, steps_per_epoch: int, *,
-    eval_rows: int | None,
-) -> list[ScheduleRow]:  # fmt: skip
-    """Full: evaluations and checkpoints every epoch. Fast: every second epoch, on a quarter of the evaluation rows.
-    Ultra fast: one such evaluation at the end and no checkpoint before the final model.
-
-    `eval_rows`: of the evaluation set as configured; None where it is not known, and then it stays whole. Empty
-    where nothing is known of the run.
-    """
-    base = estimate(settings)
-    if base is None:
-        return []
-    fewer: dict[str, Scalar] = {}
-    if eval_rows is not None and eval_rows >= FAST_EVAL_SHARE:
-        fewer[EVAL_ROWS] = math.ceil(eval_rows / FAST_EVAL_SHARE)
-    named: dict[str, dict[str, Scalar]] = {
-        "full": {EVAL_EVERY: "1 epoch", CHECKPOINT_EVERY: "1 epoch"},
-        "fast": {EVAL_EVERY: "2 epochs", CHECKPOINT_EVERY: "2 epochs", **fewer},
-        "ultra fast": {EVAL_EVERY: _the_end(base.total_steps, steps_per_epoch), CHECKPOINT_EVERY: "never", **fewer},
-    }
-    rows = []
-    for name, values in named.items():
-        found = estimate(_set(settings, values))
-        if found is not None:
-            rows.append(_schedule(name, values, found, window, now, steps_per_epoch, eval_rows))
-    return rows
-
-
-def _schedule(
-    name: str, values: dict[str, Scalar], found: Estimate, window: Window | None, now: float, steps_per_epoch: int,
-    eval_rows: int | None,
-) -> ScheduleRow:  # fmt: skip
-    epochs = found.total_steps / steps_per_epoch
-    between = sum(found.terms.get(term, 0.0) for term in ("evals", "generate", "saves"))
-    return ScheduleRow(
-        name=name,
-        epoch_seconds=found.terms.get("steps", 0.0) / epochs if epochs else 0.0,
-        gap_seconds=between / max(epochs, 1.0),
-        total_seconds=found.p50_seconds,
-        finish=now + found.p50_seconds,
-        fit=judge_finish(now, found, window),
-        monitored=_monitored(values, found, eval_rows),
-        values=values,
-    )
-
-
-def _monitored(values: dict[str, Scalar], found: Estimate, eval_rows: int | None) -> str:
-    rate = {"1 epoch": "every epoch", "2 epochs": "every second epoch"}
-    seen = ["training loss"]
-    if found.evals == 1:
-        seen.append("evaluation loss at the end")
-    elif found.evals:
-        seen.append(f"evaluation loss {rate[str(values[EVAL_EVERY])]} ({found.evals} times)")
-    if found.evals and EVAL_ROWS in values:
-        seen[-1] += f" on {values[EVAL_ROWS]} of {eval_rows} rows"
-    if found.saves:
-        seen.append(f"a checkpoint {rate[str(values[CHECKPOINT_EVERY])]}")
-    else:
-        seen.append("no checkpoint before the final model")
-    return ", ".join(seen)
 
 
 def _spacings(text: str, present: Frequency, epoch_steps: int, total: int, pace: float | None) -> list[Spacing]:
@@ -235,5 +175,6 @@ def _set(settings: Settings, values: dict[str, Scalar]) -> Settings:
     return with_values(settings, values, "the plan")
 
 
-def _the_end(total: int, epoch_steps: int) -> str:
+def the_end(total: int, epoch_steps: int) -> str:
+    """A spacing as long as the run, in epochs where those are whole."""
     return f"{total} steps" if total % epoch_steps else frequency_text(Frequency(epochs=total // epoch_steps))

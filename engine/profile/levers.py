@@ -207,8 +207,9 @@ def _epochs_in_steps(present: Frequency, total_steps: int, settings: Settings) -
 
 
 def _times(frequency: Frequency, factor: int, total_steps: int, epochs: float) -> Frequency:
-    """So many times as wide, up to the whole run."""
+    """So many times as wide; in steps and epochs up to the whole run, whose time is what is sought."""
     return Frequency(
         steps=min(frequency.steps * factor, total_steps) if frequency.steps is not None else None,
         epochs=min(frequency.epochs * factor, max(epochs, frequency.epochs)) if frequency.epochs is not None else None,
+        seconds=frequency.seconds * factor if frequency.seconds is not None else None,
     )

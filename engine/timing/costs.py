@@ -18,9 +18,11 @@ class RunCosts(msgspec.Struct, frozen=True, kw_only=True):
     epoch_seconds: float | None = None
     """To begin an epoch: its order, the loader's workers, the first micro-batch."""
     eval_seconds: float | None = None
-    """One evaluation of the whole evaluation set."""
+    """The loss over the whole evaluation set, once."""
     generate_seconds: float | None = None
-    """Generation in one evaluation, besides its loss."""
+    """Generation in one full evaluation, besides its loss; it counts where the schedule generates."""
+    metric_seconds: float | None = None
+    """Scoring what was generated, in one full evaluation; it counts where the schedule has a metric."""
     save_seconds: float | None = None
     """One checkpoint: weights or adapter, and the optimizer's state."""
     final_seconds: float | None = None

@@ -65,26 +65,21 @@ def counts_of(settings: Settings, rows: int) -> StepCounts:
     )
 
 
-def count_evals(every: Frequency, total_steps: int, epoch_steps: int) -> int:
-    """Evaluations of a run: at every multiple, and at the last step."""
-    steps = frequency_steps(every, epoch_steps)
-    return 0 if steps is None else math.ceil(total_steps / steps)
+EARLY_STEPS, EARLY_SHARE = 20, 0.1
+"""The first checkpoint comes after so many steps, or this share of a short run: soon enough that a disk that takes none
+is found out before much is lost, late enough that the optimizer has its state."""
 
 
-def count_saves(every: Frequency, total_steps: int, epoch_steps: int, seconds: float) -> int:
-    """Checkpoints of a run that takes so many seconds without them; one due at the last step is the final save.
+def first_save_step(total_steps: int, every_steps: int | None) -> int | None:
+    """The step of a checkpoint that is made early; None where the schedule has one by then, or the run is over.
 
-    A stretch of time ends with the step in which it is over, so that half a step is lost each time.
+    `every_steps`: between checkpoints; None where they come by the clock, or with the best evaluations. A run whose
+    schedule saves never has no such checkpoint, and the caller does not ask.
     """
-    if total_steps < 1:
-        return 0
-    steps = frequency_steps(every, epoch_steps)
-    if steps is not None:
-        return (total_steps - 1) // steps
-    if every.seconds is None:
-        return 0
-    step = seconds / total_steps
-    return min(int(max(seconds - step, 0.0) / (every.seconds + step / 2)), total_steps - 1)
+    step = min(EARLY_STEPS, math.ceil(EARLY_SHARE * total_steps))
+    if step >= total_steps or (every_steps is not None and every_steps <= step):
+        return None
+    return step
 
 
 def frequency_steps(every: Frequency, epoch_steps: int) -> int | None:

@@ -12,9 +12,10 @@ from speedtui.engine.candidate import Curve, Estimate, Source
 from speedtui.engine.config.frequency import parse_frequency
 from speedtui.engine.config.settings import ScheduleSettings
 from speedtui.engine.timing.costs import RunCosts
-from speedtui.engine.timing.counts import count_evals, count_saves
 from speedtui.engine.timing.curve import Floats
+from speedtui.engine.timing.due import Due, Prices, rules_of
 from speedtui.engine.timing.run_shape import RunShape
+from speedtui.engine.timing.walk import count_due
 
 DRAWS = 4096
 """Of the Monte Carlo; the 90 % point is then known to a fortieth of a standard deviation."""
@@ -65,43 +66,74 @@ def estimate_schedule(
 
     P50 is the sum of the terms. P90 is as far above it as the 90 % point of simulated runs is above their median:
     a run's steps and evaluations share one error of the curve, its micro-steps each have their own, and the number
-    of checkpoints by the clock follows from the time that passes.
+    of checkpoints and evaluations by the clock follows from the time that passes. What follows the best evaluation
+    so far is counted as `count_due` says.
 
     Raises:
         ValueError: a frequency of the schedule cannot be read.
     """
-    eval_every = parse_frequency(schedule.eval_every)
-    save_every = parse_frequency(schedule.checkpoint_every)
-    evals = count_evals(eval_every, steps.total_steps, steps.epoch_steps) if evaluates else 0
-    terms = _terms(steps, costs, evals)
-    running = terms["steps"] + terms["compile"] + terms["evals"] + terms["generate"]
-    saves = count_saves(save_every, steps.total_steps, steps.epoch_steps, running)
-    terms |= {"saves": saves * (costs.save_seconds or 0.0), "final": costs.final_seconds or 0.0}
-    by_clock = save_every.seconds
-    late = _lateness(steps, terms, costs.save_seconds or 0.0 if by_clock else 0.0, by_clock or math.inf)
+    each = _prices(steps, costs, schedule)
+    rules = rules_of(schedule, steps.total_steps, steps.epoch_steps, evaluates=evaluates)
+    due = count_due(rules, steps.total_steps, each)
+    terms = _terms(steps, costs, schedule, due)
+    late = _lateness(steps, terms, _by_clock(schedule, each, evaluates=evaluates))
     p50 = math.fsum(terms.values())
     return Estimate(
-        p50_seconds=p50, p90_seconds=p50 + late, terms=terms, total_steps=steps.total_steps, evals=evals, saves=saves,
-        source=source,
+        p50_seconds=p50, p90_seconds=p50 + late, terms=terms, total_steps=steps.total_steps,
+        evals=due.full + due.loss, saves=round(due.saves), source=source,
     )  # fmt: skip
 
 
-def _terms(steps: StepsTime, costs: RunCosts, evals: int) -> dict[str, float]:
+def _prices(steps: StepsTime, costs: RunCosts, schedule: ScheduleSettings) -> Prices:
+    """What was not measured, and what the schedule leaves out, costs nothing."""
+    loss = costs.eval_seconds or 0.0
+    running = steps.seconds + steps.epochs * (costs.epoch_seconds or 0.0) + (costs.compile_seconds or 0.0)
+    return Prices(
+        step=running / max(steps.total_steps, 1),
+        full=loss + sum(_answering(costs, schedule)),
+        loss=loss,
+        save=costs.save_seconds or 0.0,
+    )
+
+
+def _answering(costs: RunCosts, schedule: ScheduleSettings) -> tuple[float, float]:
+    """Seconds of (generation, metric) in a full evaluation."""
+    if not schedule.generate:
+        return 0.0, 0.0
+    return costs.generate_seconds or 0.0, (costs.metric_seconds or 0.0) if schedule.metric else 0.0
+
+
+def _terms(steps: StepsTime, costs: RunCosts, schedule: ScheduleSettings, due: Due) -> dict[str, float]:
+    generate, metric = _answering(costs, schedule)
     return {
         "load": (costs.load_seconds or 0.0) + (costs.start_seconds or 0.0),
         "compile": costs.compile_seconds or 0.0,
         "steps": steps.seconds + steps.epochs * (costs.epoch_seconds or 0.0),
-        "evals": evals * (costs.eval_seconds or 0.0),
-        "generate": evals * (costs.generate_seconds or 0.0),
+        "evals": (due.full + due.loss) * (costs.eval_seconds or 0.0),
+        "generate": due.full * generate,
+        "metric": due.full * metric,
+        "saves": due.saves * (costs.save_seconds or 0.0),
+        "final": costs.final_seconds or 0.0,
     }
 
 
-def _lateness(steps: StepsTime, terms: dict[str, float], save_seconds: float, every_seconds: float) -> float:
+def _by_clock(schedule: ScheduleSettings, each: Prices, *, evaluates: bool) -> list[tuple[float, float]]:
+    """(seconds of one, seconds from one to the next) of what comes by the clock."""
+    spaced = [(each.save, schedule.checkpoint_every)]
+    if evaluates:
+        spaced += [(each.full, schedule.eval_every), (each.loss, schedule.fast_eval_every)]
+    found = [(seconds, parse_frequency(every).seconds) for seconds, every in spaced]
+    return [(seconds, every) for seconds, every in found if every is not None]
+
+
+def _lateness(steps: StepsTime, terms: dict[str, float], by_clock: list[tuple[float, float]]) -> float:
     """Seconds from the median of the simulated runs to their 90 % point."""
     of_curve, of_steps = _draws()
-    computed = terms["steps"] + terms["evals"] + terms["generate"]
-    extra = computed * steps.uncertainty * of_curve + steps.deviation * of_steps
-    extra = extra + np.floor((computed + extra) / every_seconds) * save_seconds
+    computed = math.fsum(terms[name] for name in ("steps", "evals", "generate"))
+    drawn = computed * steps.uncertainty * of_curve + steps.deviation * of_steps
+    extra = drawn
+    for seconds, every in by_clock:
+        extra = extra + np.floor((computed + drawn) / every) * seconds
     p50, p90 = np.percentile(extra, (50, 90))
     return float(p90 - p50)
 

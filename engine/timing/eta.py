@@ -1,123 +1,315 @@
-"""When a training will be done, from its recent steps and what evaluations and saves have cost so far."""
+"""When a training will be done: steps by their length at the recent pace, evaluations, saves and the final model."""
 
 from __future__ import annotations
 
 import math
-import statistics
-import time
-from collections import deque
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from speedtui.engine import events as e
+from speedtui.engine.candidate import Estimate
+from speedtui.engine.config.settings import ScheduleSettings
 from speedtui.engine.config.window import Window
-from speedtui.engine.context.context import JobContext
+from speedtui.engine.timing.due import NOTHING, Due, Prices, rules_of
+from speedtui.engine.timing.durations import GUESS_SPREAD
+from speedtui.engine.timing.losses import Losses
+from speedtui.engine.timing.made import Made
+from speedtui.engine.timing.pace import Pace
+from speedtui.engine.timing.pending import Interruption, Pending
+from speedtui.engine.timing.remaining import Remaining
+from speedtui.engine.timing.spending import Spending
+from speedtui.engine.timing.track import Sizes, Track
+from speedtui.engine.timing.verdict import Held, judge, steady_enough
+from speedtui.engine.timing.walk import count_due
 
-RECENT = 50
-"""Steps the rate is taken from."""
-STEADY = 20
-"""Steps before there is a verdict."""
-UPDATE_SECONDS = 1.0
 NORMAL_90 = 1.2816
 """One-sided 90 % point of the standard normal distribution."""
-FLIP_SECONDS = 30.0
-"""A verdict holds at least this long."""
-LOSS_LINES = 10
-"""First and last lines about steps whose mean loss is reported; fewer where they would overlap."""
+DRIFT = 0.02
+"""Relative standard deviation of a machine from itself at another time: by so much in CPU time did the steps of short
+runs differ from what was measured just before (tests/bench/results/finish_time_cpu.json)."""
+TERMS = ("steps", "evals", "saves", "final")
+
+
+class Ahead(msgspec.Struct, frozen=True, kw_only=True):
+    """What is still to come, in seconds."""
+
+    steps: float
+    evals: float
+    saves: float
+    final: float
+    deviation: float
+    """Standard deviation of their sum."""
+    due: Due
+    """How many evaluations and checkpoints that is, the one in progress left out."""
+
+    @property
+    def seconds(self) -> float:
+        """All of it."""
+        return self.steps + self.evals + self.saves + self.final
 
 
 class Eta:
-    """Fed by the pump thread with steps, by the training thread with costs; emits once a second."""
+    """Fed by the pump thread with steps, by the training thread with what evaluations and saves cost.
 
-    def __init__(self, context: JobContext, total_steps: int) -> None:
-        self._context = context
-        self._window: Window | None = context.order.window
-        self._total_steps = total_steps
-        self._step = 0
-        self._seen = 0
-        self._recent: deque[tuple[int, float]] = deque(maxlen=RECENT)
-        self._due = 0.0
-        self._verdict: e.Verdict = "measuring"
-        self._verdict_since = -math.inf
-        self.remaining_evals = 0
-        self.remaining_saves = 0
-        self.eval_seconds: float | None = None
-        """Of the last evaluation."""
-        self.save_seconds: float | None = None
-        self._losses_seen = 0
-        self._first_losses: list[float] = []
-        self._last_losses: deque[float] = deque(maxlen=LOSS_LINES)
+    Times `t` are seconds on the run's clock, all threads and workers on the same one. No lock is taken: each thread
+    replaces single values or appends to bounded deques. A line and an update cost the same however long the run is.
+    """
 
-    def observe(self, step: e.StepCompleted) -> None:
-        """Takes in a step, or several in one line."""
-        self._step = step.step
-        self._seen += step.steps
-        self._recent.append((step.steps, step.seconds))
-        if step.loss is not None:
-            self._losses_seen += 1
-            if len(self._first_losses) < LOSS_LINES:
-                self._first_losses.append(step.loss)
-            self._last_losses.append(step.loss)
+    def __init__(
+        self, *, total_steps: int, first_step: int, epoch_steps: int, schedule: ScheduleSettings, evaluates: bool,
+        window: Window | None, started_at: float, sizes: NDArray[np.float64] | None, estimate: Estimate | None,
+        save_guess_seconds: float = 0.0, since: float = 0.0, full_seconds: float = 0.0,
+    ) -> None:  # fmt: skip
+        """`first_step`: steps done in earlier workers; `evaluates`: there is an evaluation set; `started_at`: wall
+        clock of t = 0; `sizes`: padded tokens of each step of the whole run, (total_steps,), None where unknown;
+        `estimate`: what a trial or plan expected of the whole run under this schedule; `save_guess_seconds`: a
+        checkpoint hardly takes longer, for want of a measured one; `since`: t at which the training began;
+        `full_seconds`: spent in full evaluations by earlier workers.
+
+        Raises:
+            ValueError: a frequency of the schedule cannot be read.
+        """
+        self._first_step, self._window, self._started_at = first_step, window, started_at
+        planned = _planned(estimate, schedule, epoch_steps, evaluates=evaluates)
+        self._pending = Pending(
+            schedule, Spending(estimate, planned, save_guess_seconds), total_steps=total_steps, epoch_steps=epoch_steps,
+            evaluates=evaluates, since=since, full_seconds=full_seconds,
+        )  # fmt: skip
+        self._track = Track(first_step, epoch_steps, Sizes(sizes))
+        self._pace = Pace()
+        self._guess_step = _step_guess(estimate)
+        self._held = Held()
+        self._losses = Losses()
+
+    # -- training thread ---------------------------------------------------------------------------
+
+    def began(self, what: Interruption, t: float) -> None:
+        """An evaluation or a save begins; `evaluated`, `saved` or `final_saved` says that it ended."""
+        self._track.began(self._pending.began(what, self._track.step, t), t)
+
+    def evaluated(self, kind: e.EvaluationKind, seconds: float, phases: Mapping[str, float]) -> None:
+        """An evaluation ended; `phases`: its seconds in eval, generate and metric."""
+        self._pending.evaluated(kind, seconds, phases, self._ended(seconds))
+
+    def rehearsed(self, expected_seconds: float, phases: Mapping[str, float]) -> None:
+        """A small part of a full evaluation went through; the whole is expected to take so long."""
+        self._pending.spending.rehearsed(expected_seconds, phases)
+
+    def saved(self, seconds: float, *, best: bool | None = None) -> None:
+        """A checkpoint is on disk; `best`: because of an evaluation. None: where nothing else asks for one."""
+        self._pending.saved(seconds, self._ended(seconds), best=best)
+
+    def final_saved(self, seconds: float) -> None:
+        """The final model is on disk."""
+        self._track.ended(seconds)
+        self._pending.final_saved(seconds)
+
+    def change(self, schedule: ScheduleSettings, step: int) -> None:
+        """Another schedule holds after this step; what was measured still counts, stretches of time begin anew."""
+        self._pending.change(schedule, self._track.t)
+
+    def shorten(self, total_steps: int) -> None:
+        """The training ends after another number of steps."""
+        self._pending.shorten(total_steps)
+
+    def rebuilt(self, sizes: NDArray[np.float64] | None, step_seconds: float | None = None) -> None:
+        """Steps are made in another way from now on, such as with another micro-batch; `sizes`: as at the start;
+        `step_seconds`: what a trial measured of such a step; without it the old pace is the first guess."""
+        self._guess_step = step_seconds if step_seconds is not None else self.step_seconds()
+        self._track.sizes = Sizes(sizes)
+        self._track.t = None
+        self._pace.forget()
+
+    @property
+    def total_steps(self) -> int:
+        """Of the whole training."""
+        return self._pending.total_steps
+
+    @property
+    def full_seconds(self) -> float:
+        """Spent in full evaluations, which `schedule.eval_share` is a limit for; set anew by a resumed training."""
+        return self._pending.full_seconds
+
+    @full_seconds.setter
+    def full_seconds(self, seconds: float) -> None:
+        self._pending.full_seconds = seconds
+
+    def elapsed_seconds(self, t: float) -> float:
+        """Since the training began, in its first worker: what `schedule.eval_share` is a share of."""
+        return max(t - self._pending.since, 0.0)
+
+    def eval_seconds(self, kind: e.EvaluationKind) -> float:
+        """Expected of the next one; 0 where nothing is known."""
+        return self._pending.expected(kind)
+
+    def save_seconds(self) -> float:
+        """Expected of the next checkpoint; 0 where nothing is known."""
+        return self._pending.expected("checkpoint")
+
+    def end_seconds(self) -> float:
+        """What a last checkpoint and the final model hardly take longer than."""
+        return self._pending.spending.end_seconds
+
+    def step_seconds(self, quantile: float = 0.5) -> float | None:
+        """Of the recent steps, the time between them included; what a trial expected where there is none yet.
+
+        Worked out once between two updates, so that it can be asked for after every step.
+        """
+        measured = self._pace.quantile(quantile)
+        return self._guess_step if measured is None else measured
+
+    def reachable_steps(self, now: float) -> int | None:
+        """How many more steps end before the window's safe end, with the evaluations and checkpoints that are due by
+        then, and a last checkpoint and the model after them; no more than there are. None without a window, and where
+        no step is known. `now`: wall clock, seconds since the epoch.
+        """
+        if self._window is None or not self._step_known:
+            return None
+        room = self._window.safe_until - now - self.end_seconds()
+        first, total, t = self._track.step, self.total_steps, now - self._started_at
+        low, high = 0, max(total - first, 0)
+        while low < high:
+            middle = (low + high + 1) // 2
+            ahead = self._ahead(t, first + middle, last=first + middle >= total)
+            low, high = (middle, high) if ahead.seconds - ahead.final <= room else (low, middle - 1)
+        return low
+
+    def made(self) -> Made:
+        """Evaluations and checkpoints of this worker, steps of all of them."""
+        return self._pending.made(self._track.step)
 
     def losses(self) -> tuple[float | None, float | None]:
         """(mean of the first, mean of the last) lines' losses; None where there are not two to compare."""
-        count = min(LOSS_LINES, self._losses_seen // 2)
-        if not count:
-            return None, None
-        first, last = self._first_losses[:count], list(self._last_losses)[-count:]
-        return round(statistics.fmean(first), 6), round(statistics.fmean(last), 6)
+        return self._losses.means()
 
-    def pump(self, urgent: bool) -> None:
-        """Emits an update when one is due."""
-        now = time.monotonic()
-        if now >= self._due and self._recent:
-            self._due = now + UPDATE_SECONDS
-            self._context.emit(self.update())
+    # -- pump thread -------------------------------------------------------------------------------
 
-    def update(self) -> e.EtaUpdated:
-        """The estimate now.
+    def observe(self, step: e.StepCompleted) -> None:
+        """Takes in a step, or several in one line. Evaluations and saves are no part of a line's seconds."""
+        if self._track.t is None and not self._pace.known:
+            self._pending.begins(step.t - step.seconds)
+        self._track.line(step, self._pace)
+        if step.loss is not None:
+            self._losses.add(step.loss)
 
-        The steps to come are N draws with the recent mean m and deviation s, m itself known from n of them:
-        their sum has mean N m and deviation s sqrt(N + N^2 / n).
-        """
-        remaining = max(self._total_steps - self._step, 0)
-        mean, deviation = self._rate()
-        steps = remaining * mean
-        evals = self.remaining_evals * (self.eval_seconds or 0.0)
-        saves = self.remaining_saves * (self.save_seconds or 0.0)
-        p50 = steps + evals + saves
-        spread = deviation * math.sqrt(remaining + remaining**2 / max(len(self._recent), 1))
-        p90 = p50 + NORMAL_90 * spread
-        now = self._context.clock.started_at + self._context.t
+    def update(self, t: float) -> e.EtaUpdated:
+        """The estimate at `t`; without figures where neither a step nor an estimate is known."""
+        self._pace.refresh()
+        if not self._step_known:
+            verdict: e.Verdict | None = None if self._window is None else self._held.take("measuring", t)
+            return e.EtaUpdated(t=t, p50_seconds=None, p90_seconds=None, verdict=verdict)
+        ahead = self.ahead(t)
+        p50 = ahead.seconds
+        p90 = p50 + NORMAL_90 * ahead.deviation
+        step = self.step_seconds()
+        now = self._started_at + t
         return e.EtaUpdated(
-            t=self._context.t,
+            t=t,
             p50_seconds=round(p50, 3),
             p90_seconds=round(p90, 3),
-            verdict=self._judge(now + p50, now + p90),
+            verdict=self._verdict(now + p50, now + p90, t),
             spare_seconds=round(self._window.safe_until - now - p50, 3) if self._window is not None else None,
-            terms={"steps": round(steps, 3), "evals": round(evals, 3), "saves": round(saves, 3)},
+            terms={name: round(getattr(ahead, name), 3) for name in TERMS},
+            steps_per_hour=round(3600 / step, 3) if step else None,
         )
 
-    def _rate(self) -> tuple[float, float]:
-        """(mean seconds a step, standard deviation of one)."""
-        steps = sum(count for count, _ in self._recent)
-        mean = sum(seconds for _, seconds in self._recent) / steps
-        if len(self._recent) < 2:
-            return mean, 0.0
-        # a line of k steps deviates by sqrt(k) of what one step does
-        scaled = [(seconds - count * mean) / math.sqrt(count) for count, seconds in self._recent]
-        return mean, math.sqrt(statistics.fmean(value**2 for value in scaled))
+    def ahead(self, t: float) -> Ahead:
+        """What is still to come at `t`, to the last step and the final model."""
+        return self._ahead(t, self.total_steps, last=True)
 
-    def _judge(self, finish_p50: float, finish_p90: float) -> e.Verdict | None:
+    def remaining(self, t: float) -> Remaining | None:
+        """The same as another schedule would find it; None where no step is known."""
+        if not self._step_known:
+            return None
+        pending, ahead = self._pending, self.ahead(t)
+        _, left = self._in_progress(t)
+        steps = max(self.total_steps - self._track.step, 0)
+        generate, metric = pending.spending.full_only_seconds
+        return Remaining(
+            seconds=ahead.seconds, steps_seconds=ahead.steps, total_steps=self.total_steps,
+            epoch_steps=pending.epoch_steps, evaluates=pending.evaluates,
+            at=pending.position(self._track.step, t + left), prices=pending.prices(ahead.steps / max(steps, 1)),
+            generate_seconds=generate, metric_seconds=metric,
+        )  # fmt: skip
+
+    # -- what is to come ---------------------------------------------------------------------------
+
+    def _ahead(self, t: float, last_step: int, *, last: bool) -> Ahead:
+        pending, remaining = self._pending, max(last_step - self._track.step, 0)
+        whole = self._steps_seconds(last_step)
+        mean = whole / max(remaining, 1)
+        steps = max(whole - self._track.credit(t, mean), 0.0)
+        running, left = self._in_progress(t)
+        due = pending.due(self._track.step, last_step, t + left, mean, last=last) if remaining else NOTHING
+        each = pending.prices(mean)
+        in_evaluation = left if running in ("full", "loss") else 0.0
+        return Ahead(
+            steps=steps,
+            evals=due.full * each.full + due.loss * each.loss + in_evaluation,
+            saves=due.saves * each.save + (left if running == "checkpoint" else 0.0),
+            final=pending.final_seconds(running) + (left if running == "final" else 0.0),
+            deviation=math.hypot(self._deviation(remaining, steps), pending.deviation(due)),
+            due=due,
+        )
+
+    def _deviation(self, steps: int, seconds: float) -> float:
+        """Of the steps to come: each has its own, their mean is known from so many, and the machine changes."""
+        of_steps = self._pace.deviation * math.sqrt(steps + steps**2 / max(self._pace.measured_steps, 1.0))
+        return math.hypot(of_steps, seconds * (DRIFT if self._steady else GUESS_SPREAD))
+
+    def _steps_seconds(self, last_step: int) -> float:
+        """Of the steps to come, with the beginnings of their epochs."""
+        first = self._track.step
+        steps = max(last_step - first, 0)
+        if self._guess_step is not None and not self._steady:
+            return steps * self._guess_step
+        size = self._track.sizes.between(first, last_step)
+        return self._pace.seconds(steps, size) + self._track.epochs_ahead(last_step) * self._pace.epoch_seconds
+
+    def _in_progress(self, t: float) -> tuple[str, float]:
+        """(what goes on besides steps, for how much longer); `steps` and 0 for none."""
+        running = self._track.running(t)
+        if running is None:
+            return "steps", 0.0
+        what, passed = running
+        return what, max(self._pending.expected(what) - passed, 0.0)
+
+    # -- facts -------------------------------------------------------------------------------------
+
+    @property
+    def _steady(self) -> bool:
+        return steady_enough(self._pace.steady_steps, self.total_steps - self._first_step)
+
+    @property
+    def _step_known(self) -> bool:
+        return self._pace.known or self._guess_step is not None
+
+    def _ended(self, seconds: float) -> float:
+        """When what went on was over; where nobody said that it began, as if it had after the last line."""
+        ended = self._track.ended(seconds)
+        return ended if ended is not None else (self._track.t or self._pending.since) + seconds
+
+    def _verdict(self, finish_p50: float, finish_p90: float, t: float) -> e.Verdict | None:
         if self._window is None:
             return None
-        wanted: e.Verdict
-        if self._seen < STEADY:
-            wanted = "measuring"
-        elif finish_p50 > self._window.deadline:
-            wanted = "late"
-        else:
-            wanted = "on_track" if finish_p90 <= self._window.safe_until else "tight"
-        now = time.monotonic()
-        held = FLIP_SECONDS if self._verdict != "measuring" else 0.0
-        if wanted != self._verdict and now - self._verdict_since >= held:
-            self._verdict, self._verdict_since = wanted, now
-        return self._verdict
+        wanted: e.Verdict = "measuring"
+        if self._steady or self._track.step >= self.total_steps:
+            wanted = judge(finish_p50, finish_p90, self._window)
+        return self._held.take(wanted, t)
+
+
+def _step_guess(estimate: Estimate | None) -> float | None:
+    if estimate is None or not estimate.total_steps:
+        return None
+    return estimate.terms.get("steps", estimate.running_seconds) / estimate.total_steps
+
+
+def _planned(estimate: Estimate | None, schedule: ScheduleSettings, epoch_steps: int, *, evaluates: bool) -> Due:
+    """The evaluations and checkpoints that an estimate of the whole run is of."""
+    if estimate is None:
+        return NOTHING
+    rules = rules_of(schedule, estimate.total_steps, epoch_steps, evaluates=evaluates)
+    return count_due(rules, estimate.total_steps, Prices(step=_step_guess(estimate) or 0.0))

@@ -12,7 +12,7 @@ from speedtui.engine.candidate import Curve
 from speedtui.engine.config.settings import Scalar, Settings, TrainSettings
 from speedtui.engine.planned import Saving
 from speedtui.engine.timing.counts import StepCounts, counts_of
-from speedtui.engine.timing.run_shape import Indices, RunShape, TokensOf, run_shape
+from speedtui.engine.timing.run_shape import EpochOrder, Indices, RunShape, TokensOf, run_shape
 from speedtui.engine.workload.base import Workload
 from speedtui.engine.workload.order import epoch_order
 from speedtui.engine.workload.packing import pack_lengths
@@ -77,15 +77,20 @@ def packing_saving(curve: Curve, workload: Workload, settings: Settings) -> Savi
     return _saving("packing", curve, shape_of(workload, settings), after, values, note)
 
 
-def _shape(
-    train: TrainSettings, counts: StepCounts, lengths: Lengths | None, padded: TokensOf | None, tokens: TokensOf | None
-) -> RunShape:
+def run_order(train: TrainSettings, counts: StepCounts, lengths: Lengths | None) -> EpochOrder:
+    """The order in which a run with these settings trains on its rows; `lengths`: (rows,), tokens."""
     group = train.micro_batch_size if train.group_by_length and lengths is not None else None
 
     def order(epoch: int) -> Indices:
         return epoch_order(counts.rows, lengths, seed=train.seed, epoch=epoch, group=group)
 
-    return run_shape(counts, order, padded, tokens)
+    return order
+
+
+def _shape(
+    train: TrainSettings, counts: StepCounts, lengths: Lengths | None, padded: TokensOf | None, tokens: TokensOf | None
+) -> RunShape:
+    return run_shape(counts, run_order(train, counts, lengths), padded, tokens)
 
 
 def _saving(

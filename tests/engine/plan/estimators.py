@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from speedtui.engine.candidate import Estimate, Source
-from speedtui.engine.config.frequency import parse_frequency
 from speedtui.engine.config.settings import DataSettings, ScheduleSettings, Settings, TrainSettings
 from speedtui.engine.config.window import Window
-from speedtui.engine.timing.counts import count_evals, count_saves, count_steps
+from speedtui.engine.timing.counts import count_steps
+from speedtui.engine.timing.due import Prices, rules_of
+from speedtui.engine.timing.walk import count_due
 
 ROWS, EVAL_ROWS, STEPS_PER_EPOCH = 1000, 100, 100
 NOW = 1_000_000.0
@@ -27,9 +30,10 @@ def settings(
 
 def estimator(
     *, step: float = 1.0, evaluation: float | None = 30.0, save: float = 5.0, load: float = 20.0, final: float = 5.0,
-    late: float = 1.05, source: Source = "measured",
+    generate: float = 0.0, metric: float = 0.0, late: float = 1.05, source: Source = "measured",
 ) -> Callable[[Settings], Estimate]:  # fmt: skip
-    """Seconds each; `evaluation` is over all 100 rows, None without any; P90 = late x P50.
+    """Seconds each; `evaluation` is over all 100 rows, None without any, `generate` and `metric` besides where the
+    schedule has them; P90 = late x P50. No checkpoint is made early.
 
     Four epochs, evaluated and saved every epoch: 20 + 400 + 4 x 30 + 3 x 5 + 5 = 560 s.
     """
@@ -38,17 +42,21 @@ def estimator(
         train, schedule = asked.train, asked.schedule
         total = count_steps(ROWS, train.micro_batch_size, train.effective_batch_size, epochs=train.epochs,
                             max_steps=train.max_steps).total_steps  # fmt: skip
-        evals = count_evals(parse_frequency(schedule.eval_every), total, STEPS_PER_EPOCH)
-        evals = evals if evaluation is not None else 0
-        each = (evaluation or 0.0) * (asked.data.eval_rows or EVAL_ROWS) / EVAL_ROWS
-        running = total * step + evals * each
-        every = parse_frequency(schedule.checkpoint_every)
-        saves = count_saves(every, total, STEPS_PER_EPOCH, running)
-        terms = {"load": load, "steps": total * step, "evals": evals * each, "saves": saves * save, "final": final}
+        share = (asked.data.eval_rows or EVAL_ROWS) / EVAL_ROWS
+        loss = (evaluation or 0.0) * share
+        answers = generate * share if schedule.generate else 0.0
+        scores = metric * share if schedule.generate and schedule.metric else 0.0
+        rules = rules_of(schedule, total, STEPS_PER_EPOCH, evaluates=evaluation is not None)
+        prices = Prices(step=step, full=loss + answers + scores, loss=loss, save=save)
+        due = count_due(msgspec.structs.replace(rules, first_save=None), total, prices)
+        terms = {
+            "load": load, "steps": total * step, "evals": (due.full + due.loss) * loss,
+            "generate": due.full * answers, "metric": due.full * scores, "saves": due.saves * save, "final": final,
+        }  # fmt: skip
         p50 = sum(terms.values())
         return Estimate(
-            p50_seconds=p50, p90_seconds=late * p50, terms=terms, total_steps=total, evals=evals, saves=saves,
-            source=source,
+            p50_seconds=p50, p90_seconds=late * p50, terms=terms, total_steps=total, evals=due.full + due.loss,
+            saves=round(due.saves), source=source,
         )  # fmt: skip
 
     return estimate

@@ -57,12 +57,12 @@ def test_the_tables_mark_the_present_spacing_and_the_recommended_checkpoint() ->
     evaluations = part(text, "evaluations").splitlines()
     assert evaluations[1:3] == [
         "   every              count    cost   share    total  finish  fits",
-        "   0.25 epochs           16  8m 00s  49.2 %  16m 15s   15:36  yes",
+        "   0.25 epochs           16  8m 00s  49.5 %  16m 10s   15:36  yes",
     ]
     assert [line.split()[1:3] for line in evaluations if line.startswith("*")] == [["1", "epoch"]]
     checkpoints = part(text, "checkpoints")
-    assert "*  1m            8  40.0 s   6.8 %   9m 45s   15:29  yes         1m 00s" in checkpoints.splitlines()
-    assert checkpoints.splitlines()[-1] == "  recommended: every 1 epoch, the most often within 3.5 % of the run"
+    assert "*  1m            7  35.0 s   6.0 %   9m 40s   15:29  yes         1m 00s" in checkpoints.splitlines()
+    assert checkpoints.splitlines()[-1] == "  recommended: every 2m, the most often within 3.5 % of the run"
 
 
 def test_the_rest_follows_and_the_last_line_says_what_to_do_next() -> None:

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from speedtui.engine.config.frequency import parse_frequency
-from speedtui.engine.plan.tables import (
-    checkpoint_frequencies,
-    eval_frequencies,
-    recommended_checkpoint,
-    schedules,
-)
+from speedtui.engine.plan.schedules import schedules
+from speedtui.engine.plan.tables import checkpoint_frequencies, eval_frequencies, recommended_checkpoint
 from speedtui.engine.units import duration_text, parse_duration
 from tests.engine.plan.estimators import EVAL_ROWS, NOW, STEPS_PER_EPOCH, estimator, settings, window
 
@@ -70,11 +67,11 @@ def test_without_an_estimate_there_are_no_tables() -> None:
 
 
 def test_checkpoints_by_the_clock_cost_more_the_less_work_they_can_lose() -> None:
-    # every minute: 520 s of steps and evaluations hold 8 of them, 40 s; the run takes 585 s, 1.4 s a step
+    # every minute: each epoch of 130 s and its saves hold two, but the last step has none; the run takes 580 s
     rows = checkpoint_frequencies(settings(checkpoint_every="1m"), estimator(), WINDOW, NOW, STEPS_PER_EPOCH)
     by = {row.every: row for row in rows}
     assert [row.every for row in rows] == ["15s", "30s", "1m", "2m", "1 epoch", "2m23s", "4m", "2 epochs", "never"]
-    assert (by["1m"].count, by["1m"].cost_seconds, by["1m"].total_seconds) == (8, 40.0, 585.0)
+    assert (by["1m"].count, by["1m"].cost_seconds, by["1m"].total_seconds) == (7, 35.0, 580.0)
     assert by["1m"].current
     assert [by[every].lost_seconds for every in ("15s", "1m", "4m")] == [15.0, 60.0, 240.0]
     assert by["1 epoch"].lost_seconds == pytest.approx((560 - 25) / 4)
@@ -86,8 +83,8 @@ def test_checkpoints_by_the_clock_cost_more_the_less_work_they_can_lose() -> Non
 def test_the_recommended_checkpoint_is_the_most_frequent_within_three_and_a_half_percent() -> None:
     rows = checkpoint_frequencies(settings(checkpoint_every="1m"), estimator(), WINDOW, NOW, STEPS_PER_EPOCH)
     best = recommended_checkpoint(rows)
-    # 2m saves 4 times: 20 of 565 s are 3.54 %; an epoch 3 times: 15 of 560 s are 2.7 %
-    assert best is not None and best.every == "1 epoch"
+    # 1m saves 7 times: 35 of 580 s are 6 %; 2m 3 times: 15 of 560 s are 2.7 %, and an epoch no more often
+    assert best is not None and best.every == "2m"
     assert best.share == pytest.approx(15 / 560)
 
 
@@ -115,22 +112,73 @@ def test_three_schedules_from_everything_seen_to_almost_nothing() -> None:
     run = estimator(step=0.1, evaluation=60.0, save=10.0, load=0.0, final=10.0)
     full, fast, ultra = schedules(settings(epochs=20), run, window(1000.0), NOW, STEPS_PER_EPOCH, eval_rows=EVAL_ROWS)
     assert [row.name for row in (full, fast, ultra)] == ["full", "fast", "ultra fast"]
-    # 200 + 20 x 60 + 19 x 10 + 10; 200 + 10 x 15 + 9 x 10 + 10; 200 + 15 + 10
-    assert [row.total_seconds for row in (full, fast, ultra)] == [1600.0, 450.0, 225.0]
-    assert [row.gap_seconds for row in (full, fast, ultra)] == [69.5, 12.0, 0.75]
+    # 200 + 20 x 60 + 19 x 10 + 10; 200 + 10 x 15 + 10 for each of 2.8 that are the best so far + 10; 200 + 15 + 10
+    best = sum(1 / n for n in range(1, 10))
+    totals = [row.total_seconds for row in (full, fast, ultra)]
+    assert totals == pytest.approx([1600.0, 360.0 + 10 * best, 225.0])
+    assert [row.gap_seconds for row in (full, fast, ultra)] == pytest.approx([69.5, 7.5 + best / 2, 0.75])
     assert [row.epoch_seconds for row in (full, fast, ultra)] == [10.0, 10.0, 10.0]
     assert [row.fit for row in (full, fast, ultra)] == ["late", "fits", "fits"]
     assert fast.values == {
-        "schedule.eval_every": "2 epochs", "schedule.checkpoint_every": "2 epochs", "data.eval_rows": 25,
+        "schedule.eval_every": "2 epochs", "schedule.checkpoint_every": "30m", "schedule.save_only_best": True,
+        "data.eval_rows": 25,
     }  # fmt: skip
     assert full.monitored == "training loss, evaluation loss every epoch (20 times), a checkpoint every epoch"
     assert fast.monitored == (
         "training loss, evaluation loss every second epoch (10 times) on 25 of 100 rows, "
-        "a checkpoint every second epoch"
+        "the best model kept, a checkpoint every 30m"
     )
     assert ultra.monitored == (
         "training loss, evaluation loss at the end on 25 of 100 rows, no checkpoint before the final model"
     )
+
+
+def test_where_evaluations_generate_the_fast_schedules_leave_that_out_and_keep_the_rows() -> None:
+    # epochs of 10 s; a full evaluation is 4 s of loss, 16 s of answers and 40 s of metric, the last saves 10 s
+    run = estimator(step=0.1, evaluation=4.0, generate=16.0, metric=40.0, save=10.0, load=0.0, final=10.0)
+    asked = settings(epochs=20)
+    scored = msgspec.structs.replace(
+        asked.schedule, generate=True, metric="metric.py:score", best_by="exact", fast_eval_every="7 steps"
+    )
+    asked = msgspec.structs.replace(asked, schedule=scored)
+    full, fast, ultra = schedules(asked, run, None, NOW, STEPS_PER_EPOCH, eval_rows=EVAL_ROWS)
+    best = sum(1 / n for n in range(1, 10))  # by the metric, which only full evaluations have
+    totals = [row.total_seconds for row in (full, fast, ultra)]
+    # 20 x 60 + 19 x 10; 10 x 60 + 10 x 4; a quarter of 4
+    assert totals == pytest.approx([210 + 1200 + 190, 210 + 640 + 10 * best, 210 + 1])
+    assert full.values == {
+        "schedule.eval_every": "1 epoch", "schedule.checkpoint_every": "1 epoch", "schedule.fast_eval_every": "never",
+    }  # fmt: skip
+    assert fast.values == {
+        "schedule.eval_every": "2 epochs", "schedule.fast_eval_every": "1 epoch",
+        "schedule.checkpoint_every": "30m", "schedule.save_only_best": True,
+    }  # fmt: skip
+    assert ultra.values == {
+        "schedule.eval_every": "20 epochs", "schedule.checkpoint_every": "never", "data.eval_rows": 25,
+        "schedule.generate": False, "schedule.metric": "", "schedule.best_by": "loss",
+        "schedule.fast_eval_every": "never",
+    }  # fmt: skip
+    assert full.monitored == (
+        "training loss, evaluation loss, answers and metric every epoch (20 times), a checkpoint every epoch"
+    )
+    assert fast.monitored == (
+        "training loss, evaluation loss every epoch (20 times), answers and metric every second epoch, "
+        "the best model kept, a checkpoint every 30m"
+    )
+    assert ultra.monitored == (
+        "training loss, evaluation loss at the end on 25 of 100 rows, no checkpoint before the final model"
+    )
+
+
+def test_evaluations_by_the_clock_are_varied_by_the_clock() -> None:
+    asked = settings(eval_every="1m40s", checkpoint_every="never")
+    rows = eval_frequencies(asked, estimator(), None, NOW, STEPS_PER_EPOCH)
+    by = {row.every: row.count for row in rows}
+    # one in 100 s of steps, which is an epoch; the last step has one too
+    assert [(every, by[every]) for every in ("25s", "50s", "1m40s", "3m20s", "never")] == [
+        ("25s", 16), ("50s", 8), ("1m40s", 4), ("3m20s", 2), ("never", 0),
+    ]  # fmt: skip
+    assert [row.every for row in rows if row.current] == ["1m40s"]
 
 
 def test_schedules_without_evaluation_say_what_is_left_to_see() -> None:

@@ -7,10 +7,10 @@ import math
 import msgspec
 
 from speedtui.engine.candidate import Estimate
-from speedtui.engine.config.frequency import parse_frequency
+from speedtui.engine.config.frequency import Frequency, parse_frequency
 from speedtui.engine.config.settings import DataSettings, ModelSettings, ScheduleSettings, Settings, TrainSettings
 from speedtui.engine.profile.levers import Facts
-from speedtui.engine.timing.counts import count_evals, count_saves, count_steps
+from speedtui.engine.timing.counts import StepCounts, count_steps, frequency_steps
 
 SETTINGS = Settings(
     model=ModelSettings(path="m"),
@@ -63,10 +63,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
             steps *= 1.3
         if train.group_by_length:
             steps *= 1 - self.grouped_saves
-        evals = count_evals(parse_frequency(settings.schedule.eval_every), counts.total_steps, counts.epoch_steps)
+        evals = evals_of(parse_frequency(settings.schedule.eval_every), counts)
         every = parse_frequency(settings.schedule.checkpoint_every)
         running = steps + evals * self.eval_seconds
-        saves = count_saves(every, counts.total_steps, counts.epoch_steps, running)
+        saves = saves_of(every, counts, running)
         terms = {
             "load": self.load_seconds,
             "steps": steps,
@@ -83,6 +83,21 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     def memory_with(self, limit: int, fixed: int = 1000, per_token: int = 1) -> Memory:
         """Its memory on a device of so many bytes."""
         return Memory(run=self, limit=limit, fixed=fixed, per_token=per_token)
+
+
+def evals_of(every: Frequency, counts: StepCounts) -> int:
+    """At every multiple, and at the last step."""
+    steps = frequency_steps(every, counts.epoch_steps)
+    return 0 if steps is None else math.ceil(counts.total_steps / steps)
+
+
+def saves_of(every: Frequency, counts: StepCounts, seconds: float) -> int:
+    """Of a run that takes so many seconds without them; none is made early."""
+    steps = frequency_steps(every, counts.epoch_steps)
+    if steps is not None:
+        return (counts.total_steps - 1) // steps
+    step = seconds / counts.total_steps
+    return 0 if every.seconds is None else int((seconds - step) / (every.seconds + step / 2))
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from speedtui.engine.candidate import Curve
-from speedtui.engine.config.frequency import Frequency, parse_frequency
+from speedtui.engine.config.frequency import parse_frequency
 from speedtui.engine.config.settings import ScheduleSettings
 from speedtui.engine.timing.costs import RunCosts
-from speedtui.engine.timing.counts import count_evals, count_saves, frequency_steps
+from speedtui.engine.timing.counts import frequency_steps
 from speedtui.engine.timing.estimate import StepsTime, estimate_run, estimate_schedule, time_steps
 from speedtui.engine.timing.run_shape import RunShape
 
@@ -39,41 +39,65 @@ def test_evaluations_come_at_every_multiple_and_at_the_last_step(every: str, eva
 
 
 @pytest.mark.parametrize(
-    ("every", "saves"), [("30 steps", 3), ("25 steps", 3), ("100 steps", 0), ("1 epoch", 2), ("never", 0)]
+    ("every", "saves"), [("30 steps", 4), ("25 steps", 4), ("100 steps", 1), ("1 epoch", 3), ("10 steps", 9),
+                         ("never", 0)],
 )  # fmt: skip
-def test_a_checkpoint_due_at_the_last_step_is_the_final_save(every: str, saves: int) -> None:
+def test_one_checkpoint_comes_early_and_one_due_at_the_last_step_is_the_final_save(every: str, saves: int) -> None:
     estimate = estimate_schedule(STEPS, COSTS, schedule(checkpoint_every=every), evaluates=True)
     assert estimate.saves == saves
     assert estimate.terms["saves"] == pytest.approx(2.0 * saves)
     assert estimate.terms["final"] == 1.0
 
 
-def test_checkpoints_by_the_clock_follow_the_time_that_passes() -> None:
-    def saved_in(total: int, step_seconds: float, every: float, save: float) -> int:
-        """As the schedule goes: the clock starts anew when a checkpoint is on disk."""
-        now, last, saves = 0.0, 0.0, 0
-        for step in range(1, total + 1):
-            now += step_seconds
-            if now - last >= every and step < total:
-                now += save
-                last, saves = now, saves + 1
-        return saves
+def test_what_comes_by_the_clock_follows_the_time_that_passes() -> None:
+    # 120.75 s of steps, the compiler's among them, 1.2 s each: at 8.4 s of them and 3 s of evaluation once more
+    by_clock = estimate_schedule(STEPS, COSTS, schedule(eval_every="8s"), evaluates=True)
+    assert by_clock.evals == math.ceil(100 / 7)
+    slower = msgspec.structs.replace(STEPS, seconds=200.0)
+    assert estimate_schedule(slower, COSTS, schedule(eval_every="8s"), evaluates=True).evals > by_clock.evals
+    saved = estimate_schedule(STEPS, COSTS, schedule(checkpoint_every="16s"), evaluates=True)
+    assert saved.saves == 1 + (100 - 10) // 14  # the early one after ten steps, then one every fourteen
 
-    for total, step, every in ((1000, 1.0, 60.5), (1000, 0.5, 7.25), (50, 3.0, 31.0), (10, 1.0, 100.0), (10, 9.0, 4.0)):
-        counted = count_saves(Frequency(seconds=every), total, 10, total * step)
-        assert counted == pytest.approx(saved_in(total, step, every, 2.0), abs=max(1, 0.03 * counted))
+
+def test_a_full_evaluation_costs_what_it_generates_and_scores_and_one_of_the_loss_alone_does_not() -> None:
+    costs = msgspec.structs.replace(COSTS, generate_seconds=10.0, metric_seconds=4.0)
+    plain = ScheduleSettings(eval_every="50 steps", fast_eval_every="10 steps", checkpoint_every="never")
+    for changes, terms in (
+        ({}, (30.0, 0.0, 0.0)),
+        ({"generate": True}, (30.0, 20.0, 0.0)),
+        ({"generate": True, "metric": "m.py:score"}, (30.0, 20.0, 8.0)),
+        ({"generate": True, "metric": ""}, (30.0, 20.0, 0.0)),
+    ):
+        asked = msgspec.structs.replace(plain, **changes)
+        estimate = estimate_schedule(STEPS, costs, asked, evaluates=True)
+        assert tuple(estimate.terms[name] for name in ("evals", "generate", "metric")) == pytest.approx(terms)
+        assert estimate.evals == 10
+
+
+def test_evaluations_keep_to_their_share_of_the_time() -> None:
+    often = msgspec.structs.replace(schedule("5 steps"), eval_share=0.1)
+    estimate = estimate_schedule(STEPS, COSTS, often, evaluates=True)
+    assert estimate.terms["evals"] == pytest.approx(0.1 * estimate.running_seconds, abs=2 * 3.0)
+    assert estimate_schedule(STEPS, COSTS, schedule("5 steps"), evaluates=True).evals == 20
+
+
+def test_only_the_best_is_saved_as_often_as_evaluations_set_a_record() -> None:
+    asked = msgspec.structs.replace(schedule("10 steps", "5 steps"), save_only_best=True)
+    estimate = estimate_schedule(STEPS, COSTS, asked, evaluates=True)
+    expected = 1 + sum(1 / n for n in range(1, 10))
+    assert estimate.terms["saves"] == pytest.approx(2.0 * expected)
+    assert estimate.saves == round(expected)
 
 
 def test_a_frequency_is_so_many_steps() -> None:
     for text, steps in (("7 steps", 7), ("1 epoch", 60), ("0.3 epochs", 18), ("0.001 epochs", 1), ("never", None)):
         assert frequency_steps(parse_frequency(text), 60) == steps
-    assert count_evals(Frequency(), 100, 10) == 0
 
 
 def test_the_terms_add_up_to_the_middle_estimate() -> None:
     estimate = estimate_schedule(STEPS, COSTS, schedule("30 steps", "30 steps"), evaluates=True)
     assert math.fsum(estimate.terms.values()) == pytest.approx(estimate.p50_seconds)
-    assert set(estimate.terms) == {"load", "compile", "steps", "evals", "generate", "saves", "final"}
+    assert set(estimate.terms) == {"load", "compile", "steps", "evals", "generate", "metric", "saves", "final"}
     assert estimate.terms["load"] == 5.5
     assert estimate.terms["steps"] == pytest.approx(100 + 3 * 0.25)
     assert estimate.total_steps == 100

@@ -41,7 +41,7 @@ def test_a_trial_says_how_long_the_whole_run_takes(new_runner: NewRunner, settin
     assert estimate is not None and curve is not None
     assert result.full_run_seconds == estimate.p50_seconds <= estimate.p90_seconds
     assert math.fsum(estimate.terms.values()) == pytest.approx(estimate.p50_seconds)
-    assert (estimate.total_steps, estimate.evals, estimate.saves) == (10, 3, 3)
+    assert (estimate.total_steps, estimate.evals, estimate.saves) == (10, 3, 4)  # one of them early
     assert all(estimate.terms[name] > 0 for name in ("load", "steps", "evals", "saves", "final"))
     assert len(curve.points) >= 4
     assert {point.micro_batch_size for point in curve.points} == {4}

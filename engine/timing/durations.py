@@ -1,0 +1,67 @@
+"""How long something took that happens now and then: an evaluation, a checkpoint."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import deque
+
+RECENT = 5
+"""Of which the next one is expected: what is generated, and so how long it takes, changes as the model learns."""
+ONE_SPREAD = 0.1
+"""Relative standard deviation where only one was measured."""
+GUESS_SPREAD = 0.3
+"""Where none was, and the figure comes from a part of one or from a trial."""
+
+
+class Durations:
+    """Seconds of the last few, and a guess until there are any.
+
+    One thread adds, any thread asks: what is asked for is one read of a bounded deque.
+    """
+
+    def __init__(self) -> None:
+        self._recent: deque[float] = deque(maxlen=RECENT)
+        self._guess: float | None = None
+        self.longest = 0.0
+        """Of all."""
+
+    def add(self, seconds: float) -> None:
+        """One was measured."""
+        self._recent.append(seconds)
+        self.longest = max(self.longest, seconds)
+
+    def guess(self, seconds: float) -> None:
+        """What one is expected to take, until it is measured."""
+        self._guess = seconds
+
+    @property
+    def measured(self) -> bool:
+        """Whether there was one."""
+        return bool(self._recent)
+
+    @property
+    def expected(self) -> float | None:
+        """Seconds of the next one; None where nothing is known."""
+        return statistics.fmean(self._recent) if self._recent else self._guess
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of one, in seconds."""
+        recent = list(self._recent)
+        if len(recent) > 1:
+            return statistics.stdev(recent)
+        return (ONE_SPREAD if recent else GUESS_SPREAD) * (self.expected or 0.0)
+
+    def deviation_of_sum(self, count: float) -> float:
+        """Of `count` more: each has its own, and the mean that they are expected to have has its error."""
+        return self.deviation * math.sqrt(count + count**2 / max(len(self._recent), 1))
+
+    @property
+    def upper(self) -> float | None:
+        """Seconds that the next one hardly takes longer than; None where nothing is known.
+
+        Two standard deviations over the mean, and no less than the longest so far.
+        """
+        expected = self.expected
+        return None if expected is None else max(expected + 2 * self.deviation, self.longest)

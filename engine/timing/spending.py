@@ -1,0 +1,95 @@
+"""What evaluations and saves of a training cost: measured, rehearsed, or as a trial expected it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from speedtui.engine.candidate import Estimate
+from speedtui.engine.events import EvaluationKind
+from speedtui.engine.timing.due import Due
+from speedtui.engine.timing.durations import Durations
+
+ONLY_FULL = ("generate", "metric")
+"""Phases of a full evaluation that one of the loss alone does not have."""
+
+
+class Spending:
+    """Seconds by kind. What was measured counts before what was rehearsed, and that before what was estimated."""
+
+    def __init__(self, estimate: Estimate | None, planned: Due, save_guess_seconds: float) -> None:
+        """`planned`: the evaluations and checkpoints that the estimate is of; `save_guess_seconds`: a figure that one
+        checkpoint hardly takes longer than, for want of a measured one."""
+        self.full, self.loss, self.save, self.final = Durations(), Durations(), Durations(), Durations()
+        self._extra = dict.fromkeys(ONLY_FULL, 0.0)
+        self._save_guess = save_guess_seconds
+        if estimate is not None:
+            self._guess(estimate, planned)
+
+    def evaluated(self, kind: EvaluationKind, seconds: float, phases: Mapping[str, float]) -> None:
+        """One was made; `phases`: its seconds in eval, generate and metric."""
+        extra = sum(phases.get(name, 0.0) for name in ONLY_FULL)
+        if kind == "loss":
+            self.loss.add(seconds)
+            return
+        self.full.add(seconds)
+        self._extra = {name: phases.get(name, 0.0) for name in ONLY_FULL}
+        if not self.loss.measured:
+            self.loss.guess(max(seconds - extra, 0.0))
+
+    def rehearsed(self, expected_seconds: float, phases: Mapping[str, float]) -> None:
+        """A part of a full one was made; `phases`: of the whole, or of the part."""
+        self.full.guess(expected_seconds)
+        whole = sum(phases.values())
+        shares = {name: phases.get(name, 0.0) / whole if whole > 0 else 0.0 for name in ONLY_FULL}
+        self._extra = {name: expected_seconds * share for name, share in shares.items()}
+        self.loss.guess(expected_seconds - sum(self._extra.values()))
+
+    @property
+    def full_only_seconds(self) -> tuple[float, float]:
+        """(generation, metric) in the last full evaluation, or as it is expected."""
+        return self._extra["generate"], self._extra["metric"]
+
+    def eval_seconds(self, kind: EvaluationKind) -> float:
+        """Of the next one; 0 where nothing is known."""
+        if kind == "full":
+            return self.full.expected or self.loss.expected or 0.0
+        return self.loss.expected or self.full.expected or 0.0
+
+    @property
+    def save_seconds(self) -> float:
+        """Of the next checkpoint; 0 where nothing is known."""
+        return self.save.expected or 0.0
+
+    @property
+    def final_seconds(self) -> float:
+        """Of the final model: what was expected of it, else as much as a checkpoint."""
+        expected = self.final.expected
+        return self.save_seconds if expected is None else expected
+
+    @property
+    def end_seconds(self) -> float:
+        """Of one last checkpoint and the final model, hardly longer.
+
+        The model takes no more than a checkpoint, which has the optimizer's state besides; but what was expected of it
+        on another day or disk says less than what a checkpoint has just taken.
+        """
+        save = self.save.upper
+        if not self.save.measured:
+            save = max(save or 0.0, self._save_guess)
+        final = self.final.upper
+        if not self.final.measured:
+            final = max(final or 0.0, save or 0.0)
+        return (save or 0.0) + (final or 0.0)
+
+    def _guess(self, estimate: Estimate, planned: Due) -> None:
+        terms, evals = estimate.terms, planned.full + planned.loss
+        if evals and terms.get("evals"):
+            loss = terms["evals"] / evals
+            full = max(planned.full, 1)
+            self._extra = {name: terms.get(name, 0.0) / full for name in ONLY_FULL}
+            self.loss.guess(loss)
+            self.full.guess(loss + sum(self._extra.values()))
+        if estimate.saves and terms.get("saves"):
+            self.save.guess(terms["saves"] / estimate.saves)
+        if terms.get("final"):
+            self.final.guess(terms["final"])
