@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -23,6 +24,7 @@ COMMANDS = {
     "send": "Send a command to a running job.",
     "runs": "List the runs.",
     "report": "Print what a run found and did.",
+    "export": "Hand a run's numbers to a tracker, or write them as tables.",
     "doctor": "Check the device, the driver, the versions, the disk and the terminal.",
 }
 
@@ -105,7 +107,7 @@ def _flushed(code: int) -> int:
         sys.stdout.flush()
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if code == ExitCode.DONE and not isinstance(error, BrokenPipeError):
+        if code == ExitCode.DONE and error.errno not in (errno.EPIPE, errno.EIO):
             return _refuse(_as_failure(error))
     return code
 

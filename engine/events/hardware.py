@@ -41,7 +41,7 @@ class HostSample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HardwareSampled(Event, frozen=True, kw_only=True):
-    """Once a second, from t = 0."""
+    """Once a second, from t = 0; less often in the log of many devices."""
 
     devices: list[DeviceSample]
     host: HostSample

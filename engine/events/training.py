@@ -25,7 +25,7 @@ class StepCompleted(Event, frozen=True, kw_only=True, omit_defaults=True):
     seconds: float
     """Wall time on the CPU clock, all of `steps` together."""
     phases: dict[str, float]
-    """Seconds by step phase on the CPU clock."""
+    """Seconds by step phase on the CPU clock; those that round to nothing are left out."""
     device_phases: dict[str, float] | None = None
     """The same on the device's clock, from CUDA events."""
     peak_allocated_bytes: int | None = None

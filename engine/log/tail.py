@@ -22,6 +22,11 @@ class LineTail:
         self._offset = 0
         self._rest = b""
 
+    @property
+    def bytes_read(self) -> int:
+        """Of the file, so far."""
+        return self._offset
+
     def read(self) -> list[bytes]:
         """The complete lines since the last call, up to about a mebibyte; without their newlines."""
         try:
@@ -44,6 +49,11 @@ class EventTail:
         """Lines of a type that this version does not know."""
         self.torn = 0
         """Lines that are no events, such as half of one before a crash."""
+
+    @property
+    def bytes_read(self) -> int:
+        """Of the file, so far."""
+        return self._lines.bytes_read
 
     def read(self) -> list[tuple[bytes, events.AnyEvent]]:
         """Line and event of each readable line since the last call."""

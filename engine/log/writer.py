@@ -6,11 +6,12 @@ import os
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from speedtui.engine import events as e
 from speedtui.engine.log.clock import RunClock
+from speedtui.engine.log.pace import Pace, worth_writing
 
 PUMP_SECONDS = 0.05
 """Between two writes: 20 a second are enough for any eye and any ETA."""
@@ -21,6 +22,8 @@ BACKLOG_BYTES = 64 << 20
 
 Source = Callable[[bool], None]
 """Emits what it has buffered; told whether that is urgent, so that nothing may wait to be merged with more."""
+Subscriber = Callable[[Sequence[e.AnyEvent]], None]
+"""Gets what was written, in the log's order, from the pump thread, and returns at once."""
 
 
 class EventLog:
@@ -40,6 +43,10 @@ class EventLog:
         self._failure: OSError | None = None
         self._writing = threading.Lock()  # one thread drains at a time: the pump, or whoever flushes
         self._sources: list[Source] = []
+        self._pace = Pace()
+        self._subscribers: list[Subscriber] = []
+        self._fresh: deque[e.AnyEvent] = deque(maxlen=CAPACITY)
+        self._handing_over = threading.Lock()  # so that a subscriber gets the events in their order
         self._closing = threading.Event()
         self._pump = threading.Thread(target=self._run, name="event-pump", daemon=True)
         self._pump.start()
@@ -58,6 +65,17 @@ class EventLog:
         if source in self._sources:
             self._sources.remove(source)
 
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Has the pump thread hand over what it has written, after it has written it."""
+        self._subscribers.append(subscriber)
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Writes what is queued or buffered and hands over the rest, here; `subscriber` gets nothing after that."""
+        self.flush()
+        self._hand_over()
+        if subscriber in self._subscribers:
+            self._subscribers.remove(subscriber)
+
     def emit(self, event: e.AnyEvent) -> None:
         """Queues an event for the pump."""
         if len(self._queue) >= CAPACITY:
@@ -69,6 +87,11 @@ class EventLog:
         """Writes what is queued or buffered, now; on return a killed process loses none of it."""
         self._write_out(urgent=True)
 
+    def pump(self) -> None:
+        """What the pump thread does again and again: writes what is due and hands it over."""
+        self._write_out(urgent=False)
+        self._hand_over()
+
     def _write_out(self, *, urgent: bool) -> None:
         with self._writing:
             for source in tuple(self._sources):
@@ -76,21 +99,32 @@ class EventLog:
                     source(urgent)
                 except Exception as error:  # the log must outlive whatever it is fed from
                     traceback.print_exc()
-                    self._sources.remove(source)
+                    self.remove_source(source)
                     text = f"a part of the measuring has stopped: {type(error).__name__}: {error}"
                     self.emit(e.Notice(t=self.clock.now(), level="error", text=text, hint="See worker.log."))
             self._drain()
+
+    def _hand_over(self) -> None:
+        with self._handing_over:
+            events = [self._fresh.popleft() for _ in range(len(self._fresh))]
+            for subscriber in tuple(self._subscribers) if events else ():
+                try:
+                    subscriber(events)
+                except Exception:  # whoever listens must not end the log
+                    traceback.print_exc()
+                    self._subscribers.remove(subscriber)
 
     def close(self) -> None:
         """Writes the rest and ends the pump."""
         self._closing.set()
         self._pump.join(timeout=5)
         self.flush()
+        self._hand_over()
         os.close(self._file)
 
     def _run(self) -> None:
         while not self._closing.wait(PUMP_SECONDS):
-            self._write_out(urgent=False)
+            self.pump()
 
     def _drain(self) -> None:
         pieces = [self._unwritten]
@@ -98,7 +132,12 @@ class EventLog:
             pieces.append(e.encode(e.EventsDropped(t=self.clock.now(), count=self._dropped)))
             self._dropped = 0
         while self._queue:
-            pieces.append(e.encode(self._queue.popleft()))
+            event = worth_writing(self._queue.popleft())
+            line = e.encode(event)
+            if self._pace.lets(event, len(line)):
+                pieces.append(line)
+                if self._subscribers:
+                    self._fresh.append(event)
         data = b"".join(pieces)
         self._unwritten = self._write(data) if data else b""
         if len(self._unwritten) > BACKLOG_BYTES:

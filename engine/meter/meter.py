@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,11 +14,10 @@ from speedtui.engine.events import PHASES, STEP_PHASES, Probe, StepCompleted
 from speedtui.engine.log.clock import RunClock
 from speedtui.engine.log.writer import EventLog
 from speedtui.engine.meter.device import DeviceClock, Mark
+from speedtui.engine.meter.lines import StepLines
 from speedtui.engine.meter.memory import allocator_peaks
 from speedtui.engine.meter.phases import INDEX, OTHER, STEP_INDEXES, PhaseClock
 
-LINES_PER_SECOND = 20
-"""Faster steps share a line, so that the log of a long run stays small."""
 BUFFER = 65_536
 """Steps held between two visits of the pump thread; a guard, not a working size."""
 PEAK_SECONDS = 1.0
@@ -97,7 +95,7 @@ class Meter:
     ) -> None:
         self.clock = clock
         self._run_clock = run_clock
-        self._emit = emit
+        self._lines = StepLines(emit, every_step_matters=probe is not None)
         self._count_tokens = count_tokens
         self._device = device
         self._read: Callable[[torch.Tensor], float] = float if device is None else device.read
@@ -109,8 +107,6 @@ class Meter:
         self._step_start_ns = clock.boundary_ns
         self._epoch_begins = probe is None  # a probe has no epochs
         self._peaks_due_ns = 0
-        self._held: list[StepCompleted] = []
-        self._last_line_ns = 0
         self._over = False
         self.timings: list[StepTiming] | None = [] if keep_timings else None
         """Every step that was pumped, for a probe that judges them; None in training."""
@@ -203,9 +199,8 @@ class Meter:
                 if pairs is None and not self._over:
                     break
             self._buffer.popleft()
-            self._held.append(self._event(record, pairs))
-            self._release(record.end_ns)
-        self._release(time.perf_counter_ns(), urgent)
+            self._lines.add(self._event(record, pairs), record.end_ns)
+        self._lines.release(self.clock.now_ns(), urgent=urgent)
 
     def close(self, log: EventLog) -> None:
         """Has the log's pump emit the rest; the training or probe is over."""
@@ -213,13 +208,6 @@ class Meter:
             self._device.synchronize()
         self._over = True  # what has not resolved by now never will
         log.flush()
-
-    def _release(self, now_ns: int, urgent: bool = False) -> None:
-        """Emits what is held as one line, at most so often a second."""
-        if self._held and (urgent or now_ns - self._last_line_ns >= 1e9 / LINES_PER_SECOND):
-            self._last_line_ns = now_ns
-            self._emit(coalesce(self._held))
-            self._held = []
 
     def _event(self, record: StepRecord, pairs: list[tuple[int, float]] | None) -> StepCompleted:
         counts = [self._count_tokens(micro_step.batch) for micro_step in record.micro_steps]
@@ -236,7 +224,7 @@ class Meter:
             self.timings.append(_timing(record, counts, pairs, device_phases or phases, loss if finite else None))
         allocated, reserved, retries = record.peaks if record.peaks is not None else (None, None, None)
         return StepCompleted(
-            t=self._run_clock.at(record.end_ns),
+            t=round(self._run_clock.at(record.end_ns), 3),
             step=record.step,
             micro_steps=len(record.micro_steps),
             samples=samples,
@@ -257,37 +245,6 @@ class Meter:
 
 
 _STEP_PHASE_INDEXES = tuple(zip(STEP_PHASES, STEP_INDEXES, strict=True))
-
-
-def coalesce(events: list[StepCompleted]) -> StepCompleted:
-    """One line for several fast steps: sums of counts and times, the mean of the losses."""
-    last = events[-1]
-    if len(events) == 1:
-        return last
-    losses = [event.loss for event in events if event.loss is not None]
-    tokens = [event.tokens for event in events if event.tokens is not None]
-    padding = [event.padding_tokens for event in events if event.padding_tokens is not None]
-    device = [event.device_phases for event in events if event.device_phases is not None]
-    return StepCompleted(
-        t=last.t,
-        step=last.step,
-        steps=len(events),
-        micro_steps=sum(event.micro_steps for event in events),
-        samples=sum(event.samples for event in events),
-        tokens=sum(tokens) if len(tokens) == len(events) else None,
-        padding_tokens=sum(padding) if len(padding) == len(events) else None,
-        loss=round(sum(losses) / len(losses), 6) if losses else None,
-        nonfinite=any(event.nonfinite for event in events),
-        lr=last.lr,
-        seconds=round(sum(event.seconds for event in events), 6),
-        phases=_summed([event.phases for event in events]),
-        device_phases=_summed(device) if len(device) == len(events) else None,
-        peak_allocated_bytes=_highest([event.peak_allocated_bytes for event in events]),
-        peak_reserved_bytes=_highest([event.peak_reserved_bytes for event in events]),
-        alloc_retries=_highest([event.alloc_retries for event in events]),
-        trial=last.trial,
-        probe=last.probe,
-    )
 
 
 def batch_rows(batch: Mapping[str, Any]) -> int:
@@ -343,14 +300,6 @@ def _device_phases(pairs: list[tuple[int, float]]) -> dict[str, float]:
         name = PHASES[index]
         totals[name if name in totals else "other"] += seconds
     return {name: round(seconds, 6) for name, seconds in totals.items()}
-
-
-def _summed(parts: list[dict[str, float]]) -> dict[str, float]:
-    return {name: round(sum(part.get(name, 0.0) for part in parts), 6) for name in parts[0]}
-
-
-def _highest(values: list[int | None]) -> int | None:
-    return max((value for value in values if value is not None), default=None)
 
 
 def _rounded(nanoseconds: int) -> float:

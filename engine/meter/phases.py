@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from speedtui.engine.events import PHASES, STEP_PHASES, Books
@@ -13,19 +13,26 @@ OTHER = INDEX["other"]
 STEP_INDEXES = tuple(INDEX[name] for name in STEP_PHASES)
 
 
+PEEK_TRIES = 1000
+"""Looks at a clock that another thread moves on; it writes a boundary in a microsecond, so that two will do."""
+
+
 class PhaseClock:
     """Adds the time since the last boundary to the phase that was current, then changes phase.
 
     Owned by the thread that runs the job; a boundary costs one clock reading and two list accesses.
     """
 
-    def __init__(self, t: float = 0.0, earlier: Books | None = None) -> None:
-        """`t`: seconds since the run started; `earlier`: its books as an earlier worker left them.
+    def __init__(
+        self, t: float = 0.0, earlier: Books | None = None, now_ns: Callable[[], int] = time.perf_counter_ns
+    ) -> None:
+        """`t`: seconds since the run started; `earlier`: its books as an earlier worker left them; `now_ns`: the clock.
 
         What is not in those was nobody's: `away`. Without them it was the start of this process, which is `load`.
         """
-        self._last_ns = time.perf_counter_ns()
-        self._started_ns = self._last_ns - int(t * 1e9)
+        self.now_ns = now_ns
+        """Nanoseconds, monotonic; what every boundary is read from."""
+        self._last_ns = now_ns()
         self._current = OTHER
         self.totals_ns = [0] * len(PHASES)
         """Nanoseconds by index of PHASES, up to the last boundary."""
@@ -33,18 +40,20 @@ class PhaseClock:
         """By phase on the device's clock; the pump thread's."""
         if earlier is not None:
             for name, seconds in earlier.phases.items():
-                self.totals_ns[INDEX.get(name, OTHER)] += int(seconds * 1e9)
+                self.totals_ns[INDEX.get(name, OTHER)] += round(seconds * 1e9)
             self.device_seconds = dict(earlier.device_phases or {})
-        missing = self._last_ns - self._started_ns - sum(self.totals_ns)
-        self.totals_ns[INDEX["load" if earlier is None else "away"]] += max(missing, 0)
+        known = sum(self.totals_ns)
+        wall = max(round(t * 1e9), known)  # books that were closed a moment after the last event know better
+        self.totals_ns[INDEX["load" if earlier is None else "away"]] += wall - known
+        self._started_ns = self._last_ns - wall
 
     def switch(self, phase: int) -> int:
         """Ends the current phase and begins `phase` (an index of PHASES); returns the one that ended."""
-        now = time.perf_counter_ns()
+        now = self.now_ns()
         ended = self._current
         self.totals_ns[ended] += now - self._last_ns
-        self._last_ns = now
         self._current = phase
+        self._last_ns = now  # last of all: see `peek`
         return ended
 
     def switch_to(self, name: str) -> None:
@@ -71,20 +80,29 @@ class PhaseClock:
         return self._books(list(self.totals_ns), self._last_ns)
 
     def peek(self) -> Books:
-        """The same from another thread: the current phase counts up to now."""
-        while True:
+        """The same from another thread: the current phase counts up to now.
+
+        The totals add up to the last boundary, save while the owner is writing one; then it looks again.
+        """
+        for _ in range(PEEK_TRIES):
             last, current, totals = self._last_ns, self._current, list(self.totals_ns)
-            if last == self._last_ns:  # else a boundary came in between
+            if sum(totals) == last - self._started_ns:
                 break
-        now = time.perf_counter_ns()
+        now = self.now_ns()
         totals[current] += now - last
         return self._books(totals, now)
 
     def _books(self, totals_ns: list[int], now_ns: int) -> Books:
         wall_ns = now_ns - self._started_ns
+        on_device = dict(self.device_seconds)  # a copy at once: the pump thread may be adding to it
         return Books(
-            wall=round(wall_ns / 1e9, 6),
-            phases={name: round(ns / 1e9, 6) for name, ns in zip(PHASES, totals_ns, strict=True) if ns},
-            unaccounted=round((wall_ns - sum(totals_ns)) / 1e9, 6),
-            device_phases={name: round(value, 6) for name, value in self.device_seconds.items()} or None,
+            wall=_seconds(wall_ns),
+            phases={name: _seconds(ns) for name, ns in zip(PHASES, totals_ns, strict=True) if ns},
+            unaccounted=_seconds(wall_ns - sum(totals_ns)),
+            device_phases={name: round(value, 6) for name, value in on_device.items()} or None,
         )
+
+
+def _seconds(nanoseconds: int) -> float:
+    """To the nanosecond: rounded further, eighteen phases would not add up to the microsecond."""
+    return round(nanoseconds / 1e9, 9)

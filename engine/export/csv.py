@@ -1,0 +1,165 @@
+"""A run as tables: steps.csv, evaluations.csv, trials.csv."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from speedtui.engine import events as e
+from speedtui.engine.candidate import Candidate, TrialResult
+
+STEPS, EVALUATIONS, TRIALS = "steps.csv", "evaluations.csv", "trials.csv"
+STEP_COLUMNS = (
+    "t", "time", "step", "steps", "micro_steps", "samples", "tokens", "padding_tokens", "loss", "learning_rate",
+    "seconds", "tokens_per_second", "peak_allocated_bytes", "peak_reserved_bytes", "alloc_retries",
+    *(f"phases.{name}" for name in e.STEP_PHASES), *(f"device_phases.{name}" for name in e.STEP_PHASES),
+)  # fmt: skip
+"""`t`: seconds since the run started; `time`: wall clock, seconds since the epoch; `steps`: how many the row is of."""
+
+Row = Mapping[str, Any]
+
+
+class Tables:
+    """Takes a run's events and writes its tables into a folder; those of an earlier export are replaced as a whole."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises OSError: the folder cannot be made or written."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._aside = folder / f".{STEPS}.{os.getpid()}"
+        self._file = self._aside.open("w", newline="", encoding="utf-8")
+        self._steps = csv.DictWriter(self._file, STEP_COLUMNS)
+        self._steps.writeheader()
+        self._step_rows = 0
+        self._last_step = 0
+        self._started_at = 0.0
+        self._evaluations: list[Row] = []
+        self._candidates: dict[int, Candidate] = {}
+        self._results: dict[int, TrialResult] = {}
+
+    def take(self, event: e.AnyEvent) -> None:
+        """Takes in one event. Raises OSError: the disk takes no more."""
+        match event:
+            case e.RunStarted():
+                self._started_at = event.started_at
+            case e.StepCompleted() if event.trial is None and event.step > self._last_step:
+                self._last_step = event.step  # one that was done again after a restart is not told twice
+                self._step_rows += 1
+                self._steps.writerow(_step_row(event, self._started_at))
+            case e.EvaluationCompleted():
+                self._evaluations.append(_evaluation_row(event, self._started_at))
+            case e.StudyStarted():
+                self._candidates.update({candidate.id: candidate for candidate in event.candidates})
+            case e.CandidateAdded() | e.CandidateEdited():
+                self._candidates[event.candidate.id] = event.candidate
+            case e.CandidateRemoved():
+                self._candidates.pop(event.trial, None)
+                self._results.pop(event.trial, None)
+            case e.TrialFinished():
+                self._results[event.trial] = event.result
+
+    def close(self) -> dict[Path, int]:
+        """Puts the tables in their places; returns the rows of each. One without rows is not there.
+
+        Raises:
+            OSError: the disk takes no more.
+        """
+        self._file.close()
+        trials = [_trial_row(candidate, self._results.get(id)) for id, candidate in self._candidates.items()]
+        written: dict[Path, int] = {}
+        self._place(self._aside, STEPS, self._step_rows, written)
+        for name, rows in ((EVALUATIONS, self._evaluations), (TRIALS, trials)):
+            aside = self._folder / f".{name}.{os.getpid()}"
+            _write(aside, rows)
+            self._place(aside, name, len(rows), written)
+        return written
+
+    def discard(self) -> None:
+        """Leaves no trace of what was begun."""
+        self._file.close()
+        self._aside.unlink(missing_ok=True)
+
+    def _place(self, aside: Path, name: str, rows: int, written: dict[Path, int]) -> None:
+        path = self._folder / name
+        if rows:
+            os.replace(aside, path)
+            written[path] = rows
+        else:
+            aside.unlink()
+            path.unlink(missing_ok=True)
+
+
+def _write(path: Path, rows: list[Row]) -> None:
+    columns = dict.fromkeys(name for row in rows for name in row)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(columns))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _step_row(event: e.StepCompleted, started_at: float) -> Row:
+    """A phase that a line leaves out took no time; an empty cell is not measured."""
+    row: dict[str, Any] = {
+        "t": event.t, "time": round(started_at + event.t, 3), "step": event.step, "steps": event.steps,
+        "micro_steps": event.micro_steps, "samples": event.samples, "tokens": event.tokens,
+        "padding_tokens": event.padding_tokens, "loss": event.loss, "learning_rate": event.lr,
+        "seconds": event.seconds, "peak_allocated_bytes": event.peak_allocated_bytes,
+        "peak_reserved_bytes": event.peak_reserved_bytes, "alloc_retries": event.alloc_retries,
+        "tokens_per_second": round(event.tokens / event.seconds, 2) if event.tokens and event.seconds else None,
+    }  # fmt: skip
+    for table, phases in (("phases", event.phases), ("device_phases", event.device_phases)):
+        if phases is not None:
+            row |= {f"{table}.{name}": phases.get(name, 0.0) for name in e.STEP_PHASES}
+    return row
+
+
+def _evaluation_row(event: e.EvaluationCompleted, started_at: float) -> Row:
+    return {
+        "t": event.t, "time": round(started_at + event.t, 3), "step": event.step, "kind": event.kind,
+        "loss": event.loss, "seconds": event.seconds, "rows": event.rows, "unscored": event.unscored,
+        "best": event.best, **{f"metrics.{name}": value for name, value in event.metrics.items()},
+        **{f"phases.{name}": value for name, value in event.phases.items()},
+    }  # fmt: skip
+
+
+def _trial_row(candidate: Candidate, result: TrialResult | None) -> Row:
+    measured = result.measurement if result is not None else None
+    memory = result.memory if result is not None else None
+    estimate = result.estimate if result is not None else None
+    return {
+        "trial": candidate.id, "label": candidate.label, "status": result.status if result is not None else "waiting",
+        "reason": result.reason if result is not None else "", "micro_batch_size": candidate.micro_batch_size,
+        "grad_accum_steps": candidate.grad_accum_steps, **candidate.values,
+        "samples_per_second": measured and measured.samples_per_second,
+        "tokens_per_second": measured and measured.tokens_per_second,
+        "step_seconds": measured and measured.step_seconds,
+        "step_seconds_low": measured and measured.step_seconds_low,
+        "step_seconds_high": measured and measured.step_seconds_high,
+        "batches": measured and measured.batches, "warmup_batches": measured and measured.warmup_batches,
+        "peak_allocated_bytes": memory and memory.peak_allocated_bytes,
+        "peak_reserved_bytes": memory and memory.peak_reserved_bytes,
+        "peak_rss_bytes": memory and memory.peak_rss_bytes,
+        "predicted_bytes": memory and memory.predicted_bytes, "limit_bytes": memory and memory.limit_bytes,
+        "full_run_p50_seconds": estimate and estimate.p50_seconds,
+        "full_run_p90_seconds": estimate and estimate.p90_seconds,
+        "trial_seconds": result and result.seconds,
+    }  # fmt: skip
+
+
+def write_tables(events: Iterable[e.AnyEvent], folder: Path) -> dict[Path, int]:
+    """The tables of a run in a folder; returns the rows of each.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    tables = Tables(folder)
+    try:
+        for event in events:
+            tables.take(event)
+        return tables.close()
+    except BaseException:
+        tables.discard()
+        raise

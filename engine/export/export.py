@@ -1,0 +1,163 @@
+"""A run's numbers handed to a tracker or written as tables, after the fact."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from speedtui.engine import events as e
+from speedtui.engine.config.settings import Settings, Tracker
+from speedtui.engine.context.order import read_order
+from speedtui.engine.errors import JobError, SpeedtuiError, UsageError
+from speedtui.engine.export.base import TrackedRun
+from speedtui.engine.export.csv import write_tables
+from speedtui.engine.export.metrics import MetricStream, Point
+from speedtui.engine.export.places import Target, default_folder
+from speedtui.engine.export.sinks import let_go, open_sink
+from speedtui.engine.log.tail import EventTail
+from speedtui.engine.runs import RunFolder
+from speedtui.engine.state import Folder, RunState
+
+BATCH = 256
+"""Points handed to a tracker at once."""
+
+OFFLINE_HINT = "With WANDB_MODE=offline it goes into files that `wandb sync` sends later."
+
+Report = Callable[[int, int], None]
+"""(bytes of the log read, all of them)"""
+
+
+class Exported(msgspec.Struct, frozen=True, kw_only=True):
+    """What an export left."""
+
+    run: str
+    to: Target
+    where: str
+    """The folder, or the command or page that shows it."""
+    rows: dict[str, int]
+    """By the path of each table; empty for a tracker."""
+    points: int
+    """Handed to a tracker; 0 for tables."""
+    last_step: int | None
+
+
+def export_run(folder: RunFolder, to: Target, out: Path | None, report: Report) -> Exported:
+    """Exports what the log holds now. What an earlier export of this run left there is replaced.
+
+    Raises:
+        UsageError: the tracker is not installed, there is nothing that it could be told, or `out` cannot be written.
+        JobError: the tracker refused.
+    """
+    place = (out if out is not None else default_folder(folder, to)).absolute()
+    state = _state(folder, report)
+    _refuse_unfit(folder, to, state)
+    try:
+        if to == "csv":
+            return _as_tables(folder, place, state, report)
+        return _to_tracker(folder, to, place, out is not None, state, report)
+    except SpeedtuiError:
+        raise
+    except OSError as error:
+        where = error.filename or place
+        raise UsageError(
+            f"{where}: cannot be written: {error.strerror or error}", "Make room or name another folder with --out."
+        ) from error
+
+
+def _state(folder: RunFolder, report: Report) -> RunState:
+    """The run as a whole, before it is gone through again: a tracker wants its configuration first."""
+    state = Folder()
+    for event in _events(folder, lambda done, total: report(done // 2, total)):
+        state.apply(event)
+    return state.snapshot()
+
+
+def _refuse_unfit(folder: RunFolder, to: Target, state: RunState) -> None:
+    training = state.training
+    if to != "csv" and (training is None or not (training.step or training.evaluations)):
+        raise UsageError(
+            f"run {folder.id} has no training to export to {to}",
+            "Its trials are a table: --to csv" if state.study is not None else "Train first: speedtui train",
+        )
+    if training is None and state.study is None:
+        raise UsageError(f"run {folder.id} has neither steps nor trials to export", "Train first: speedtui train")
+    settings = msgspec.convert(state.config, Settings, strict=False) if state.config else Settings()
+    if to in settings.track.to and folder.worker_alive():
+        raise UsageError(f"run {folder.id} goes on and is tracked by {to} itself", "Export it when it is over.")
+
+
+def _as_tables(folder: RunFolder, place: Path, state: RunState, report: Report) -> Exported:
+    rows = write_tables(_second_reading(folder, report), place)
+    return Exported(
+        run=folder.id, to="csv", where=str(place), rows={str(path): count for path, count in rows.items()}, points=0,
+        last_step=state.training.step if state.training is not None else None,
+    )  # fmt: skip
+
+
+def _to_tracker(folder: RunFolder, to: Tracker, place: Path, placed: bool, state: RunState, report: Report) -> Exported:
+    if to == "trackio" and placed:
+        os.environ["TRACKIO_DIR"] = str(place)  # read when its package is imported
+    try:
+        sink = open_sink(to, _tracked(folder, place, state))
+        points = 0
+        for batch in _batches(_points(folder, report)):
+            sink.write(batch)
+            points += len(batch)
+        where = sink.where
+        sink.close()
+    except (SpeedtuiError, OSError):
+        raise
+    except (Exception, SystemExit) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        let_go(to)
+        raise JobError(f"{to}: {reason}", OFFLINE_HINT if to == "wandb" else "With -v it says where.") from error
+    last_step = state.training.step if state.training is not None else None
+    return Exported(run=folder.id, to=to, where=where, rows={}, points=points, last_step=last_step)
+
+
+def _tracked(folder: RunFolder, place: Path, state: RunState) -> TrackedRun:
+    track = msgspec.convert(state.config, Settings, strict=False).track if state.config else Settings().track
+    return TrackedRun(
+        id=folder.id, name=track.name or folder.id, project=track.project, config=state.config, folder=place, live=False
+    )
+
+
+def _points(folder: RunFolder, report: Report) -> Iterator[Point]:
+    stream = MetricStream(estimated_seconds=_estimated_seconds(folder))
+    for event in _second_reading(folder, report):
+        yield from stream.take(event)
+
+
+def _estimated_seconds(folder: RunFolder) -> float | None:
+    """What the trial or plan that the training came from expected; None where there was none."""
+    try:
+        estimate = read_order(folder).estimate
+    except (OSError, msgspec.DecodeError):
+        return None
+    return estimate.p50_seconds if estimate is not None else None
+
+
+def _batches(points: Iterator[Point]) -> Iterator[list[Point]]:
+    batch: list[Point] = []
+    for point in points:
+        batch.append(point)
+        if len(batch) >= BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _second_reading(folder: RunFolder, report: Report) -> Iterator[e.AnyEvent]:
+    return _events(folder, lambda done, total: report(total // 2 + done // 2, total))
+
+
+def _events(folder: RunFolder, report: Report) -> Iterator[e.AnyEvent]:
+    tail, total = EventTail(folder.events), folder.events.stat().st_size
+    while pairs := tail.read():
+        report(min(tail.bytes_read, total), total)
+        for _, event in pairs:
+            yield event

@@ -1,0 +1,63 @@
+"""speedtui export"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import get_args
+
+import click
+import msgspec
+
+from speedtui.engine.config.settings import Tracker
+from speedtui.engine.errors import ExitCode
+from speedtui.engine.export.export import Exported, export_run
+from speedtui.engine.export.places import Target
+from speedtui.engine.runs import find_run
+from speedtui.tui.commands.options import Common, common_options
+
+PROGRESS_SECONDS = 1.0
+"""Before the first and between two lines of progress: a short log needs none."""
+
+
+@click.command("export")
+@common_options
+@click.argument("run", required=False)
+@click.option("--to", required=True, type=click.Choice(["csv", *get_args(Tracker)]), help="Tables, or a tracker.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder to write to; by default the run's own."
+)
+def command(common: Common, run: str | None, to: Target, out: Path | None) -> ExitCode:
+    """Hand a run's numbers to a tracker or write them as tables; without RUN the newest one's.
+
+    Exporting a run again replaces what the last export left.
+    """
+    progress = Progress(silent=common.quiet or common.json)
+    exported = export_run(find_run(common.runs, run), to, out, progress)
+    if common.json:
+        click.echo(msgspec.json.encode(exported))
+    elif not common.quiet:
+        click.echo("\n".join(_lines(exported)))
+    return ExitCode.DONE
+
+
+class Progress:
+    """How much of a long log is read, now and then on stderr."""
+
+    def __init__(self, *, silent: bool) -> None:
+        self._silent = silent
+        self._due = time.monotonic() + PROGRESS_SECONDS
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if not self._silent and done < total and now >= self._due:
+            self._due = now + PROGRESS_SECONDS
+            print(f"reading the log: {done / total:.0%}", file=sys.stderr)
+
+
+def _lines(exported: Exported) -> list[str]:
+    if exported.rows:
+        return [f"{path}  {count} rows" for path, count in exported.rows.items()]
+    step = f", up to step {exported.last_step}" if exported.last_step is not None else ""
+    return [f"{exported.points} points{step}", f"Look at them: {exported.where}"]
