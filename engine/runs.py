@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -14,6 +15,13 @@ import msgspec
 
 from speedtui.engine.errors import RunFolderError
 from speedtui.engine.events import Job
+
+LOOK_SECONDS = 0.25
+"""Whoever looks whether a lock is held takes it for some microseconds; whoever wants to hold it tries for so long."""
+TRY_SECONDS = 0.01
+"""Between two tries."""
+_held: set[int] = set()
+"""Descriptors of the locks that this process holds."""
 
 
 class RunFolder(msgspec.Struct, frozen=True):
@@ -66,13 +74,27 @@ class RunFolder(msgspec.Struct, frozen=True):
         """Locked, shared, by every session that looks on."""
         return self.path / "session.lock"
 
+    @property
+    def owner_lock(self) -> Path:
+        """Locked by the session that started the worker, which alone starts it again or ends the run in its place."""
+        return self.path / "owner.lock"
+
+    @property
+    def stall_lock(self) -> Path:
+        """Locked by a session for the moment in which it tells of a stall."""
+        return self.path / "stall.lock"
+
     def worker_alive(self) -> bool:
         """Whether a worker holds the run now; true across process ids and reboots."""
         return _is_locked(self.worker_lock)
 
+    def owned(self) -> bool:
+        """Whether the session that started the worker is there and will do something when that dies."""
+        return _is_locked(self.owner_lock)
+
     def watched(self) -> bool:
         """Whether any session is attached."""
-        return _is_locked(self.session_lock)
+        return _is_locked(self.session_lock, shared=True)
 
 
 def create_run(runs: Path, job: Job) -> RunFolder:
@@ -132,24 +154,59 @@ def list_runs(runs: Path) -> list[RunFolder]:
 
 @contextmanager
 def hold_lock(path: Path, *, shared: bool = False) -> Iterator[None]:
-    """Holds an advisory lock; the operating system lets it go when the process dies.
+    """Holds an advisory lock; the operating system lets it go when the process dies, whatever children it leaves.
 
     Raises:
         BlockingIOError: somebody else holds it.
+        OSError: the file cannot be opened.
     """
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    _held.add(file)
     try:
-        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        _lock(file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
     finally:
+        if file in _held:  # else this is a forked child
+            _held.discard(file)
+            os.close(file)
+
+
+def _lock(file: int, kind: int) -> None:
+    give_up = time.monotonic() + LOOK_SECONDS
+    while True:
+        try:
+            return fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= give_up:
+                raise
+        time.sleep(TRY_SECONDS)
+
+
+def _let_go_in_child() -> None:
+    """A lock lasts as long as any process has its descriptor: a killed worker's loader processes would keep its run."""
+    for file in _held:
         os.close(file)
+    _held.clear()
 
 
-def _is_locked(path: Path) -> bool:
+os.register_at_fork(after_in_child=_let_go_in_child)
+
+
+def _is_locked(path: Path, *, shared: bool = False) -> bool:
+    """Whether anybody holds it; `shared`: as those do who share it.
+
+    Looked at with the other kind of lock, so that two who look are not in each other's way.
+    """
     try:
-        with hold_lock(path):
-            return False
+        file = os.open(path, os.O_RDONLY)
+    except OSError:  # nobody has ever held it
+        return False
+    try:
+        fcntl.flock(file, (fcntl.LOCK_EX if shared else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        return False
     except BlockingIOError:
         return True
     except OSError:
         return False
+    finally:
+        os.close(file)

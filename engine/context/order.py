@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import msgspec
 
 from speedtui.engine.candidate import Candidate, Estimate
@@ -79,7 +81,9 @@ def write_order(folder: RunFolder, order: Order) -> None:
     Raises:
         OSError: no room or no permission.
     """
-    folder.order.write_bytes(msgspec.json.format(msgspec.json.encode(order), indent=2))
+    aside = folder.order.with_suffix(".new")
+    aside.write_bytes(msgspec.json.format(msgspec.json.encode(order), indent=2))
+    os.replace(aside, folder.order)  # a worker that starts now reads the old one or the new one
 
 
 def read_order(folder: RunFolder) -> Order:

@@ -12,7 +12,6 @@ from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import ExitCode, JobError
 from speedtui.engine.jobs.execute import JobResult
 from speedtui.engine.jobs.look_back import look_back
-from speedtui.engine.report.training import write_training_report
 from speedtui.engine.timing.eta import Eta
 from speedtui.engine.trainer.schedule import TrainingSchedule
 from speedtui.engine.trainer.training import TrainingTrainer
@@ -33,8 +32,7 @@ def end_training(
     finished = _finish(context, trainer, schedule, eta, seconds)
     whole = not context.order.resume and finished.reason == "steps"
     actual_seconds = context.t - since if whole else None  # else it is no measure of what was estimated
-    write_training_report(context, finished, estimate, actual_seconds)
-    look_back(context, settings, estimate, actual_seconds, alone=since == 0)
+    look_back(context, settings, estimate, actual_seconds, eta.made(), alone=since == 0)
     return _result(context, finished)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shlex
 import socket
 import traceback
 from collections.abc import Callable
@@ -23,9 +22,12 @@ from speedtui.engine.hardware.available import describe_devices
 from speedtui.engine.hardware.host import HostReader
 from speedtui.engine.hardware.nvml import NvmlReader
 from speedtui.engine.hardware.sampler import HardwareSampler
+from speedtui.engine.jobs.going_on import how_to_go_on
+from speedtui.engine.jobs.loaders import loader_death
 from speedtui.engine.log.clock import RunClock
 from speedtui.engine.log.tail import read_events
 from speedtui.engine.log.writer import EventLog
+from speedtui.engine.report.training import write_run_report
 from speedtui.engine.runs import RunFolder, hold_lock
 from speedtui.engine.state import Folder, RunState
 
@@ -34,6 +36,10 @@ VERSIONED = ("speedtui", "torch", "transformers", "peft", "accelerate", "dataset
 
 class WorkerSpent(Exception):
     """This process cannot be trusted with more work, for instance after an illegal memory access."""
+
+
+class TrainingBroken(WorkerSpent):
+    """The training failed, and the session that started this worker may start another one for it."""
 
 
 class JobResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,10 +51,13 @@ class JobResult(msgspec.Struct, frozen=True, kw_only=True):
     next: str = ""
 
 
-def execute(folder: RunFolder, started: Callable[[JobContext], None] = lambda context: None) -> ExitCode:
+def execute(
+    folder: RunFolder, started: Callable[[JobContext], None] = lambda context: None, *, restartable: bool = False
+) -> ExitCode:
     """Runs the job that the folder orders; `started` gets the context, for instance to stop it from outside.
 
-    Every way to end writes `run_finished`; nothing but a killed process leaves the log without it.
+    Every way to end writes `run_finished`; nothing but a killed process leaves the log without it, and a training
+    that failed where the session that owns the run is to start it again (`restartable`).
 
     Raises:
         RunFolderError: another worker holds this run.
@@ -74,6 +83,10 @@ def execute(folder: RunFolder, started: Callable[[JobContext], None] = lambda co
         result = _run_job(context)
         books = context.phases.books()
         sampler.stop()
+        if restartable and order.job == "train" and result.exit_code is ExitCode.FAILED and folder.owned():
+            context.emit(e.BooksUpdated(t=context.t, books=books))
+            context.notice(result.reason, level="error", hint=result.next)
+            raise TrainingBroken(result.reason)
         context.emit(
             e.RunFinished(
                 t=context.t, outcome=result.outcome, exit_code=result.exit_code, reason=result.reason,
@@ -81,7 +94,17 @@ def execute(folder: RunFolder, started: Callable[[JobContext], None] = lambda co
             ),
             flush=True,
         )  # fmt: skip
+        _write_report(context)
         return result.exit_code
+
+
+def _write_report(context: JobContext) -> None:
+    """What a training came to, once its end is in the log; a study and a plan have written their own."""
+    if context.order.job not in ("train", "demo"):
+        return
+    for path, reason in write_run_report(context.folder).items():
+        context.notice(f"{path} could not be written: {reason}", level="warning", hint="Make room.")
+        context.log.flush()
 
 
 def _start_sampler(context: JobContext, stack: ExitStack) -> HardwareSampler:
@@ -110,11 +133,19 @@ def _run_job(context: JobContext) -> JobResult:
         return JobResult(outcome=outcome, exit_code=error.exit_code, reason=error.message, next=hint)
     except Exception as error:
         traceback.print_exc()
-        reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
-        return JobResult(
-            outcome="failed", exit_code=ExitCode.FAILED, reason=reason,
-            next=f"The whole traceback is in {context.folder.worker_log}.",
-        )  # fmt: skip
+        return _unforeseen(context, error)
+
+
+def _unforeseen(context: JobContext, error: Exception) -> JobResult:
+    death = loader_death(error)  # torch raises it wherever the job happens to be, even after the training
+    if death is not None:
+        hint = f"{death.hint} {how_to_go_on(context.folder, context.order)}".strip()
+        return JobResult(outcome="failed", exit_code=ExitCode.FAILED, reason=death.reason, next=hint)
+    reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+    return JobResult(
+        outcome="failed", exit_code=ExitCode.FAILED, reason=reason,
+        next=f"The whole traceback is in {context.folder.worker_log}.",
+    )  # fmt: skip
 
 
 def _job(order: Order) -> Callable[[JobContext], JobResult]:
@@ -143,17 +174,9 @@ def _stopped(context: JobContext, stopped: JobStopped) -> JobResult:
         ExitCode.DONE: "stopped on request",
     }
     code = stopped.exit_code
-    return JobResult(outcome="stopped", exit_code=code, reason=reasons[code], next=_after_stop(context))
-
-
-def _after_stop(context: JobContext) -> str:
-    """What to do with a run that was stopped; empty where there is nothing to go on from."""
-    folder, order = context.folder, context.order
-    if order.job == "train":
-        command = shlex.join([*order.train_command, "--resume", folder.id])
-        return f"Go on from the last checkpoint: {command}" if any(folder.checkpoints.glob("checkpoint-*")) else ""
-    script = folder.path / "train.sh"
-    return f"Train with the best settings so far: sh {script}" if script.exists() else ""
+    return JobResult(
+        outcome="stopped", exit_code=code, reason=reasons[code], next=how_to_go_on(context.folder, context.order)
+    )
 
 
 def _replay(folder: RunFolder) -> tuple[RunState, frozenset[str]]:

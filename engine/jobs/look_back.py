@@ -10,10 +10,11 @@ from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.jobs.remember import Remembering
 from speedtui.engine.planned import ProfileRow
+from speedtui.engine.timing.made import Made
 
 
 def look_back(
-    context: JobContext, settings: Settings, estimate: Estimate | None, actual_seconds: float | None, *,
+    context: JobContext, settings: Settings, estimate: Estimate | None, actual_seconds: float | None, made: Made, *,
     alone: bool,
 ) -> None:  # fmt: skip
     """`actual_seconds`: of what the estimate is of; None where only a part of it was run.
@@ -29,7 +30,9 @@ def look_back(
         row=_row(context, settings, estimate),
         now=context.clock.started_at + context.t - actual_seconds,
         window=context.order.window,
-        actual=Actual(seconds=actual_seconds, phases=context.phases.books().phases if alone else {}),
+        actual=Actual(
+            seconds=actual_seconds, phases=context.phases.books().phases if alone else {}, made=made if alone else None
+        ),
     )
     for advice in advise(case):
         context.emit(e.AdviceGiven(t=context.t, advice=advice))

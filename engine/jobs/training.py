@@ -22,6 +22,8 @@ from speedtui.engine.errors import JobError, SpeedtuiError
 from speedtui.engine.evaluate.evaluator import Evaluator
 from speedtui.engine.jobs.ending import end_training
 from speedtui.engine.jobs.execute import JobResult
+from speedtui.engine.jobs.going_on import how_to_go_on
+from speedtui.engine.jobs.loaders import loader_death
 from speedtui.engine.search.candidates import label
 from speedtui.engine.timing.counts import counts_of, first_save_step, frequency_steps
 from speedtui.engine.timing.eta import Eta
@@ -191,7 +193,9 @@ class Training:
         """After a setting changed that only a new trainer takes up: goes on from the checkpoint just saved."""
         self._schedule.rebuild = False
         self._trained_anew = True
-        self._eta.rebuilt(step_sizes(self._workload, self._live.current))
+        micro_batch = self._live.current.train.micro_batch_size
+        measured = (a.step_seconds for a in self._context.order.alternatives if a.values.get(REBUILDING) == micro_batch)
+        self._eta.rebuilt(step_sizes(self._workload, self._live.current), next(measured, None))
         self._found = self._store.newest(model_fingerprint(self._model))
         return self._train(outlook, rehearses=False)
 
@@ -212,10 +216,12 @@ class Training:
         )
 
     def _failure(self, error: Exception, step: int) -> JobError:
+        death = loader_death(error)
         failure = describe_failure(error)
-        hint = "Tune with this data first, or take a smaller micro-batch."
-        if self._store.steps():
-            hint = f"Go on from the last checkpoint: speedtui train --resume {self._context.folder.id}"
+        go_on = how_to_go_on(self._context.folder, self._context.order)
+        if death is not None:
+            return JobError(f"training failed at step {step}: {death.reason}", f"{death.hint} {go_on}")
+        hint = go_on or "Tune with this data first, or take a smaller micro-batch."
         return JobError(f"training failed at step {step}: {failure.reason}", hint)
 
     # -- settings that change while it goes on -----------------------------------------------------

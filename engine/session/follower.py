@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 
+from speedtui.engine import events as e
 from speedtui.engine.commands import AnyCommand
+from speedtui.engine.log.clock import RunClock
 from speedtui.engine.log.commands import append_command
 from speedtui.engine.log.tail import EventTail
-from speedtui.engine.runs import RunFolder
+from speedtui.engine.runs import RunFolder, hold_lock
+from speedtui.engine.session.append import append_event
 from speedtui.engine.session.base import OnLine
+from speedtui.engine.session.stacks import ask_for_stacks
+from speedtui.engine.session.stall import StallBudgets, StallWatch
 from speedtui.engine.state import Folder, RunState
 
 
@@ -59,3 +65,50 @@ class FollowedRun:
     def send(self, command: AnyCommand) -> None:
         """Appends to commands.jsonl."""
         append_command(self._folder.commands, command)
+
+
+class WatchedRun(FollowedRun):
+    """What a session shares that looks at a worker from outside: it notices when nothing happens any more."""
+
+    def __init__(self, folder: RunFolder, budgets: StallBudgets | None) -> None:
+        super().__init__(folder)
+        self._watch = StallWatch(budgets)
+
+    def _take_in(self, on_line: OnLine | None, now: float) -> None:
+        """Reads what is new. `now`: on the monotonic clock, from before this look, so that a session that was itself
+        held up does not take the time for a stall."""
+
+        def observed(line: bytes, event: e.AnyEvent) -> None:
+            self._watch.observe(event, now)
+            self._observe(event)
+            if on_line is not None:
+                on_line(line, event)
+
+        self._follower.read(observed)
+
+    def _observe(self, event: e.AnyEvent) -> None:
+        """For what a kind of session wants to know besides."""
+
+    def _tell_stall(self, on_line: OnLine | None, now: float) -> None:
+        """Has the stacks written and tells of it, once a stall however many sessions look on."""
+        if self._watch.stall(now) is None:
+            return
+        with suppress(OSError), hold_lock(self._folder.stall_lock):
+            self._take_in(on_line, now)  # another session may have told it, or it is over
+            stall = self._watch.stall(now)
+            if stall is None:
+                return
+            self._watch.told()
+            ask_for_stacks(self._folder, self.snapshot())
+            self._append(
+                e.Stalled(t=self._t(), phase=stall.phase, seconds=stall.seconds, budget_seconds=stall.budget_seconds)
+            )
+
+    def _t(self) -> float:
+        """The run's time now, as its worker would tell it."""
+        state = self.snapshot()
+        return RunClock(state.started_at or None, state.t).now()
+
+    def _append(self, event: e.AnyEvent) -> None:
+        """Into the log, in the worker's place."""
+        append_event(self._folder.events, event)

@@ -8,38 +8,57 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 
 import msgspec
 
 from speedtui.engine import events as e
 from speedtui.engine.commands import Finish
-from speedtui.engine.errors import ExitCode
-from speedtui.engine.jobs.status import SPENT
-from speedtui.engine.log.clock import RunClock
-from speedtui.engine.log.writer import EventLog
+from speedtui.engine.context.order import read_order, write_order
+from speedtui.engine.errors import ExitCode, RunFolderError
+from speedtui.engine.jobs.going_on import how_to_go_on
+from speedtui.engine.jobs.status import BROKEN, RESTARTABLE, SPENT
+from speedtui.engine.report.training import write_run_report
 from speedtui.engine.runs import RunFolder, hold_lock
 from speedtui.engine.session.base import OnLine
-from speedtui.engine.session.follower import FollowedRun
+from speedtui.engine.session.follower import WatchedRun
+from speedtui.engine.session.restarts import Restarts
+from speedtui.engine.session.stall import StallBudgets
 from speedtui.engine.state import RunStatus
 
 FOLLOW_SECONDS = 0.1
 """Between two looks at the log; a worker writes it at most 20 times a second."""
 FRUITLESS_RESTARTS = 2
-"""Restarts in a row without a finished trial; then the worker would only die again."""
+"""Of a study, in a row and without a finished trial; then the worker would only die again."""
+ASKED = {-signal.SIGINT: ExitCode.INTERRUPTED, -signal.SIGTERM: ExitCode.TERMINATED}
+"""Ends of a worker that somebody wanted, and what the run then ends with."""
+EXPECTED = {-signal.SIGKILL, *ASKED}
+"""Ends of which worker.log knows nothing."""
 
 
-class ProcessSession(FollowedRun):
-    """Starts the worker, follows its log, commands it, and starts it again when it dies in a study."""
+class ProcessSession(WatchedRun):
+    """Starts the worker, follows its log, commands it, and starts it again when it dies: in a study, or as often as
+    it was told to in a training."""
 
-    def __init__(self, folder: RunFolder) -> None:
-        """The folder holds the order and the configuration already."""
-        super().__init__(folder)
+    def __init__(self, folder: RunFolder, *, restarts: int = 0, budgets: StallBudgets | None = None) -> None:
+        """The folder holds the order and the configuration already.
+
+        `restarts`: of a training, in a row and without getting further; `budgets`: how long nothing may happen before
+        it is called a stall.
+        """
+        super().__init__(folder, budgets)
         self._worker: subprocess.Popen[bytes] | None = None
         self._detached = threading.Event()
         self._interrupted: ExitCode | None = None
+        self._told_worker = False
         self._kill = threading.Event()
         self._fruitless = 0
+        self._restarts = Restarts(restarts)
+        self._end: e.RunFinished | None = None
+        """As the present worker told it."""
+        self._complaint = ""
+        """Its last notice of an error."""
 
     def detach(self) -> None:
         """Lets `run` return; the worker goes on, unless it only waits for more trials."""
@@ -53,33 +72,52 @@ class ProcessSession(FollowedRun):
             self._kill.set()
             return
         self._interrupted = exit_code
-        if self._worker is not None and not self._ended():
-            with suppress(ProcessLookupError):
-                os.kill(self._worker.pid, signal.SIGTERM if exit_code is ExitCode.TERMINATED else signal.SIGINT)
+        self._pass_on_interrupt()
 
     def run(self, on_line: OnLine | None = None) -> ExitCode:
-        """Starts the worker and follows it to the end of the run, or until detached."""
-        with hold_lock(self._folder.session_lock, shared=True):
+        """Starts the worker and follows it to the end of the run, or until detached.
+
+        Raises:
+            RunFolderError: another session or worker has this run.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(hold_lock(self._folder.session_lock, shared=True))
+            stack.enter_context(_owning(self._folder))
+            self._take_in(None, time.monotonic())  # an earlier worker's end is not this one's
             self._start()
-            while True:
-                self._follower.read(on_line)
-                if self._detached.is_set():
-                    return ExitCode.DONE
-                if self._ended():
-                    self._follower.read(on_line)
-                    state = self._follower.snapshot()
-                    if state.exit_code is not None:
-                        return ExitCode(state.exit_code)
-                    self._recover(on_line)
-                if self._kill.is_set():
-                    self._kill_worker()
+            while (code := self._look(on_line)) is None:
                 time.sleep(FOLLOW_SECONDS)
+            return code
+
+    def _look(self, on_line: OnLine | None) -> ExitCode | None:
+        """One look at worker and log; the exit code once there is one."""
+        now, ended = time.monotonic(), self._ended()
+        self._take_in(on_line, now)
+        if self._detached.is_set():
+            return ExitCode.DONE
+        if ended:
+            return ExitCode(self._end.exit_code) if self._end is not None else self._recover(on_line)
+        if self._interrupted is not None and not self._told_worker:
+            self._pass_on_interrupt()
+        if self._kill.is_set():
+            self._kill_worker()
+        self._tell_stall(on_line, now)
+        return None
+
+    def _observe(self, event: e.AnyEvent) -> None:
+        self._restarts.observe(event)
+        if isinstance(event, e.RunFinished):
+            self._end = event
+        elif isinstance(event, e.Notice) and event.level == "error":
+            self._complaint = event.text
 
     def _start(self) -> None:
+        self._end, self._complaint, self._told_worker = None, "", False
+        restartable = [RESTARTABLE] if self._restarts.wanted else []
         log = os.open(self._folder.worker_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             self._worker = subprocess.Popen(
-                [sys.executable, "-m", "speedtui.engine.jobs.worker", str(self._folder.path)],
+                [sys.executable, "-m", "speedtui.engine.jobs.worker", str(self._folder.path), *restartable],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -92,49 +130,77 @@ class ProcessSession(FollowedRun):
     def _ended(self) -> bool:
         return self._worker is not None and self._worker.poll() is not None
 
-    def _recover(self, on_line: OnLine | None) -> None:
-        """The worker is gone without an end of the run: starts another where that can help, else ends the run."""
-        self._kill_worker()  # what it started may hold its memory still
-        reason = self._death()
-        state = self._follower.snapshot()
-        in_trial = state.study is not None and state.study.running is not None
-        self._fruitless = 0 if in_trial else self._fruitless + 1
-        restart = (
-            self._interrupted is None
-            and state.job in ("tune", "demo")
-            and state.training is None
-            and self._fruitless <= FRUITLESS_RESTARTS
-        )
-        self._append(e.WorkerLost(t=0.0, reason=reason, restarting=restart))
-        if restart:
-            self._start()
+    def _pass_on_interrupt(self) -> None:
+        if self._worker is None or self._ended():
             return
-        code = self._interrupted or ExitCode.FAILED
-        outcome: e.Outcome = "stopped" if self._interrupted is not None else "failed"
-        advice = f"The end of {self._folder.worker_log} says more."
-        if state.training is not None and state.training.checkpoints:
-            advice = f"Go on from its last checkpoint: speedtui train --resume {self._folder.id}"
-        self._append(
-            e.RunFinished(t=0.0, outcome=outcome, exit_code=code, reason=f"the worker was lost: {reason}", next=advice)
-        )
-        self._follower.read(on_line)
+        self._told_worker = True
+        with suppress(ProcessLookupError):
+            os.kill(self._worker.pid, signal.SIGTERM if self._interrupted is ExitCode.TERMINATED else signal.SIGINT)
+
+    # -- a worker that is gone without having ended the run ----------------------------------------
+
+    def _recover(self, on_line: OnLine | None) -> ExitCode | None:
+        """Starts another worker where that can help, else ends the run."""
+        self._kill_worker()  # what it started may hold its memory still
+        assert self._worker is not None
+        if self._folder.worker_alive():
+            raise RunFolderError(
+                f"run {self._folder.id}: another worker is writing this run",
+                f"Look at it with `speedtui attach {self._folder.id}`.",
+            )
+        wanted = self._interrupted or ASKED.get(self._worker.returncode)
+        restart = wanted is None and self._worth_restarting()
+        self._append_in_place(e.WorkerLost(t=self._t(), reason=self._death(), restarting=restart))
+        if restart:
+            self._order_to_go_on()
+            self._start()
+            return None
+        self._append_in_place(self._last_word(wanted))
+        self._take_in(on_line, time.monotonic())
+        if self.snapshot().training is not None:
+            write_run_report(self._folder)
+        return wanted or ExitCode.FAILED
+
+    def _worth_restarting(self) -> bool:
+        state = self.snapshot()
+        if state.job in ("tune", "demo") and state.training is None:
+            in_trial = state.study is not None and state.study.running is not None
+            self._fruitless = 0 if in_trial else self._fruitless + 1
+            return self._fruitless <= FRUITLESS_RESTARTS
+        return state.job == "train" and self._restarts.another()
+
+    def _order_to_go_on(self) -> None:
+        """The next worker of a training begins with the last checkpoint; one of a study finds its trials in the log."""
+        if self.snapshot().job == "train":
+            write_order(self._folder, msgspec.structs.replace(read_order(self._folder), resume=True))
+
+    def _last_word(self, wanted: ExitCode | None) -> e.RunFinished:
+        assert self._worker is not None
+        reason = f"the worker was lost: {self._death()}"
+        if self._worker.returncode == BROKEN and self._complaint:
+            reason = self._complaint
+        elif self._worker.returncode not in EXPECTED:
+            reason += f", see {self._folder.worker_log}"
+        return e.RunFinished(
+            t=self._t(), outcome="failed" if wanted is None else "stopped", exit_code=wanted or ExitCode.FAILED,
+            reason=reason, next=how_to_go_on(self._folder) or f"The end of {self._folder.worker_log} says more.",
+        )  # fmt: skip
 
     def _death(self) -> str:
         code = self._worker.returncode if self._worker is not None else 0
         if code == SPENT:
             return "it could not be trusted with another trial"
+        if code == BROKEN:
+            return "its training failed"
         if code < 0:
             with suppress(ValueError):
                 return f"killed by {signal.Signals(-code).name}"
         return f"it ended with exit status {code}"
 
-    def _append(self, event: e.WorkerLost | e.RunFinished) -> None:
-        """Writes an event in the dead worker's place, with its lock held."""
-        state = self._follower.snapshot()
-        with suppress(BlockingIOError), hold_lock(self._folder.worker_lock):
-            log = EventLog(self._folder.events, RunClock(state.started_at or time.time(), state.t))
-            log.emit(_at(event, log.clock.now()))
-            log.close()
+    def _append_in_place(self, event: e.AnyEvent) -> None:
+        """In the dead worker's place, unless another has come; a disk that takes nothing is no reason to break off."""
+        with suppress(OSError), hold_lock(self._folder.worker_lock):
+            self._append(event)
 
     def _kill_worker(self) -> None:
         """The worker and all processes of its group."""
@@ -143,11 +209,25 @@ class ProcessSession(FollowedRun):
                 os.killpg(self._worker.pid, signal.SIGKILL)
 
 
+@contextmanager
+def _owning(folder: RunFolder) -> Iterator[None]:
+    """Holds the owner's lock; two that start one run at the same moment both look, and only one gets it.
+
+    Raises:
+        RunFolderError: another session owns the run.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(hold_lock(folder.owner_lock))
+        except BlockingIOError:
+            raise RunFolderError(
+                f"run {folder.id}: another session has started its worker",
+                f"Look at it with `speedtui attach {folder.id}`.",
+            ) from None
+        yield
+
+
 def worker_environment() -> dict[str, str]:
     """The environment of a worker: no progress bars, no thread pool that a fork would break."""
     quiet = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "PYTHONUNBUFFERED": "1"}
     return {**quiet, **os.environ}
-
-
-def _at(event: e.WorkerLost | e.RunFinished, t: float) -> e.WorkerLost | e.RunFinished:
-    return msgspec.structs.replace(event, t=t)

@@ -25,6 +25,7 @@ from speedtui.engine.checkpoint.start import load_start
 from speedtui.engine.checkpoint.weights import untied
 from speedtui.engine.meter.meter import Meter
 from speedtui.engine.trainer.arguments import GROUPED
+from speedtui.engine.trainer.loaders import leave_signals_to_the_training
 from speedtui.engine.trainer.sampler import EpochSampler, row_tokens
 from speedtui.engine.workload.collate import IGNORED
 
@@ -53,7 +54,11 @@ class MeteredTrainer(Trainer):
         loader = super().get_train_dataloader()
         if hasattr(loader, "device"):
             loader.device = None
-        return loader
+        return leave_signals_to_the_training(loader)
+
+    def get_eval_dataloader(self, *args: Any, **kwargs: Any) -> DataLoader[Any]:
+        """The loader, whose processes leave signals to the training."""
+        return leave_signals_to_the_training(super().get_eval_dataloader(*args, **kwargs))
 
     def _get_train_sampler(self, train_dataset: Dataset[Any] | None = None) -> Sampler[int] | None:
         """The order of `engine.workload.order.epoch_order`, so that a prediction counts over the same micro-batches."""

@@ -68,7 +68,7 @@ class TrainingTrainer(MeteredTrainer):
         started = time.perf_counter()
         before = self._phase_seconds(*EVALUATION_PHASES)
         step, kind = self.state.global_step, self._schedule.kind
-        self._eta.began("eval", self._context.t)
+        self._eta.began(kind, self._context.t)
         try:
             with kept_randomness():
                 metrics = super().evaluate(*args, **kwargs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ from speedtui.engine import events as e
 from speedtui.engine.errors import ExitCode
 from speedtui.engine.report.summary import summarize
 from speedtui.engine.report.training import expected_of
+from speedtui.engine.session.attached import AttachedSession
 from speedtui.engine.session.base import Session
 from speedtui.tui.commands.options import Common, Output
 from speedtui.tui.commands.words import Words
@@ -39,7 +41,11 @@ def follow(
             code = session.run(reader)
         if reader.pipe_closed:
             return code
-    _say_end(session, common, code)
+    try:
+        _say_end(session, common, code)
+    except OSError as error:
+        if error.errno != errno.EIO:  # the terminal is gone, and nobody reads what would be said
+            raise
     return code
 
 
@@ -90,7 +96,7 @@ def interrupting(session: Session) -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         nonlocal told
         session.interrupt(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED)
-        if not told:
+        if not told and not isinstance(session, AttachedSession):  # which only leaves
             told = True
             sys.stderr.write("speedtui: ending at the next step boundary; once more to end at once\n")
 

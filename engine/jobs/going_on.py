@@ -1,0 +1,34 @@
+"""What to type to go on with a run that ended before its time."""
+
+from __future__ import annotations
+
+import shlex
+
+import msgspec
+
+from speedtui.engine.context.order import Order, read_order
+from speedtui.engine.runs import RunFolder
+
+
+def how_to_go_on(folder: RunFolder, order: Order | None = None) -> str:
+    """One line with the command in it; `order`: the run's, where it is at hand. Empty where there is nothing to do."""
+    order = order or _order(folder)
+    if order is None:
+        return ""
+    if order.job == "train":
+        command = shlex.join([*order.train_command, "--resume", folder.id])
+        return f"{_from_where(folder)}: {command}"
+    script = folder.path / "train.sh"
+    return f"Train with the best settings so far: sh {shlex.quote(str(script))}" if script.exists() else ""
+
+
+def _from_where(folder: RunFolder) -> str:
+    saved = any(folder.checkpoints.glob("checkpoint-*"))
+    return "Go on from the last checkpoint" if saved else "It has no checkpoint yet; start it again"
+
+
+def _order(folder: RunFolder) -> Order | None:
+    try:
+        return read_order(folder)
+    except (OSError, msgspec.DecodeError):
+        return None
