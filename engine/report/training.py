@@ -8,10 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from speedtui.engine.candidate import Estimate
-from speedtui.engine.context.context import JobContext
 from speedtui.engine.context.order import read_order
-from speedtui.engine.events import TrainingFinished
 from speedtui.engine.log.tail import read_events
 from speedtui.engine.report.compose import Expected, training_report
 from speedtui.engine.report.document import training_document
@@ -23,24 +20,8 @@ from speedtui.engine.state import RunState, fold
 PAGE_NAME = "report.html"
 
 
-def write_training_report(
-    context: JobContext, finished: TrainingFinished, estimate: Estimate | None, actual_seconds: float | None
-) -> None:
-    """Writes both at the end of a training; what cannot be written is a notice.
-
-    `actual_seconds`: what the estimate is of, from the start to the saved model; None where only a part was run.
-    """
-    context.log.flush()
-    state = fold(read_events(context.folder.events))
-    state = msgspec.structs.replace(state, books=context.phases.books())
-    since = finished.t - actual_seconds if actual_seconds is not None else None
-    expected = Expected(estimate=estimate, profile=context.order.profile, since=since)
-    for path, reason in write_reports(context.folder, state, expected).items():
-        context.notice(f"{path} could not be written: {reason}", level="warning", hint="Make room.")
-
-
 def write_run_report(folder: RunFolder) -> dict[str, str]:
-    """The same for a run that is over in whatever way, from its folder alone.
+    """Writes both for a run that is over in whatever way, from its folder alone.
 
     Returns the reason for each file that could not be written, by its path.
     """
