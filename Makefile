@@ -20,15 +20,15 @@ $(INSTALLED): pyproject.toml constraints.txt hatch_build.py
 demo: $(INSTALLED)  ## Tune and train a tiny model: the main job, in two minutes
 	$(BIN)/speedtui demo
 
-test: $(INSTALLED)  ## Run the tests
-	$(BIN)/pytest
+test: $(INSTALLED)  ## Run the tests, on all cores
+	$(BIN)/pytest -n auto --dist loadfile
 
 check: $(INSTALLED)  ## Format, lint, types, import contracts, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 format: $(INSTALLED)  ## Format and mend what can be mended by itself
 	$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format .

@@ -168,7 +168,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     p50_seconds: float
     p90_seconds: float
     terms: dict[str, float]
-    """P50 seconds by what takes them (load, compile, steps, evals, generate, metric, saves, final); their sum is P50."""
+    """P50 seconds by what takes them (load, compile, steps, evals, generate, metric, saves, final); they make P50."""
     total_steps: int
     evals: int
     saves: int
