@@ -19,7 +19,7 @@ from speedtui.engine.state import RunState, RunStatus
 from speedtui.tui.following import Following
 from speedtui.tui.frame import Frame
 from speedtui.tui.keys import bindings, keys_of
-from speedtui.tui.news import Promotion, tell, tell_error
+from speedtui.tui.news import Promotion, VerdictWatch, tell, tell_error
 from speedtui.tui.options import ScreenOptions
 from speedtui.tui.pace import Pace
 from speedtui.tui.screens.help import HelpScreen
@@ -61,6 +61,7 @@ class SpeedtuiApp(App[None]):
         self._frozen = False
         self._leaving = False
         self._promotion: Promotion | None = None
+        self._verdicts = VerdictWatch()
         self._opened_at = options.clock()
         self._terminal_gone = terminal_gone
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -124,6 +125,7 @@ class SpeedtuiApp(App[None]):
             run=self.front.state(), study=self.study.state(), clock=self.options.clock(), rate_hz=self._pace.rate_hz,
             slow_link=self._pace.slow_link, frozen=self._frozen, read_only=self.options.read_only,
             error=self.front.error, note=self._note(), slow_panes=self._pace.slow_panes_due(), every=every,
+            unanswered=tuple(dict.fromkeys((*self.front.unanswered(), *self.study.unanswered()))),
         )  # fmt: skip
 
     def _note(self) -> str:
@@ -135,9 +137,10 @@ class SpeedtuiApp(App[None]):
         if self.front.error is not None and not self.front.error_told:
             self.front.error_told = True
             tell_error(self, self.front.error)
-        started_at = self.front.state().started_at
+        state = self.front.state()
+        self._verdicts.look(self, state, opened_at=self._opened_at)
         for event in self.front.news():
-            tell(self, event, sent=self.front.sent, fresh=started_at + event.t >= self._opened_at)
+            tell(self, event, sent=self.front.sent, fresh=state.started_at + event.t >= self._opened_at)
             if self._promotion is not None:
                 self._promotion.hear(event)
         if self._promotion is not None and self._promotion.take_over_due():
@@ -155,6 +158,11 @@ class SpeedtuiApp(App[None]):
         self.front = Following(session)
         self._follow(self.front)
         self.action_show_screen("monitor")
+
+    @property
+    def obeyed(self) -> bool:
+        """Whether somebody is there to follow commands of the run in front."""
+        return not self.options.read_only and not self.front.ended and self.front.state().status.busy
 
     @property
     def can_train(self) -> bool:

@@ -9,16 +9,16 @@ from __future__ import annotations
 import traceback
 from collections import deque
 
-from speedtui.engine.commands import AnyCommand
+from speedtui.engine.commands import AnyCommand, command_name
 from speedtui.engine.errors import ExitCode, SpeedtuiError
-from speedtui.engine.events import AnyEvent, CommandRefused, Notice, TrialPromoted, WorkerLost
+from speedtui.engine.events import AnyEvent, CommandApplied, CommandRefused, Notice, TrialPromoted, WorkerLost
 from speedtui.engine.session.base import Session
 from speedtui.engine.state import RunState
 
 REMEMBERED = 256
 """Events kept for the next tick; more in half a second would not be read by anyone."""
 
-Noteworthy = CommandRefused | Notice | WorkerLost | TrialPromoted
+Noteworthy = CommandApplied | CommandRefused | Notice | WorkerLost | TrialPromoted
 
 
 class Following:
@@ -33,6 +33,8 @@ class Following:
         self.error_told = False
         self.sent: set[str] = set()
         """Ids of the commands sent from this screen."""
+        self._unanswered: dict[str, str] = {}
+        """Names by id of those that the job has not answered."""
         self._news: deque[Noteworthy] = deque(maxlen=REMEMBERED)
 
     @property
@@ -52,8 +54,10 @@ class Following:
             self.exit_code = ExitCode.FAILED
 
     def _on_line(self, _line: bytes, event: AnyEvent) -> None:
-        if isinstance(event, CommandRefused | Notice | WorkerLost | TrialPromoted):
+        if isinstance(event, Noteworthy):
             self._news.append(event)
+            if isinstance(event, CommandApplied | CommandRefused):
+                self._unanswered.pop(event.id, None)
 
     def state(self) -> RunState:
         """The run as it stands."""
@@ -62,7 +66,16 @@ class Following:
     def send(self, command: AnyCommand) -> None:
         """Asks something of the job and remembers having asked."""
         self.sent.add(command.id)
-        self.session.send(command)
+        self._unanswered[command.id] = command_name(command)  # before: the answer may come at once
+        try:
+            self.session.send(command)
+        except (SpeedtuiError, OSError):
+            self._unanswered.pop(command.id, None)
+            raise
+
+    def unanswered(self) -> tuple[str, ...]:
+        """Names of the commands sent from this screen that wait for an answer, the oldest first."""
+        return () if self.ended else tuple(self._unanswered.values())
 
     def news(self) -> list[Noteworthy]:
         """What came since the last call."""

@@ -32,6 +32,8 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     """What the screen itself waits for, such as the end of a study before the training starts."""
     slow_panes: bool = True
     """Whether charts and devices are drawn this time."""
+    unanswered: tuple[str, ...] = ()
+    """Names of the commands that wait for the job's answer."""
     every: bool = False
     """Draw all panes, whatever their pace: the first frame of a screen, or after a key."""
 
@@ -51,4 +53,4 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     def _own_part(self) -> tuple[object, ...]:
         """What changes without an event."""
         silent = int((self.clock - self.run.now) / SILENCE_STEP_SECONDS) if self.run.status.busy else 0
-        return self.error, self.note, self.slow_link, int(self.clock / CLOCK_STEP_SECONDS), silent
+        return self.error, self.note, self.slow_link, self.unanswered, int(self.clock / CLOCK_STEP_SECONDS), silent

@@ -38,6 +38,15 @@ def _training(now: Situation) -> bool:
     return _busy(now) and training is not None and training.finished is None
 
 
+def _levers(now: Situation) -> bool:
+    training = now.run.training
+    return training is not None and training.finished is None and bool(training.levers)
+
+
+def _has_schedule(now: Situation) -> bool:
+    return now.run.training is not None
+
+
 def _study_open(now: Situation) -> bool:
     return now.study.study is not None and now.study.status not in (RunStatus.FINISHED, RunStatus.LOST)
 
@@ -113,6 +122,10 @@ KEYS: tuple[Key, ...] = (
         allowed=_training, help="evaluate now"),
     Key(id="monitor.checkpoint", keys="c", shown="c", action="checkpoint", label="checkpoint", scope="monitor",
         allowed=_training, help="save a checkpoint now"),
+    Key(id="monitor.schedule", keys="S", shown="S", action="schedule", label="schedule", scope="monitor",
+        allowed=_has_schedule, help="edit the schedule, of this run or the next"),
+    Key(id="monitor.levers", keys="l", shown="l", action="levers", label="levers", scope="monitor",
+        allowed=_levers, help="what helps a late run, to be applied"),
     Key(id="run.stop", keys="s", shown="s", action="stop_safely", label="stop safely", allowed=_busy,
         help="end safely: finish the step, save, write the files"),
     Key(id="screen.monitor", keys="1", shown="1", action="show_screen('monitor')", help="the Monitor"),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from speedtui.engine.commands import Finish
+from speedtui.engine.config.window import Window
 from speedtui.engine.errors import SpeedtuiError
-from speedtui.engine.events import CommandRefused, Notice, TrialPromoted, WorkerLost
-from speedtui.tui.drawing.text import clean
+from speedtui.engine.events import CommandApplied, CommandRefused, Notice, TrialPromoted, Verdict, WorkerLost
+from speedtui.engine.state import RunState
+from speedtui.tui.drawing.text import clean, clock, roughly
 from speedtui.tui.following import Following, Noteworthy
 
 if TYPE_CHECKING:
@@ -15,6 +17,13 @@ if TYPE_CHECKING:
 
 LONG_SECONDS = 10.0
 """Trouble stays longer than the usual five seconds."""
+ANSWERS_TOLD = ("set", "evaluate", "checkpoint")
+"""Commands whose effect shows only later, so that it is said when they are taken up."""
+
+Severity = Literal["information", "warning", "error"]
+VERDICT_TITLES: dict[Verdict, tuple[str, Severity]] = {
+    "on_track": ("On track", "information"), "tight": ("Tight", "warning"), "late": ("Late", "warning"),
+}  # fmt: skip
 
 
 def tell(app: App[Any], event: Noteworthy, *, sent: set[str], fresh: bool) -> None:
@@ -22,6 +31,8 @@ def tell(app: App[Any], event: Noteworthy, *, sent: set[str], fresh: bool) -> No
     match event:
         case CommandRefused() if event.id in sent:
             _notify(app, event.reason, "warning", f"{event.command.replace('_', ' ')} refused")
+        case CommandApplied() if event.id in sent and event.command in ANSWERS_TOLD and event.detail:
+            _notify(app, f"{event.command}: {event.detail}", "information")
         case WorkerLost() if fresh:
             after = "It is started again." if event.restarting else "Nothing runs now."
             _notify(app, f"{event.reason}. {after}", "error", "The worker was lost")
@@ -34,8 +45,33 @@ def tell_error(app: App[Any], error: SpeedtuiError) -> None:
     _notify(app, f"{error.message} {error.hint}", "error")
 
 
-def _notify(app: App[Any], text: str, severity: Literal["warning", "error"], title: str = "") -> None:
+def _notify(app: App[Any], text: str, severity: Severity, title: str = "") -> None:
     app.notify(clean(text).strip(), title=title, severity=severity, timeout=LONG_SECONDS, markup=False)
+
+
+class VerdictWatch:
+    """Notices when the verdict on the deadline becomes another one while the screen is open."""
+
+    def __init__(self) -> None:
+        self._last: Verdict | None = None
+
+    def look(self, app: App[Any], run: RunState, *, opened_at: float) -> None:
+        """Tells of a change, once; what was so before `opened_at` stands on the screen and is not told."""
+        eta = run.training.eta if run.training is not None else None
+        if eta is None or eta.verdict in (None, "measuring", self._last):
+            return
+        self._last = eta.verdict
+        if run.started_at + eta.t > opened_at and run.window is not None and eta.p50_seconds is not None:
+            finish = run.started_at + eta.t + eta.p50_seconds
+            title, severity = VERDICT_TITLES[eta.verdict]
+            _notify(app, _verdict_text(finish, run.window, run.now), severity, title)
+
+
+def _verdict_text(finish: float, window: Window, now: float) -> str:
+    """`Finish 17:28, 52m to spare before 18:20.`"""
+    spare = window.safe_until - finish
+    gap = f"{roughly(spare)} to spare before" if spare >= 0 else f"{roughly(-spare)} after"
+    return f"Finish {clock(finish, now)}, {gap} {clock(window.safe_until, now)}, the latest safe one."
 
 
 class Promotion:

@@ -24,6 +24,11 @@ def format_value(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def value_words(value: Any) -> str:
+    """As it is read in a sentence: an empty text turns a setting off."""
+    return "not set" if value in (None, "") else format_value(value)
+
+
 def changes(config: Mapping[str, Any], values: Mapping[str, Scalar]) -> list[tuple[str, Any, Scalar]]:
     """(path, before, after) of the values that differ from the run's configuration."""
     found = ((path, _at(config, path), value) for path, value in values.items())

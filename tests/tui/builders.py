@@ -12,6 +12,7 @@ from speedtui.engine import events as e
 from speedtui.engine.candidate import Candidate, Measurement, Memory, TrialResult, TrialStatus
 from speedtui.engine.config.settings import DataSettings, ModelSettings, Settings, TrainSettings
 from speedtui.engine.config.window import Window
+from speedtui.engine.planned import Advice
 from speedtui.engine.units import GIB
 
 STARTED_AT = 1_767_225_600.0
@@ -227,3 +228,65 @@ def finished_training_log() -> list[e.AnyEvent]:
         e.TrainingFinished(t=7700.0, steps=18_000, seconds=7640.0, first_loss=2.79, last_loss=1.21, model_path="model"),
         e.RunFinished(t=7705.0, outcome="ok", exit_code=0, next="The model is in model/."),
     ]
+
+
+def late_training_log(steps: int = 7578) -> list[e.AnyEvent]:
+    """A training that will be late, with evaluations that score, one of the loss alone, books and levers."""
+    log = training_log(steps, verdict="late")
+    started, rest = log[0], [event for event in log[1:] if not isinstance(event, e.EvaluationCompleted)]
+    assert isinstance(started, e.RunStarted)
+    schedule = {"eval_every": "1200 steps", "fast_eval_every": "600 steps", "generate": True, "metric": "/m.py:score"}
+    settings = {**started.config, "schedule": {**started.config["schedule"], **schedule}}
+    settings["data"] = {**settings["data"], "eval": "/data/eval.jsonl"}
+    t = log[-1].t
+    evaluations = [evaluation(number) for number in range(600, steps, 600)]
+    rest = sorted([*rest, *evaluations], key=lambda event: event.t)
+    spent = {"load": 41.0, "forward": 1000.0, "backward": 1600.0, "eval": 60.0, "generate": 140.0, "metric": 90.0,
+             "checkpoint": 10.0, "other": 80.0}  # fmt: skip
+    wall = sum(spent.values()) + 4.0
+    return [
+        msgspec.structs.replace(started, config=settings), *rest,
+        e.BooksUpdated(t=t, books=e.Books(wall=wall, phases=spent, unaccounted=4.0)),
+        e.LeversFound(t=t, levers=LEVERS, short_seconds=4000.0),
+    ]  # fmt: skip
+
+
+def trouble_log() -> list[e.AnyEvent]:
+    """A late training whose checkpoint could not be saved and in whose evaluation nothing happens any more."""
+    log = late_training_log()
+    t = log[-1].t
+    failed = e.CheckpointFailed(t=t, step=7500, reason="No space left on device", retry_seconds=60.0)
+    stall = e.Stalled(t=t + 1, phase="eval", seconds=312.0, budget_seconds=120.0)
+    return [*log, e.ProgressMade(t=t, what="generating", done=120, total=512), failed, stall, hardware(t + 20)]
+
+
+def evaluation(step_number: int) -> e.EvaluationCompleted:
+    """Every second one is of the loss alone; the best is the one at 4800."""
+    full, t, loss = step_number % 1200 == 0, 41 + step_number * 0.412, loss_at(step_number) + 0.06
+    if not full:
+        return e.EvaluationCompleted(t=t, step=step_number, loss=loss, seconds=2.1, rows=512, kind="loss")
+    return e.EvaluationCompleted(
+        t=t, step=step_number, loss=loss, seconds=14.2, rows=512, metrics={"exact": 0.41 + step_number / 60_000},
+        phases={"eval": 2.1, "generate": 8.0, "metric": 4.1}, best=step_number <= 4800,
+    )  # fmt: skip
+
+
+LEVERS = [
+    Advice(
+        kind="too_slow", lever="evaluate every 6000 steps instead of every 1200 steps",
+        evidence="8 full evaluations are still to come, 14.2 s each; this saves 1h 10m: it finishes 3m 20s inside the "
+        "margin",
+        changes={"schedule.eval_every": "6000 steps"}, gain_seconds=4200.0,
+    ),
+    Advice(
+        kind="too_slow", lever="generate no answers",
+        evidence="8 full evaluations are still to come, 14.2 s each; generation takes 8.0 s of each; this saves 48m "
+        "00s: 18m 40s are still missing",
+        changes={"schedule.generate": False, "schedule.metric": ""}, gain_seconds=2880.0,
+    ),
+    Advice(
+        kind="too_slow", lever="stop at step 12000", evidence="6000 steps fewer; this saves 41m 12s",
+        changes={"train.max_steps": 12_000}, gain_seconds=2472.0,
+    ),
+]  # fmt: skip
+"""Of a late training, the largest gain first."""

@@ -31,7 +31,8 @@ SIZES = [
 ]
 LOGS: dict[str, list[AnyEvent]] = {
     "empty": [], "loading": b.loading_log(), "study": b.study_log(), "finished study": b.study_log(finished=True),
-    "training": b.training_log(), "cpu": b.training_log(300, gpu=False), "finished": b.finished_training_log(),
+    "training": b.training_log(), "trouble": b.trouble_log(), "cpu": b.training_log(300, gpu=False),
+    "finished": b.finished_training_log(),
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import builders as b
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from speedtui.engine.events import AnyEvent
 from speedtui.tui.app import SpeedtuiApp
@@ -18,6 +19,7 @@ MOMENTS: dict[str, tuple[str, list[AnyEvent], tuple[str, ...]]] = {
     "running": ("monitor", b.training_log(), ()),
     "out_of_memory": ("trials", b.study_log(finished=True), ("j", "j", "j", "j")),
     "finished": ("monitor", b.finished_training_log(), ()),
+    "trouble": ("monitor", b.trouble_log(), ()),
 }
 
 
@@ -34,6 +36,21 @@ def test_a_moment_looks_as_it_did(
         await pilot.pause(0.15)
 
     assert snap_compare(open_app(log, start_screen=screen), terminal_size=size, run_before=before)
+
+
+@pytest.mark.parametrize("key", ["l", "S"], ids=["levers", "schedule"])
+def test_what_changes_a_late_run_looks_as_it_did(
+    key: str, open_app: OpenApp, snap_compare: Callable[..., bool]
+) -> None:
+    async def before(pilot: Pilot[None]) -> None:
+        await pilot.pause(0.15)
+        await pilot.press(key)
+        await pilot.pause(0.15)
+        for field in pilot.app.screen.query(Input):
+            field.cursor_blink = False
+        await pilot.pause(0.05)
+
+    assert snap_compare(open_app(b.late_training_log()), terminal_size=(80, 24), run_before=before)
 
 
 def test_the_help_looks_as_it_did(open_app: OpenApp, snap_compare: Callable[..., bool]) -> None:

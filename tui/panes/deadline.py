@@ -12,14 +12,17 @@ from speedtui.engine.state import RunState, RunStatus, StudyState, TrainingState
 from speedtui.engine.units import format_count, format_span
 from speedtui.tui.drawing.bars import bar
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
-from speedtui.tui.drawing.text import Row, Span, clean, clock, pack, plain, roughly, row, width_of, wrap
+from speedtui.tui.drawing.text import Row, Span, clean, clock, pack, plain, roughly, row, width_of
 from speedtui.tui.frame import Frame
+from speedtui.tui.panes.notices import notices
 from speedtui.tui.panes.pane import Pane, title
 
 VERDICTS = {"measuring": ("MEASURING", "dim"), "on_track": ("ON TRACK", "good"), "tight": ("TIGHT", "warn"),
             "late": ("LATE", "bad")}  # fmt: skip
 OUTCOMES = {"ok": ("DONE", "good"), "late": ("DONE LATE", "warn"), "stopped": ("STOPPED", "warn"),
             "failed": ("FAILED", "bad"), "no_fit": ("NOTHING FITS", "bad")}  # fmt: skip
+BESIDE_WIDTH = 40
+"""Below it the finish stands without the time left, so that it finds room beside the longest verdict."""
 NOW, P50, P90, SAFE = "●", "◆", "◇", "┊"
 
 
@@ -31,8 +34,6 @@ class Outlook(NamedTuple):
     """At the end of the bar."""
     pieces: Sequence[Row]
     """The most important first."""
-    text: str = ""
-    """A longer explanation, wrapped where there is room."""
 
 
 class DeadlinePane(Pane):
@@ -43,23 +44,26 @@ class DeadlinePane(Pane):
 
 
 def draw_deadline(frame: Frame, width: int, height: int) -> list[Row]:
-    """The pane at a size; with three rows inside and a window, the middle one is the window as a line."""
+    """The pane at a size: a bar, the window as a line where a row is left for it, the verdict, what needs a person.
+
+    With two rows inside, what needs a person takes the bar's.
+    """
     run = frame.run
     inner_width, inner_height = width - EDGES - INSET, height - EDGES
-    axis = _axis(run, inner_width) if inner_height > 2 else ()
-    outlook = _outlook(frame, legend=bool(axis))
-    axis = () if outlook.text else axis
+    urgent = notices(frame, inner_width)
+    axis = _axis(run, inner_width) if inner_height - len(urgent) > 2 else ()
+    outlook = _outlook(frame, inner_width, legend=bool(axis))
     count = Span(f"  {outlook.tally}") if outlook.tally else Span("")
     top = row(bar(outlook.share, max(4, inner_width - width_of((count,)))), count)
-    rows = [top, *([axis] if axis else []), pack(outlook.pieces, inner_width)]
-    room = inner_height - len(rows)
-    if outlook.text:
-        rows += [row(line) for line in wrap(outlook.text, inner_width)[: max(0, room)]]
-    elif room > 0:
-        shown = plain(rows[-1])
+    words = pack(outlook.pieces, inner_width)
+    if urgent and inner_height <= 2:
+        return framed(_title(run), _right(run), [words, *urgent[:1]], width, height)
+    rows = [top, *([axis] if axis else []), words]
+    if inner_height - len(rows) > len(urgent):
+        shown = plain(words)
         rest = [piece for piece in outlook.pieces if plain(piece) not in shown]
         rows += [pack(rest, inner_width)] if rest else []
-    return framed(_title(run), _right(run), rows, width, height)
+    return framed(_title(run), _right(run), [*rows, *urgent], width, height)
 
 
 def _title(run: RunState) -> Row:
@@ -74,19 +78,18 @@ def _right(run: RunState) -> Row:
     return row(Span(f"now {clock(run.now, run.now)}", "dim")) if run.started_at else ()
 
 
-def _outlook(frame: Frame, *, legend: bool) -> Outlook:
+def _outlook(frame: Frame, width: int, *, legend: bool) -> Outlook:
     run = frame.run
     if frame.error is not None:
-        return Outlook(None, "", [row(Span("✗ " + clean(frame.error.message), "bad"))], frame.error.hint)
+        return Outlook(None, "", [row(Span("✗ " + clean(frame.error.message), "bad"))])
     if run.status is RunStatus.FINISHED:
         return _finished(run)
     if run.status is RunStatus.LOST:
-        reason = clean(run.log[-1].text) if run.log else ""
-        return Outlook(_share(run), "", [row(Span("✗ WORKER LOST", "bad"))], reason)
+        return Outlook(_share(run), "", [row(Span("✗ WORKER LOST", "bad"))])
     if frame.note:
         return Outlook(None, "", [row(Span("… " + frame.note, "accent"))])
     if run.training is not None:
-        return _training(run, run.training, legend=legend)
+        return _training(run, run.training, width, legend=legend)
     if run.progress is not None:
         return _loading(run)
     if run.study is not None:
@@ -103,25 +106,44 @@ def _share(run: RunState) -> float | None:
     return None
 
 
-def _training(run: RunState, training: TrainingState, *, legend: bool) -> Outlook:
+def _training(run: RunState, training: TrainingState, width: int, *, legend: bool) -> Outlook:
     count = f"{training.progress * 100:.1f} %  step {training.step}/{training.total_steps}"
     paused = [row(Span("‖ PAUSED", "warn"))] if run.status is RunStatus.PAUSED else []
     eta = training.eta
     if eta is None or eta.p50_seconds is None:
         waiting = row(Span("… MEASURING", "dim")) if run.window is not None else row("finish –")
-        return Outlook(training.progress, count, [*paused, waiting, row(Span("finish not known yet", "dim"))])
+        pieces = [*paused, waiting, _between_steps(run, training), row(Span("finish not known yet", "dim"))]
+        return Outlook(training.progress, count, pieces)
     finish = run.started_at + eta.t + eta.p50_seconds
     left = max(0.0, finish - run.now)
     pieces = [*paused, *_verdict(eta, run.window, finish)]
-    pieces.append(row(_mark(P50, legend), "finish ", Span(clock(finish, run.now), "strong"), f" (in {roughly(left)})"))
+    beside = f" (in {roughly(left)})" if width >= BESIDE_WIDTH else ""
+    pieces.append(row(_mark(P50, legend), "finish ", Span(clock(finish, run.now), "strong"), beside))
+    pieces.append(_between_steps(run, training))
     if eta.p90_seconds is not None:
         late_finish = run.started_at + eta.t + eta.p90_seconds
         pieces.append(row(_mark(P90, legend), "p90 ", clock(late_finish, run.now)))
     if run.window is None:
         return Outlook(training.progress, count, [*pieces, row(Span("no deadline set", "dim"))])
-    pieces.append(row("spare ", "–" if eta.spare_seconds is None else roughly(eta.spare_seconds)))
+    pieces.append(_spare(eta.spare_seconds))
     pieces.append(row(_mark(SAFE, legend, "limit"), "safe until ", clock(run.window.safe_until, run.now)))
     return Outlook(training.progress, count, pieces)
+
+
+def _between_steps(run: RunState, training: TrainingState) -> Row:
+    """What goes on instead of a step, such as an evaluation, and how far it is."""
+    progress = run.progress
+    done = [event.t for event in (*training.evaluations[-1:], training.rehearsal) if event is not None]
+    if progress is None or any(progress.t <= t for t in done):
+        return ()  # an evaluation's last words may come before its end
+    tally = f" {progress.done}/{progress.total}" if progress.total else f" {format_count(progress.done)}"
+    return row(Span(f"… {clean(progress.what)}{tally if progress.done else ''}", "accent"))
+
+
+def _spare(seconds: float | None) -> Row:
+    if seconds is None:
+        return row("spare –")
+    return row(f"spare {roughly(seconds)}") if seconds >= 0 else row(f"short {roughly(-seconds)}")
 
 
 def _mark(glyph: str, legend: bool, style: str = "mark") -> Span:
@@ -187,8 +209,10 @@ def _budget(run: RunState, study: StudyState) -> Row:
 
 def _finished(run: RunState) -> Outlook:
     word, style = OUTCOMES[run.outcome or "stopped"]
+    if run.training is not None and run.training.finished is not None and run.training.finished.reason == "deadline":
+        word = "ENDED BY THE DEADLINE"
     count = f"step {run.training.step}/{run.training.total_steps}" if run.training is not None else ""
-    pieces = [row(Span(f"■ {word}", style)), *(row(clean(text)) for text in (run.reason, run.next) if text)]
+    pieces = [row(Span(f"■ {word}", style)), row(clean(run.reason)) if run.outcome == "ok" else ()]
     if run.window is not None and run.training is not None:
         early = run.window.deadline - run.now
         pieces.append(row(f"{roughly(abs(early))} {'before' if early >= 0 else 'after'} the deadline"))

@@ -44,7 +44,7 @@ def _tabs(screen_name: str, *, short: bool) -> Row:
 def _right(frame: Frame) -> list[Row]:
     run = frame.run
     status = status_span(run)
-    states = row(status, *(Span(f"  {word}", "warn") for word in _remarks(frame)))
+    states = row(status, *(Span(f"  {word}", "warn") for word in _remarks(frame)), _sent(frame))
     rate = Span(f"{frame.rate_hz:g} Hz", "dim")
     name = Span(clean(run.run), "dim")
     label = Span(clean(run.training.label) if run.training is not None else "", "dim")
@@ -71,8 +71,19 @@ def _joined(bar: Span, parts: tuple[Row | Span, ...]) -> Row:
     return row(line, " ")
 
 
+def _sent(frame: Frame) -> Row:
+    """Commands that the job has not answered; those of another screen once it has read them."""
+    waiting = [*frame.unanswered, *(name for name in frame.run.pending_commands if name not in frame.unanswered)]
+    if not waiting or not frame.run.status.busy:
+        return ()
+    names = ", ".join(dict.fromkeys(name.replace("_", " ") for name in waiting))
+    return row(Span(f"  {names} sent", "accent"))
+
+
 def _remarks(frame: Frame) -> list[str]:
     remarks = []
+    if frame.run.stalled is not None:
+        remarks.append("stalled")
     silent = frame.clock - frame.run.now
     if frame.run.status.busy and not frame.read_only and frame.run.run and silent > SILENT_SECONDS:
         remarks.append(f"silent for {silent:.0f} s")

@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from speedtui.engine.config.settings import Scalar
+from speedtui.engine.events import STEP_PHASES
 from speedtui.engine.state import RunState, TrainingState
-from speedtui.engine.units import format_share, format_size
+from speedtui.engine.units import format_seconds, format_share, format_size, format_span
 from speedtui.tui.drawing.text import Row, Span, clean, clock, pack, roughly, row
 from speedtui.tui.frame import Frame
+from speedtui.tui.panes.coming import next_checkpoint, next_evaluation
 from speedtui.tui.panes.pane import Pane
+from speedtui.tui.values import value_words
 
 TERMS = {"steps": "steps", "evals": "evaluations", "saves": "checkpoints", "final": "end"}
+STEP_PARTS = tuple(phase for phase in STEP_PHASES if phase != "other")
+"""One share together; where they go in turn is the step's own pane."""
+LEAST_SHARE = 0.005
+"""Of the time so far: less reads 0 %."""
 
 
 class SchedulePane(Pane):
-    """Two quiet lines under the charts."""
+    """Quiet lines under the charts."""
 
     SLOW = True
 
     def draw(self, frame: Frame, width: int, height: int) -> list[Row]:
-        return draw_schedule(frame.run, width)
+        return draw_schedule(frame.run, width, height)
 
 
-def draw_schedule(run: RunState, width: int) -> list[Row]:
-    """Plan and costs; the model and its data before there is a training."""
+def draw_schedule(run: RunState, width: int, height: int = 2) -> list[Row]:
+    """Plan, what is to come, where the time went; with two rows the last two share one. Model and data before there is
+    a training."""
     training = run.training
     if training is None:
         return [row(" ", pack(_model(run), width - 2)), row(" ", pack(_study(run), width - 2))]
-    return [row(" ", pack(_plan(run, training), width - 2)), row(" ", pack(_costs(run, training), width - 2))]
+    plan, coming, spent = _plan(run, training), _still_to_come(training), _time_so_far(run)
+    present = _present(run, training)
+    rows = [plan, [*coming, *present], spent] if height > 2 else [[*plan, *present], [*coming, *spent]]
+    return [row(" ", pack(pieces, width - 2)) for pieces in rows]
 
 
 def _quiet(label: str, value: str) -> Row:
@@ -35,39 +45,84 @@ def _quiet(label: str, value: str) -> Row:
 
 
 def _plan(run: RunState, training: TrainingState) -> list[Row]:
-    schedule: dict[str, Any] = run.config.get("schedule", {})
-    pieces = [
-        _quiet("eval every", clean(str(schedule.get("eval_every", "–")))),
-        _quiet("checkpoint every", clean(str(schedule.get("checkpoint_every", "–")))),
-    ]
-    if training.checkpoints:
-        last = training.checkpoints[-1]
+    pieces = [_every(run, "eval every", "eval_every"), _every(run, "checkpoint every", "checkpoint_every")]
+    if run.schedule.get("fast_eval_every", "never") != "never":
+        pieces.insert(1, _every(run, "loss only every", "fast_eval_every"))
+    pieces += [_changed(path, value) for path, value in training.changed.items() if path not in SHOWN]
+    if training.finished is None and run.status.busy:
+        pieces += [_next("next eval", next_evaluation(run, training)), _eval_cost(training),
+                   _next("next checkpoint", next_checkpoint(run, training))]  # fmt: skip
+    return pieces
+
+
+SHOWN = ("schedule.eval_every", "schedule.checkpoint_every", "schedule.fast_eval_every")
+"""Settings that have a place of their own, whether they were changed or not."""
+
+
+def _every(run: RunState, label: str, name: str) -> Row:
+    """A frequency as it is now, and what it was at the start where that is another one."""
+    now, before = run.schedule.get(name, "–"), run.config.get("schedule", {}).get(name, "–")
+    was = Span(f" (was {clean(str(before))})", "accent") if now != before else Span("")
+    return row(_quiet(label, clean(str(now))), was)
+
+
+def _present(run: RunState, training: TrainingState) -> list[Row]:
+    """As it stands now."""
+    pieces = [_quiet("lr", _rate(training.learning_rate))]
+    last = next((saved for saved in reversed(training.checkpoints) if not saved.final), None)
+    if last is not None:
         pieces.append(_quiet("last checkpoint", f"step {last.step} at {clock(run.started_at + last.t, run.now)}"))
     micro, accumulation = training.micro_batch_size, training.grad_accum_steps
-    batch = f"{micro} × {accumulation} = {micro * accumulation}"
-    return [*pieces, _quiet("batch", batch), _quiet("lr", _rate(training.learning_rate))]
+    return [*pieces, _quiet("batch", f"{micro} × {accumulation} = {micro * accumulation}")]
+
+
+def _changed(path: str, value: Scalar) -> Row:
+    """Another setting that was changed while the run went on."""
+    name = path.rpartition(".")[2].replace("_", " ")
+    return row(Span(f"{name} ", "dim"), Span(f"{clean(value_words(value))} (changed)", "accent"))
+
+
+def _next(label: str, seconds: float | None) -> Row:
+    """To the minute, below one to ten seconds: every second would be drawn for nothing."""
+    if seconds is None:
+        return ()
+    coarse = 60 * round(seconds / 60) if seconds >= 60 else max(10, 10 * round(seconds / 10))
+    return _quiet(label, f"in {format_span(coarse).removesuffix(' 00s')}")
+
+
+def _eval_cost(training: TrainingState) -> Row:
+    """Of one full evaluation: the mean so far, or what the rehearsal before the first step lets expect."""
+    mean, rehearsal = training.full_evaluations.mean_seconds, training.rehearsal
+    if mean is not None:
+        return _quiet("an eval takes", format_seconds(mean))
+    return _quiet("an eval takes", f"~{format_seconds(rehearsal.expected_seconds)}") if rehearsal is not None else ()
 
 
 def _rate(rate: float | None) -> str:
     return "–" if rate is None else f"{rate:.2e}"
 
 
-def _costs(run: RunState, training: TrainingState) -> list[Row]:
-    if training.finished is None and training.eta is not None and training.eta.terms:
-        terms = [(name, seconds) for name, seconds in training.eta.terms.items() if seconds >= 0.5]  # less reads 0s
-        return [
-            row(Span("still to come ", "dim"), f"{TERMS.get(name, name)} {roughly(seconds)}")
-            if i == 0 else row(f"{TERMS.get(name, name)} {roughly(seconds)}")
-            for i, (name, seconds) in enumerate(terms)
-        ]  # fmt: skip
-    if run.books is None:
+def _still_to_come(training: TrainingState) -> list[Row]:
+    if training.finished is not None or training.eta is None:
         return []
-    spent, total = run.books.phases, run.books.wall
-    shown = [name for name in ("load", "eval", "checkpoint", "data") if spent.get(name)]
-    if not shown or total <= 0:
+    terms = [(name, seconds) for name, seconds in training.eta.terms.items() if seconds >= 0.5]  # less reads 0s
+    return _listed("still to come ", [f"{TERMS.get(name, name)} {roughly(seconds)}" for name, seconds in terms])
+
+
+def _time_so_far(run: RunState) -> list[Row]:
+    """Every phase of the books that shows, the largest first; the steps' own phases as one, `other` as it is."""
+    if run.books is None or run.books.wall <= 0:
         return []
-    first, *rest = [f"{name} {format_share(spent[name] / total)}" for name in shown]
-    return [row(Span("of the time so far ", "dim"), first), *(row(text) for text in rest)]
+    phases = dict(run.books.phases)
+    steps = sum(phases.pop(name, 0.0) for name in STEP_PARTS)
+    shares = {"steps": steps, **phases, "unaccounted": run.books.unaccounted}
+    shown = sorted(((s / run.books.wall, name) for name, s in shares.items()), reverse=True)
+    texts = [f"{name.replace('_', ' ')} {format_share(share)}" for share, name in shown if share >= LEAST_SHARE]
+    return _listed("of the time so far ", texts)
+
+
+def _listed(label: str, texts: list[str]) -> list[Row]:
+    return [row(Span(label, "dim"), text) if not i else row(text) for i, text in enumerate(texts)]
 
 
 def _model(run: RunState) -> list[Row]:

@@ -8,8 +8,10 @@ from typing import ClassVar, NamedTuple
 from textual.binding import Binding, BindingType
 from textual.events import Key
 
-from speedtui.tui.drawing.text import Row, Span, cell, clean, row, wrap
+from speedtui.engine.planned import Advice
+from speedtui.tui.drawing.text import Row, Span, cell, row, wrap
 from speedtui.tui.screens.dialog import Dialog
+from speedtui.tui.values import value_words
 
 
 class Choice(NamedTuple):
@@ -34,7 +36,7 @@ class Question(Dialog[str | None]):
 
     def __init__(self, heading: str, text: str, choices: Sequence[Choice]) -> None:
         super().__init__(heading)
-        self._text, self._choices = clean(text), tuple(choices)
+        self._text, self._choices = text, tuple(choices)
         self._at = 0
 
     def body(self, width: int) -> list[Row]:
@@ -61,9 +63,9 @@ class Question(Dialog[str | None]):
 
 
 def draw_question(text: str, choices: Sequence[Choice], at: int, width: int) -> list[Row]:
-    """The text, then the choices with the cursor on one."""
+    """The text, its paragraphs divided by line ends, then the choices with the cursor on one."""
     label = max(len(choice.label) for choice in choices) + 2
-    rows: list[Row] = [*(row(line) for line in wrap(text, width)), ()]
+    rows: list[Row] = [*(row(line) for part in text.splitlines() for line in wrap(part, width)), ()]
     for i, choice in enumerate(choices):
         base = "cursor " if i == at else ""
         first, *rest = wrap(choice.explanation, max(10, width - label - 6)) or [""]
@@ -91,3 +93,27 @@ def ask_promote(trial: int, label: str, *, can_train: bool) -> Question:
         choices.append(Choice("train", "t", "promote and train", "end the study and start the training now"))
     choices.append(Choice("profile", "s", "save as profile", "keep its settings under a name, for any later run"))
     return Question(f"Promote #{trial}?", f"{label}", choices)
+
+
+def ask_apply(lever: Advice) -> Question:
+    """Asked once, with what is going to be set."""
+    values = ", ".join(f"{path} = {value_words(value)}" for path, value in lever.changes.items())
+    return Question("Apply at the next step boundary?", f"{lever.lever}. Sets {values}.", [
+        Choice("apply", "y", "apply", "this run goes on with it from the next step on"),
+        Choice("keep", "n", "keep", "change nothing"),
+    ])  # fmt: skip
+
+
+def ask_which_run(changes: str, *, this_run: bool) -> Question:
+    """The next run comes first: that leaves the one in progress alone. `this_run`: whether it can be changed."""
+    choices = [
+        Choice("next", "n", "the next run", "write a configuration into this run's folder; this run stays as it is")
+    ]
+    if this_run:
+        choices.append(Choice("this", "t", "this run", "from the next step on; it is in the run's log"))
+    return Question("Change which run?", changes, choices)
+
+
+def say(heading: str, text: str) -> Question:
+    """Something to be read before it goes away."""
+    return Question(heading, text, [Choice("ok", "o", "ok", "")])

@@ -1,9 +1,9 @@
-"""A candidate's settings, one `setting = value` a line, checked while they are typed."""
+"""Settings, one `setting = value` a line, checked while they are typed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import ClassVar, NamedTuple
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -12,11 +12,22 @@ from textual.screen import ModalScreen
 from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static
 
-from speedtui.engine.config.paths import setting_paths
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.errors import ConfigError
 from speedtui.tui.drawing.text import clean
-from speedtui.tui.values import format_value, parse_lines
+
+
+class Edited(NamedTuple):
+    """Lines that can be used."""
+
+    values: dict[str, Scalar]
+    """By path."""
+    summary: str
+    """What they come to, in words."""
+
+
+Check = Callable[[Sequence[str]], Edited]
+"""Reads the lines, or raises a ConfigError that says what is wrong with them and what was expected."""
 
 
 class EditScreen(ModalScreen[dict[str, Scalar] | None]):
@@ -29,11 +40,11 @@ class EditScreen(ModalScreen[dict[str, Scalar] | None]):
     ]
     AUTO_FOCUS = "Input"
 
-    def __init__(self, heading: str, values: Mapping[str, Scalar], config: Mapping[str, Any]) -> None:
+    def __init__(self, heading: str, lines: Sequence[str], check: Check, names: Sequence[str]) -> None:
+        """`names`: of the settings that are suggested while one is typed."""
         super().__init__()
-        self._heading, self._config = heading, config
-        self._lines = [f"{path} = {format_value(value)}" for path, value in values.items()]
-        self._suggester = SuggestFromList([f"{path} = " for path in setting_paths()])
+        self._heading, self._lines, self._read = heading, list(lines), check
+        self._suggester = SuggestFromList([f"{name} = " for name in names])
 
     def compose(self) -> ComposeResult:
         with Vertical(id="edit", classes="dialog") as box:
@@ -66,24 +77,13 @@ class EditScreen(ModalScreen[dict[str, Scalar] | None]):
     def _check(self) -> dict[str, Scalar] | None:
         """The values, or None with the reason on the screen."""
         message = self.query_one("#edit-message", Static)
-        lines = [field.value for field in self.query(Input)]
         try:
-            values = parse_lines(lines, self._config)
+            edited = self._read([field.value for field in self.query(Input)])
         except ConfigError as error:
             hint = f"\n  {clean(error.hint)}" if error.hint else ""
             message.update(f"✗ {clean(error.message)}{hint}")
             message.set_class(True, "-wrong")
             return None
         message.set_class(False, "-wrong")
-        message.update(f"✓ {self._summary(values)}")
-        return values
-
-    def _summary(self, values: Mapping[str, Scalar]) -> str:
-        if not values:
-            return "no setting differs: the configuration as it is"
-        train = self._config.get("train", {})
-        micro = values.get("train.micro_batch_size", train.get("micro_batch_size"))
-        effective = values.get("train.effective_batch_size", train.get("effective_batch_size"))
-        if not isinstance(micro, int) or not isinstance(effective, int) or not micro:
-            return "can be used"
-        return f"micro-batch {micro} × accumulation {effective // micro} = effective batch {effective}"
+        message.update(f"✓ {clean(edited.summary)}")
+        return edited.values

@@ -14,7 +14,8 @@ from speedtui.tui.screens.dialog import Dialog
 SIGNS = (
     ("▶ ‖ ■", "running, paused, finished"),
     ("○ … ✗", "idle, starting, lost"),
-    ("★ P ›", "fastest that fits, promoted, cursor"),
+    ("★ P ›", "fastest that fits or best, promoted, cursor"),
+    ("○ ◦", "on the loss: an evaluation, one of the loss alone"),
     ("~", "an estimate, not measured"),
     ("–", "not measured, or not to be had"),
 )

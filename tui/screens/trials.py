@@ -18,6 +18,7 @@ from speedtui.engine.commands import (
     RunTrial,
     StopTrial,
 )
+from speedtui.engine.config.paths import setting_paths
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.state import TrialRow
 from speedtui.tui.keys import bindings
@@ -99,10 +100,12 @@ class TrialsScreen(View):
 
     def _edit(self, heading: str, values: dict[str, Scalar], done: Callable[[dict[str, Scalar] | None], None]) -> None:
         # Imported when it is needed: input fields take 30 ms that the first paint need not wait for.
+        from speedtui.tui.candidate_edit import candidate_check, candidate_lines
         from speedtui.tui.screens.edit import EditScreen
 
         if not self.speedtui.refuses_commands():
-            self.app.push_screen(EditScreen(heading, values, self.speedtui.study_config), done)
+            check = candidate_check(self.speedtui.study_config)
+            self.app.push_screen(EditScreen(heading, candidate_lines(values), check, setting_paths()), done)
 
     def action_run_trial(self) -> None:
         """Queues the candidate."""

@@ -1,0 +1,184 @@
+"""What stands below the deadline while it needs a person, what the schedule and the loss say, how a run ended."""
+
+from __future__ import annotations
+
+import builders as b
+import msgspec
+import pytest
+
+from speedtui.engine import events as e
+from speedtui.engine.state import RunState, fold
+from speedtui.tui.drawing.text import plain
+from speedtui.tui.frame import Frame
+from speedtui.tui.panes.deadline import draw_deadline
+from speedtui.tui.panes.header import draw_header
+from speedtui.tui.panes.loss import draw_loss
+from speedtui.tui.panes.notices import notices
+from speedtui.tui.panes.schedule import draw_schedule
+
+LATE = b.late_training_log()
+T = LATE[-1].t
+
+
+def frame_of(run: RunState, **more: object) -> Frame:
+    return msgspec.structs.replace(Frame(run=run, study=run, clock=run.now), **more)
+
+
+def said(log: list[e.AnyEvent], width: int = 140, **more: object) -> list[str]:
+    return [plain(line) for line in notices(frame_of(fold(log), **more), width)]
+
+
+def schedule(log: list[e.AnyEvent], width: int = 140, height: int = 3) -> list[str]:
+    return [plain(line) for line in draw_schedule(fold(log), width, height)]
+
+
+def test_nothing_is_said_while_all_is_well() -> None:
+    assert said(b.training_log()) == []
+
+
+def test_a_late_run_names_the_best_lever_with_its_gain_and_its_key() -> None:
+    assert said(LATE) == ["l  evaluate every 6000 steps instead of every 1200 steps: saves 1h 10m, enough  +2 more"]
+
+
+@pytest.mark.parametrize("width", [24, 36, 56, 76])
+def test_where_there_is_no_room_the_words_of_a_lever_are_cut_and_never_its_gain(width: int) -> None:
+    (line,) = said(LATE, width)
+    assert line.startswith("l ") and "saves 1h 10m" in line and len(line) <= width
+
+
+def test_a_lever_that_is_not_enough_says_how_much_is_missing() -> None:
+    small = msgspec.structs.replace(b.LEVERS[1], gain_seconds=21.0)
+    assert "saves 21s of 1h 04m" in said([*LATE, e.LeversFound(t=T, levers=[small], short_seconds=3840.0)])[0]
+
+
+def test_a_lever_goes_when_the_run_is_no_longer_late() -> None:
+    assert said([*LATE, e.LeversFound(t=T, levers=[], short_seconds=0.0)]) == []
+
+
+def test_a_stall_counts_on_while_it_lasts_and_is_gone_with_the_next_step() -> None:
+    stall = e.Stalled(t=T, phase="eval", seconds=312.0, budget_seconds=120.0)
+    first = said([*b.training_log(), stall, b.hardware(T + 20)])[0]
+    assert "STALLED 5m 32s in eval, 2m 00s expected at most" in first
+    assert said([*b.training_log(), stall, b.coalesced(T + 30, 7579, 1, loss=1.2)]) == []
+
+
+def test_a_checkpoint_that_was_not_saved_is_said_until_one_is() -> None:
+    failed = e.CheckpointFailed(t=T, step=7500, reason="No space left on device", retry_seconds=60.0)
+    log = [*b.training_log(), failed]
+    assert said([*log, b.hardware(T + 18)]) == ["! NOT SAVED step 7500: No space left on device; next try in 40s"]
+    assert "trying again" in said([*log, b.hardware(T + 61)])[0]
+    saved = e.CheckpointSaved(t=T + 62, step=7600, path="checkpoints/7600", bytes=1000, seconds=3.8)
+    assert said([*log, saved]) == []
+
+
+def test_trouble_comes_before_what_helps_a_late_run() -> None:
+    failed = e.CheckpointFailed(t=T, step=7500, reason="No space left on device", retry_seconds=60.0)
+    stall = e.Stalled(t=T + 1, phase="training", seconds=90.0, budget_seconds=60.0)
+    first, second, third = said([*LATE, failed, stall])
+    assert "STALLED" in first and "NOT SAVED" in second and third.startswith("l ")
+
+
+def test_a_lost_worker_that_nobody_starts_again_names_the_command_that_goes_on() -> None:
+    lost = [*LATE, e.WorkerLost(t=T, reason="killed by SIGKILL", restarting=False)]
+    assert said(lost, read_only=True)[-1] == "Go on: speedtui train --resume 20260101-000000-train-4f1a"
+    restarted = said([*LATE, e.WorkerLost(t=T, reason="killed by SIGKILL", restarting=True)])
+    assert restarted == ["the worker was lost: killed by SIGKILL; starting it again"]
+
+
+def test_with_two_rows_trouble_takes_the_place_of_the_bar_and_the_verdict_stays() -> None:
+    rows = [plain(line) for line in draw_deadline(frame_of(fold(LATE)), 40, 4)]
+    assert "LATE by 44m" in rows[1] and "finish 04:04" in rows[1] and "saves 1h 10m" in rows[2]
+
+
+def test_what_goes_on_between_steps_stands_beside_the_finish_and_goes_with_its_end() -> None:
+    generating = e.ProgressMade(t=T + 1, what="generating", done=120, total=512)
+    during = fold([*LATE, generating])
+    assert "finish 04:04 (in 3h 11m)   … generating 120/512" in plain(draw_deadline(frame_of(during), 80, 5)[2])
+    after = fold([*LATE, generating, msgspec.structs.replace(b.evaluation(7200), t=T + 2, step=7578)])
+    assert "generating" not in plain(draw_deadline(frame_of(after), 80, 5)[2])
+
+
+def test_a_command_is_said_to_be_sent_until_it_is_answered() -> None:
+    run = fold(b.training_log())
+    assert "evaluate sent" in plain(draw_header(frame_of(run, unanswered=("evaluate",)), "monitor", 80))
+    assert "sent" not in plain(draw_header(frame_of(run), "monitor", 80))
+    read = fold([*b.training_log(), e.CommandReceived(t=T, id="1", command="checkpoint")])
+    assert "checkpoint sent" in plain(draw_header(frame_of(read), "monitor", 80))
+
+
+def test_the_schedule_says_what_it_was_before_it_was_changed() -> None:
+    changed = e.SettingsChanged(
+        t=T, step=7578, values={"schedule.eval_every": "6000 steps", "schedule.metric": ""}, reason="command"
+    )
+    plan = schedule([*LATE, changed])[0]
+    assert "eval every 6000 steps (was 1200 steps)" in plan and "metric not set (changed)" in plan
+    assert "checkpoint every 30m   " in plan and "was" not in schedule(LATE)[0]
+
+
+@pytest.mark.parametrize(
+    ("every", "after"),
+    [("1200 steps", "6m"), ("7580 steps", "10s"), ("1 epoch", "3m"), ("7 epochs", "20m"), ("2h", "1h 57m")],
+)
+def test_the_next_evaluation_comes_when_the_schedule_says(every: str, after: str) -> None:
+    """An epoch of 8000 rows in effective batches of 16 is 500 steps, a step 0.412 s; by the clock it counts from the
+    last full evaluation, 156 s ago."""
+    changed = e.SettingsChanged(t=T, step=7578, values={"schedule.eval_every": every}, reason="command")
+    assert f"next eval in {after}  " in schedule([*LATE, changed], 200)[0]
+
+
+def test_an_evaluation_costs_what_they_took_and_before_the_first_what_the_rehearsal_lets_expect() -> None:
+    assert "an eval takes 14.2 s" in schedule(LATE)[0]
+    rehearsed = e.EvaluationRehearsed(t=42.0, rows=16, seconds=0.4, expected_seconds=13.1)
+    early = sorted([*b.training_log(300), rehearsed], key=lambda event: event.t)
+    assert "an eval takes ~13.1 s" in schedule(early)[0]
+
+
+def test_the_books_show_every_phase_of_the_time_so_far_and_what_is_besides() -> None:
+    assert schedule(LATE)[2] == (
+        " of the time so far steps 86 %   generate 5 %   metric 3 %   other 3 %   eval 2 %   load 1 %"
+    )
+
+
+def test_the_loss_has_the_metric_and_the_best_evaluation_in_its_title() -> None:
+    title, *chart = [plain(line) for line in draw_loss(fold(LATE), 96, 16)]
+    assert "exact 0.530  eval 1.265  best 0.490 at 4800" in title and "○ eval ◦ loss only ★ best" in title
+    assert {"○", "◦", "★"} <= set("".join(chart))
+
+
+def ended(because: e.EndReason, outcome: e.Outcome, **more: object) -> list[e.AnyEvent]:
+    finished = e.TrainingFinished(
+        t=T + 60, steps=7578, seconds=3100.0, first_loss=2.8, last_loss=1.3, model_path="/r/model", reason=because,
+        total_steps=18_000, best_step=4800,
+    )  # fmt: skip
+    return [*LATE, finished, e.RunFinished(t=T + 61, outcome=outcome, exit_code=0, **more)]
+
+
+def test_a_training_without_patience_left_says_so_with_its_best_step_and_its_model() -> None:
+    (line,) = said(ended("patience", "ok"), 200)
+    assert "no better evaluation for as long as patience allows, at step 7578" in line
+    assert "best step 4800 (kept): exact 0.490" in line and line.endswith("model /r/model")
+
+
+def test_a_training_that_the_deadline_ended_says_why_and_how_to_go_on() -> None:
+    log = ended("deadline", "late", reason="the deadline came at step 7578 of 18000", next="speedtui train --resume x")
+    why, following, *_ = said(log, 76)
+    assert why == "the deadline came at step 7578 of 18000" and following == "speedtui train --resume x"
+    assert "ENDED BY THE DEADLINE" in plain(draw_deadline(frame_of(fold(log)), 80, 7)[2])
+
+
+def test_the_end_is_held_against_the_first_estimate_of_the_finish() -> None:
+    start = [event for event in b.training_log(100) if not isinstance(event, e.EtaUpdated)]
+    first = msgspec.structs.replace(b.eta(start[-1].t, 100), t=82.0, p50_seconds=7400.0)
+    finished = e.TrainingFinished(
+        t=7640.0, steps=18_000, seconds=7600.0, first_loss=2.8, last_loss=1.2, model_path="/r/model"
+    )
+    log = [*start, first, finished, e.RunFinished(t=7641.0, outcome="ok", exit_code=0)]
+    assert "estimate at step 100: 2h 04m, took 2h 07m (98 %)" in said(log)[0]
+
+
+def test_the_way_on_of_a_failed_session_is_not_cut_off_by_a_long_reason() -> None:
+    failed = [
+        *LATE,
+        e.RunFinished(t=T, outcome="failed", exit_code=1, reason="word " * 80, next="speedtui train --resume x"),
+    ]
+    assert "speedtui train --resume x" in said(failed, 76)

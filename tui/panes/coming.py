@@ -1,0 +1,58 @@
+"""When the next evaluation and the next checkpoint come, by the rules of the training's schedule."""
+
+from __future__ import annotations
+
+from speedtui.engine.config.frequency import parse_frequency
+from speedtui.engine.state import RunState, TrainingState
+from speedtui.engine.timing.counts import count_steps, frequency_steps
+
+
+def next_evaluation(run: RunState, training: TrainingState) -> float | None:
+    """Seconds to the next full evaluation; None where that is not known, or never."""
+    last = max((done.t for done in training.evaluations if done.kind == "full"), default=None)
+    return _seconds_left(run, training, str(run.schedule.get("eval_every", "never")), last)
+
+
+def next_checkpoint(run: RunState, training: TrainingState) -> float | None:
+    """Seconds to the next checkpoint; None also where checkpoints follow the best evaluations."""
+    every = str(run.schedule.get("checkpoint_every", "never"))
+    last = training.checkpoints[-1].t if training.checkpoints else None
+    if run.schedule.get("save_only_best") and not _by_the_clock(every):
+        return None
+    return _seconds_left(run, training, every, last)
+
+
+def _by_the_clock(every: str) -> bool:
+    try:
+        return parse_frequency(every).seconds is not None
+    except ValueError:
+        return False
+
+
+def _seconds_left(run: RunState, training: TrainingState, every: str, last: float | None) -> float | None:
+    try:
+        frequency = parse_frequency(every)
+    except ValueError:
+        return None
+    if frequency.seconds is not None:
+        if last is None and training.resumes:
+            return None  # it counts from the present start, which nobody has told
+        since = training.started_at if last is None else last
+        return max(0.0, since + frequency.seconds - run.t)
+    epoch_steps = _epoch_steps(run, training)
+    if frequency.epochs is not None and epoch_steps is None:
+        return None
+    steps = frequency_steps(frequency, epoch_steps or 1)
+    if steps is None or training.steps.seconds is None:
+        return None
+    left = min(steps - training.step % steps, training.total_steps - training.step)
+    return left * training.steps.seconds
+
+
+def _epoch_steps(run: RunState, training: TrainingState) -> int | None:
+    """None where samples are packed: how many packs they made is not told."""
+    if run.model is None or run.config.get("data", {}).get("packing"):
+        return None
+    micro = training.micro_batch_size
+    counts = count_steps(run.model.train_rows, micro, micro * training.grad_accum_steps, epochs=1.0, max_steps=None)
+    return counts.epoch_steps

@@ -1,0 +1,66 @@
+"""How a training ended: why, what is left of it, and how near the estimate was."""
+
+from __future__ import annotations
+
+import os
+
+from speedtui.engine.events import EvaluationCompleted
+from speedtui.engine.report.words import END_WORDS
+from speedtui.engine.state import RunState, TrainingState
+from speedtui.tui.drawing.text import Row, clean, pack, roughly, row, wrap
+
+LINES = 2
+"""Of a reason or of what comes next: a command with a run's id in it is longer than a narrow screen."""
+
+
+def ending(run: RunState, width: int) -> list[Row]:
+    """The rows below the outcome, the most important first: why, where it did not end well, what comes next, and what
+    the training came to."""
+    reason = run.reason if run.outcome != "ok" else ""
+    rows = [row(line) for text in (reason, run.next) for line in wrap(text, width)[:LINES]]
+    if run.training is None:
+        return rows
+    pieces = [() if reason else _reason(run.training), _best(run.training), _accuracy(run.training)]
+    return [*rows, pack([*pieces, _model(run, run.training)], width)]
+
+
+def _reason(training: TrainingState) -> Row:
+    finished = training.finished
+    if finished is None:
+        return ()
+    words = END_WORDS[finished.reason]
+    return row(words if finished.reason == "steps" else f"{words}, at step {finished.steps}")
+
+
+def _best(training: TrainingState) -> Row:
+    best = training.best
+    if best is None:
+        return ()
+    kept = training.finished is not None and training.finished.best_step == best.step
+    return row(f"best step {best.step}{' (kept)' if kept else ''}: {_found(best)}")
+
+
+def _found(evaluation: EvaluationCompleted) -> str:
+    found = [f"{clean(name)} {value:.3f}" for name, value in evaluation.metrics.items()]
+    loss = [f"loss {evaluation.loss:.3f}"] if evaluation.loss is not None else []
+    return ", ".join([*found, *loss])
+
+
+def _accuracy(training: TrainingState) -> Row:
+    """What the training first said of its own finish, beside when it was; no share where it became another run."""
+    first, finished = training.first_eta, training.finished
+    if first is None or first.p50_seconds is None or finished is None or finished.reason != "steps":
+        return ()
+    estimate, actual = first.t + first.p50_seconds, finished.t
+    if actual <= 0:
+        return ()
+    beside = "settings were changed since" if training.changed else f"{estimate / actual * 100:.0f} %"
+    return row(f"estimate at step {training.first_eta_step}: {roughly(estimate)}, took {roughly(actual)} ({beside})")
+
+
+def _model(run: RunState, training: TrainingState) -> Row:
+    """Where neither the reason nor what comes next has named it."""
+    path = training.finished.model_path if training.finished is not None else None
+    if path is None or path in run.next or path in run.reason:
+        return ()
+    return row(f"model {clean(min(os.path.relpath(path), path, key=len))}")

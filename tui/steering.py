@@ -1,0 +1,74 @@
+"""What a person changes of a training while it goes on: by a lever, or by the schedule's settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from speedtui.engine.commands import Set
+from speedtui.engine.config.settings import Scalar, Settings
+from speedtui.engine.errors import SpeedtuiError
+from speedtui.engine.planned import Advice
+from speedtui.tui.news import tell_error
+from speedtui.tui.schedule_edit import (
+    change_text,
+    names,
+    schedule_check,
+    schedule_lines,
+    settings_now,
+    train_command,
+    write_next,
+)
+from speedtui.tui.screens.confirm import ask_apply, ask_which_run, say
+from speedtui.tui.screens.edit import EditScreen
+from speedtui.tui.screens.levers import LeversScreen
+
+if TYPE_CHECKING:
+    from speedtui.tui.app import SpeedtuiApp
+
+
+def show_levers(app: SpeedtuiApp) -> None:
+    """All levers; the one chosen is applied after asking once."""
+
+    def chosen(lever: Advice | None) -> None:
+        if lever is not None and not app.refuses_commands():
+            app.push_screen(ask_apply(lever), lambda answer: _apply(app, lever, answer))
+
+    app.push_screen(LeversScreen(app.front.state()), chosen)
+
+
+def _apply(app: SpeedtuiApp, lever: Advice, answer: str | None) -> None:
+    if answer == "apply":
+        app.order(Set(values=lever.changes))
+
+
+def edit_schedule(app: SpeedtuiApp) -> None:
+    """The schedule as it is now; what differs goes to this run or to the next one."""
+    try:
+        settings = settings_now(app.front.state())
+    except SpeedtuiError as error:
+        tell_error(app, error)
+        return
+
+    def edited(values: dict[str, Scalar] | None) -> None:
+        if values:
+            question = ask_which_run(change_text(settings, values), this_run=app.obeyed)
+            app.push_screen(question, lambda answer: _take(app, settings, values, answer))
+
+    heading = "Schedule, from the next step on or of the next run" if app.obeyed else "Schedule of the next run"
+    app.push_screen(EditScreen(heading, schedule_lines(settings), schedule_check(settings), names()), edited)
+
+
+def _take(app: SpeedtuiApp, settings: Settings, values: dict[str, Scalar], answer: str | None) -> None:
+    if answer == "this":
+        app.order(Set(values=values))
+    elif answer == "next":
+        _write(app, settings, values)
+
+
+def _write(app: SpeedtuiApp, settings: Settings, values: dict[str, Scalar]) -> None:
+    try:
+        path = write_next(app.front.session.folder.path, settings, values)
+    except SpeedtuiError as error:
+        tell_error(app, error)
+        return
+    app.push_screen(say("Written for the next run", f"{path}\nTrain with it:\n{train_command(path)}"))
