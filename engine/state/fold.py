@@ -98,6 +98,8 @@ class Folder:
                 e.SpanCompleted() | e.EvaluationCompleted() | e.EvaluationRehearsed() | e.CheckpointSaved()
                 | e.CheckpointFailed() | e.EtaUpdated() | e.LeversFound() | e.SettingsChanged() | e.TrainingFinished()
             ):  # fmt: skip
+                if isinstance(event, e.EvaluationCompleted | e.TrainingFinished):
+                    self._progress = None
                 if self._training is not None:
                     self._training.apply(event)
             case e.PlanMade():
@@ -135,6 +137,8 @@ class Folder:
             self._training.resume(event)
 
     def _on_step(self, event: e.StepCompleted) -> None:
+        if self._progress is not None and event.t > self._progress.t:
+            self._progress = None  # an evaluation that was left tells no end of it
         if event.trial is not None:
             if self._study is not None:
                 self._study.step(event)

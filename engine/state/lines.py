@@ -116,7 +116,8 @@ def describe_evaluation(event: e.EvaluationCompleted) -> str:
     if event.unscored:
         found.append(f"{event.unscored} of {event.rows} not scored")
     best = ", the best so far" if event.best else ""
-    return f"eval at {event.step}: {', '.join(found)}  {format_seconds(event.seconds)}{best}"
+    what = "eval" if event.kind == "full" else "fast eval"
+    return f"{what} at {event.step}: {', '.join(found)}  {format_seconds(event.seconds)}{best}"
 
 
 def describe_change(event: e.SettingsChanged) -> str:

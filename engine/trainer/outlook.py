@@ -17,6 +17,8 @@ UPDATE_SECONDS = (1.0, 2.0)
 """Between two estimates: in that first minute, and later, so that the log of a long run stays small."""
 LEVER_SECONDS = 10.0
 """Between two looks at what would help a training that is late."""
+GAIN_SHARE = 0.1
+"""By which a lever's gain must have moved to be told again."""
 
 
 class Outlook:
@@ -51,7 +53,7 @@ class Outlook:
 
     def _tell_levers(self, update: e.EtaUpdated) -> None:
         levers = self._find_levers(update) if update.verdict == "late" else []
-        if [lever.changes for lever in levers] != [lever.changes for lever in self._levers]:
+        if _differ(levers, self._levers):
             self._levers = levers
             short = max(-(update.spare_seconds or 0.0), 0.0)
             self._context.emit(e.LeversFound(t=self._context.t, levers=levers, short_seconds=round(short, 3)))
@@ -70,3 +72,11 @@ class Outlook:
             reachable_steps=self._eta.reachable_steps(self._context.clock.started_at + update.t),
         )
         return late_levers(case)
+
+
+def _differ(levers: list[Advice], told: list[Advice]) -> bool:
+    """Whether there are other levers, or one gains clearly more or less than was told."""
+    if [lever.changes for lever in levers] != [lever.changes for lever in told]:
+        return True
+    pairs = ((a.gain_seconds or 0.0, b.gain_seconds or 0.0) for a, b in zip(levers, told, strict=True))
+    return any(abs(now - before) > GAIN_SHARE * before for now, before in pairs)
