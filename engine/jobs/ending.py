@@ -40,9 +40,8 @@ def _finish(
     context: JobContext, trainer: TrainingTrainer, schedule: TrainingSchedule, eta: Eta, seconds: float
 ) -> e.TrainingFinished:
     path = context.folder.path / MODEL_NAME
-    best = trainer.take_best()
     try:
-        saved = trainer.save_final(path)
+        saved, best = trainer.save_final(path)
     except OSError as error:
         raise JobError(
             f"the model could not be saved to {path}: {error.strerror or error}",

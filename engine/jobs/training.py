@@ -234,7 +234,7 @@ class Training:
         """
         if settings.schedule.generate and self._trainer is not None:
             if self._evaluator is None:
-                self._evaluator = self._trainer.evaluator = self._make_evaluator(settings)
+                self._evaluator = self._trainer.evaluating.evaluator = self._make_evaluator(settings)
             elif {"schedule.metric", "schedule.generate"} & values.keys():
                 self._evaluator.prepare(settings.schedule)
         self._schedule.change(settings.schedule)

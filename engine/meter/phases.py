@@ -79,6 +79,11 @@ class PhaseClock:
         self.switch(self._current)
         return self._books(list(self.totals_ns), self._last_ns)
 
+    def seconds(self, name: str) -> float:
+        """Of one phase so far; by the thread that owns the clock."""
+        self.switch(self._current)
+        return self.totals_ns[INDEX[name]] / 1e9
+
     def peek(self) -> Books:
         """The same from another thread: the current phase counts up to now.
 

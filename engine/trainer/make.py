@@ -13,8 +13,10 @@ from speedtui.engine.meter.device import device_clock
 from speedtui.engine.meter.meter import Meter
 from speedtui.engine.timing.eta import Eta
 from speedtui.engine.trainer.arguments import training_arguments
+from speedtui.engine.trainer.evaluating import Evaluating
 from speedtui.engine.trainer.live import LiveSettings
 from speedtui.engine.trainer.outlook import Outlook
+from speedtui.engine.trainer.saving import Saving
 from speedtui.engine.trainer.schedule import TrainingSchedule
 from speedtui.engine.trainer.training import TrainingTrainer
 from speedtui.engine.workload.base import Workload, count_tokens
@@ -44,11 +46,10 @@ def make_training_trainer(
         meter=meter,
         context=context,
         live=live,
-        workload=workload,
         schedule=schedule,
         eta=eta,
-        store=store,
-        evaluator=evaluator,
+        evaluating=Evaluating(context, live, workload, schedule, eta, evaluator),
+        saving=Saving(context, schedule, eta, store),
         rehearses=rehearses,
     )
 

@@ -1,0 +1,144 @@
+"""The evaluations of a training: the loss, and in full ones what the model generates and how it scores."""
+
+from __future__ import annotations
+
+import math
+import time
+import traceback
+from collections.abc import Callable, Sequence, Sized
+from typing import Any
+
+from torch import nn
+from torch.utils.data import Subset
+from transformers import TrainerControl, TrainerState
+
+from speedtui.engine import events as e
+from speedtui.engine.checkpoint.randomness import kept_randomness
+from speedtui.engine.context.context import JobContext
+from speedtui.engine.evaluate.evaluator import Evaluator, Scores
+from speedtui.engine.evaluate.rehearsal import expected_seconds, rehearsal_rows
+from speedtui.engine.timing.eta import Eta
+from speedtui.engine.trainer.live import LiveSettings
+from speedtui.engine.trainer.schedule import EvaluationLeft, TrainingSchedule
+from speedtui.engine.workload.base import Workload
+from speedtui.engine.workload.memory import is_out_of_memory
+
+PHASES = ("eval", "generate", "metric")
+
+Metrics = dict[str, float]
+
+
+class Evaluating:
+    """Nothing in an evaluation changes the training: not its random numbers, and an error does not end it."""
+
+    def __init__(
+        self, context: JobContext, live: LiveSettings, workload: Workload, schedule: TrainingSchedule, eta: Eta,
+        evaluator: Evaluator | None,
+    ) -> None:  # fmt: skip
+        self._context = context
+        self._live = live
+        self._workload = workload
+        self._schedule = schedule
+        self._eta = eta
+        self.evaluator = evaluator
+        """Of generation and metric; None where there is none."""
+        self._batches_done = 0
+        self._batches: int | None = None
+
+    def evaluate(
+        self, model: nn.Module, state: TrainerState, control: TrainerControl, loss_pass: Callable[[], Metrics]
+    ) -> Metrics:
+        """The evaluation that the schedule decided; `loss_pass` gives `eval_loss`. Empty where there is no result."""
+        step, kind = state.global_step, self._schedule.kind
+        started, before = time.perf_counter(), self._seconds()
+        self._eta.began(kind, self._context.t)
+        try:
+            with kept_randomness():
+                metrics = loss_pass()
+                scores = self._scores(model) if kind == "full" else None
+        except EvaluationLeft:
+            self._schedule.leave_evaluation(step, control)
+            return {}
+        except Exception as error:
+            self._tell_failed(step, error)
+            return {}
+        loss = metrics.get("eval_loss")
+        evaluation = e.EvaluationCompleted(
+            t=self._context.t,
+            step=step,
+            loss=loss if loss is not None and math.isfinite(loss) else None,
+            seconds=round(time.perf_counter() - started, 6),
+            rows=len(self._workload.eval_dataset or ()),
+            kind=kind,
+            metrics=scores.metrics if scores is not None else {},
+            unscored=scores.unscored if scores is not None else 0,
+            phases=self._since(before),
+        )
+        self._schedule.evaluated(evaluation, control, last=step >= state.max_steps)
+        return metrics
+
+    def rehearse(self, model: nn.Module, micro_batch_size: int, loss_pass: Callable[[Any], Metrics]) -> None:
+        """Evaluates a few rows in full, so that what fails in it fails before anything was trained.
+
+        `loss_pass`: over a dataset.
+
+        Raises:
+            SpeedtuiError: the metric or a recipe cannot work.
+            JobStopped: somebody asked the training to end.
+        """
+        dataset: Any = self._workload.eval_dataset
+        if dataset is None:
+            return
+        rows = rehearsal_rows(self._workload, micro_batch_size)
+        started, before = time.perf_counter(), self._seconds()
+        try:
+            with kept_randomness():
+                loss_pass(Subset(dataset, rows))
+                self._scores(model, rows)
+        except EvaluationLeft:
+            if self._schedule.stopped is not None:
+                raise self._schedule.stopped from None
+            return
+        phases = self._since(before)
+        expected = expected_seconds(self._workload, rows, phases, self._live.current.schedule)
+        self._eta.rehearsed(sum(expected.values()), expected)
+        self._context.emit(
+            e.EvaluationRehearsed(
+                t=self._context.t, rows=len(rows), seconds=round(time.perf_counter() - started, 6),
+                expected_seconds=round(sum(expected.values()), 3), phases=phases,
+            )
+        )  # fmt: skip
+
+    def begins(self, loader: Any) -> None:
+        """Batches of this loader come now."""
+        self._batches_done, self._batches = 0, len(loader) if isinstance(loader, Sized) else None
+
+    def batch(self) -> None:
+        """One more of them; commands are followed in between.
+
+        Raises:
+            EvaluationLeft: the training is to end now.
+        """
+        self._batches_done += 1
+        self._schedule.during_evaluation("evaluating", self._batches_done, self._batches)
+
+    def _scores(self, model: nn.Module, rows: Sequence[int] | None = None) -> Scores | None:
+        schedule = self._live.current.schedule
+        if self.evaluator is None or not schedule.generate:
+            return None
+        with self._context.phases.phase("eval"):
+            return self.evaluator.score(model, schedule, rows)
+
+    def _tell_failed(self, step: int, error: Exception) -> None:
+        traceback.print_exception(error)
+        reason = "out of memory" if is_out_of_memory(error) else str(error).strip() or type(error).__name__
+        text = f"the evaluation at step {step} failed: {reason.splitlines()[0]}; the training goes on"
+        self._context.notice(text, level="error", hint="The traceback is in worker.log.")
+        traceback.clear_frames(error.__traceback__)  # which hold the tensors of the batch that failed
+
+    def _seconds(self) -> dict[str, float]:
+        return {name: self._context.phases.seconds(name) for name in PHASES}
+
+    def _since(self, before: dict[str, float]) -> dict[str, float]:
+        """Seconds by phase since then, those with none left out."""
+        return {name: round(now - before[name], 6) for name, now in self._seconds().items() if now > before[name]}
