@@ -180,6 +180,14 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
         """From the first step to the last, at P50."""
         return self.p50_seconds - self.terms.get("load", 0.0) - self.terms.get("final", 0.0)
 
+    def without_loading(self) -> Estimate:
+        """The same where the model is in memory already."""
+        load = self.terms.get("load", 0.0)
+        return msgspec.structs.replace(
+            self, p50_seconds=self.p50_seconds - load, p90_seconds=self.p90_seconds - load,
+            terms={**self.terms, "load": 0.0},
+        )  # fmt: skip
+
 
 class TrialResult(msgspec.Struct, frozen=True, kw_only=True):
     """A finished trial."""

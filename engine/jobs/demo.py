@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
-
-from speedtui.engine.candidate import Estimate
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.demo.prepare import prepare
 from speedtui.engine.jobs.execute import JobResult
@@ -39,16 +36,5 @@ def run_demo(context: JobContext) -> JobResult:
     workload = tuning.runner.load(settings)
     return train(
         context, settings, workload, tuning.runner.device, label=candidate.label, trial=best,
-        estimate=_without_loading(result.estimate), since=context.t,
-    )  # fmt: skip
-
-
-def _without_loading(estimate: Estimate | None) -> Estimate | None:
-    """The model is in memory already."""
-    if estimate is None:
-        return None
-    load = estimate.terms.get("load", 0.0)
-    return msgspec.structs.replace(
-        estimate, p50_seconds=estimate.p50_seconds - load, p90_seconds=estimate.p90_seconds - load,
-        terms={**estimate.terms, "load": 0.0},
+        estimate=result.estimate.without_loading() if result.estimate is not None else None, since=context.t,
     )  # fmt: skip

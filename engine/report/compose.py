@@ -139,13 +139,7 @@ def _estimate_of_study(state: RunState, training: TrainingState) -> Estimate | N
     """What a study of the same run expected of the candidate it trains; the model is in memory already."""
     row = state.study.row(training.trial) if state.study is not None and training.trial is not None else None
     estimate = row.result.estimate if row is not None and row.result is not None else None
-    if estimate is None:
-        return None
-    load = estimate.terms.get("load", 0.0)
-    return msgspec.structs.replace(
-        estimate, p50_seconds=estimate.p50_seconds - load, p90_seconds=estimate.p90_seconds - load,
-        terms={**estimate.terms, "load": 0.0},
-    )  # fmt: skip
+    return estimate.without_loading() if estimate is not None else None
 
 
 def _why_not_comparable(state: RunState, training: TrainingState) -> str:
