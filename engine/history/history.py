@@ -13,7 +13,7 @@ from typing import Self, TypeVar
 
 import msgspec
 
-from speedtui.engine.history.keys import key_of_settings
+from speedtui.engine.history.keys import key_of_settings, name_in
 from speedtui.engine.history.records import PastMeasurement, PastOutcome, PastPeak
 from speedtui.engine.history.schema import NotAHistory, is_current, migrate
 
@@ -115,11 +115,14 @@ class History:
                 found = found or record
         return found
 
-    def calibration(self, device: str, versions: str, *, now: float | None = None) -> list[PastPeak]:
-        """Real peaks beside their predictions, the newest first, of any model."""
+    def calibration(self, device: str, versions: str, model: str, *, now: float | None = None) -> list[PastPeak]:
+        """Real peaks beside their predictions, the newest first, of models of this name.
+
+        What is not in a prediction, such as a library's workspace, belongs to a model and not to the device.
+        """
         peaks: list[PastPeak] = []
         for record in self._records("measurement", PastMeasurement, {"device": device, "versions": versions}, now):
-            if record.peak_bytes is not None and record.predicted_bytes:
+            if name_in(record.model) == model and record.peak_bytes is not None and record.predicted_bytes:
                 peaks.append(
                     PastPeak(
                         predicted_bytes=record.predicted_bytes,

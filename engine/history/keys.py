@@ -33,9 +33,14 @@ def shape_key(settings: Settings, parameters: int | None) -> str:
     without an adapter.
     """
     model = settings.model
-    name = _model_name(settings)
+    name = model_name(settings)
     identity = [model.kind, name, parameters, model.architecture]
     return f"{name} {format_count(parameters)} {_hash(identity)}"
+
+
+def name_in(key: str) -> str:
+    """The model's name in a shape key, as `model_name` gives it."""
+    return key.rsplit(" ", 2)[0]
 
 
 def shape_name(key: str) -> str:
@@ -65,7 +70,8 @@ def versions_key(versions: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {versions[name]}" for name in TELLING_PACKAGES if name in versions)
 
 
-def _model_name(settings: Settings) -> str:
+def model_name(settings: Settings) -> str:
+    """The last part of the model's path or of its recipe, else the architecture."""
     model = settings.model
     if model.kind == "python" and model.recipe:
         return _last_part(model.recipe)

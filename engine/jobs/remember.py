@@ -8,7 +8,7 @@ from speedtui.engine.candidate import Candidate, TrialResult, TrialStatus
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.history.history import History
-from speedtui.engine.history.keys import settings_key, shape_key, telling_settings, versions_key
+from speedtui.engine.history.keys import model_name, settings_key, shape_key, telling_settings, versions_key
 from speedtui.engine.history.records import PastMeasurement, PastOutcome
 from speedtui.engine.memory.surface import Calibration, calibrate
 from speedtui.engine.timing.costs import RunCosts
@@ -22,9 +22,9 @@ class Remembering:
         self._told = False
 
     def calibration(self) -> Calibration | None:
-        """How real peaks compared with predicted ones on this device with these versions; None where none are known."""
+        """How this model's real peaks compared with predicted ones on this device; None where none are known."""
         with History.open() as history:
-            peaks = history.calibration(self._device, self._versions)
+            peaks = history.calibration(self._device, self._versions, model_name(self._context.settings))
             self._tell(history)
         if not peaks:
             return None

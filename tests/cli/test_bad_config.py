@@ -62,7 +62,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("no duration", {"window": {"length": "soon"}},
      "window.length: expected a duration such as 90s, 30m or 12h, got 'soon'"),
     ("no frequency", {"schedule": {"eval_every": "often"}},
-     "schedule.eval_every: expected 200 steps, 1 epoch or never, got 'often'"),
+     "schedule.eval_every: expected 200 steps, 1 epoch, 30m or never, got 'often'"),
     ("unknown mode", {"search": {"mode": "quik"}},
      "search.mode: expected one of minimal, quick, thorough, auto, got 'quik'; did you mean quick?"),
 ]  # fmt: skip

@@ -42,7 +42,7 @@ def test_the_help_names_every_command_with_what_it_does(place: Place) -> None:
         (("train", "--resume"), "Option '--resume' requires an argument.", "train --help"),
         (("replay",), "Missing argument 'RUN'.", "replay --help"),
         (("replay", "x", "--speed", "0"), "Invalid value for '--speed'", "replay --help"),
-        (("train", "--resume", "x", "--window", "1h"), "--resume goes on with the run as it was", "Leave out"),
+        (("train", "--resume", "x", "--epochs", "1"), "--resume goes on with the run as it was", "Leave out --epochs"),
         (("report", "x"), "runs: no runs here", "speedtui tune"),
         (("train", "--trial", "3"), "runs: no study here", "speedtui tune"),
     ],

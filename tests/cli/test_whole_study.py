@@ -156,7 +156,7 @@ def test_a_run_is_found_by_a_part_of_its_name_and_by_its_path(study: Study) -> N
 def test_a_command_to_it_is_one_clear_error(study: Study) -> None:
     ended = study.place.run("send", study.folder.id, "pause")
     assert ended.code != ExitCode.DONE
-    assert ended.message == f"run {study.folder.id} has ended"
+    assert ended.message == f"run {study.folder.id} is over, so nobody would read the command"
     assert not study.folder.commands.exists()
 
 

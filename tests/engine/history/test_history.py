@@ -10,7 +10,7 @@ from speedtui.engine.candidate import Curve, CurvePoint
 from speedtui.engine.config.settings import DataSettings, ModelSettings, Settings, TrainSettings
 from speedtui.engine.history import history as history_module
 from speedtui.engine.history.history import History, history_path
-from speedtui.engine.history.keys import settings_key, shape_key, shape_name, telling_settings, versions_key
+from speedtui.engine.history.keys import model_name, settings_key, shape_key, shape_name, telling_settings, versions_key
 from speedtui.engine.history.records import PastMeasurement, PastOutcome
 from speedtui.engine.history.schema import STEPS
 
@@ -85,7 +85,7 @@ def test_a_throughput_of_the_profile_comes_before_a_newer_one_of_another(tmp_pat
     assert elsewhere is None
 
 
-def test_calibration_gives_the_newest_twenty_peaks_without_their_gap(tmp_path: Path) -> None:
+def test_calibration_gives_the_newest_twenty_peaks_of_the_model_without_their_gap(tmp_path: Path) -> None:
     with History.open(tmp_path / "h.sqlite") as history:
         for n in range(25):
             history.record_measurement(
@@ -93,7 +93,9 @@ def test_calibration_gives_the_newest_twenty_peaks_without_their_gap(tmp_path: P
             )
         history.record_measurement(measured(at=200.0, peak_bytes=GIB))
         history.record_measurement(measured(at=201.0, peak_bytes=GIB, predicted_bytes=GIB, versions="torch 2.14.0"))
-        peaks = history.calibration(H100, VERSIONS, now=300.0)
+        other = shape_key(Settings(model=ModelSettings(kind="python", recipe="lstm.py:build")), 1000)
+        history.record_measurement(measured(at=202.0, peak_bytes=GIB, predicted_bytes=GIB, model=other))
+        peaks = history.calibration(H100, VERSIONS, model_name(SETTINGS), now=300.0)
     assert len(peaks) == 20
     assert (peaks[0].predicted_bytes, peaks[0].measured_bytes, peaks[0].gap_bytes) == (10 * GIB, 34 * GIB, GIB)
     assert peaks[0].ratio == pytest.approx(3.4)

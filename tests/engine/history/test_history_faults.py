@@ -24,7 +24,7 @@ def use(history: History) -> None:
     """Everything a caller does with it."""
     history.record_outcome(OUTCOME)
     assert history.accuracies("cpu") == []
-    assert history.calibration("cpu", "torch 2.13.0") == []
+    assert history.calibration("cpu", "torch 2.13.0", "llama") == []
     assert history.latest_measurement("cpu", "m", "k") is None
     assert history.nearest_throughput("cpu", "m", "fast") is None
     history.close()
