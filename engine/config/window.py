@@ -16,6 +16,9 @@ JOB_END = "SLURM_JOB_END_TIME"
 JOB_MARGIN_SECONDS = 60.0
 """Kept before that at least: Slurm counts from its own clock, and steps end a little before the job."""
 
+JOB_SECONDS_MOST = 10 * 366 * 86400.0
+"""Ten years: Slurm gives a job without a limit one; a time beyond that is none, and some are no date at all."""
+
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
     """Wall-clock times in seconds since the epoch."""
@@ -51,7 +54,7 @@ def resolve_window(
 def _within_job(window: Window | None, margin: float, now: datetime, environment: Mapping[str, str]) -> Window | None:
     """The earlier of the window and the end of the Slurm job."""
     text = environment.get(JOB_END, "")
-    if not text.isdigit() or float(text) <= now.timestamp():
+    if not text.isdecimal() or not 0 < float(text) - now.timestamp() < JOB_SECONDS_MOST:
         return window
     job = Window(deadline=float(text), margin_seconds=max(margin, JOB_MARGIN_SECONDS), source=JOB_END)
     return job if window is None or job.safe_until < window.safe_until else window

@@ -30,6 +30,8 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
     unscored: int
     """Samples without a score of their own, which count as 0."""
     samples: int
+    problem: str | None = None
+    """Why the metric gave no number at all; None where it gave some."""
     generate_seconds: float
     """As the books have it: pauses are not in it."""
     metric_seconds: float
@@ -92,12 +94,12 @@ class Evaluator:
         with self._phases.phase("generate"):
             texts = self._generation.texts(model, schedule, picked)
         metrics: dict[str, float] = {}
-        unscored = 0
+        unscored, problem = 0, None
         if schedule.metric:
             with self._phases.phase("metric"):
-                metrics, unscored = self._scored(schedule.metric, schedule, texts, picked)
+                metrics, unscored, problem = self._scored(schedule.metric, schedule, texts, picked)
         return Scores(
-            metrics=metrics, unscored=unscored, samples=len(picked),
+            metrics=metrics, unscored=unscored, samples=len(picked), problem=problem,
             generate_seconds=self._seconds("generate") - before[0],
             metric_seconds=self._seconds("metric") - before[1],
         )  # fmt: skip
@@ -171,7 +173,7 @@ class Evaluator:
 
     def _scored(
         self, target: str, schedule: ScheduleSettings, texts: list[str], rows: Sequence[int]
-    ) -> tuple[dict[str, float], int]:
+    ) -> tuple[dict[str, float], int, str | None]:
         request = self._request(texts, rows, schedule.metric_threads)
 
         def tick(done: int) -> None:
@@ -193,8 +195,8 @@ class Evaluator:
             source=Source(path=str(table.path), form=table.form, columns=list(table.columns), limit=table.limit),
         )  # fmt: skip
 
-    def _result(self, target: str, outcome: Outcome, samples: int) -> tuple[dict[str, float], int]:
-        """(metrics, samples without a score); what is missing counts as 0 and is told."""
+    def _result(self, target: str, outcome: Outcome, samples: int) -> tuple[dict[str, float], int, str | None]:
+        """(metrics, samples without a score, why there is no number at all); what is missing is 0, and told."""
         if outcome.metrics:
             self._names[target] = list(outcome.metrics)
             metrics = {name: value or 0.0 for name, value in outcome.metrics.items()}
@@ -204,17 +206,20 @@ class Evaluator:
             unscored = samples - len(outcome.scores)
         else:
             metrics, unscored = dict.fromkeys(self._names[target], 0.0), samples
+        reasons = _reasons(outcome, samples)
         if unscored:
-            self._tell(target, outcome, unscored, samples)
-        return metrics, unscored
+            self._notice(f"{target}: {unscored} of {samples} samples have no score and count as 0: {reasons}")
+        numbers = [*outcome.scores.values(), *(value for value in outcome.metrics.values() if value is not None)]
+        return metrics, unscored, None if numbers else reasons
 
-    def _tell(self, target: str, outcome: Outcome, unscored: int, samples: int) -> None:
-        """One notice: how many, and the first reason, with the place of its sample where it is of one."""
-        reasons = []
-        if outcome.failed:
-            place = min(outcome.failed)
-            everywhere = len(set(outcome.failed.values())) == 1 and len(outcome.failed) == samples
-            reasons.append(f"{'' if everywhere else f'sample {place + 1}: '}{outcome.failed[place]}")
-        if outcome.problem is not None:
-            reasons.append(outcome.problem)
-        self._notice(f"{target}: {unscored} of {samples} samples have no score and count as 0: {'; '.join(reasons)}")
+
+def _reasons(outcome: Outcome, samples: int) -> str:
+    """Why scores are missing: the first reason, with the place of its sample where it is of one, and the end's."""
+    reasons = []
+    if outcome.failed:
+        place = min(outcome.failed)
+        everywhere = len(set(outcome.failed.values())) == 1 and len(outcome.failed) == samples
+        reasons.append(f"{'' if everywhere else f'sample {place + 1}: '}{outcome.failed[place]}")
+    if outcome.problem is not None:
+        reasons.append(outcome.problem)
+    return "; ".join(reasons)

@@ -11,6 +11,7 @@ from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import ExitCode, JobError
 from speedtui.engine.jobs.execute import JobResult
+from speedtui.engine.jobs.going_on import resume_command
 from speedtui.engine.jobs.look_back import look_back
 from speedtui.engine.timing.eta import Eta
 from speedtui.engine.trainer.schedule import TrainingSchedule
@@ -45,7 +46,7 @@ def _finish(
     except OSError as error:
         raise JobError(
             f"the model could not be saved to {path}: {error.strerror or error}",
-            f"Make room, then: speedtui train --resume {context.folder.id}",
+            f"Make room, then: {resume_command(context.folder, context.order)}",
         ) from None
     schedule.saved(saved)
     first_loss, last_loss = eta.losses()
@@ -71,7 +72,7 @@ def _result(context: JobContext, finished: e.TrainingFinished) -> JobResult:
         return JobResult(
             outcome="late", exit_code=ExitCode.LATE,
             reason=f"the deadline came at step {finished.steps} of {finished.total_steps}; the model is in {path}",
-            next=f"Go on when there is time: speedtui train --resume {context.folder.id} --window 2h",
+            next=f"Go on when there is time: {resume_command(context.folder, context.order)} --window 2h",
         )  # fmt: skip
     if window is not None and now > window.deadline:
         ended = datetime.fromtimestamp(now)

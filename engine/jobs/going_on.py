@@ -16,10 +16,14 @@ def how_to_go_on(folder: RunFolder, order: Order | None = None) -> str:
     if order is None:
         return ""
     if order.job == "train":
-        command = shlex.join([*order.train_command, "--resume", folder.id])
-        return f"{_from_where(folder)}: {command}"
+        return f"{_from_where(folder)}: {resume_command(folder, order)}"
     script = folder.path / "train.sh"
     return f"Train with the best settings so far: sh {shlex.quote(str(script))}" if script.exists() else ""
+
+
+def resume_command(folder: RunFolder, order: Order) -> str:
+    """What to type to go on with a training, wherever its runs are."""
+    return shlex.join([*order.train_command, "--resume", folder.id])
 
 
 def _from_where(folder: RunFolder) -> str:

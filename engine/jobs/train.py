@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from speedtui.engine.candidate import Estimate
@@ -10,6 +11,7 @@ from speedtui.engine.config.paths import with_values
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.jobs.execute import JobResult
+from speedtui.engine.units import format_span
 
 if TYPE_CHECKING:
     import torch
@@ -36,6 +38,7 @@ def run_train(context: JobContext) -> JobResult:
         workload = load_workload(settings, device=device, report=context.progress)
     tell_loaded(context, workload, time.perf_counter() - started)
     order = context.order
+    _tell_job_end(context)
     return train(context, settings, workload, device, label=order.label, trial=order.trial,
                  estimate=order.estimate, since=0.0)  # fmt: skip
 
@@ -58,6 +61,17 @@ def train(
             context, settings, workload, device, label=label, trial=trial, estimate=estimate, since=since
         )
         return training.run()
+
+
+def _tell_job_end(context: JobContext) -> None:
+    """A deadline that nobody typed."""
+    window = context.order.window
+    if window is not None and window.source:
+        ends = datetime.fromtimestamp(window.deadline)
+        context.notice(
+            f"the job ends at {ends:%H:%M} ({window.source}): the deadline, less a margin of "
+            f"{format_span(window.margin_seconds)}"
+        )
 
 
 def _as_changed(context: JobContext) -> Settings:

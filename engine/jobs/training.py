@@ -199,6 +199,12 @@ class Training:
         self._found = self._store.newest(model_fingerprint(self._model))
         return self._train(outlook, rehearses=False)
 
+    @property
+    def _relabelled(self) -> bool:
+        """Whether a command changed what the run was called by, in this worker or before it."""
+        before = self._context.before.training
+        return self._trained_anew or (before is not None and REBUILDING in before.changed)
+
     def _tell_started(self) -> None:
         train = self._live.current.train
         self._context.emit(
@@ -208,7 +214,7 @@ class Training:
                 epochs=train.epochs,
                 micro_batch_size=train.micro_batch_size,
                 grad_accum_steps=train.effective_batch_size // train.micro_batch_size,
-                label=label(self._live.current, {}) if self._trained_anew else self._label,
+                label=label(self._live.current, {}) if self._relabelled else self._label,
                 trial=self._trial,
                 first_step=self._first_step,
             ),

@@ -105,7 +105,8 @@ class Meter:
         self._micro_steps: list[MicroStep] = []
         self._step_before = list(clock.totals_ns)
         self._step_start_ns = clock.boundary_ns
-        self._epoch_begins = probe is None  # a probe has no epochs
+        self.epoch_begins = probe is None  # a probe has no epochs
+        """The next micro-batches are the first ones of an epoch."""
         self._peaks_due_ns = 0
         self._over = False
         self.timings: list[StepTiming] | None = [] if keep_timings else None
@@ -115,7 +116,7 @@ class Meter:
 
     def data(self) -> None:
         """The trainer asks the loader for the micro-batches of a step."""
-        self.clock.switch(_FIRST_BATCH if self._epoch_begins else _DATA)
+        self.clock.switch(_FIRST_BATCH if self.epoch_begins else _DATA)
         self._begin_step()
         if self._device is not None:
             self._device.mark(_DATA)
@@ -123,8 +124,8 @@ class Meter:
     def data_done(self) -> None:
         """The micro-batches are there. The wait for an epoch's first ones is no part of its first step."""
         self._boundary(OTHER)
-        if self._epoch_begins:
-            self._epoch_begins = False
+        if self.epoch_begins:
+            self.epoch_begins = False
             self._begin_step()
 
     def _begin_step(self) -> None:
@@ -178,7 +179,7 @@ class Meter:
 
     def epoch_ended(self) -> None:
         """What comes until the next batch is the gap between epochs."""
-        self._epoch_begins = True
+        self.epoch_begins = True
         self.clock.switch(_GAP)
 
     def _boundary(self, phase: int) -> None:

@@ -39,8 +39,8 @@ def find_stage(runs: Path, name: str) -> FoundStage:
     model = folder.path / MODEL
     if not model.is_dir():
         raise RunFolderError(
-            f"--from {name}: run {folder.id} has left no model",
-            f"Let it end first: speedtui train --resume {folder.id}",
+            f"--from {name}: that run has left no model",
+            f"Let a training end first: speedtui train --runs {runs} --resume {folder.id}",
         )
     training = fold(read_events(folder.events)).training
     settings = load_settings(folder.config)

@@ -14,10 +14,14 @@ from transformers import TrainerControl, TrainerState
 
 from speedtui.engine import events as e
 from speedtui.engine.checkpoint.randomness import kept_randomness
+from speedtui.engine.config.paths import nearest
+from speedtui.engine.config.settings import ScheduleSettings
 from speedtui.engine.context.context import JobContext
+from speedtui.engine.errors import ConfigError
 from speedtui.engine.evaluate.evaluator import Evaluator, Scores
 from speedtui.engine.evaluate.rehearsal import expected_seconds, rehearsal_rows
 from speedtui.engine.timing.eta import Eta
+from speedtui.engine.trainer.best import LOSS
 from speedtui.engine.trainer.live import LiveSettings
 from speedtui.engine.trainer.schedule import EvaluationLeft, TrainingSchedule
 from speedtui.engine.workload.base import Workload
@@ -94,11 +98,13 @@ class Evaluating:
         try:
             with kept_randomness():
                 loss_pass(Subset(dataset, rows))
-                self._scores(model, rows)
+                scores = self._scores(model, rows)
         except EvaluationLeft:
             if self._schedule.stopped is not None:
                 raise self._schedule.stopped from None
             return
+        if scores is not None:
+            _require_numbers(scores, self._live.current.schedule)
         phases = self._since(before)
         expected = expected_seconds(self._workload, rows, phases, self._live.current.schedule)
         self._eta.rehearsed(sum(expected.values()), expected)
@@ -142,3 +148,22 @@ class Evaluating:
     def _since(self, before: dict[str, float]) -> dict[str, float]:
         """Seconds by phase since then, those with none left out."""
         return {name: round(now - before[name], 6) for name, now in self._seconds().items() if now > before[name]}
+
+
+def _require_numbers(scores: Scores, schedule: ScheduleSettings) -> None:
+    """Refuses a metric that scores nothing, and a `best_by` that it does not return: a run judged by it is for nothing.
+
+    Raises:
+        ConfigError: one of both.
+    """
+    if schedule.metric and scores.problem is not None:
+        raise ConfigError(
+            f"schedule.metric: {schedule.metric} scores none of {scores.samples} samples: {scores.problem}",
+            "Correct it. With schedule.check_evaluation = false they count as 0 and the training goes on.",
+        )
+    if schedule.best_by != LOSS and schedule.best_by not in scores.metrics:
+        names = [*scores.metrics, LOSS]
+        raise ConfigError(
+            f"schedule.best_by: {schedule.metric} returns no {schedule.best_by}{nearest(schedule.best_by, names)}",
+            f"Take one of {', '.join(names)}.",
+        )

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import msgspec
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerControl
 
 from speedtui.engine import commands as c
 from speedtui.engine import events as e
@@ -32,7 +32,7 @@ class EvaluationLeft(Exception):
     """An evaluation is given up, since the training is to end now."""
 
 
-class TrainingSchedule(TrainerCallback):
+class TrainingSchedule:
     """Decides after each step what comes before the next one, and whether there is a next one."""
 
     def __init__(
@@ -61,7 +61,6 @@ class TrainingSchedule(TrainerCallback):
         self._retry_at: float | None = None
         self._look_at = self._tell_at = 0.0
         self._step_ended: float | None = None
-        self._epoch_began = False
         self.change(schedule)
         context.handlers[c.Evaluate] = self._on_evaluate_command
         context.handlers[c.Checkpoint] = self._on_checkpoint_command
@@ -77,25 +76,16 @@ class TrainingSchedule(TrainerCallback):
 
     # -- the boundary ------------------------------------------------------------------------------
 
-    def on_epoch_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        self._epoch_began = True
+    def epoch_begun(self, step: int) -> None:
+        """The first micro-batches of an epoch have come, after so many steps."""
+        if self._step_ended is not None:
+            seconds = round(time.perf_counter() - self._step_ended, 6)
+            self._context.emit(e.SpanCompleted(t=self._context.t, phase="gap", seconds=seconds, step=step))
 
-    def on_step_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        if self._epoch_began:
-            self._epoch_began = False
-            if self._step_ended is not None:
-                seconds = round(time.perf_counter() - self._step_ended, 6)
-                self._context.emit(
-                    e.SpanCompleted(t=self._context.t, phase="gap", seconds=seconds, step=state.global_step)
-                )
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def after_step(self, step: int, total_steps: int, control: TrainerControl) -> None:
+        """Sets in `control` what comes before the next step: an evaluation, a checkpoint, or the end."""
         self._step_ended = time.perf_counter()
-        step, last = state.global_step, state.global_step >= state.max_steps
+        last = step >= total_steps
         try:
             self._context.poll()
         except JobStopped as stopped:

@@ -43,6 +43,7 @@ class MeteredTrainer(Trainer):
         self.meter = meter
         self._in_order = in_order
         # first of all, so that what other callbacks do is not billed to the optimizer
+        # a single one: transformers hands nine arguments to each callback at five places of a step
         kwargs["callbacks"] = [_Boundaries(self), *(kwargs.get("callbacks") or ())]
         super().__init__(*args, **kwargs)
         self.remove_callback(PrinterCallback)  # stdout is not transformers' to write to
@@ -145,6 +146,12 @@ class MeteredTrainer(Trainer):
                 return TrainOutput(state.global_step, 0.0, {})
         return super()._inner_training_loop(*args, **kwargs)
 
+    def before_first_step(self) -> None:
+        """Model, optimizer and data are ready; to be overridden."""
+
+    def after_step(self) -> None:
+        """A step is complete and measured; `control` decides what comes before the next; to be overridden."""
+
     def _bill_backward(self) -> None:
         backward = self.accelerator.backward
 
@@ -195,10 +202,16 @@ class _Boundaries(TrainerCallback):
     def __init__(self, trainer: MeteredTrainer) -> None:
         self._trainer = trainer
 
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._trainer.before_first_step()
+
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         scheduler = self._trainer.lr_scheduler
         lr = float(scheduler.get_last_lr()[0]) if scheduler is not None else None
         self._trainer.meter.step_done(state.global_step, lr)
+        self._trainer.after_step()
 
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

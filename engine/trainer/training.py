@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from speedtui.engine import events as e
 from speedtui.engine.context.context import JobContext
@@ -36,13 +35,36 @@ class TrainingTrainer(MeteredTrainer):
         super().__init__(*args, **kwargs)
         self._context = context
         self._live = live
+        self._schedule = schedule
         self._eta = eta
         self.evaluating = evaluating
         self._saving = saving
         self._rehearses = rehearses
         self._anchor_at, self._anchored = 0.0, False
-        self.add_callback(_Boundary(self))
-        self.add_callback(schedule)
+
+    # -- boundaries --------------------------------------------------------------------------------
+
+    def before_first_step(self) -> None:
+        """A few rows are evaluated in full."""
+        if self._rehearses:
+            model: Any = self.model
+            loss_pass = super().evaluate
+            size = self.args.per_device_eval_batch_size
+            self.evaluating.rehearse(model, size, lambda dataset: loss_pass(eval_dataset=dataset))
+
+    def after_step(self) -> None:
+        """The schedule decides what comes now."""
+        self._schedule.after_step(self.state.global_step, self.state.max_steps, self.control)
+        if self._live.current.schedule.lr_ends_at_deadline:
+            self._keep_rate_to_deadline()
+
+    def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
+        """The micro-batches of a step; the first ones of an epoch end the gap before it."""
+        begins = self.meter.epoch_begins
+        batches = super().get_batch_samples(*args, **kwargs)
+        if begins:
+            self._schedule.epoch_begun(self.state.global_step)
+        return batches
 
     # -- evaluation --------------------------------------------------------------------------------
 
@@ -54,14 +76,6 @@ class TrainingTrainer(MeteredTrainer):
         if not metrics:
             release_memory(self.args.device)  # it was left or failed, perhaps for want of memory
         return metrics
-
-    def rehearse(self) -> None:
-        """A few rows in full, before the first step."""
-        if self._rehearses:
-            model: Any = self.model
-            loss_pass = super().evaluate
-            size = self.args.per_device_eval_batch_size
-            self.evaluating.rehearse(model, size, lambda dataset: loss_pass(eval_dataset=dataset))
 
     def evaluation_loop(self, dataloader: Any, *args: Any, **kwargs: Any) -> Any:
         """As transformers has it; the batches are counted."""
@@ -111,10 +125,10 @@ class TrainingTrainer(MeteredTrainer):
             self._created_lr_scheduler = True
         return self.lr_scheduler
 
-    def keep_rate_to_deadline(self) -> None:
-        """Where the settings want it and the deadline comes before the last step: ends the schedule with the time."""
+    def _keep_rate_to_deadline(self) -> None:
+        """Where the deadline comes before the last step: ends the schedule with the time."""
         now = time.monotonic()
-        if not self._live.current.schedule.lr_ends_at_deadline or now < self._anchor_at:
+        if now < self._anchor_at:
             return
         remaining = self.state.max_steps - self.state.global_step
         reachable = self._eta.reachable_steps(self._context.clock.started_at + self._context.t)
@@ -133,18 +147,3 @@ class TrainingTrainer(MeteredTrainer):
         """The learning rate is to have run its schedule after so many more steps."""
         if isinstance(self.lr_scheduler, AnchoredSchedule):
             self.lr_scheduler.anchor(remaining_steps)
-
-
-class _Boundary(TrainerCallback):
-    """What the trainer itself does before the first step and between two."""
-
-    def __init__(self, trainer: TrainingTrainer) -> None:
-        self._trainer = trainer
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        self._trainer.rehearse()
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        self._trainer.keep_rate_to_deadline()

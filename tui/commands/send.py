@@ -13,9 +13,11 @@ from speedtui.engine import events as e
 from speedtui.engine.config.live import live_values, parse_pairs
 from speedtui.engine.errors import ExitCode, JobError, RunFolderError, UsageError
 from speedtui.engine.jobs.going_on import how_to_go_on
+from speedtui.engine.log.tail import read_events
 from speedtui.engine.report.present import present_settings
 from speedtui.engine.runs import RunFolder, find_run
 from speedtui.engine.session.attached import AttachedSession
+from speedtui.engine.state import fold
 from speedtui.engine.units import format_span, parse_duration
 from speedtui.tui.commands.options import Common, common_options
 
@@ -69,8 +71,14 @@ def _patience(text: str) -> float:
 
 def _require_alive(folder: RunFolder) -> None:
     if not _goes_on(folder):
-        hint = how_to_go_on(folder) or f"`speedtui report {folder.id}` says how it ended."
+        ended = f"`speedtui report {folder.id}` says how it ended."
+        hint = ended if _all_steps_made(folder) else how_to_go_on(folder) or ended
         raise RunFolderError(f"run {folder.id} is over, so nobody would read the command", hint)
+
+
+def _all_steps_made(folder: RunFolder) -> bool:
+    training = fold(read_events(folder.events)).training
+    return training is not None and training.finished is not None and training.finished.reason == "steps"
 
 
 def _goes_on(folder: RunFolder) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,10 @@ import msgspec
 from click.core import ParameterSource
 
 from speedtui.engine.config.load import load_settings
+from speedtui.engine.config.paths import with_values
 from speedtui.engine.config.settings import Settings, WindowSettings
-from speedtui.engine.errors import ExitCode, UsageError
+from speedtui.engine.config.window import resolve_window
+from speedtui.engine.errors import ConfigError, ExitCode, UsageError
 from speedtui.engine.profile.apply import apply_profile, written_paths
 from speedtui.engine.profile.load import find_profile
 from speedtui.engine.report.lookup import find_plan, find_trial
@@ -25,6 +29,11 @@ from speedtui.tui.commands.options import Common, common_options, engine_option
 from speedtui.tui.commands.starting import start_options
 from speedtui.tui.commands.window import refuse_bad_window, window_flags, window_options
 
+TYPED_NAMES = {"data.train": "--data", "data.eval": "--eval", "train.epochs": "--epochs"}
+"""Options of this command that are settings, by path."""
+NO_WINDOW: dict[str, Any] = {"window.length": None, "window.deadline": None, "window.margin": "0s"}
+"""The time that an earlier run had is not the next one's."""
+
 
 @click.command("train")
 @common_options
@@ -33,7 +42,9 @@ from speedtui.tui.commands.window import refuse_bad_window, window_flags, window
 @click.option("--trial", help="Settings of a trial: RUN#ID, or ID in the newest study.")
 @click.option("--profile", metavar="NAME", help="Settings of a profile, laid over the configuration's.")
 @click.option("--plan", metavar="RUN", help="Settings of a plan, with what was given up in it.")
-@click.option("--from", "stage", metavar="RUN", help="A second stage: RUN's settings, beginning with RUN's model.")
+@click.option(
+    "--from", "stage", metavar="RUN", help="A second stage: RUN's settings but its window, beginning with RUN's model."
+)
 @click.option("--data", type=click.Path(path_type=Path), help="Train on this file instead.")
 @click.option("--eval", "evaluated", type=click.Path(path_type=Path), help="Evaluate on this file instead.")
 @click.option("--epochs", type=float, help="So many epochs instead.")
@@ -82,14 +93,15 @@ def _other_data(data: Path | None, evaluated: Path | None, epochs: float | None)
 
 
 def _typed_names(flags: dict[str, Any]) -> list[str]:
-    names = {"data.train": "--data", "data.eval": "--eval", "train.epochs": "--epochs"}
-    return [names[path] for path in flags if path in names]
+    return [TYPED_NAMES[path] for path in flags if path in TYPED_NAMES]
 
 
 def _resumed(common: Common, options: StartOptions, run: str, times: dict[str, str | None]) -> Session:
     folder = find_run(common.runs, run)
     if not times:
         return resume_training(folder, options)
+    if times.keys() == {"window.margin"}:
+        raise UsageError("--margin alone gives a run that goes on no time", "Type --window or --deadline with it.")
     window = WindowSettings(
         length=times.get("window.length"),
         deadline=times.get("window.deadline"),
@@ -106,8 +118,9 @@ def _start(
     of_trial = found.values if found is not None and not _config_typed() else {}
     source = found.config if found is not None and not _config_typed() else common.config
     settings = _load(source, {**of_trial, **flags})
+    _require_time(settings, source, common)
     if profile is not None:
-        settings = apply_profile(settings, find_profile(profile), written_paths(common.config)).settings
+        settings = _with_profile(settings, profile, written_paths(common.config), flags)
     return start_training(
         settings,
         _options_for(options, source),
@@ -120,10 +133,16 @@ def _start(
     )
 
 
+def _with_profile(settings: Settings, profile: str, written: Collection[str], flags: dict[str, Any]) -> Settings:
+    """The profile laid over the configuration, and what was typed over both."""
+    return with_values(apply_profile(settings, find_profile(profile), written).settings, flags, "command line")
+
+
 def _as_planned(common: Common, options: StartOptions, plan: str, flags: dict[str, Any]) -> Session:
     found = find_plan(common.runs, plan)
     source = common.config if _config_typed() else found.config
     settings = _load(source, flags)
+    _require_time(settings, source, common)
     return start_training(
         settings,
         _options_for(options, source),
@@ -138,7 +157,7 @@ def _as_planned(common: Common, options: StartOptions, plan: str, flags: dict[st
 def _next_stage(common: Common, options: StartOptions, stage: str, flags: dict[str, Any]) -> Session:
     found = find_stage(common.runs, stage)
     source = common.config if _config_typed() else found.config
-    settings = _load(source, {**found.values, **flags})
+    settings = _load(source, {**({} if _config_typed() else NO_WINDOW), **found.values, **flags})
     return start_training(settings, _options_for(options, source), label=label(settings, {}))
 
 
@@ -146,6 +165,20 @@ def _load(source: Path, flags: dict[str, Any]) -> Settings:
     settings = load_settings(source, flags)
     refuse_bad_window(settings, {path: value for path, value in flags.items() if path.startswith("window.")})
     return settings
+
+
+def _require_time(settings: Settings, source: Path, common: Common) -> None:
+    """Where the settings are an earlier run's, its deadline may be over.
+
+    Raises:
+        ConfigError: it is.
+    """
+    if source == common.config:
+        return
+    try:
+        resolve_window(settings.window, datetime.now().astimezone(), str(source))
+    except ConfigError as error:
+        raise ConfigError(error.message, "Give this run a time of its own: --window 2h or --deadline 18:40.") from None
 
 
 def _changed(flags: dict[str, Any]) -> bool:
