@@ -119,7 +119,7 @@ def content(folder: Path) -> dict[str, bytes]:
         (("--resume", RUN, "--window", "10m", "--margin", "20m"),
          "command line: window.margin of 20m 00s leaves nothing of a window of 10m 00s", "Shorten the margin"),
         (("--resume", RUN, "--margin", "5m"), "--margin alone gives a run that goes on no time", "--window"),
-        (("--from", RUN), f"--from {RUN}: run {RUN} has left no model", f"--resume {RUN}"),
+        (("--from", RUN), f"--from {RUN}: that run has left no model", f"--resume {RUN}"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )  # fmt: skip
