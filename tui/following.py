@@ -14,6 +14,7 @@ from speedtui.engine.errors import ExitCode, SpeedtuiError
 from speedtui.engine.events import AnyEvent, CommandApplied, CommandRefused, Notice, TrialPromoted, WorkerLost
 from speedtui.engine.session.base import Session
 from speedtui.engine.state import RunState
+from speedtui.tui.frame import ReplayPosition
 
 REMEMBERED = 256
 """Events kept for the next tick; more in half a second would not be read by anyone."""
@@ -72,6 +73,10 @@ class Following:
         except (SpeedtuiError, OSError):
             self._unanswered.pop(command.id, None)
             raise
+
+    def replay(self) -> ReplayPosition | None:
+        """Where in a recording it is; None where it follows a run."""
+        return None
 
     def unanswered(self) -> tuple[str, ...]:
         """Names of the commands sent from this screen that wait for an answer, the oldest first."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from speedtui.engine.errors import SpeedtuiError
@@ -11,6 +13,21 @@ SILENCE_STEP_SECONDS = 5.0
 """How often the seconds of a silent run are counted on."""
 CLOCK_STEP_SECONDS = 60.0
 """The clock on the screen shows minutes."""
+
+Axis = Literal["run", "10m", "1m"]
+"""What charts over time show: the whole run, the last ten minutes, the last one."""
+
+
+class ReplayPosition(msgspec.Struct, frozen=True, kw_only=True):
+    """Where in a recording the screen is."""
+
+    t: float
+    """On the run's clock, seconds."""
+    end: float
+    """Of the recording."""
+    speed: float
+    """Times the pace it went."""
+    paused: bool
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +39,10 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     """The run whose trials are listed; the same one until a training was started from a study."""
     clock: float
     """Wall clock, seconds since the epoch."""
+    planning: RunState | None = None
+    """A run that makes a plan for the Plan; None where the front run's own plan is shown."""
+    plan_error: SpeedtuiError | None = None
+    """Why no plan could be made."""
     rate_hz: float = 2.0
     slow_link: bool = False
     frozen: bool = False
@@ -34,8 +55,20 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     """Whether charts and devices are drawn this time."""
     unanswered: tuple[str, ...] = ()
     """Names of the commands that wait for the job's answer."""
+    axis: Axis = "run"
+    runs: int = 1
+    """How many are open on this screen."""
+    at: int = 0
+    """Which of them this is, from 0."""
+    replay: ReplayPosition | None = None
+    """None for a run that is followed as it goes."""
     every: bool = False
     """Draw all panes, whatever their pace: the first frame of a screen, or after a key."""
+
+    @property
+    def plan_run(self) -> RunState:
+        """The run whose plan is on the Plan."""
+        return self.planning if self.planning is not None else self.run
 
     @property
     def measuring(self) -> bool:
@@ -46,6 +79,8 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
         """Whether anything on the screen can look different; where nothing does, nothing is drawn."""
         if last is None or self.run is not last.run or self.study is not last.study:
             return True
+        if self.planning is not last.planning:
+            return True
         if self.slow_panes and not (last.slow_panes or last.every):
             return True  # the slow panes have not seen this state yet
         return self._own_part() != last._own_part()
@@ -53,4 +88,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     def _own_part(self) -> tuple[object, ...]:
         """What changes without an event."""
         silent = int((self.clock - self.run.now) / SILENCE_STEP_SECONDS) if self.run.status.busy else 0
-        return self.error, self.note, self.slow_link, self.unanswered, int(self.clock / CLOCK_STEP_SECONDS), silent
+        return (
+            self.error, self.plan_error, self.note, self.slow_link, self.unanswered, self.axis, self.runs, self.at,
+            self.replay, int(self.clock / CLOCK_STEP_SECONDS), silent,
+        )  # fmt: skip

@@ -46,8 +46,8 @@ def _in_loop(app: SpeedtuiApp, action: Callable[[], None]) -> None:
 
 
 def _exit_code(app: SpeedtuiApp) -> ExitCode:
-    if app.status is not None:
-        return app.status
+    if app.leaving.status is not None:
+        return app.leaving.status
     if app.return_code:
         return ExitCode.FAILED  # the screen itself broke; Textual has printed why
     return app.front.exit_code if app.front.exit_code is not None else ExitCode.DONE

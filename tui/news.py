@@ -15,6 +15,8 @@ from speedtui.tui.following import Following, Noteworthy
 if TYPE_CHECKING:
     from textual.app import App
 
+    from speedtui.tui.app import SpeedtuiApp
+
 LONG_SECONDS = 10.0
 """Trouble stays longer than the usual five seconds."""
 ANSWERS_TOLD = ("set", "evaluate", "checkpoint")
@@ -47,6 +49,46 @@ def tell_error(app: App[Any], error: SpeedtuiError) -> None:
 
 def _notify(app: App[Any], text: str, severity: Severity, title: str = "") -> None:
     app.notify(clean(text).strip(), title=title, severity=severity, timeout=LONG_SECONDS, markup=False)
+
+
+class News:
+    """Reads what came from the run in front since the last tick, and tells a person what matters of it."""
+
+    def __init__(self, app: SpeedtuiApp, *, opened_at: float) -> None:
+        """`opened_at`: wall clock when the screen was opened; older trouble stands on the screen and is not told."""
+        self._app = app
+        self._opened_at = opened_at
+        self._verdicts = VerdictWatch()
+        self._promotion: Promotion | None = None
+
+    @property
+    def note(self) -> str:
+        """What the screen itself waits for."""
+        return self._promotion.note if self._promotion is not None else ""
+
+    def await_promotion(self, study: Following, trial: int) -> None:
+        """Starts the training of a trial as soon as it is promoted and the study has ended."""
+        self._promotion = Promotion(study, trial)
+
+    def read(self) -> None:
+        """To be called at each tick."""
+        for following in self._app.fleet.all:
+            self._read(following)
+        self._verdicts.look(self._app, self._app.front.state(), opened_at=self._opened_at)
+        if self._promotion is not None and self._promotion.take_over_due():
+            self._app.start_training(self._promotion.config_file)
+            self._promotion = None
+
+    def _read(self, following: Following) -> None:
+        if following.error is not None and not following.error_told:
+            following.error_told = True
+            tell_error(self._app, following.error)
+        state = following.state()
+        for event in following.news():
+            fresh = state.started_at + event.t >= self._opened_at
+            tell(self._app, event, sent=following.sent, fresh=fresh)
+            if self._promotion is not None:
+                self._promotion.hear(event)
 
 
 class VerdictWatch:

@@ -23,6 +23,12 @@ MOMENTS: dict[str, tuple[str, list[AnyEvent], tuple[str, ...]]] = {
 }
 
 
+@pytest.fixture(autouse=True)
+def at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paths are shown as they are reached from the working directory."""
+    monkeypatch.chdir("/")
+
+
 @pytest.mark.parametrize("size", [(80, 24), (140, 40)], ids=["80x24", "140x40"])
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_moment_looks_as_it_did(

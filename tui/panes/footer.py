@@ -28,8 +28,8 @@ def draw_footer(scope: Scope, now: Situation, width: int, height: int) -> list[R
     """The keys in up to `height` rows; where they do not all fit, the later ones of the table are left out."""
     everywhere = list(keys_of("everywhere"))
     end = [key for key in everywhere if key.id in LAST]
-    order = (*keys_of(scope), *everywhere) if scope == "trials" else (*everywhere, *keys_of(scope))
-    others = [key for key in order if key.label and key not in end]
+    replay = keys_of("replay") if now.replaying else ()
+    others = [key for key in (*replay, *keys_of(scope), *everywhere) if key.label and key not in end]
     for count in range(len(others), -1, -1):
         rows = _flow([*others[:count], *end], now, width)
         if len(rows) <= height:

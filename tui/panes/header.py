@@ -9,7 +9,7 @@ from speedtui.tui.panes.pane import Pane, status_span
 
 SILENT_SECONDS = 15.0
 """Without an event from a busy run before that is said; hardware is sampled every second."""
-TABS = (("monitor", "1 Monitor"), ("trials", "2 Trials"))
+TABS = (("monitor", "1 Monitor"), ("trials", "2 Trials"), ("plan", "3 Plan"), ("advisor", "4 Advisor"))
 
 
 class Header(Pane):

@@ -30,6 +30,7 @@ AROUND_ROWS = 2
 class MonitorScreen(View):
     """Deadline, step, devices, loss or results, events."""
 
+    SCOPE = "monitor"
     BINDINGS = bindings("monitor")
 
     def compose(self) -> ComposeResult:

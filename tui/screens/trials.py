@@ -36,6 +36,7 @@ from speedtui.tui.screens.view import View
 class TrialsScreen(View):
     """Table, detail and two charts. Its commands go to the run that the study is in."""
 
+    SCOPE = "trials"
     BINDINGS = bindings("trials")
 
     def compose(self) -> ComposeResult:

@@ -1,15 +1,15 @@
-"""What both full screens share: header, panes, footer, and that they show frames."""
+"""What all full screens share: header, panes, footer, and that they show frames."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.screen import Screen
 
 from speedtui.engine.commands import AnyCommand
 from speedtui.engine.state import TrialRow
 from speedtui.tui.frame import Frame
-from speedtui.tui.keys import Situation, action_allowed
+from speedtui.tui.keys import Scope, Situation, action_allowed
 from speedtui.tui.panes.footer import Footer
 from speedtui.tui.panes.pane import Pane
 
@@ -28,6 +28,9 @@ class View(Screen[None]):
 
     HORIZONTAL_BREAKPOINTS = COLUMN_STEPS
     VERTICAL_BREAKPOINTS = ROW_STEPS
+
+    SCOPE: ClassVar[Scope] = "monitor"
+    """Whose keys it has."""
 
     frame: Frame | None = None
 
@@ -62,16 +65,39 @@ class View(Screen[None]):
         """What decides which keys do something."""
         if self.frame is None:
             return None
-        return Situation(run=self.frame.run, study=self.frame.study, selected=self.selected)
+        frame = self.frame
+        return Situation(
+            run=frame.run, study=frame.study, selected=self.selected, replaying=frame.replay is not None,
+            read_only=frame.read_only, runs=frame.runs,
+        )  # fmt: skip
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Greys the keys that do nothing now."""
         now = self.situation()
-        return True if now is None or action_allowed(action, now) else None
+        return True if now is None or action_allowed(self.SCOPE, action, now) else None
 
     def order(self, command: AnyCommand) -> None:
         """Sends a command of this screen's run."""
         self.speedtui.order(command)
+
+    def copy_text(self) -> tuple[str, str]:
+        """(what it is, its text) of what the cursor is on; an empty text where there is nothing to copy."""
+        return "", ""
+
+    def action_pane(self, by: int) -> None:
+        """The next pane, or the one before."""
+
+    def action_zoom(self) -> None:
+        """The pane alone on the screen, and back."""
+
+    def action_filter(self) -> None:
+        """Asks for a filter."""
+
+    def action_match(self, by: int) -> None:
+        """The next row that matches, or the one before."""
+
+    def action_back(self) -> None:
+        """Takes away zoom, filter or selection, whichever came last."""
 
     def action_move(self, rows: int) -> None:
         """Moves what moves on this screen."""

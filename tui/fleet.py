@@ -1,0 +1,79 @@
+"""The runs that are open on this screen: the one in front, the one whose trials are listed, the one that plans."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from speedtui.engine.runs import RunFolder
+from speedtui.engine.session.base import Session
+from speedtui.tui.following import Following
+
+
+class Fleet:
+    """Holds the sessions that are followed; each runs in a thread of its own, started by `follow`."""
+
+    def __init__(self, session: Session, follow: Callable[[Following], None]) -> None:
+        self._follow = follow
+        self.front = Following(session)
+        """The run on the Monitor."""
+        self.study = self.front
+        """The run whose trials are listed: the front one, or the study that it was promoted from."""
+        self.planning: Following | None = None
+        """The run that makes the plan on the Plan; None while the front run's own plan is shown."""
+        self.open: list[Following] = [self.front]
+        """In the order in which they were opened; those that only plan are not among them."""
+
+    @property
+    def all(self) -> list[Following]:
+        """Every one that is followed, once each."""
+        others = [self.planning] if self.planning is not None else []
+        return list(dict.fromkeys([*self.open, self.front, self.study, *others]))
+
+    def start(self) -> None:
+        """Follows the first one."""
+        self._follow(self.front)
+
+    def add(self, session: Session, *, keep_study: bool = False) -> Following:
+        """Brings another run to the front; `keep_study`: the trials listed stay those of the study before."""
+        following = Following(session)
+        self.open.append(following)
+        self._follow(following)
+        self.bring(following, keep_study=keep_study)
+        return following
+
+    def bring(self, following: Following, *, keep_study: bool = False) -> None:
+        """Shows an open run."""
+        self.front = following
+        if not keep_study:
+            self.study = following
+        self.planning = None
+
+    def step(self, by: int) -> None:
+        """The next open run, or the previous one."""
+        at = self.open.index(self.front)
+        self.bring(self.open[(at + by) % len(self.open)])
+
+    def plan(self, session: Session) -> Following:
+        """Follows a run that makes a plan; the one before is let go."""
+        self.drop_plan()
+        self.planning = Following(session)
+        self._follow(self.planning)
+        return self.planning
+
+    def drop_plan(self) -> None:
+        """Ends the making of a plan."""
+        if self.planning is not None and not self.planning.ended:
+            self.planning.session.detach()
+        self.planning = None
+
+    def opened(self, folder: RunFolder) -> Following | None:
+        """The open one that shows this run."""
+        path = folder.path.resolve()
+        return next((one for one in self.open if Path(one.session.folder.path).resolve() == path), None)
+
+    def let_go(self) -> None:
+        """However the screen ends, sessions that still run are let go, so that their threads return."""
+        for following in self.all:
+            if not following.ended:
+                following.session.detach()
