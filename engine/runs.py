@@ -28,16 +28,18 @@ class RunFolder(msgspec.Struct, frozen=True):
     """`runs/<id>/` and the names in it."""
 
     path: Path
+    log: Path | None = None
+    """A log that lies alone, without its run's folder, such as one that was sent; it can be shown and nothing else."""
 
     @property
     def id(self) -> str:
         """The run's id, the folder's name."""
-        return self.path.name
+        return self.path.name if self.log is None else self.log.stem
 
     @property
     def events(self) -> Path:
         """The source of truth."""
-        return self.path / "events.jsonl"
+        return self.path / "events.jsonl" if self.log is None else self.log
 
     @property
     def commands(self) -> Path:
@@ -58,6 +60,11 @@ class RunFolder(msgspec.Struct, frozen=True):
     def worker_log(self) -> Path:
         """stdout and stderr of the worker."""
         return self.path / "worker.log"
+
+    @property
+    def screen_log(self) -> Path:
+        """stdout and stderr of what runs beside a screen; nowhere for a log that lies alone in somebody's folder."""
+        return self.path / "screen.log" if self.log is None else Path(os.devnull)
 
     @property
     def checkpoints(self) -> Path:
@@ -144,12 +151,30 @@ def find_run(runs: Path, name: str | None) -> RunFolder:
     raise RunFolderError(f"{name}: {problem} in {runs}", "`speedtui runs` lists them.")
 
 
+def find_recording(runs: Path, name: str) -> RunFolder:
+    """The run with that id, its beginning or its path, or the log that has this path.
+
+    Raises:
+        RunFolderError: there is none, or several begin so.
+    """
+    path = Path(name).resolve()
+    return RunFolder(path.parent, path) if path.is_file() else find_run(runs, name)
+
+
 def list_runs(runs: Path) -> list[RunFolder]:
     """Every run in the folder, the newest first."""
     if not runs.is_dir():
         return []
     folders = [RunFolder(path.resolve()) for path in runs.iterdir() if (path / "events.jsonl").is_file()]
-    return sorted(folders, key=lambda folder: folder.events.stat().st_mtime, reverse=True)
+    return sorted(folders, key=_written_at, reverse=True)
+
+
+def _written_at(folder: RunFolder) -> float:
+    """When its log was written last; of one that is deleted meanwhile, long ago."""
+    try:
+        return folder.events.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 @contextmanager

@@ -4,9 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from speedtui.engine.log.glance import RunGlance
+from speedtui.engine.session.attached import AttachedSession
+
 if TYPE_CHECKING:
     from speedtui.tui.app import SpeedtuiApp
 
 
 def choose_run(app: SpeedtuiApp) -> None:
     """Shows the list; the one chosen comes to the front."""
+    from speedtui.tui.screens.runs import RunsScreen
+
+    if app.options.runs is None:
+        app.notify("Only this run is shown here; `speedtui runs` lists the others.", severity="warning")
+        return
+
+    def chosen(glance: RunGlance | None) -> None:
+        if glance is not None:
+            show_run(app, glance)
+
+    app.push_screen(RunsScreen(app.fleet, app.options.runs, app.options.clock), chosen)
+
+
+def show_run(app: SpeedtuiApp, glance: RunGlance) -> None:
+    """Brings a run to the front; attached to, where it is not open yet."""
+    following = app.fleet.opened(glance.folder)
+    if following is not None:
+        app.fleet.bring(following)
+    else:
+        app.fleet.add(AttachedSession(glance.folder), read_only=not glance.alive)
+    app.action_show_screen("trials" if glance.state.job == "tune" else "monitor")
+    app.draw_now()

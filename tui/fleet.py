@@ -13,9 +13,12 @@ from speedtui.tui.following import Following
 class Fleet:
     """Holds the sessions that are followed; each runs in a thread of its own, started by `follow`."""
 
-    def __init__(self, session: Session, follow: Callable[[Following], None]) -> None:
+    def __init__(
+        self, session: Session, follow: Callable[[Following], None], *, read_only: bool = False
+    ) -> None:  # fmt: skip
+        """`follow` starts a thread that runs the session; `read_only`: nobody follows commands of the first run."""
         self._follow = follow
-        self.front = Following(session)
+        self.front = Following(session, read_only=read_only)
         """The run on the Monitor."""
         self.study = self.front
         """The run whose trials are listed: the front one, or the study that it was promoted from."""
@@ -34,9 +37,10 @@ class Fleet:
         """Follows the first one."""
         self._follow(self.front)
 
-    def add(self, session: Session, *, keep_study: bool = False) -> Following:
-        """Brings another run to the front; `keep_study`: the trials listed stay those of the study before."""
-        following = Following(session)
+    def add(self, session: Session, *, keep_study: bool = False, read_only: bool = False) -> Following:
+        """Brings another run to the front; `keep_study`: the trials listed stay those of the study before;
+        `read_only`: nobody follows commands of it."""
+        following = Following(session, read_only=read_only)
         self.open.append(following)
         self._follow(following)
         self.bring(following, keep_study=keep_study)
@@ -53,6 +57,27 @@ class Fleet:
         """The next open run, or the previous one."""
         at = self.open.index(self.front)
         self.bring(self.open[(at + by) % len(self.open)])
+
+    def close(self, following: Following) -> None:
+        """Lets an open run go, which goes on without this screen; the one before it comes to the front.
+
+        The last open one stays: a screen shows a run.
+        """
+        if len(self.open) == 1:
+            return
+        at = self.open.index(following)
+        self.open.remove(following)
+        following.session.detach()
+        if self.front is following:
+            self.bring(self.open[max(0, at - 1)])
+        elif self.study is following:
+            self.study = self.front
+
+    @property
+    def own(self) -> Following | None:
+        """A run that was started from here and goes on: what becomes of it is asked before the screen is left."""
+        mine = [one for one in (self.front, *self.open) if one.own and not one.ended]
+        return next((one for one in mine if one.state().status.busy), mine[0] if mine else None)
 
     def plan(self, session: Session) -> Following:
         """Follows a run that makes a plan; the one before is let go."""

@@ -8,25 +8,47 @@ from __future__ import annotations
 
 import traceback
 from collections import deque
+from typing import TYPE_CHECKING
 
 from speedtui.engine.commands import AnyCommand, command_name
 from speedtui.engine.errors import ExitCode, SpeedtuiError
-from speedtui.engine.events import AnyEvent, CommandApplied, CommandRefused, Notice, TrialPromoted, WorkerLost
+from speedtui.engine.events import (
+    AnyEvent,
+    CommandApplied,
+    CommandRefused,
+    EvaluationCompleted,
+    Notice,
+    RunFinished,
+    TrialFinished,
+    TrialPromoted,
+    WorkerLost,
+)
+from speedtui.engine.session.attached import AttachedSession
 from speedtui.engine.session.base import Session
+from speedtui.engine.session.follower import FollowedRun, WatchedRun
+from speedtui.engine.session.replay import ReplaySession
 from speedtui.engine.state import RunState
 from speedtui.tui.frame import ReplayPosition
+
+if TYPE_CHECKING:
+    from speedtui.tui.desk import Desk
 
 REMEMBERED = 256
 """Events kept for the next tick; more in half a second would not be read by anyone."""
 
-Noteworthy = CommandApplied | CommandRefused | Notice | WorkerLost | TrialPromoted
+Noteworthy = (
+    CommandApplied | CommandRefused | EvaluationCompleted | Notice | RunFinished | TrialFinished | TrialPromoted
+    | WorkerLost
+)  # fmt: skip
 
 
 class Following:
     """One session that is shown."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, *, read_only: bool = False) -> None:
+        """`read_only`: a recording, or a run that was over when it was opened."""
         self.session = session
+        self.read_only = read_only
         self.exit_code: ExitCode | None = None
         """Of the session once it ended."""
         self.error: SpeedtuiError | None = None
@@ -36,6 +58,8 @@ class Following:
         """Ids of the commands sent from this screen."""
         self._unanswered: dict[str, str] = {}
         """Names by id of those that the job has not answered."""
+        self.desk: Desk | None = None
+        """Where its next run is put together; None until somebody looks."""
         self._news: deque[Noteworthy] = deque(maxlen=REMEMBERED)
 
     @property
@@ -74,9 +98,31 @@ class Following:
             self._unanswered.pop(command.id, None)
             raise
 
+    @property
+    def own(self) -> bool:
+        """Whether the run was started from here, so that it is this session's to end."""
+        return not isinstance(self.session, AttachedSession | ReplaySession)
+
+    @property
+    def in_thread(self) -> bool:
+        """Whether the job runs in this program, so that letting it go would end it."""
+        return isinstance(self.session, FollowedRun) and not isinstance(self.session, WatchedRun)
+
+    @property
+    def recording(self) -> ReplaySession | None:
+        """Its controls, where it is a recording."""
+        return self.session if isinstance(self.session, ReplaySession) else None
+
     def replay(self) -> ReplayPosition | None:
         """Where in a recording it is; None where it follows a run."""
-        return None
+        if self.recording is None:
+            return None
+        t, end, speed, paused = self.recording.position()
+        return ReplayPosition(t=t, end=end, speed=speed, paused=paused)
+
+    def catching_up(self) -> float | None:
+        """The share of a long log that was read, while it is read; None once it is shown as it is now."""
+        return self.session.share_read if isinstance(self.session, FollowedRun) else None
 
     def unanswered(self) -> tuple[str, ...]:
         """Names of the commands sent from this screen that wait for an answer, the oldest first."""

@@ -45,6 +45,11 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     """Why no plan could be made."""
     rate_hz: float = 2.0
     slow_link: bool = False
+    """Whether the rate is below the chosen one."""
+    held_back_by: str = ""
+    """Why it is: `slow link` or `byte budget`."""
+    kib_per_second: int | None = None
+    """Sent to the terminal of late, rounded; None while not measured."""
     frozen: bool = False
     read_only: bool = False
     error: SpeedtuiError | None = None
@@ -62,6 +67,9 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     """Which of them this is, from 0."""
     replay: ReplayPosition | None = None
     """None for a run that is followed as it goes."""
+    catching_up: float | None = None
+    """The share of the front run's log that was read, while a long one is read for the first time: what is shown is
+    then a moment of the past."""
     every: bool = False
     """Draw all panes, whatever their pace: the first frame of a screen, or after a key."""
 
@@ -89,6 +97,11 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
         """What changes without an event."""
         silent = int((self.clock - self.run.now) / SILENCE_STEP_SECONDS) if self.run.status.busy else 0
         return (
-            self.error, self.plan_error, self.note, self.slow_link, self.unanswered, self.axis, self.runs, self.at,
-            self.replay, int(self.clock / CLOCK_STEP_SECONDS), silent,
+            self.error, self.plan_error, self.note, self.slow_link, self.rate_hz, self.kib_per_second,
+            self.unanswered, self.axis, self.runs, self.at, self.replay, self._share(),
+            int(self.clock / CLOCK_STEP_SECONDS), silent,
         )  # fmt: skip
+
+    def _share(self) -> int | None:
+        """In per cent, as it is shown."""
+        return None if self.catching_up is None else int(self.catching_up * 100)

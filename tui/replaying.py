@@ -7,15 +7,37 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from speedtui.tui.app import SpeedtuiApp
 
+SEEK_SHARE = 1 / 50
+"""Of the recording, a step: the whole of it in fifty presses, a tenth in one of the wider ones."""
+SLOWEST, FASTEST = 1 / 16, 1 << 14
+"""Of speeds that keys reach: at the latter twelve hours pass in three seconds."""
+
 
 def pause_replay(app: SpeedtuiApp) -> bool:
     """Holds or goes on with the recording in front; False where there is none."""
-    return False
+    recording = app.front.recording
+    if recording is None:
+        return False
+    if recording.position().paused:
+        recording.resume()
+    else:
+        recording.pause()
+    app.draw_now()
+    return True
 
 
 def change_speed(app: SpeedtuiApp, steps: int) -> None:
     """Twice as fast a step, or half as fast."""
+    recording = app.front.recording
+    if recording is not None:
+        recording.set_speed(min(FASTEST, max(SLOWEST, recording.position().speed * 2.0**steps)))
+        app.draw_now()
 
 
 def seek(app: SpeedtuiApp, steps: int) -> None:
-    """On by a fiftieth of the recording a step, or back."""
+    """On by a fiftieth of the recording a step, or back; far beyond its length is its beginning or its end."""
+    recording = app.front.recording
+    if recording is not None:
+        at = recording.position()
+        recording.seek(at.t + steps * SEEK_SHARE * at.end)
+        app.draw_now()

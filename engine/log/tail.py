@@ -17,15 +17,21 @@ class LineTail:
     A file that does not exist yet has no lines yet.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, offset: int = 0) -> None:
+        """`offset`: bytes of the file before the first line wanted."""
         self._path = path
-        self._offset = 0
+        self._offset = offset
         self._rest = b""
 
     @property
     def bytes_read(self) -> int:
         """Of the file, so far."""
         return self._offset
+
+    @property
+    def offset(self) -> int:
+        """Where the next line begins, in bytes from the file's start."""
+        return self._offset - len(self._rest)
 
     def read(self) -> list[bytes]:
         """The complete lines since the last call, up to about a mebibyte; without their newlines."""
@@ -43,8 +49,9 @@ class LineTail:
 class EventTail:
     """Events as they come; lines that are torn or of an unknown type are counted and passed over."""
 
-    def __init__(self, path: Path) -> None:
-        self._lines = LineTail(path)
+    def __init__(self, path: Path, offset: int = 0) -> None:
+        """`offset`: bytes of the file before the first line wanted."""
+        self._lines = LineTail(path, offset)
         self.unknown = 0
         """Lines of a type that this version does not know."""
         self.torn = 0
@@ -54,6 +61,11 @@ class EventTail:
     def bytes_read(self) -> int:
         """Of the file, so far."""
         return self._lines.bytes_read
+
+    @property
+    def offset(self) -> int:
+        """Where the next line begins, in bytes from the file's start."""
+        return self._lines.offset
 
     def read(self) -> list[tuple[bytes, events.AnyEvent]]:
         """Line and event of each readable line since the last call."""

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 
+from speedtui.engine import events as e
 from speedtui.engine.commands import AnyCommand
 from speedtui.engine.errors import ExitCode, JobError, RunFolderError
 from speedtui.engine.jobs.going_on import how_to_go_on
+from speedtui.engine.report.training import write_run_report
 from speedtui.engine.runs import RunFolder, hold_lock
 from speedtui.engine.session.base import OnLine
 from speedtui.engine.session.follower import WatchedRun
+from speedtui.engine.session.killing import ON_REQUEST, end_of_killed, is_kill, kill, worker_of
 from speedtui.engine.session.stall import StallBudgets
 
 FOLLOW_SECONDS = 0.1
+LOOK_SECONDS = 0.1
+"""Of a long log, read at a time; then whoever shows it has its turn, and it can be left."""
+BREATH_SECONDS = 0.05
+"""Between two such looks."""
 
 
 class AttachedSession(WatchedRun):
@@ -23,6 +31,7 @@ class AttachedSession(WatchedRun):
         """`budgets`: how long nothing may happen before it is called a stall."""
         super().__init__(folder, budgets)
         self._detached = threading.Event()
+        self._killed = False
 
     def send(self, command: AnyCommand) -> None:
         """Appends to commands.jsonl.
@@ -42,6 +51,14 @@ class AttachedSession(WatchedRun):
         """Leaves; the run is not this session's to end."""
         self._detached.set()
 
+    def kill(self) -> None:
+        """Kills the worker at once; the session that started it decides whether another one comes.
+
+        Raises:
+            JobError: there is none, or it cannot be reached from here.
+        """
+        kill(self._folder, worker_of(self._folder, self.snapshot()), self._t())
+
     def run(self, on_line: OnLine | None = None) -> ExitCode:
         """Follows the run from its first line to its end, or until detached; through restarts of its worker, too.
 
@@ -52,19 +69,40 @@ class AttachedSession(WatchedRun):
             while not self._detached.is_set():
                 now = time.monotonic()
                 goes_on = self._goes_on()  # before the look: what it wrote last is then seen
-                self._take_in(on_line, now)
+                if not self._take_in(on_line, now, seconds=LOOK_SECONDS):
+                    self._detached.wait(BREATH_SECONDS)
+                    continue
                 if not goes_on:
-                    return self._end()
+                    return self._end(on_line)
                 self._tell_stall(on_line, now)
-                time.sleep(FOLLOW_SECONDS)
+                self._detached.wait(FOLLOW_SECONDS)
         return ExitCode.DONE
+
+    def _observe(self, event: e.AnyEvent) -> None:
+        if isinstance(event, e.RunStarted):
+            self._killed = False
+        self._killed = self._killed or is_kill(event)
 
     def _goes_on(self) -> bool:
         return self._folder.worker_alive() or self._folder.owned()
 
-    def _end(self) -> ExitCode:
+    def _end(self, on_line: OnLine | None) -> ExitCode:
+        if self._killed and self.snapshot().exit_code is None:
+            self._end_killed(on_line)
         code = self.snapshot().exit_code
         if code is None:
             advice = how_to_go_on(self._folder) or f"The end of {self._folder.worker_log} says more."
             raise JobError(f"the worker of run {self._folder.id} is gone and did not end it", advice)
         return ExitCode(code)
+
+    def _end_killed(self, on_line: OnLine | None) -> None:
+        """Ends the run in the place of the session that started it, which is gone; one of those that look on does."""
+        with suppress(OSError), hold_lock(self._folder.owner_lock), hold_lock(self._folder.worker_lock):
+            self._take_in(on_line, time.monotonic())  # another session may have
+            if self.snapshot().exit_code is not None:
+                return
+            self._append(e.WorkerLost(t=self._t(), reason=ON_REQUEST, restarting=False))
+            self._append(end_of_killed(self._folder, self._t()))
+        self._take_in(on_line, time.monotonic())
+        if self.snapshot().training is not None:
+            write_run_report(self._folder)

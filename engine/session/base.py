@@ -36,3 +36,10 @@ class Session(Protocol):
 
     def interrupt(self, exit_code: ExitCode) -> None:
         """Ends the job at its next step boundary; `run` then returns this code. From any thread, twice to kill."""
+
+    def kill(self) -> None:
+        """Kills the worker at once, where it is a process that can be reached. From any thread.
+
+        Raises:
+            JobError: why it cannot be killed from here.
+        """

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import suppress
+from math import inf
 
 from speedtui.engine import events as e
 from speedtui.engine.commands import AnyCommand
 from speedtui.engine.log.clock import RunClock
 from speedtui.engine.log.commands import append_command
-from speedtui.engine.log.tail import EventTail
+from speedtui.engine.log.tail import CHUNK_BYTES, EventTail
 from speedtui.engine.runs import RunFolder, hold_lock
 from speedtui.engine.session.append import append_event
 from speedtui.engine.session.base import OnLine
@@ -19,27 +21,45 @@ from speedtui.engine.state import Folder, RunState
 
 
 class Follower:
-    """Folds new lines of the log; `snapshot` may be called from another thread than `read`."""
+    """Folds new lines of the log; `snapshot` may be called from another thread than `read`.
+
+    A long log is folded piece by piece, with a snapshot after each.
+    """
 
     def __init__(self, folder: RunFolder) -> None:
         self._tail = EventTail(folder.events)
         self._folder = Folder()
         self._state = self._folder.snapshot()
         self._folding = threading.Lock()  # a screen may read while the session's thread does
+        self._path = folder.events
+        self.share: float | None = None
+        """Of the log that was read, while there is much of it still to be read."""
 
-    def read(self, on_line: OnLine | None = None) -> bool:
-        """Takes in what is new; whether there was anything."""
+    def read(self, on_line: OnLine | None = None, *, seconds: float = inf) -> bool:
+        """Takes in what is new, for about so long; whether all of it was."""
+        give_up = time.monotonic() + seconds
         with self._folding:
-            any_new = False
             while pairs := self._tail.read():
-                any_new = True
                 for line, event in pairs:
                     self._folder.apply(event)
                     if on_line is not None:
                         on_line(line, event)
-            if any_new:
                 self._state = self._folder.snapshot()
-            return any_new
+                if time.monotonic() >= give_up and not self._near_the_end():
+                    return False
+            self.share = None
+            return True
+
+    def _near_the_end(self) -> bool:
+        """Whether less than another piece is left; else notes how much was read."""
+        try:
+            size = self._path.stat().st_size
+        except OSError:
+            return True
+        if size - self._tail.bytes_read < CHUNK_BYTES:
+            return True
+        self.share = self._tail.bytes_read / size
+        return False
 
     def snapshot(self) -> RunState:
         """The state after the last `read`."""
@@ -62,6 +82,11 @@ class FollowedRun:
         """The state now."""
         return self._follower.snapshot()
 
+    @property
+    def share_read(self) -> float | None:
+        """Of a long log, while it is read for the first time; None once all of it was."""
+        return self._follower.share
+
     def send(self, command: AnyCommand) -> None:
         """Appends to commands.jsonl."""
         append_command(self._folder.commands, command)
@@ -74,9 +99,12 @@ class WatchedRun(FollowedRun):
         super().__init__(folder)
         self._watch = StallWatch(budgets)
 
-    def _take_in(self, on_line: OnLine | None, now: float) -> None:
-        """Reads what is new. `now`: on the monotonic clock, from before this look, so that a session that was itself
-        held up does not take the time for a stall."""
+    def _take_in(self, on_line: OnLine | None, now: float, *, seconds: float = inf) -> bool:
+        """Reads what is new, for about so long; whether all of it was read.
+
+        `now`: on the monotonic clock, from before this look, so that a session that was itself held up does not take
+        the time for a stall.
+        """
 
         def observed(line: bytes, event: e.AnyEvent) -> None:
             self._watch.observe(event, now)
@@ -84,7 +112,7 @@ class WatchedRun(FollowedRun):
             if on_line is not None:
                 on_line(line, event)
 
-        self._follower.read(observed)
+        return self._follower.read(observed, seconds=seconds)
 
     def _observe(self, event: e.AnyEvent) -> None:
         """For what a kind of session wants to know besides."""

@@ -16,13 +16,14 @@ import msgspec
 from speedtui.engine import events as e
 from speedtui.engine.commands import Finish
 from speedtui.engine.context.order import read_order, write_order
-from speedtui.engine.errors import ExitCode, RunFolderError
+from speedtui.engine.errors import ExitCode, JobError, RunFolderError
 from speedtui.engine.jobs.going_on import how_to_go_on
 from speedtui.engine.jobs.status import BROKEN, RESTARTABLE, SPENT
 from speedtui.engine.report.training import write_run_report
 from speedtui.engine.runs import RunFolder, hold_lock
 from speedtui.engine.session.base import OnLine
 from speedtui.engine.session.follower import WatchedRun
+from speedtui.engine.session.killing import ON_REQUEST, end_of_killed, is_kill, kill, killed_trial
 from speedtui.engine.session.restarts import Restarts
 from speedtui.engine.session.stall import StallBudgets
 from speedtui.engine.state import RunStatus
@@ -53,6 +54,8 @@ class ProcessSession(WatchedRun):
         self._interrupted: ExitCode | None = None
         self._told_worker = False
         self._kill = threading.Event()
+        self._killed = False
+        """Whether somebody has asked for the present worker's death, here or in another session."""
         self._fruitless = 0
         self._restarts = Restarts(restarts)
         self._end: e.RunFinished | None = None
@@ -73,6 +76,16 @@ class ProcessSession(WatchedRun):
             return
         self._interrupted = exit_code
         self._pass_on_interrupt()
+
+    def kill(self) -> None:
+        """Kills the worker at once. That of a study is started again, that of anything else is not.
+
+        Raises:
+            JobError: none is alive.
+        """
+        if self._worker is None or self._ended():
+            raise JobError(f"no worker of run {self._folder.id} is alive", "There is nothing to kill.")
+        kill(self._folder, self._worker.pid, self._t())
 
     def run(self, on_line: OnLine | None = None) -> ExitCode:
         """Starts the worker and follows it to the end of the run, or until detached.
@@ -106,13 +119,14 @@ class ProcessSession(WatchedRun):
 
     def _observe(self, event: e.AnyEvent) -> None:
         self._restarts.observe(event)
+        self._killed = self._killed or is_kill(event)
         if isinstance(event, e.RunFinished):
             self._end = event
         elif isinstance(event, e.Notice) and event.level == "error":
             self._complaint = event.text
 
     def _start(self) -> None:
-        self._end, self._complaint, self._told_worker = None, "", False
+        self._end, self._complaint, self._told_worker, self._killed = None, "", False, False
         restartable = [RESTARTABLE] if self._restarts.wanted else []
         log = os.open(self._folder.worker_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
@@ -152,9 +166,12 @@ class ProcessSession(WatchedRun):
         restart = wanted is None and self._worth_restarting()
         self._append_in_place(e.WorkerLost(t=self._t(), reason=self._death(), restarting=restart))
         if restart:
+            self._forget_killed_trial()
             self._order_to_go_on()
             self._start()
             return None
+        if self._killed and wanted is None:
+            wanted = ExitCode.INTERRUPTED
         self._append_in_place(self._last_word(wanted))
         self._take_in(on_line, time.monotonic())
         if self.snapshot().training is not None:
@@ -167,7 +184,13 @@ class ProcessSession(WatchedRun):
             in_trial = state.study is not None and state.study.running is not None
             self._fruitless = 0 if in_trial else self._fruitless + 1
             return self._fruitless <= FRUITLESS_RESTARTS
-        return state.job == "train" and self._restarts.another()
+        return state.job == "train" and not self._killed and self._restarts.another()
+
+    def _forget_killed_trial(self) -> None:
+        """A person has killed the worker for it."""
+        trial = killed_trial(self.snapshot(), self._t()) if self._killed else None
+        if trial is not None:
+            self._append_in_place(trial)
 
     def _order_to_go_on(self) -> None:
         """The next worker of a training begins with the last checkpoint; one of a study finds its trials in the log."""
@@ -176,6 +199,8 @@ class ProcessSession(WatchedRun):
 
     def _last_word(self, wanted: ExitCode | None) -> e.RunFinished:
         assert self._worker is not None
+        if self._killed:
+            return end_of_killed(self._folder, self._t())
         reason = f"the worker was lost: {self._death()}"
         if self._worker.returncode == BROKEN and self._complaint:
             reason = self._complaint
@@ -188,6 +213,8 @@ class ProcessSession(WatchedRun):
 
     def _death(self) -> str:
         code = self._worker.returncode if self._worker is not None else 0
+        if self._killed:
+            return ON_REQUEST
         if code == SPENT:
             return "it could not be trusted with another trial"
         if code == BROKEN:

@@ -29,12 +29,16 @@ def ask_for_stacks(folder: RunFolder, state: RunState) -> bool:
     return False
 
 
-def _works_for(pid: int, folder: RunFolder) -> bool:
+def arguments_of(pid: int) -> list[bytes]:
+    """What a process was started with; nothing where that cannot be seen."""
     try:
-        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
-        return False
-    return any(os.path.basename(argument) == folder.id.encode() for argument in arguments)
+        return []
+
+
+def _works_for(pid: int, folder: RunFolder) -> bool:
+    return any(os.path.basename(argument) == folder.id.encode() for argument in arguments_of(pid))
 
 
 def _catches(pid: int, number: signal.Signals) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from speedtui.engine.context.context import JobContext
-from speedtui.engine.errors import ExitCode
+from speedtui.engine.errors import ExitCode, JobError
 from speedtui.engine.jobs.execute import execute
 from speedtui.engine.runs import RunFolder, hold_lock
 from speedtui.engine.session.base import OnLine
@@ -33,6 +33,17 @@ class ThreadSession(FollowedRun):
         self._wanted = self._wanted or exit_code
         if self._context is not None:
             self._context.request_stop(exit_code)
+
+    def kill(self) -> None:
+        """A thread cannot be killed.
+
+        Raises:
+            JobError: always.
+        """
+        raise JobError(
+            "the job runs in a thread of this very program and cannot be killed alone",
+            "`s` ends it safely at its next step.",
+        )
 
     def run(self, on_line: OnLine | None = None) -> ExitCode:
         """Runs the job to its end.

@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from speedtui.engine.errors import ExitCode
-from speedtui.engine.runs import find_run, list_runs
+from speedtui.engine.runs import RunFolder, find_run, list_runs
 from speedtui.engine.session.attached import AttachedSession
 from speedtui.tui.commands.following import follow
-from speedtui.tui.commands.options import Common, Output, common_options
+from speedtui.tui.commands.options import Common, Output, common_options, screen_options
 from speedtui.tui.options import ScreenOptions
 
 
 @click.command("attach")
 @common_options
+@screen_options
 @click.argument("run", required=False)
 def command(common: Common, run: str | None) -> ExitCode:
-    """Open the screen on a run that is going on; without RUN on the newest one that is alive."""
-    alive = next((folder for folder in list_runs(common.runs) if folder.worker_alive()), None)
-    folder = alive if run is None and alive is not None else find_run(common.runs, run)
-    screen = ScreenOptions(read_only=not folder.worker_alive()) if common.output is Output.SCREEN else None
+    """Open the screen on a run that is going on; without RUN on the newest one that is alive.
+
+    Where several are, the list of runs opens with it, to choose from; 5 opens it again.
+    """
+    alive = [folder for folder in list_runs(common.runs) if _alive(folder)] if run is None else []
+    folder = alive[0] if alive else find_run(common.runs, run)
+    screen = None
+    if common.output is Output.SCREEN:
+        screen = ScreenOptions(read_only=not _alive(folder), runs=_runs_of(folder, common), choose=len(alive) > 1)
     return follow(AttachedSession(folder), common, screen=screen)
+
+
+def _alive(folder: RunFolder) -> bool:
+    return folder.worker_alive() or folder.owned()
+
+
+def _runs_of(folder: RunFolder, common: Common) -> Path:
+    """The folder to choose other runs from: where this one is, if it was named by a path."""
+    return common.runs if common.runs.is_dir() else folder.path.parent

@@ -8,11 +8,14 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 
 import click
+import msgspec
 
 from speedtui.engine import events as e
+from speedtui.engine.config.settings import Settings
 from speedtui.engine.errors import ExitCode
 from speedtui.engine.report.summary import summarize
 from speedtui.engine.report.training import expected_of
@@ -33,7 +36,7 @@ def follow(
     `screen`: the ScreenOptions to use on a terminal; `started`: filled with what is started from that screen.
     """
     if common.output is Output.SCREEN:
-        code = _on_screen(session, screen)
+        code = _on_screen(session, screen, common)
         session = started[-1] if started else session
     else:
         reader = _Lines(session, common)
@@ -49,10 +52,21 @@ def follow(
     return code
 
 
-def _on_screen(session: Session, screen: object | None) -> ExitCode:
+def _on_screen(session: Session, screen: object | None, common: Common) -> ExitCode:
     from speedtui.tui.launch import ScreenOptions, show
 
-    return show(session, options=screen if isinstance(screen, ScreenOptions) else ScreenOptions())
+    options = screen if isinstance(screen, ScreenOptions) else ScreenOptions()
+    if options.runs is None:
+        options = msgspec.structs.replace(options, runs=common.runs)
+    if options.plan is None:
+        options = msgspec.structs.replace(options, plan=partial(_plan, common))
+    return show(session, options=msgspec.structs.replace(options, **common.look.values()))
+
+
+def _plan(common: Common, settings: Settings, measure: bool) -> Session:
+    from speedtui.tui.commands.planning import plan_settings
+
+    return plan_settings(common, settings, measure=measure)
 
 
 def _say_end(session: Session, common: Common, code: ExitCode) -> None:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 
-from speedtui.engine.errors import ExitCode
-from speedtui.engine.runs import find_run
+from speedtui.engine.errors import ExitCode, UsageError
+from speedtui.engine.runs import RunFolder, find_recording
+from speedtui.engine.session.recording import end_of
 from speedtui.engine.session.replay import ReplaySession
+from speedtui.engine.units import parse_duration
 from speedtui.tui.commands.following import follow
-from speedtui.tui.commands.options import Common, common_options
+from speedtui.tui.commands.options import Common, Output, common_options, screen_options
 from speedtui.tui.options import ScreenOptions
+
+PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 
 
 @click.command("replay")
 @common_options
+@screen_options
 @click.argument("run")
 @click.option(
     "--speed",
@@ -23,10 +30,30 @@ from speedtui.tui.options import ScreenOptions
     help="Times the pace it went.",
 )
 @click.option(
-    "--rate", type=click.FloatRange(min=0.2, max=10), default=2.0, show_default=True, help="Redraws a second."
+    "--from", "start", metavar="WHEN", help="Begin there: so long after the run's start, such as 1h20m, or at 40%."
 )
-def command(common: Common, run: str, speed: float, rate: float) -> ExitCode:
-    """Show a recorded run again: RUN is its id, the beginning of it, or its folder."""
-    session = ReplaySession(find_run(common.runs, run), speed)
-    follow(session, common, screen=ScreenOptions(read_only=True, rate_hz=rate))
+def command(common: Common, run: str, speed: float, start: str | None) -> ExitCode:
+    """Show a recorded run again: RUN is its id, the beginning of it, its folder, or the path of a log.
+
+    On the screen space holds it, + and - change its speed, the arrows go back and on in it.
+    """
+    folder = find_recording(common.runs, run)
+    on_screen = common.output is Output.SCREEN
+    session = ReplaySession(folder, speed, start=_seconds(start, folder) if start else 0.0, stay=on_screen)
+    follow(session, common, screen=ScreenOptions(read_only=True))
     return ExitCode.DONE
+
+
+def _seconds(text: str, folder: RunFolder) -> float:
+    """On the run's clock.
+
+    Raises:
+        UsageError: it is neither a time nor a share.
+    """
+    share = PERCENT.fullmatch(text.strip())
+    if share is not None:
+        return min(1.0, float(share[1]) / 100) * end_of(folder.events)
+    try:
+        return parse_duration(text)
+    except ValueError:
+        raise UsageError(f"--from {text!r} is no time", "Such as 90s, 1h20m or 40%.") from None

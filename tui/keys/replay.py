@@ -18,4 +18,8 @@ REPLAY = (
         allowed=replaying, help="back by a tenth"),
     Key(id="replay.far_on", keys="L,shift+right", shown="L", action="replay_seek(5)", scope="replay",
         allowed=replaying, help="on by a tenth"),
+    Key(id="replay.begin", keys="home", shown="home", action="replay_seek(-1000)", scope="replay",
+        allowed=replaying, help="to its beginning"),
+    Key(id="replay.end", keys="end", shown="end", action="replay_seek(1000)", scope="replay",
+        allowed=replaying, help="to its end"),
 )  # fmt: skip

@@ -1,0 +1,75 @@
+"""A worker that a person has killed: how it is found, what the log says of it, how its run ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import uuid
+from contextlib import suppress
+
+from speedtui.engine import events as e
+from speedtui.engine.candidate import TrialResult, TrialStatus
+from speedtui.engine.errors import ExitCode, JobError
+from speedtui.engine.jobs.going_on import how_to_go_on
+from speedtui.engine.runs import RunFolder
+from speedtui.engine.session.append import append_event
+from speedtui.engine.session.stacks import arguments_of
+from speedtui.engine.state import RunState
+
+KILL = "kill"
+"""What the log calls it, so that every session that looks on knows that it was wanted."""
+ON_REQUEST = "killed on request"
+WORKER_MODULE = b"speedtui.engine.jobs.worker"
+
+
+def worker_of(folder: RunFolder, state: RunState) -> int:
+    """The process id of the run's worker, which is on this machine and nothing else.
+
+    Raises:
+        JobError: there is none, or it cannot be reached from here.
+    """
+    if not folder.worker_alive():
+        raise JobError(f"no worker of run {folder.id} is alive", "There is nothing to kill.")
+    if state.host and state.host != socket.gethostname():
+        raise JobError(f"the worker of run {folder.id} is on {state.host}", "Kill it there, or end it safely with s.")
+    arguments = arguments_of(state.pid) if state.pid is not None else []
+    if WORKER_MODULE not in arguments or folder.id.encode() not in map(os.path.basename, arguments):
+        raise JobError(
+            f"run {folder.id} has no worker process of its own that can be seen from here",
+            "With --engine thread, or from within another container, it ends with s at its next step.",
+        )
+    assert state.pid is not None
+    return state.pid
+
+
+def kill(folder: RunFolder, pid: int, t: float) -> None:
+    """Kills a worker with all processes of its group; `t`: the run's time now, for the log, which says so first."""
+    asked = e.CommandApplied(t=t, id=uuid.uuid4().hex[:12], command=KILL, detail="its worker is ended at once")
+    with suppress(OSError):  # a disk that takes nothing is no reason to let it live
+        append_event(folder.events, asked)
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def is_kill(event: e.AnyEvent) -> bool:
+    """Whether somebody has asked for it here."""
+    return isinstance(event, e.CommandApplied) and event.command == KILL
+
+
+def killed_trial(state: RunState, t: float) -> e.TrialFinished | None:
+    """The end of the trial that ran, so that no later worker takes it up again; None where none ran."""
+    running = state.study.running if state.study is not None else None
+    if running is None:
+        return None
+    seconds = round(t - (running.started_at or t), 3)
+    result = TrialResult(status=TrialStatus.FAILED, reason=ON_REQUEST, seconds=seconds)
+    return e.TrialFinished(t=t, trial=running.candidate.id, result=result)
+
+
+def end_of_killed(folder: RunFolder, t: float) -> e.RunFinished:
+    """The run's last word where no other worker comes."""
+    return e.RunFinished(
+        t=t, outcome="stopped", exit_code=ExitCode.INTERRUPTED, reason=f"its worker was {ON_REQUEST}",
+        next=how_to_go_on(folder) or f"The end of {folder.worker_log} says what it was doing.",
+    )  # fmt: skip

@@ -1,0 +1,168 @@
+"""Runs as rows: what each is, what it is doing, how far it is and when it will be done."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import msgspec
+
+from speedtui.engine.log.glance import RunGlance, status_of
+from speedtui.engine.state import RunState, RunStatus
+from speedtui.tui.drawing.text import Row, Span, cell, clean, clock, crop, fit, roughly, row
+from speedtui.tui.panes.pane import status_span
+
+AROUND = 4
+"""Rows that do not scroll: the heading, an empty one, and two about the run under the cursor."""
+STATUS_CELLS, JOB_CELLS, DONE_CELLS, ENDS_CELLS, AGE_CELLS = 16, 6, 8, 18, 9
+"""`! finished late`; `train`; `100.0 %`; `~Fri 17:28 tight`; `10h 59m`."""
+VERDICTS = {"on_track": "on track", "tight": "tight", "late": "LATE", "measuring": ""}
+VERDICT_STYLES = {"on_track": "good", "tight": "warn", "late": "bad"}
+
+
+def matching(glances: Sequence[RunGlance], words: str) -> list[RunGlance]:
+    """Those that have all of the words, in whatever they say."""
+    wanted = words.lower().split()
+    return [glance for glance in glances if all(word in _all_text(glance) for word in wanted)]
+
+
+def _all_text(glance: RunGlance) -> str:
+    state = glance.state
+    parts = (glance.folder.id, state.job, _what(glance), status_span(_as_it_is(glance)).text, state.reason,
+             glance.problem, "alive" if glance.alive else "")  # fmt: skip
+    return " ".join(parts).lower()
+
+
+def draw_runs(
+    glances: Sequence[RunGlance], at: int, width: int, height: int, *, opened: Collection[Path], front: Path | None,
+    now: float, entry: str = "",
+) -> list[Row]:  # fmt: skip
+    """At most `height` rows: a heading, the runs around the cursor, and more about the one under it.
+
+    `opened`, `front`: folders of those that are open on this screen, and of the one in front; `now`: wall clock;
+    `entry`: the filter as it is typed.
+    """
+    if not glances:
+        return [row(Span(entry, "accent")), row("No run has all of these words; esc takes the filter away.")]
+    columns = _columns(width)
+    about = _about(glances[at], width) if height > AROUND + 1 else []
+    head = [_heading(columns, width)] if height > 1 else []
+    room = max(1, height - len(head) - len(about) - bool(entry) - (1 if about else 0))
+    first = max(0, min(at - room // 2, len(glances) - room))
+    rows = [
+        _line(glance, columns, width, here=first + i == at, sign=_sign(glance, opened, front), now=now)
+        for i, glance in enumerate(glances[first : first + room])
+    ]
+    below = [(), *about] if about else []
+    return [*([crop(row(Span(entry, "accent")), width)] if entry else []), *head, *rows, *below]
+
+
+def _sign(glance: RunGlance, opened: Collection[Path], front: Path | None) -> str:
+    if glance.folder.path == front:
+        return "●"
+    return "○" if glance.folder.path in opened else " "
+
+
+class Columns(msgspec.Struct, frozen=True):
+    """Cells of each column; 0 for one that has no room."""
+
+    what: int
+    done: int
+    ends: int
+    age: int
+
+
+def _columns(width: int) -> Columns:
+    """What a run is doing comes first, then how far it is and when it ends; the rest is for what it is."""
+    left = width - 4 - JOB_CELLS - STATUS_CELLS
+    done = DONE_CELLS if left >= DONE_CELLS else 0
+    ends = ENDS_CELLS if left - done >= ENDS_CELLS + 8 else 0
+    age = AGE_CELLS if left - done - ends >= AGE_CELLS + 12 else 0
+    return Columns(max(0, left - done - ends - age), done, ends, age)
+
+
+def _heading(columns: Columns, width: int) -> Row:
+    words = [("job", JOB_CELLS), ("status", STATUS_CELLS), ("done", columns.done), ("finish", columns.ends),
+             ("age", columns.age), ("what", columns.what)]  # fmt: skip
+    return crop(row("    ", *(cell(word, cells, style="dim") for word, cells in words if cells)), width)
+
+
+def _line(glance: RunGlance, columns: Columns, width: int, *, here: bool, sign: str, now: float) -> Row:
+    base = "cursor " if here else ""
+    state = _as_it_is(glance)
+    status = status_span(state) if not glance.problem else Span("✗ unreadable", "warn")
+    ends, verdict = _ends(state, now)
+    parts = [
+        (state.job or "–", JOB_CELLS, ""), (status.text, STATUS_CELLS, status.style), (_done(glance), columns.done, ""),
+        (ends, columns.ends, verdict), (_age(glance, now), columns.age, "dim"), (_what(glance), columns.what, ""),
+    ]  # fmt: skip
+    spans = [cell(clean(text), cells, style=(base + style).strip()) for text, cells, style in parts if cells]
+    begin = Span(f"{'›' if here else ' '} {sign} ", (base + "accent").strip())
+    return _in_style(fit(row(begin, *spans), width), base)
+
+
+def _in_style(line: Row, base: str) -> Row:
+    return (
+        tuple(Span(text, style if style.startswith(base) else base + style) for text, style in line) if base else line
+    )
+
+
+def _as_it_is(glance: RunGlance) -> RunState:
+    return msgspec.structs.replace(glance.state, status=status_of(glance))
+
+
+def _what(glance: RunGlance) -> str:
+    """The training's settings or the study's size, and the model."""
+    state = glance.state
+    if glance.problem:
+        return glance.problem
+    model = state.model.model if state.model is not None else str(state.config.get("model", {}).get("path") or "")
+    name = Path(model).name if model else ""
+    if state.training is not None:
+        return "  ".join(part for part in (state.training.label, name) if part)
+    if state.study is not None:
+        best = f", best #{state.study.best}" if state.study.best is not None else ""
+        return "  ".join(part for part in (f"{len(state.study.rows)} candidates{best}", name) if part)
+    return name
+
+
+def _done(glance: RunGlance) -> str:
+    """Share of the steps, or trials of a study whose whole log was read."""
+    state = glance.state
+    if state.training is not None:
+        total = state.training.total_steps
+        return f"{glance.step / total * 100:.1f} %" if glance.step is not None and total else "–"
+    if state.study is not None and glance.whole:
+        return f"{sum(trial.status.finished for trial in state.study.rows)}/{len(state.study.rows)}"
+    return "–"
+
+
+def _ends(state: RunState, now: float) -> tuple[str, str]:
+    """(when, its style): of a run that is over when it was, of a training that goes on when it will be, and whether
+    that is in time."""
+    if state.status is RunStatus.FINISHED:
+        return clock(state.now, now), "dim"
+    eta = state.training.eta if state.training is not None else None
+    if state.status is RunStatus.LOST or eta is None or eta.p50_seconds is None:
+        return "–", "dim"
+    finish = clock(state.started_at + eta.t + eta.p50_seconds, now)
+    words = VERDICTS[eta.verdict] if state.window is not None and eta.verdict is not None else ""
+    return f"~{finish} {words}".rstrip(), VERDICT_STYLES.get(eta.verdict or "", "") if words else ""
+
+
+def _age(glance: RunGlance, now: float) -> str:
+    """Since it was started."""
+    started = glance.state.started_at
+    if not started:
+        return "–"
+    days = (now - started) / 86_400
+    return f"{days:.0f} days" if days >= 2 else roughly(max(0.0, now - started))
+
+
+def _about(glance: RunGlance, width: int) -> list[Row]:
+    """Its id, as commands take it, and what is to be known besides."""
+    state = glance.state
+    where = f" on {state.host}" if state.host else ""
+    lost = "its worker is gone; `speedtui attach` says how to go on" if status_of(glance) is RunStatus.LOST else ""
+    more = glance.problem or state.reason or state.next or lost
+    return [crop(row(Span(clean(glance.folder.id), "strong"), clean(where)), width), crop(row(clean(more)), width)]
