@@ -96,9 +96,16 @@ class Set(Command, frozen=True, kw_only=True):
     values: dict[str, Scalar]
 
 
+class Note(Command, frozen=True, kw_only=True):
+    """Mark this moment in the log; followed at once, whatever the job is at."""
+
+    text: str = ""
+    """What a person says of it."""
+
+
 AnyCommand = (
     Pause | Resume | Stop | Cancel | Finish | AddCandidate | EditCandidate | RemoveCandidate | RunTrial | RunAll
-    | StopTrial | Promote | Evaluate | Checkpoint | Set
+    | StopTrial | Promote | Evaluate | Checkpoint | Set | Note
 )  # fmt: skip
 
 _encoder = msgspec.json.Encoder()

@@ -110,7 +110,16 @@ class JobContext:
 
     def _fetch_commands(self, urgent: bool) -> None:
         for command in self._tail.read():
-            self._inbox.put(command)
+            if isinstance(command, c.Note):
+                self._mark(command)
+            else:
+                self._inbox.put(command)
+
+    def _mark(self, command: c.Note) -> None:
+        """At once and in the log's own thread: the moment is what matters, and the job may be in mid-evaluation."""
+        if command.id not in self._handled:
+            self.notice(f"marked: {command.text}" if command.text else "marked")
+            self.emit(e.CommandApplied(t=self.t, id=command.id, command=c.command_name(command)))
 
     def request_stop(self, exit_code: ExitCode, *, save: bool = True) -> None:
         """Has `poll` end the job. Safe from a signal handler and from any thread."""

@@ -110,6 +110,13 @@ class DecisionMade(Event, frozen=True, kw_only=True):
     reason: str
     """In words with figures: `predicted 26.1 GiB > 23.2 GiB free`."""
     trial: int | None = None
+    against: int | None = None
+    """The trial that it was measured in turns with; None where that is not what decided."""
+    ratio: float | None = None
+    """Samples a second, `trial` over `against`, both measured in turns."""
+    ratio_low: float | None = None
+    """Of the 95 % interval of the ratio."""
+    ratio_high: float | None = None
 
 
 class PlanMade(Event, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """What is known of a run: events folded into one immutable snapshot that every reader shares."""
 
 from speedtui.engine.state.fold import Folder, fold
-from speedtui.engine.state.snapshot import RunState, RunStatus, StudyState, TrainingState, TrialRow
+from speedtui.engine.state.snapshot import LogLine, RunState, RunStatus, StudyState, TrainingState, TrialRow
 from speedtui.engine.state.totals import Totals
 
-__all__ = ["Folder", "RunState", "RunStatus", "StudyState", "Totals", "TrainingState", "TrialRow", "fold"]
+__all__ = ["Folder", "LogLine", "RunState", "RunStatus", "StudyState", "Totals", "TrainingState", "TrialRow", "fold"]

@@ -10,7 +10,9 @@ import msgspec
 
 from speedtui.engine import events as e
 from speedtui.engine.planned import Advice, Plan
-from speedtui.engine.state.lines import describe
+from speedtui.engine.state.lines import describe, kind_of, trial_of
+from speedtui.engine.state.recent import MINUTE
+from speedtui.engine.state.series import RecentSeries
 from speedtui.engine.state.signs import Signs
 from speedtui.engine.state.snapshot import HardwareHistory, LogLine, RunState, RunStatus
 from speedtui.engine.state.study import StudyFold
@@ -20,6 +22,8 @@ LOG_LINES = 500
 HISTORY_POINTS = 120
 """Ten minutes of hardware, a point every five seconds."""
 HISTORY_SECONDS = 5.0
+MINUTE_POINTS = 60
+"""One minute of hardware, a point every second: it is not sampled more often."""
 ADVICE = 64
 """Kept of the advice given."""
 
@@ -47,13 +51,14 @@ class Folder:
         self._advice: deque[Advice] = deque(maxlen=ADVICE)
         self._hardware: e.HardwareSampled | None = None
         self._histories: dict[int, tuple[deque[float | None], deque[float | None]]] = {}
+        self._minutes: dict[int, tuple[RecentSeries, RecentSeries]] = {}
         self._last_history = -HISTORY_SECONDS
         self._log: deque[LogLine] = deque(maxlen=LOG_LINES)
         self._books: e.Books | None = None
         self._signs = Signs()
         self._dropped = 0
         self._paused = False
-        self._lost = False
+        self._lost = self._restarting = False
         self._finished: e.RunFinished | None = None
         self._snapshot: RunState | None = None
 
@@ -63,7 +68,8 @@ class Folder:
         self._t = max(self._t, event.t)
         line = describe(event)
         if line is not None:
-            self._log.append(LogLine(t=event.t, level=line[0], text=line[1]))
+            kind, trial = kind_of(event), trial_of(event)
+            self._log.append(LogLine(t=event.t, level=line[0], text=line[1], kind=kind, trial=trial))
         self._signs.see(event)
         self._dispatch(event)
 
@@ -113,7 +119,7 @@ class Folder:
             case e.Resumed():
                 self._paused = False
             case e.WorkerLost():
-                self._lost = True
+                self._lost, self._restarting = True, event.restarting
             case e.EventsDropped():
                 self._dropped += event.count
             case e.RunFinished():
@@ -147,6 +153,7 @@ class Folder:
 
     def _on_hardware(self, event: e.HardwareSampled) -> None:
         self._hardware = event
+        self._add_to_minutes(event)
         if event.t - self._last_history < HISTORY_SECONDS:
             return
         self._last_history = event.t
@@ -155,8 +162,23 @@ class Folder:
                 self._histories[device.index] = (deque(maxlen=HISTORY_POINTS), deque(maxlen=HISTORY_POINTS))
             utilization, memory = self._histories[device.index]
             utilization.append(device.utilization)
-            used, total = device.memory_used_bytes, device.memory_total_bytes
-            memory.append(used / total if used is not None and total else None)
+            memory.append(_memory(device))
+
+    def _add_to_minutes(self, event: e.HardwareSampled) -> None:
+        for device in event.devices:
+            if device.index not in self._minutes:
+                self._minutes[device.index] = (RecentSeries(MINUTE, MINUTE_POINTS), RecentSeries(MINUTE, MINUTE_POINTS))
+            for series, value in zip(self._minutes[device.index], (device.utilization, _memory(device)), strict=True):
+                if value is not None:
+                    series.add(event.t, value)
+
+    def _history(self, index: int) -> HardwareHistory:
+        utilization, memory = self._histories[index]
+        minute_utilization, minute_memory = self._minutes[index]
+        return HardwareHistory(
+            utilization=tuple(utilization), memory_fraction=tuple(memory),
+            minute_utilization=minute_utilization.course(self._t), minute_memory_fraction=minute_memory.course(self._t),
+        )  # fmt: skip
 
     def _status(self) -> RunStatus:
         if self._finished is not None:
@@ -185,19 +207,17 @@ class Folder:
         started, finished = self._started, self._finished
         state = RunState(
             status=self._status(),
+            restarting=self._restarting and self._status() is RunStatus.LOST,
             t=self._t,
             started_at=self._first_started_at,
             model=self._model,
             progress=self._progress if finished is None else None,
             study=self._study.snapshot() if self._study is not None else None,
-            training=self._training.snapshot() if self._training is not None else None,
+            training=self._training.snapshot(self._t) if self._training is not None else None,
             plan=self._plan,
             advice=tuple(self._advice),
             hardware=self._hardware,
-            hardware_history=tuple(
-                HardwareHistory(utilization=tuple(utilization), memory_fraction=tuple(memory))
-                for _, (utilization, memory) in sorted(self._histories.items())
-            ),
+            hardware_history=tuple(self._history(index) for index in sorted(self._histories)),
             log=tuple(self._log),
             books=self._books,
             stalled=self._signs.stalled,
@@ -218,3 +238,9 @@ class Folder:
                 next=finished.next,
             )  # fmt: skip
         return state
+
+
+def _memory(device: e.DeviceSample) -> float | None:
+    """Share of the device's memory that is used."""
+    used, total = device.memory_used_bytes, device.memory_total_bytes
+    return used / total if used is not None and total else None

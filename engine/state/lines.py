@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import types
+
 from speedtui.engine import events as e
 from speedtui.engine.candidate import TrialResult, TrialStatus
 from speedtui.engine.units import format_count, format_seconds, format_size, format_span
@@ -11,6 +13,33 @@ Described = tuple[str, str]
 
 
 DECISIONS = {"drop": "dropped", "choose": "next", "keep": "kept", "reject": "rejected", "finish": "search over:"}
+
+
+KINDS: tuple[tuple[type[e.AnyEvent] | types.UnionType, str], ...] = (
+    (e.EvaluationCompleted | e.EvaluationRehearsed, "eval"),
+    (e.CheckpointSaved | e.CheckpointFailed, "checkpoint"),
+    (e.TrainingStarted | e.TrainingFinished, "training"),
+    (e.TrialStarted | e.TrialFinished | e.TrialPromoted, "trial"),
+    (e.StudyStarted | e.StudyFinished | e.DecisionMade | e.CandidateAdded | e.CandidateEdited | e.CandidateRemoved,
+     "study"),
+    (e.MemoryPredicted | e.MemoryCalibrated, "memory"),
+    (e.SettingsChanged, "settings"),
+    (e.CommandApplied | e.CommandRefused | e.Paused | e.Resumed, "command"),
+    (e.Stalled, "stall"),
+    (e.PlanMade, "plan"),
+    (e.AdviceGiven | e.LeversFound, "advice"),
+    (e.Notice | e.EventsDropped, "notice"),
+)  # fmt: skip
+"""What a line is about, for a filter; all others are of the run itself."""
+MARKED = "marked"
+"""How the notice of a marked moment begins."""
+
+
+def kind_of(event: e.AnyEvent) -> str:
+    """What its line is about."""
+    if isinstance(event, e.Notice) and event.text.startswith(MARKED):
+        return "mark"
+    return next((kind for types_of, kind in KINDS if isinstance(event, types_of)), "run")
 
 
 def describe(event: e.AnyEvent) -> Described | None:
@@ -117,7 +146,7 @@ def describe_evaluation(event: e.EvaluationCompleted) -> str:
         found.append(f"{event.unscored} of {event.rows} not scored")
     best = ", the best so far" if event.best else ""
     what = "eval" if event.kind == "full" else "fast eval"
-    return f"{what} at {event.step}: {', '.join(found)}  {format_seconds(event.seconds)}{best}"
+    return f"{what} {event.step}: {', '.join(found)}  {format_seconds(event.seconds)}{best}"
 
 
 def describe_change(event: e.SettingsChanged) -> str:
@@ -159,3 +188,11 @@ def describe_result(trial: int, result: TrialResult) -> Described:
         )
     levels = {TrialStatus.FAILED: "error", TrialStatus.PRUNED: "info"}
     return levels.get(result.status, "warning"), f"#{trial} {result.status.value.replace('_', ' ')}: {result.reason}"
+
+
+def trial_of(event: e.AnyEvent) -> int | None:
+    """The candidate that an event is about; None for what concerns the whole run."""
+    if isinstance(event, e.CandidateAdded | e.CandidateEdited):
+        return event.candidate.id
+    trial: int | None = getattr(event, "trial", None)
+    return trial

@@ -1,9 +1,13 @@
-"""Series of bounded size over a whole run: points are merged, or every second item is left out."""
+"""Series of bounded size: over a whole run, where points are merged or every second item is left out, or over the last
+minutes of it."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
+
+import msgspec
 
 Point = tuple[float, float]
 """(x, mean y)"""
@@ -47,6 +51,58 @@ class GrowingSeries:
     def points(self) -> tuple[Point, ...]:
         """The points so far, the unfinished one included."""
         return (*self._points, (self._last_x, self._sum / self._count)) if self._count else tuple(self._points)
+
+
+class Course(msgspec.Struct, frozen=True, kw_only=True):
+    """Means over stretches of equal length, oldest first."""
+
+    end: float = 0.0
+    """Of the last stretch, which may not be over, in seconds on the run's clock."""
+    bucket_seconds: float = 1.0
+    """Of one stretch."""
+    values: tuple[float | None, ...] = ()
+    """None where nothing came in a stretch."""
+
+    @property
+    def seconds(self) -> float:
+        """From the first stretch to the end."""
+        return self.bucket_seconds * len(self.values)
+
+    def points(self) -> tuple[Point, ...]:
+        """(middle of the stretch on the run's clock, mean), where there is one."""
+        start = self.end - self.seconds
+        return tuple(
+            (start + (i + 0.5) * self.bucket_seconds, value) for i, value in enumerate(self.values) if value is not None
+        )
+
+
+class RecentSeries:
+    """The last so many seconds as means over stretches of equal length, which end at round times: a chart over it
+    stays as it is until the next stretch begins."""
+
+    def __init__(self, seconds: float, buckets: int) -> None:
+        self._width = seconds / buckets
+        self._count = buckets
+        self._kept: deque[tuple[int, float, int]] = deque(maxlen=buckets)
+        """(number of the stretch, sum, count)"""
+
+    def add(self, t: float, value: float) -> None:
+        """Appends a value; what comes late counts with the last stretch."""
+        number = int(t / self._width)
+        if self._kept and self._kept[-1][0] >= number:
+            last, total, count = self._kept[-1]
+            self._kept[-1] = (last, total + value, count + 1)
+        else:
+            self._kept.append((number, value, 1))
+
+    def course(self, t: float) -> Course:
+        """Up to now; from the first value on where that is less long ago."""
+        last = max(int(t / self._width), self._kept[-1][0] if self._kept else 0)
+        first = max(last - self._count + 1, min(self._kept[0][0], last) if self._kept else last)
+        means = {number: total / count for number, total, count in self._kept if number >= first}
+        whole = len(means) == last - first + 1  # nothing is missing, which is nearly always so
+        values = tuple(means.values()) if whole else tuple(map(means.get, range(first, last + 1)))
+        return Course(end=(last + 1) * self._width, bucket_seconds=self._width, values=values)
 
 
 def _mean(points: list[Point]) -> Point:

@@ -29,7 +29,7 @@ from speedtui.engine.events import (
     TrainingFinished,
 )
 from speedtui.engine.planned import Advice, Plan
-from speedtui.engine.state.series import Point
+from speedtui.engine.state.series import Course, Point
 from speedtui.engine.state.totals import Totals
 
 
@@ -55,6 +55,13 @@ class RunStatus(StrEnum):
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Never changes once made."""
+
+
+class Recent(Snapshot, frozen=True, kw_only=True):
+    """One quantity over the last minutes."""
+
+    ten_minutes: Course = Course()
+    minute: Course = Course()
 
 
 class StepWindow(Snapshot, frozen=True, kw_only=True):
@@ -176,8 +183,11 @@ class TrainingState(Snapshot, frozen=True, kw_only=True):
     nonfinite_steps: int = 0
     tokens: int | None = None
     """Non-padding, of all steps; None where a step did not count its own."""
+    first_step: int = 0
+    """Steps that were done before the present start."""
     losses: tuple[Point, ...] = ()
     """(step, mean loss), at most 512 points, as is `step_history`."""
+    recent_losses: Recent = Recent()
     evaluations: tuple[EvaluationCompleted, ...] = ()
     """At most 256 of each kind, spread over the run, the last one and the best among them."""
     full_evaluations: Totals = Totals()
@@ -198,6 +208,8 @@ class TrainingState(Snapshot, frozen=True, kw_only=True):
     steps: StepWindow = StepWindow()
     step_history: tuple[Point, ...] = ()
     """(step, mean step seconds)"""
+    phase_courses: dict[str, Recent] = {}
+    """Mean seconds a step by phase."""
     step_totals: Totals = Totals()
     """Of all steps, in their own wall time."""
     learning_rate: float | None = None
@@ -226,6 +238,11 @@ class LogLine(Snapshot, frozen=True, kw_only=True):
     t: float
     level: str  # info, warning or error
     text: str
+    trial: int | None = None
+    """The candidate that it is about."""
+    kind: str = ""
+    """What it is about: run, step, eval, checkpoint, training, study, trial, memory, settings, command, mark, stall,
+    plan, advice or notice."""
 
 
 class HardwareHistory(Snapshot, frozen=True, kw_only=True):
@@ -233,6 +250,8 @@ class HardwareHistory(Snapshot, frozen=True, kw_only=True):
 
     utilization: tuple[float | None, ...] = ()
     memory_fraction: tuple[float | None, ...] = ()
+    minute_utilization: Course = Course()
+    minute_memory_fraction: Course = Course()
 
 
 class RunState(Snapshot, frozen=True, kw_only=True):
@@ -248,6 +267,8 @@ class RunState(Snapshot, frozen=True, kw_only=True):
     host: str = ""
     pid: int | None = None
     restarts: int = 0
+    restarting: bool = False
+    """The worker is lost, and the session that owns the run starts another one."""
     devices: tuple[Device, ...] = ()
     versions: dict[str, str] = {}
     config: dict[str, Any] = {}

@@ -8,6 +8,7 @@ from speedtui.engine import events as e
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.planned import Advice
 from speedtui.engine.state.besides import EvaluationFold, SavingFold
+from speedtui.engine.state.recent import RecentFold
 from speedtui.engine.state.series import GrowingSeries
 from speedtui.engine.state.snapshot import TrainingState
 from speedtui.engine.state.steps import RecentSteps
@@ -20,6 +21,8 @@ GAPS = 100
 """Kept of the gaps between epochs."""
 STEADY = 20
 """Steps from which on an estimate of the finish is held against the end: verdicts begin there, too."""
+PHASE_BUCKETS = 40
+"""Stretches that a phase is drawn in: as many as the widest place for it has cells."""
 STEPS_PATH = "train.max_steps"
 """The setting that moves the end."""
 
@@ -45,6 +48,8 @@ class TrainingFold:
         self._learning_rate: float | None = None
         self._losses = GrowingSeries()
         self._step_seconds = GrowingSeries()
+        self._recent_losses = RecentFold()
+        self._recent_phases: dict[str, RecentFold] = {}
         self._step_totals = Totals()
         self._recent = RecentSteps()
         self._evaluations = EvaluationFold()
@@ -91,8 +96,13 @@ class TrainingFold:
         self._nonfinite += event.nonfinite
         self._tokens = None if event.tokens is None or self._tokens is None else self._tokens + event.tokens
         self._loss = event.loss
+        for name, seconds in (event.device_phases or event.phases).items():
+            if name not in self._recent_phases:
+                self._recent_phases[name] = RecentFold(PHASE_BUCKETS)
+            self._recent_phases[name].add(event.t, seconds / event.steps)
         if event.loss is not None:
             self._losses.add(event.step, event.loss)
+            self._recent_losses.add(event.t, event.loss)
             weight = SMOOTHING**event.steps
             previous = event.loss if self._smoothed is None else self._smoothed
             self._smoothed = weight * previous + (1 - weight) * event.loss
@@ -130,8 +140,8 @@ class TrainingFold:
         if isinstance(last_step, int) and not isinstance(last_step, bool):
             self._total_steps = last_step
 
-    def snapshot(self) -> TrainingState:
-        """The training now."""
+    def snapshot(self, t: float) -> TrainingState:
+        """The training at `t` on the run's clock."""
         started, evaluations, saving = self._started, self._evaluations, self._saving
         return TrainingState(
             total_steps=self._total_steps,
@@ -146,8 +156,11 @@ class TrainingFold:
             loss=self._loss,
             smoothed_loss=self._smoothed,
             nonfinite_steps=self._nonfinite,
+            first_step=started.first_step,
             tokens=self._tokens if self._step_totals.count else None,
             losses=self._losses.points(),
+            recent_losses=self._recent_losses.snapshot(t),
+            phase_courses={name: recent.snapshot(t) for name, recent in self._recent_phases.items()},
             evaluations=evaluations.shown(),
             full_evaluations=evaluations.full,
             loss_evaluations=evaluations.loss_only,

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from speedtui.tui.keys.key import Key
+from speedtui.engine.state import RunStatus
+from speedtui.tui.keys.key import Key, Situation
 from speedtui.tui.keys.situations import has_training, levers, training
+
+
+def followed(now: Situation) -> bool:
+    """Somebody writes the log and reads commands, whether anything runs or not."""
+    return now.run.status not in (RunStatus.FINISHED, RunStatus.LOST) and not now.read_only
+
 
 MONITOR = (
     Key(id="run.pause", keys="space", shown="space", action="app.pause", label="pause", paused_label="resume",
         scope="monitor", help="pause at the next step, or go on"),
-    Key(id="monitor.evaluate", keys="e", shown="e", action="evaluate", label="evaluate", scope="monitor",
+    Key(id="monitor.evaluate", keys="e", shown="e", action="evaluate", label="evaluate", short="eval", scope="monitor",
         allowed=training, help="evaluate now"),
-    Key(id="monitor.checkpoint", keys="c", shown="c", action="checkpoint", label="checkpoint", scope="monitor",
-        allowed=training, help="save a checkpoint now"),
+    Key(id="monitor.checkpoint", keys="c", shown="c", action="checkpoint", label="checkpoint", short="ckpt",
+        scope="monitor", allowed=training, help="save a checkpoint now"),
     Key(id="monitor.schedule", keys="S", shown="S", action="schedule", label="schedule", scope="monitor",
         allowed=has_training, help="edit the schedule, of this run or the next"),
     Key(id="monitor.levers", keys="l", shown="l", action="levers", label="levers", scope="monitor",
         allowed=levers, help="what helps a late run, to be applied"),
+    Key(id="monitor.mark", keys="m", shown="m", action="mark", label="mark", scope="monitor", allowed=followed,
+        help="mark this moment in the run's log"),
+    Key(id="monitor.axis", keys="x", shown="x", action="axis", label="axis", scope="monitor",
+        help="time axis of the charts: run, 10 min, 1 min"),
+    Key(id="monitor.zoom", keys="enter", shown="enter", action="zoom", scope="monitor",
+        help="the pane alone on the screen, and back; as z"),
 )  # fmt: skip

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from speedtui.engine.config.frequency import parse_frequency
 from speedtui.engine.state import RunState, TrainingState
 from speedtui.engine.timing.counts import count_steps, frequency_steps
 
 
-def next_evaluation(run: RunState, training: TrainingState) -> float | None:
-    """Seconds to the next full evaluation; None where that is not known, or never."""
+class Coming(NamedTuple):
+    """How far away something is."""
+
+    seconds: float
+    steps: int | None = None
+    """None where it goes by the clock."""
+
+
+def next_evaluation(run: RunState, training: TrainingState) -> Coming | None:
+    """The next full evaluation; None where it is not known, or never."""
     last = max((done.t for done in training.evaluations if done.kind == "full"), default=None)
-    return _seconds_left(run, training, str(run.schedule.get("eval_every", "never")), last)
+    return _left(run, training, str(run.schedule.get("eval_every", "never")), last)
 
 
-def next_checkpoint(run: RunState, training: TrainingState) -> float | None:
-    """Seconds to the next checkpoint; None also where checkpoints follow the best evaluations."""
+def next_checkpoint(run: RunState, training: TrainingState) -> Coming | None:
+    """The next checkpoint; None also where checkpoints follow the best evaluations."""
     every = str(run.schedule.get("checkpoint_every", "never"))
     last = training.checkpoints[-1].t if training.checkpoints else None
     if run.schedule.get("save_only_best") and not _by_the_clock(every):
         return None
-    return _seconds_left(run, training, every, last)
+    return _left(run, training, every, last)
 
 
 def _by_the_clock(every: str) -> bool:
@@ -29,7 +39,7 @@ def _by_the_clock(every: str) -> bool:
         return False
 
 
-def _seconds_left(run: RunState, training: TrainingState, every: str, last: float | None) -> float | None:
+def _left(run: RunState, training: TrainingState, every: str, last: float | None) -> Coming | None:
     try:
         frequency = parse_frequency(every)
     except ValueError:
@@ -38,7 +48,7 @@ def _seconds_left(run: RunState, training: TrainingState, every: str, last: floa
         if last is None and training.resumes:
             return None  # it counts from the present start, which nobody has told
         since = training.started_at if last is None else last
-        return max(0.0, since + frequency.seconds - run.t)
+        return Coming(max(0.0, since + frequency.seconds - run.t))
     epoch_steps = _epoch_steps(run, training)
     if frequency.epochs is not None and epoch_steps is None:
         return None
@@ -46,7 +56,7 @@ def _seconds_left(run: RunState, training: TrainingState, every: str, last: floa
     if steps is None or training.steps.seconds is None:
         return None
     left = min(steps - training.step % steps, training.total_steps - training.step)
-    return left * training.steps.seconds
+    return Coming(left * training.steps.seconds, left)
 
 
 def _epoch_steps(run: RunState, training: TrainingState) -> int | None:

@@ -9,21 +9,28 @@ from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.config.window import Window
 from speedtui.engine.events import EtaUpdated
 from speedtui.engine.state import RunState, RunStatus, StudyState, TrainingState
+from speedtui.engine.timing.verdict import steps_needed
 from speedtui.engine.units import format_count, format_span
 from speedtui.tui.drawing.bars import bar
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
 from speedtui.tui.drawing.text import Row, Span, clean, clock, pack, plain, roughly, row, width_of
-from speedtui.tui.frame import Frame
+from speedtui.tui.frame import Frame, ReplayPosition
 from speedtui.tui.panes.notices import notices
 from speedtui.tui.panes.pane import Pane, title
+from speedtui.tui.panes.time_axis import draw_axis, has_axis
 
 VERDICTS = {"measuring": ("MEASURING", "dim"), "on_track": ("ON TRACK", "good"), "tight": ("TIGHT", "warn"),
             "late": ("LATE", "bad")}  # fmt: skip
 OUTCOMES = {"ok": ("DONE", "good"), "late": ("DONE LATE", "warn"), "stopped": ("STOPPED", "warn"),
             "failed": ("FAILED", "bad"), "no_fit": ("NOTHING FITS", "bad")}  # fmt: skip
+HEADING_EDGES = 11
+"""Of the upper edge that are neither the title nor what stands at its right."""
+WINDOW_WIDTH = 100
+"""From here on the window's length stands beside the deadline."""
 BESIDE_WIDTH = 40
 """Below it the finish stands without the time left, so that it finds room beside the longest verdict."""
-NOW, P50, P90, SAFE = "●", "◆", "◇", "┊"
+TWO_ROWS_BELOW = 100
+"""Cells inside below which what there is to say takes two rows."""
 
 
 class Outlook(NamedTuple):
@@ -43,42 +50,76 @@ class DeadlinePane(Pane):
         return draw_deadline(frame, width, height)
 
 
-def draw_deadline(frame: Frame, width: int, height: int) -> list[Row]:
-    """The pane at a size: a bar, the window as a line where a row is left for it, the verdict, what needs a person.
+def deadline_rows(frame: Frame, width: int) -> int:
+    """Rows with which nothing is left out, edges and what needs a person included."""
+    inner = width - EDGES - INSET
+    words = 2 if inner < TWO_ROWS_BELOW or not has_axis(frame.run, inner) else 1
+    return EDGES + 1 + words + (2 if has_axis(frame.run, inner) else 0) + len(notices(frame, inner))
 
-    With two rows inside, what needs a person takes the bar's.
+
+def draw_deadline(frame: Frame, width: int, height: int) -> list[Row]:
+    """The pane at a size: a bar, the window as a line with its labels where rows are left for both, the verdict, what
+    needs a person. With two rows inside, what needs a person takes the bar's.
     """
     run = frame.run
     inner_width, inner_height = width - EDGES - INSET, height - EDGES
     urgent = notices(frame, inner_width)
-    axis = _axis(run, inner_width) if inner_height - len(urgent) > 2 else ()
-    outlook = _outlook(frame, inner_width, legend=bool(axis))
+    axis = draw_axis(run, inner_width)[: max(0, inner_height - len(urgent) - 2)]
+    outlook = _outlook(frame, inner_width)
     count = Span(f"  {outlook.tally}") if outlook.tally else Span("")
     top = row(bar(outlook.share, max(4, inner_width - width_of((count,)))), count)
-    words = pack(outlook.pieces, inner_width)
+    words = _packed(outlook.pieces, inner_width)
+    heading = _title(run, width)
+    right = _right(frame, width - width_of(heading) - HEADING_EDGES)
     if urgent and inner_height <= 2:
-        return framed(_title(run), _right(run), [words, *urgent[:1]], width, height)
-    rows = [top, *([axis] if axis else []), words]
+        return framed(heading, right, [words, *urgent[:1]], width, height)
+    rows = [top, *axis, words]
     if inner_height - len(rows) > len(urgent):
         shown = plain(words)
         rest = [piece for piece in outlook.pieces if plain(piece) not in shown]
         rows += [pack(rest, inner_width)] if rest else []
-    return framed(_title(run), _right(run), [*rows, *urgent], width, height)
+    return framed(heading, right, [*rows, *urgent], width, height)
 
 
-def _title(run: RunState) -> Row:
+def _packed(pieces: Sequence[Row], width: int) -> Row:
+    """Closer together where that leaves room for one more."""
+    close, wide = pack(pieces, width, gap="  "), pack(pieces, width)
+    return close if len(plain(close).split()) > len(plain(wide).split()) else wide
+
+
+def _title(run: RunState, width: int) -> Row:
     if run.window is not None:
-        return title(f"Deadline {clock(run.window.deadline, run.now)}")
+        length = run.window.deadline - run.started_at
+        window = Span(f"window {format_span(length)}", "dim") if width >= WINDOW_WIDTH and run.started_at else ""
+        return title(f"Deadline {clock(run.window.deadline, run.now)}", window)
     if run.training is None and run.study is not None:
         return title(f"Study {clean(run.study.mode)}")
     return title("Progress")
 
 
-def _right(run: RunState) -> Row:
-    return row(Span(f"now {clock(run.now, run.now)}", "dim")) if run.started_at else ()
+def _right(frame: Frame, width: int) -> Row:
+    """How long it has gone on and how fast, and now, or the place in a recording; now goes last as room gets short."""
+    run = frame.run
+    if not run.started_at:
+        return ()
+    over = run.status is RunStatus.FINISHED
+    moment = row(Span(f"{'ended' if over else 'now'} {clock(run.now, run.now)}", "dim"))
+    end = _position(frame.replay) if frame.replay is not None else moment
+    rate = run.training.eta.steps_per_hour if run.training is not None and run.training.eta is not None else None
+    pieces = [Span("" if over else f"{roughly(run.t)} gone", "dim")]
+    pieces += [Span(f"{format_count(rate)} steps/h", "dim")] if rate is not None and not over else []
+    room = width - width_of(end) - 3
+    before = pack([row(piece) for piece in pieces if piece.text and len(piece.text) <= room], room)
+    return row(before, "   ", end) if before else end
 
 
-def _outlook(frame: Frame, width: int, *, legend: bool) -> Outlook:
+def _position(replay: ReplayPosition) -> Row:
+    """`▶ 10x  1h 02m / 2h 08m`"""
+    sign = Span("‖ paused", "warn") if replay.paused else Span(f"▶ {replay.speed:g}x", "accent")
+    return row(sign, Span(f"  {format_span(replay.t)} / {format_span(replay.end)}", "dim"))
+
+
+def _outlook(frame: Frame, width: int) -> Outlook:
     run = frame.run
     if frame.error is not None:
         return Outlook(None, "", [row(Span("✗ " + clean(frame.error.message), "bad"))])
@@ -89,7 +130,7 @@ def _outlook(frame: Frame, width: int, *, legend: bool) -> Outlook:
     if frame.note:
         return Outlook(None, "", [row(Span("… " + frame.note, "accent"))])
     if run.training is not None:
-        return _training(run, run.training, width, legend=legend)
+        return _training(run, run.training, width)
     if run.progress is not None:
         return _loading(run)
     if run.study is not None:
@@ -106,28 +147,44 @@ def _share(run: RunState) -> float | None:
     return None
 
 
-def _training(run: RunState, training: TrainingState, width: int, *, legend: bool) -> Outlook:
+def _training(run: RunState, training: TrainingState, width: int) -> Outlook:
     count = f"{training.progress * 100:.1f} %  step {training.step}/{training.total_steps}"
     paused = [row(Span("‖ PAUSED", "warn"))] if run.status is RunStatus.PAUSED else []
     eta = training.eta
     if eta is None or eta.p50_seconds is None:
-        waiting = row(Span("… MEASURING", "dim")) if run.window is not None else row("finish –")
+        waiting = row(Span(f"… {_measuring(training)}", "dim")) if run.window is not None else row("finish –")
         pieces = [*paused, waiting, _between_steps(run, training), row(Span("finish not known yet", "dim"))]
         return Outlook(training.progress, count, pieces)
     finish = run.started_at + eta.t + eta.p50_seconds
     left = max(0.0, finish - run.now)
-    pieces = [*paused, *_verdict(eta, run.window, finish)]
+    pieces = [*paused, *_verdict(eta, run.window, training, finish)]
     beside = f" (in {roughly(left)})" if width >= BESIDE_WIDTH else ""
-    pieces.append(row(_mark(P50, legend), "finish ", Span(clock(finish, run.now), "strong"), beside))
+    pieces.append(row("finish ", Span(clock(finish, run.now), "strong"), beside))
     pieces.append(_between_steps(run, training))
     if eta.p90_seconds is not None:
-        late_finish = run.started_at + eta.t + eta.p90_seconds
-        pieces.append(row(_mark(P90, legend), "p90 ", clock(late_finish, run.now)))
+        pieces.append(row("p90 ", clock(run.started_at + eta.t + eta.p90_seconds, run.now)))
     if run.window is None:
         return Outlook(training.progress, count, [*pieces, row(Span("no deadline set", "dim"))])
-    pieces.append(_spare(eta.spare_seconds))
-    pieces.append(row(_mark(SAFE, legend, "limit"), "safe until ", clock(run.window.safe_until, run.now)))
-    return Outlook(training.progress, count, pieces)
+    pieces += [_spare(eta.spare_seconds), row("safe until ", clock(run.window.safe_until, run.now))]
+    return Outlook(training.progress, count, [*pieces, _needed(run, run.window, training, eta)])
+
+
+def _measuring(training: TrainingState) -> str:
+    """With the steps that the verdict waits for; without them once only the warm-up among them is not known."""
+    needed = steps_needed(training.total_steps - training.first_step)
+    done = training.step - training.first_step
+    return f"MEASURING {done}/{needed}" if done < needed else "MEASURING"
+
+
+def _needed(run: RunState, window: Window, training: TrainingState, eta: EtaUpdated) -> Row:
+    """The rate at which the steps still to come end at the safe limit, by the tokens of a step so far."""
+    has, steps = training.steps.tokens_per_second, training.step_totals.count
+    others = sum(seconds for name, seconds in eta.terms.items() if name != "steps")
+    room = window.safe_until - run.started_at - eta.t - others
+    if has is None or not training.tokens or not steps or room <= 0:
+        return ()
+    needed = (training.total_steps - training.step) * training.tokens / steps / room
+    return row(Span("needs ", "dim"), f"≥ {format_count(needed)} tok/s", Span(", has ", "dim"), format_count(has))
 
 
 def _between_steps(run: RunState, training: TrainingState) -> Row:
@@ -146,15 +203,13 @@ def _spare(seconds: float | None) -> Row:
     return row(f"spare {roughly(seconds)}") if seconds >= 0 else row(f"short {roughly(-seconds)}")
 
 
-def _mark(glyph: str, legend: bool, style: str = "mark") -> Span:
-    return Span(f"{glyph} ", style) if legend else Span("")
-
-
-def _verdict(eta: EtaUpdated, window: Window | None, finish: float) -> list[Row]:
+def _verdict(eta: EtaUpdated, window: Window | None, training: TrainingState, finish: float) -> list[Row]:
     if eta.verdict is None:
         return []
     word, style = VERDICTS[eta.verdict]
-    if eta.verdict == "late" and window is not None and finish > window.deadline:
+    if eta.verdict == "measuring":
+        word = f"… {_measuring(training)}"
+    elif eta.verdict == "late" and window is not None and finish > window.deadline:
         word = f"{word} by {roughly(finish - window.deadline)}"
     return [row(Span(word, style))]
 
@@ -221,30 +276,3 @@ def _finished(run: RunState) -> Outlook:
     pieces.append(row(Span(f"took {roughly(run.t)}", "dim")))
     share = _share(run) if run.outcome not in ("ok", "late") or run.training is not None else 1.0
     return Outlook(share, count, pieces)
-
-
-def _axis(run: RunState, width: int) -> Row:
-    """The window as a line from the run's start to the deadline, with now, the finish and the safe limit on it."""
-    window = run.window
-    if window is None or run.training is None or width < 60:
-        return ()
-    start, end = clock(run.started_at, run.now), clock(window.deadline, run.now)
-    room = width - len(start) - len(end) - 2
-    span = window.deadline - run.started_at
-    if span <= 0:
-        return ()
-
-    def column(epoch: float) -> int:
-        return min(room - 1, max(0, round((epoch - run.started_at) / span * (room - 1))))
-
-    here = column(run.now)
-    cells = [Span("━", "bar")] * here + [Span("─", "rest")] * (room - here)
-    marks = [(column(window.safe_until), Span(SAFE, "limit"))] if window.margin_seconds else []
-    eta = run.training.eta
-    if eta is not None and run.status is not RunStatus.FINISHED:
-        for seconds, glyph in ((eta.p90_seconds, P90), (eta.p50_seconds, P50)):
-            if seconds is not None:
-                marks.append((column(run.started_at + eta.t + seconds), Span(glyph, "mark")))
-    for x, mark in (*marks, (here, Span(NOW, "bar"))):
-        cells[x] = mark
-    return row(Span(start + " ", "dim"), *cells, Span(" " + end, "dim"))

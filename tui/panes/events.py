@@ -2,51 +2,96 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from speedtui.engine.state import RunState
 from speedtui.engine.state.snapshot import LogLine
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
 from speedtui.tui.drawing.text import Row, Span, clean, row, width_of, wrap
 from speedtui.tui.drawing.text import clock as clock_text
 from speedtui.tui.frame import Frame
-from speedtui.tui.panes.pane import Pane, middle, title
+from speedtui.tui.panes.pane import Pane, filter_note, matches, middle, title
 
 WRAP_WIDTH = 40
 """Below it a line that is only news is cut rather than broken: its last word would stand alone."""
+HINT, HINT_WIDTH = "/ filter", 48
+"""At the right of the title, where the pane is at least so wide."""
+HEADING_EDGES = 11
+"""Of the upper edge that are neither the title nor what stands at its right."""
 MOST_ROWS = 3
 """Of one event; the trial's own pane has the whole reason."""
 LEVELS = {"warning": ("! ", "warn"), "error": ("✗ ", "bad")}
 
 
 class EventsPane(Pane):
-    """The log, scrolled with the movement keys."""
+    """The log, scrolled with the movement keys. Scrolled back, it stays where it is as more comes."""
+
+    FILTERED = True
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self.skipped = 0
-        """Newest lines scrolled past."""
+        self._first: LogLine | None = None
+        """The one at the top; None for the newest, whichever that is."""
 
     def scroll_lines(self, lines: int) -> None:
         """Towards older lines (positive) or newer ones."""
-        count = len(self.frame.run.log) if self.frame is not None else 0
-        self.skipped = max(0, min(count - 1, self.skipped + lines))
+        if self.frame is None:
+            return
+        found = listed(self.frame.run, self.filter_text)
+        at = max(0, min(len(found) - 1, self._skipped(found) + lines))
+        self._first = found[at] if at else None
         self.redraw()
 
+    def show_oldest(self) -> None:
+        """As far back as leaves the pane full."""
+        if self.frame is None:
+            return
+        run, found = self.frame.run, listed(self.frame.run, self.filter_text)
+        room, at = self.size.height - EDGES, len(found)
+        while at > 0 and (room := room - len(_lines(run, found[at - 1], self.size.width - EDGES - INSET))) >= 0:
+            at -= 1
+        self._first = found[at] if 0 < at < len(found) else None
+        self.redraw()
+
+    @property
+    def top_line(self) -> LogLine | None:
+        """The one at the top, such as it is to be copied."""
+        found = listed(self.frame.run, self.filter_text) if self.frame is not None else []
+        return found[self._skipped(found)] if found else None
+
+    def _skipped(self, found: Sequence[LogLine]) -> int:
+        """Newer lines than the one at the top; one that a filter hides or that is gone counts as the newest."""
+        return next((i for i, line in enumerate(found) if line is self._first), 0)
+
     def draw(self, frame: Frame, width: int, height: int) -> list[Row]:
-        return draw_events(frame.run, self.skipped, width, height)
+        skipped = self._skipped(listed(frame.run, self.filter_text)) if self._first is not None else 0
+        return draw_events(frame.run, skipped, width, height, self.filter_text)
 
 
-def draw_events(run: RunState, skipped: int, width: int, height: int) -> list[Row]:
-    """The pane at a size, without the `skipped` newest lines."""
+def listed(run: RunState, wanted: str) -> list[LogLine]:
+    """Lines that have all words of a filter in their text, kind or level, the newest first."""
+    newest_first = reversed(run.log)
+    return [line for line in newest_first if not wanted or matches(f"{line.kind} {line.level} {line.text}", wanted)]
+
+
+def draw_events(run: RunState, skipped: int, width: int, height: int, wanted: str = "") -> list[Row]:
+    """The pane at a size, without the `skipped` newest lines and without those that a filter leaves out."""
     inner_width, inner_height = width - EDGES - INSET, height - EDGES
+    found = listed(run, wanted)
     rows: list[Row] = []
-    for line in reversed(run.log[: len(run.log) - skipped] if skipped else run.log):
+    for line in found[skipped:]:
         if len(rows) >= inner_height:
             break
         rows += _lines(run, line, inner_width)
     if not rows:
-        rows = middle([row(Span("Nothing has happened yet.", "dim"))], inner_height)
-    right = row(Span(f"{skipped} newer, g shows them" if skipped else f"{len(run.log)}", "dim"))
-    return framed(title("Events"), right if run.log else (), rows, width, height)
+        words = "No event has these words; esc takes the filter away." if wanted else "Nothing has happened yet."
+        rows = middle([row(Span(text, "dim")) for text in wrap(words, inner_width)], inner_height)
+    heading = title("Events", filter_note(wanted, len(found), len(run.log)))
+    right = HINT if width >= HINT_WIDTH and not wanted else ""
+    if skipped:
+        long, short = f"{skipped} newer, g shows them", f"{skipped} newer"
+        right = long if width_of(heading) + len(long) + HEADING_EDGES <= width else short
+    return framed(heading, row(Span(right, "dim")), rows, width, height)
 
 
 def _lines(run: RunState, line: LogLine, width: int) -> list[Row]:

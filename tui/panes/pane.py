@@ -25,10 +25,15 @@ class Pane(Lines):
 
     SLOW: ClassVar[bool] = False
     """Drawn at most once a second: the sources of charts and devices change no faster."""
+    FILTERED: ClassVar[bool] = False
+    """Lists something that `/` can narrow down; it draws what has all words of `filter_text`."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self.frame: Frame | None = None
+        self.in_focus = False
+        """Whether tab brought the keys here; told by the frame."""
+        self.filter_text = ""
 
     def show(self, frame: Frame) -> None:
         """Takes a frame, and draws it if it is this pane's turn."""
@@ -43,7 +48,14 @@ class Pane(Lines):
     def redraw(self) -> None:
         """Draws the frame that it holds."""
         if self.frame is not None and self.size.area:
-            self.set_rows(self.draw(self.frame, self.size.width, self.size.height))
+            rows = self.draw(self.frame, self.size.width, self.size.height)
+            rows = with_way_back(rows) if self.has_class(ZOOM) else rows
+            self.set_rows(in_focus(rows) if self.in_focus else rows)
+
+    def filter(self, text: str) -> None:
+        """Lists only what has all words of the text; everything with an empty one."""
+        self.filter_text = text
+        self.redraw()
 
     def draw(self, frame: Frame, width: int, height: int) -> Sequence[Row]:
         """The rows of a frame."""
@@ -51,6 +63,42 @@ class Pane(Lines):
 
     def on_resize(self) -> None:
         self.redraw()
+
+
+FOCUS_STYLES = {"frame": "accent", "title": "accent"}
+ZOOM = "-zoom"
+"""Class of the pane that stands alone on its screen, and of what it is in."""
+WAY_BACK = " z back "
+CORNER, FOCUS_CORNER = "╭─ ", "╭› "
+
+
+def in_focus(rows: Sequence[Row]) -> list[Row]:
+    """The rows of a pane with its frame and title made to stand out, and a sign before the title."""
+    lines = [tuple(Span(text, FOCUS_STYLES.get(style, style)) for text, style in line) for line in rows]
+    if lines and lines[0] and lines[0][0].text == CORNER:
+        lines[0] = (Span(FOCUS_CORNER, "accent"), *lines[0][1:])
+    return lines
+
+
+def with_way_back(rows: Sequence[Row]) -> list[Row]:
+    """The rows of a pane that stands alone, the key that ends it in the upper edge where there is room."""
+    first = list(rows[0]) if rows else []
+    for i, (text, style) in enumerate(first):
+        if len(text) > 2 * len(WAY_BACK) and not text.strip("─"):
+            first[i : i + 1] = [Span(text[len(WAY_BACK) :], style), Span(WAY_BACK, "dim")]
+            return [tuple(first), *rows[1:]]
+    return list(rows)
+
+
+def matches(text: str, wanted: str) -> bool:
+    """Whether all words of a filter occur in a text, whatever their case; an empty filter lets everything through."""
+    found = text.casefold()
+    return all(word in found for word in wanted.casefold().split())
+
+
+def filter_note(wanted: str, found: int, total: int) -> Row:
+    """For the title of a filtered pane: `/ data  3 of 41`; nothing without a filter."""
+    return row(Span("/ ", "key"), Span(wanted, "accent"), Span(f"  {found} of {total}", "dim")) if wanted else ()
 
 
 OUTCOME_WORDS = {
@@ -63,6 +111,8 @@ def status_span(run: RunState) -> Span:
     """Glyph and word; the colour only repeats them. A run that did not end well does not read like one that did."""
     if run.outcome in OUTCOME_WORDS:
         return Span(*OUTCOME_WORDS[run.outcome])
+    if run.restarting:
+        return Span("… restarting", "warn")
     return Span(f"{STATUS_GLYPHS[run.status]} {run.status.value}", STATUS_STYLES.get(run.status, "dim"))
 
 

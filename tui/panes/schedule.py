@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.events import STEP_PHASES
-from speedtui.engine.state import RunState, TrainingState
+from speedtui.engine.state import RunState, Totals, TrainingState
 from speedtui.engine.units import format_seconds, format_share, format_size, format_span
-from speedtui.tui.drawing.text import Row, Span, clean, clock, pack, roughly, row
+from speedtui.tui.drawing.text import Row, Span, clean, clock, pack, roughly, row, width_of
 from speedtui.tui.frame import Frame
-from speedtui.tui.panes.coming import next_checkpoint, next_evaluation
+from speedtui.tui.panes.coming import Coming, next_checkpoint, next_evaluation
 from speedtui.tui.panes.pane import Pane
 from speedtui.tui.values import value_words
 
@@ -29,15 +29,17 @@ class SchedulePane(Pane):
 
 
 def draw_schedule(run: RunState, width: int, height: int = 2) -> list[Row]:
-    """Plan, what is to come, where the time went; with two rows the last two share one. Model and data before there is
-    a training."""
-    training = run.training
+    """What comes next, what is still to come, where the time went; with two rows the last two share one. Model and data
+    before there is a training."""
+    training, room = run.training, width - 2
     if training is None:
-        return [row(" ", pack(_model(run), width - 2)), row(" ", pack(_study(run), width - 2))]
-    plan, coming, spent = _plan(run, training), _still_to_come(training), _time_so_far(run)
-    present = _present(run, training)
-    rows = [plan, [*coming, *present], spent] if height > 2 else [[*plan, *present], [*coming, *spent]]
-    return [row(" ", pack(pieces, width - 2)) for pieces in rows]
+        return [row(" ", pack(_model(run), room)), row(" ", pack(_study(run), room))]
+    plan, coming, present = _plan(run, training), _still_to_come(training), _present(run, training)
+    spent = _time_so_far(run, room)
+    if height > 2:
+        return [row(" ", line) for line in (pack(plan, room), pack([*coming, *present], room), spent)]
+    second = spent if spent else pack([*coming, *present], room)
+    return [row(" ", pack(plan, room)), row(" ", second)]
 
 
 def _quiet(label: str, value: str) -> Row:
@@ -45,13 +47,15 @@ def _quiet(label: str, value: str) -> Row:
 
 
 def _plan(run: RunState, training: TrainingState) -> list[Row]:
-    pieces = [_every(run, "eval every", "eval_every"), _every(run, "checkpoint every", "checkpoint_every")]
-    if run.schedule.get("fast_eval_every", "never") != "never":
-        pieces.insert(1, _every(run, "loss only every", "fast_eval_every"))
+    """What is next comes first, since a narrow screen has room for little more."""
+    going_on = training.finished is None and run.status.busy
+    evaluation = next_evaluation(run, training) if going_on else None
+    saving = next_checkpoint(run, training) if going_on else None
+    pieces = [_next(run, "next eval", "eval_every", evaluation), _next(run, "checkpoint", "checkpoint_every", saving)]
     pieces += [_changed(path, value) for path, value in training.changed.items() if path not in SHOWN]
-    if training.finished is None and run.status.busy:
-        pieces += [_next("next eval", next_evaluation(run, training)), _eval_cost(training),
-                   _next("next checkpoint", next_checkpoint(run, training))]  # fmt: skip
+    pieces += [_eval_cost(run, training), _checkpoint_cost(run, training)]
+    if run.schedule.get("fast_eval_every", "never") != "never":
+        pieces.append(row(Span("loss only ", "dim"), _every(run, "fast_eval_every")))
     return pieces
 
 
@@ -59,11 +63,11 @@ SHOWN = ("schedule.eval_every", "schedule.checkpoint_every", "schedule.fast_eval
 """Settings that have a place of their own, whether they were changed or not."""
 
 
-def _every(run: RunState, label: str, name: str) -> Row:
+def _every(run: RunState, name: str) -> Row:
     """A frequency as it is now, and what it was at the start where that is another one."""
     now, before = run.schedule.get(name, "–"), run.config.get("schedule", {}).get(name, "–")
     was = Span(f" (was {clean(str(before))})", "accent") if now != before else Span("")
-    return row(_quiet(label, clean(str(now))), was)
+    return row(f"every {clean(str(now))}", was)
 
 
 def _present(run: RunState, training: TrainingState) -> list[Row]:
@@ -82,20 +86,37 @@ def _changed(path: str, value: Scalar) -> Row:
     return row(Span(f"{name} ", "dim"), Span(f"{clean(value_words(value))} (changed)", "accent"))
 
 
-def _next(label: str, seconds: float | None) -> Row:
+def _next(run: RunState, what: str, setting: str, coming: Coming | None) -> Row:
+    """How far away it is, where that is known, and how often it comes."""
+    if coming is None:
+        return row(Span(f"{what.removeprefix('next ')} ", "dim"), _every(run, setting))
+    steps = f"{coming.steps} steps ({_coarse(coming.seconds)})" if coming.steps is not None else _coarse(coming.seconds)
+    return row(Span(f"{what} in ", "dim"), f"{steps}, ", _every(run, setting))
+
+
+def _coarse(seconds: float) -> str:
     """To the minute, below one to ten seconds: every second would be drawn for nothing."""
-    if seconds is None:
-        return ()
-    coarse = 60 * round(seconds / 60) if seconds >= 60 else max(10, 10 * round(seconds / 10))
-    return _quiet(label, f"in {format_span(coarse).removesuffix(' 00s')}")
+    rounded = 60 * round(seconds / 60) if seconds >= 60 else max(10, 10 * round(seconds / 10))
+    return format_span(rounded).removesuffix(" 00s")
 
 
-def _eval_cost(training: TrainingState) -> Row:
+def _eval_cost(run: RunState, training: TrainingState) -> Row:
     """Of one full evaluation: the mean so far, or what the rehearsal before the first step lets expect."""
     mean, rehearsal = training.full_evaluations.mean_seconds, training.rehearsal
     if mean is not None:
-        return _quiet("an eval takes", format_seconds(mean))
+        return _quiet("an eval takes", format_seconds(mean) + _share_so_far(run, training.full_evaluations))
     return _quiet("an eval takes", f"~{format_seconds(rehearsal.expected_seconds)}") if rehearsal is not None else ()
+
+
+def _checkpoint_cost(run: RunState, training: TrainingState) -> Row:
+    mean = training.checkpoint_totals.mean_seconds
+    if mean is None:
+        return ()
+    return _quiet("a checkpoint takes", format_seconds(mean) + _share_so_far(run, training.checkpoint_totals))
+
+
+def _share_so_far(run: RunState, totals: Totals) -> str:
+    return f" ({totals.seconds / run.t * 100:.1f} % so far)" if run.t > 0 else ""
 
 
 def _rate(rate: float | None) -> str:
@@ -109,16 +130,17 @@ def _still_to_come(training: TrainingState) -> list[Row]:
     return _listed("still to come ", [f"{TERMS.get(name, name)} {roughly(seconds)}" for name, seconds in terms])
 
 
-def _time_so_far(run: RunState) -> list[Row]:
-    """Every phase of the books that shows, the largest first; the steps' own phases as one, `other` as it is."""
+def _time_so_far(run: RunState, width: int) -> Row:
+    """Every phase of the books that shows, the largest first; the steps' own phases as one, `other` as it is. What is
+    unaccounted for always has its place, at the end."""
     if run.books is None or run.books.wall <= 0:
-        return []
+        return ()
     phases = dict(run.books.phases)
     steps = sum(phases.pop(name, 0.0) for name in STEP_PARTS)
-    shares = {"steps": steps, **phases, "unaccounted": run.books.unaccounted}
-    shown = sorted(((s / run.books.wall, name) for name, s in shares.items()), reverse=True)
+    shown = sorted(((s / run.books.wall, name) for name, s in {"steps": steps, **phases}.items()), reverse=True)
     texts = [f"{name.replace('_', ' ')} {format_share(share)}" for share, name in shown if share >= LEAST_SHARE]
-    return _listed("of the time so far ", texts)
+    rest = row(f"unaccounted {format_share(run.books.unaccounted / run.books.wall)}")
+    return row(pack(_listed("of the time so far ", texts), width - width_of(rest) - 3), "   ", rest)
 
 
 def _listed(label: str, texts: list[str]) -> list[Row]:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from speedtui.engine.state import RunState
-from speedtui.engine.state.snapshot import StepWindow
+from speedtui.engine.state.series import Course
+from speedtui.engine.state.snapshot import Recent, StepWindow
 from speedtui.engine.units import format_count, format_seconds, format_share
 from speedtui.tui.drawing.bars import PHASE_LETTERS, in_order, phase_bar, sparkline
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
 from speedtui.tui.drawing.text import Row, Span, cell, pack, row
-from speedtui.tui.frame import Frame
+from speedtui.tui.frame import Axis, Frame
+from speedtui.tui.panes.history import STRETCH_WORDS, history
 from speedtui.tui.panes.pane import Pane, middle, title
 
 SHORT_NAMES = {"forward": "fwd", "backward": "bwd", "optimizer": "optim"}
+NAME, FIGURE, SHARE = 12, 9, 7
+"""Cells of the table's columns: a phase, each of its times, its share."""
+TABLE_FIGURES = NAME + 3 * FIGURE + SHARE
+CHART_GAP, NARROWEST_CHART = 3, 10
+"""Cells before the charts, and below which they say nothing."""
 TABLE_WIDTH = 56
 """Below it, or without a row for each, the phases stand in two columns without percentiles."""
 
@@ -20,10 +29,10 @@ class StepPane(Pane):
     """Step time, phases and waste of the steps that run now."""
 
     def draw(self, frame: Frame, width: int, height: int) -> list[Row]:
-        return draw_step(frame.run, width, height)
+        return draw_step(frame.run, width, height, frame.axis)
 
 
-def draw_step(run: RunState, width: int, height: int) -> list[Row]:
+def draw_step(run: RunState, width: int, height: int, axis: Axis = "run") -> list[Row]:
     """The pane at a size."""
     steps = run.live_steps
     inner_width, inner_height = width - EDGES - INSET, height - EDGES
@@ -34,7 +43,7 @@ def draw_step(run: RunState, width: int, height: int) -> list[Row]:
     rows = [_rates(steps, inner_width), phase_bar(steps.phases, inner_width)]
     waste = _waste(steps, inner_width)
     room = inner_height - len(rows) - 1
-    rows += _table(steps, inner_width, room) if table else _columns(steps, inner_width, room)
+    rows += _table(run, steps, axis, inner_width, room) if table else _columns(steps, inner_width, room)
     if table and inner_height - len(rows) > 2:
         rows.append(())
     if len(rows) < inner_height:
@@ -104,39 +113,60 @@ def _brief(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 0.9995 else format_seconds(seconds)
 
 
-def _table(steps: StepWindow, width: int, room: int) -> list[Row]:
-    chart = max(0, width - 52)
+def _table(run: RunState, steps: StepWindow, axis: Axis, width: int, room: int) -> list[Row]:
     head = row(
-        cell("phase", 14), *(cell(text, 10, right=True) for text in ("now", "p50", "p95")), cell("share", 8, right=True)
-    )
+        cell("phase", NAME), *(cell(text, FIGURE, right=True) for text in ("now", "p50", "p95")),
+        cell("share", SHARE, right=True),
+    )  # fmt: skip
     total = sum(steps.phases.values())
-    rows = [row(*(Span(span.text, "dim") for span in head), Span(_chart_title(steps, chart), "dim"))]
-    rows += [_table_row(steps, name, total) for name in in_order(steps.phases)[: max(0, room - 1)]]
-    return _with_chart(rows, steps, chart)
+    names = in_order(steps.phases)[: max(0, room - 1)]
+    charts = _charts(run, steps, names, axis, width - TABLE_FIGURES - CHART_GAP)
+    words = f"{' ' * CHART_GAP}{charts.words}" if charts.rows else ""
+    rows = [row(*(Span(span.text, "dim") for span in head), Span(words, "dim"))]
+    for name in names:
+        chart = charts.rows.get(name)
+        line = _table_row(steps, name, total)
+        rows.append(row(line, " " * CHART_GAP, chart) if chart is not None else line)
+    return rows
 
 
 def _table_row(steps: StepWindow, name: str, total: float) -> Row:
     times = (steps.phases_last, steps.phases_p50, steps.phases_p95)
     return row(
         Span(PHASE_LETTERS.get(name, "?"), f"phase-{name}"),
-        cell(f" {name}", 13),
-        *(cell(format_seconds(values.get(name)), 10, right=True) for values in times),
-        cell(format_share(steps.phases[name] / total) if total else "–", 8, right=True),
+        cell(f" {name}", NAME - 1),
+        *(cell(format_seconds(values.get(name)), FIGURE, right=True) for values in times),
+        cell(format_share(steps.phases[name] / total) if total else "–", SHARE, right=True),
     )
 
 
-def _chart_title(steps: StepWindow, width: int) -> str:
-    return "   step times" if width >= 13 and len(steps.recent_seconds) > 1 else ""
+class Charts(NamedTuple):
+    """Beside the phases."""
+
+    words: str
+    """What they show."""
+    rows: dict[str, Span]
+    """By phase."""
 
 
-def _with_chart(rows: list[Row], steps: StepWindow, width: int) -> list[Row]:
-    """Puts the recent step times beside the first phase; half height is the median, so that a stall stands out."""
-    if len(rows) < 2 or not _chart_title(steps, width):
-        return rows
-    rows[1] = row(
-        rows[1], "   ", Span(sparkline(steps.recent_seconds, width - 3, top=2 * (steps.seconds or 0.0)), "history")
-    )
-    return rows
+def _charts(run: RunState, steps: StepWindow, names: list[str], axis: Axis, width: int) -> Charts:
+    """Of a training each phase on one scale, so that a stall stands out; of a probe its step times, by the first."""
+    if width < NARROWEST_CHART:
+        return Charts("", {})
+    courses = run.training.phase_courses if run.training is not None and run.training.steps.count else {}
+    values = {name: _over(courses[name], axis).values for name in names if name in courses}
+    if values:
+        top = max((value for known in values.values() for value in known if value is not None), default=0.0)
+        rows = {name: history(known, width, top) for name, known in values.items()}
+        return Charts(f"last {STRETCH_WORDS[axis]}", rows)
+    if len(steps.recent_seconds) < 2 or not names:
+        return Charts("", {})
+    times = sparkline(steps.recent_seconds, width, top=2 * (steps.seconds or 0.0))  # half height is the median
+    return Charts("step times", {names[0]: Span(times, "history")})
+
+
+def _over(recent: Recent, axis: Axis) -> Course:
+    return recent.minute if axis == "1m" else recent.ten_minutes
 
 
 def _waste(steps: StepWindow, width: int) -> Row:

@@ -5,26 +5,29 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.containers import Container
 
-from speedtui.engine.commands import Checkpoint, Evaluate
+from speedtui.engine.commands import Checkpoint, Evaluate, Note
 from speedtui.tui.drawing.frame import EDGES, INSET
-from speedtui.tui.frame import Frame
+from speedtui.tui.drawing.text import plain
+from speedtui.tui.frame import Axis, Frame
 from speedtui.tui.keys import bindings
-from speedtui.tui.panes.deadline import DeadlinePane
+from speedtui.tui.panes.deadline import DeadlinePane, deadline_rows
 from speedtui.tui.panes.devices import DevicesPane
 from speedtui.tui.panes.events import EventsPane
 from speedtui.tui.panes.footer import Footer
 from speedtui.tui.panes.header import Header
 from speedtui.tui.panes.loss import LossPane
 from speedtui.tui.panes.notices import notices
+from speedtui.tui.panes.pane import Pane
 from speedtui.tui.panes.results import ResultsPane
 from speedtui.tui.panes.schedule import SchedulePane
 from speedtui.tui.panes.step import StepPane
 from speedtui.tui.screens.view import View
 
-DEADLINE_ROWS, TALL_DEADLINE_ROWS = 4, 5
-"""Of the deadline while nothing needs a person; a tall screen has the window as a line, too."""
+DEADLINE_ROWS = 4
+"""Of the deadline while nothing needs a person and rows are scarce."""
 AROUND_ROWS = 2
 """Header and footer."""
+AXES: tuple[Axis, ...] = ("run", "10m", "1m")
 
 
 class MonitorScreen(View):
@@ -32,6 +35,7 @@ class MonitorScreen(View):
 
     SCOPE = "monitor"
     BINDINGS = bindings("monitor")
+    PANES = ("step", "devices", "loss", "results", "events")
 
     def compose(self) -> ComposeResult:
         yield Header("monitor")
@@ -55,15 +59,40 @@ class MonitorScreen(View):
 
     def _make_room(self, frame: Frame) -> None:
         """For what needs a person; set only where it differs, since it lays the screen out again."""
-        rows = TALL_DEADLINE_ROWS if self.has_class("-tall") else DEADLINE_ROWS
-        rows += len(notices(frame, self.size.width - EDGES - INSET))
+        if self.has_class("-tall"):
+            rows = deadline_rows(frame, self.size.width)
+        else:
+            rows = DEADLINE_ROWS + len(notices(frame, self.size.width - EDGES - INSET))
         height = max(DEADLINE_ROWS, min(rows, self.size.height - AROUND_ROWS))
         for pane in self.query(DeadlinePane):
             if pane.styles.height is None or pane.styles.height.value != height:
                 pane.styles.height = height
 
+    @property
+    def main_pane(self) -> str:
+        return "results" if self.has_class("-study") else "loss"
+
+    def panes_now(self) -> list[str]:
+        """Loss and results share a place."""
+        other = "loss" if self.main_pane == "results" else "results"
+        return [name for name in super().panes_now() if name != other]
+
+    def copy_text(self) -> tuple[str, str]:
+        """The pane in focus, or else the event at the top."""
+        if self.pane_in_focus not in ("", "events"):
+            rows = self.query_one(f"#{self.pane_in_focus}", Pane).rows
+            return self.pane_in_focus, "\n".join(plain(line).rstrip() for line in rows)
+        line = self.query_one(EventsPane).top_line
+        return "event", line.text if line is not None else ""
+
     def action_move(self, rows: int) -> None:
         self.query_one(EventsPane).scroll_lines(rows)
+
+    def action_move_to(self, where: str) -> None:
+        if where == "bottom":
+            self.query_one(EventsPane).show_oldest()
+        else:
+            super().action_move_to(where)
 
     def action_evaluate(self) -> None:
         """Asks for an evaluation."""
@@ -72,6 +101,16 @@ class MonitorScreen(View):
     def action_checkpoint(self) -> None:
         """Asks for a checkpoint."""
         self.order(Checkpoint())
+
+    def action_axis(self) -> None:
+        """The next stretch of time for charts over time: the whole run, ten minutes, one minute."""
+        drawing = self.speedtui.drawing
+        drawing.axis = AXES[(AXES.index(drawing.axis) + 1) % len(AXES)]
+        drawing.now()
+
+    def action_mark(self) -> None:
+        """Marks this moment in the run's log."""
+        self.order(Note())
 
     # Dialogs are imported when they are needed: the first paint need not wait for them.
 
