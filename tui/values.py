@@ -31,33 +31,34 @@ def value_words(value: Any) -> str:
 
 def changes(config: Mapping[str, Any], values: Mapping[str, Scalar]) -> list[tuple[str, Any, Scalar]]:
     """(path, before, after) of the values that differ from the run's configuration."""
-    found = ((path, _at(config, path), value) for path, value in values.items())
+    found = ((path, value_at(config, path), value) for path, value in values.items())
     return [(path, before, after) for path, before, after in found if before != after]
 
 
-def _at(config: Mapping[str, Any], path: str) -> Any:
+def value_at(config: Mapping[str, Any], path: str) -> Any:
+    """What a run's configuration says for a path; None where it says nothing."""
     node: Any = config
     for part in path.split("."):
         node = node.get(part) if isinstance(node, Mapping) else None
     return node
 
 
-def parse_line(line: str) -> tuple[str, Scalar]:
-    """Path and value of `path = value`; text need not be quoted.
+def parse_line(line: str, where: str = WHERE) -> tuple[str, Scalar]:
+    """Path and value of `path = value`; text need not be quoted. `where` opens the messages.
 
     Raises:
         ConfigError: no equals sign, an unknown setting, or a list or table for a value.
     """
     name, equals, text = (part.strip() for part in line.partition("="))
     if not equals or not name or not text:
-        raise ConfigError(f"{WHERE}: expected `setting = value`, got {line.strip()!r}")
-    path = resolve_path(name.strip('"'), WHERE)
+        raise ConfigError(f"{where}: expected `setting = value`, got {line.strip()!r}")
+    path = resolve_path(name.strip('"'), where)
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text
     if not isinstance(value, bool | int | float | str):
-        raise ConfigError(f"{WHERE}: {path}: expected a number, text, true or false, got {text}")
+        raise ConfigError(f"{where}: {path}: expected a number, text, true or false, got {text}")
     return path, value
 
 

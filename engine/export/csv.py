@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +68,12 @@ class Tables:
             OSError: the disk takes no more.
         """
         self._file.close()
-        trials = [_trial_row(candidate, self._results.get(id)) for id, candidate in self._candidates.items()]
+        trials = [trial_row(candidate, self._results.get(id)) for id, candidate in self._candidates.items()]
         written: dict[Path, int] = {}
         self._place(self._aside, STEPS, self._step_rows, written)
         for name, rows in ((EVALUATIONS, self._evaluations), (TRIALS, trials)):
             aside = self._folder / f".{name}.{os.getpid()}"
-            _write(aside, rows)
+            write_rows(aside, rows)
             self._place(aside, name, len(rows), written)
         return written
 
@@ -92,7 +92,12 @@ class Tables:
             path.unlink(missing_ok=True)
 
 
-def _write(path: Path, rows: list[Row]) -> None:
+def write_rows(path: Path, rows: Sequence[Row]) -> None:
+    """A table with the columns of all its rows.
+
+    Raises:
+        OSError: no room or no permission.
+    """
     columns = dict.fromkeys(name for row in rows for name in row)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(columns))
@@ -125,7 +130,8 @@ def _evaluation_row(event: e.EvaluationCompleted, started_at: float) -> Row:
     }  # fmt: skip
 
 
-def _trial_row(candidate: Candidate, result: TrialResult | None) -> Row:
+def trial_row(candidate: Candidate, result: TrialResult | None) -> Row:
+    """One trial in trials.csv; None is an empty cell."""
     measured = result.measurement if result is not None else None
     memory = result.memory if result is not None else None
     estimate = result.estimate if result is not None else None

@@ -61,6 +61,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     """In words with figures."""
     trial: int | None = None
+    compared: Compared | None = None
+    """The measurement in turns that decided, where one did."""
 
 
 Ask = Try | Compare

@@ -10,6 +10,8 @@ from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from speedtui.engine.candidate import Candidate
 from speedtui.engine.config.paths import resolve_path
 from speedtui.engine.config.settings import Scalar, Settings
@@ -37,24 +39,49 @@ def read_configs(path: Path, settings: Settings) -> list[Candidate]:
     return candidates
 
 
+class Expansion(msgspec.Struct, frozen=True, kw_only=True):
+    """What a grid of settings comes to."""
+
+    candidates: list[Candidate]
+    refused: list[ConfigError]
+    """One for each combination that cannot work."""
+    total: int
+    """Combinations in all; more than were looked at where that was capped."""
+
+
 def knob_candidates(knobs: Mapping[str, list[Scalar]], settings: Settings, count: int) -> tuple[list[Candidate], int]:
     """At most `count` combinations of the knobs, spread over all of them; and how many there are in all.
 
     Raises:
         ConfigError: an unknown knob, no values, or a value that cannot work.
     """
-    where = "search.knobs"
+    found = expand_knobs(knobs, settings, count, "search.knobs")
+    if found.refused:
+        raise found.refused[0]
+    return found.candidates, found.total
+
+
+def expand_knobs(knobs: Mapping[str, list[Scalar]], settings: Settings, count: int, where: str) -> Expansion:
+    """The same, but combinations that cannot work are told apart from those that can.
+
+    Raises:
+        ConfigError: an unknown knob or no values; `where` opens the message.
+    """
     names = [resolve_path(name, where) for name in knobs]
     for name, values in knobs.items():
         if not values:
             raise ConfigError(f"{where}: {name} has no values", "Give at least one.")
     total = math.prod(len(values) for values in knobs.values())
     chosen = product(*knobs.values()) if total <= count else _spread(list(knobs.values()), count)
-    candidates = [
-        make_candidate(number, dict(zip(names, values, strict=True)), settings, where)
-        for number, values in enumerate(chosen)
-    ]
-    return candidates, total
+    candidates: list[Candidate] = []
+    refused: list[ConfigError] = []
+    for number, combination in enumerate(chosen):
+        try:
+            named = dict(zip(names, combination, strict=True))
+            candidates.append(make_candidate(number, named, settings, where))
+        except ConfigError as error:
+            refused.append(error)
+    return Expansion(candidates=candidates, refused=refused, total=total)
 
 
 def _spread(columns: list[list[Scalar]], count: int) -> list[tuple[Scalar, ...]]:

@@ -137,9 +137,9 @@ class Stack:
         compared = yield from course.compare(best, challenger)
         unpaid = self._unpaid(best, challenger, compared)
         if compared.low is None or compared.low <= WORTH or unpaid:
-            self._decide("reject", trial, f"{compared}{unpaid}")
+            self._decide("reject", trial, f"{compared}{unpaid}", compared)
             return best
-        self._decide("keep", trial, str(compared))
+        self._decide("keep", trial, str(compared), compared)
         course.incumbent = trial.candidate.id
         return challenger
 
@@ -168,9 +168,13 @@ class Stack:
         cost = compile_seconds(ours, theirs)
         return "" if saved > cost else f", saves {format_span(saved)} of the run and takes {format_span(cost)} to begin"
 
-    def _decide(self, kind: Literal["keep", "reject"], trial: Trial, reason: str) -> None:
+    def _decide(
+        self, kind: Literal["keep", "reject"], trial: Trial, reason: str, compared: Compared | None = None
+    ) -> None:
         candidate = trial.candidate
-        self._course.decide(Decision(kind=kind, what=candidate.label, reason=reason, trial=candidate.id))
+        self._course.decide(
+            Decision(kind=kind, what=candidate.label, reason=reason, trial=candidate.id, compared=compared)
+        )
 
 
 def _leaner_attention(best: Point, moved: Point) -> bool:

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from speedtui.engine.candidate import Memory, TrialResult, TrialStatus
+from speedtui.engine.search.candidates import CHECKPOINTING, MICRO_BATCH
 from speedtui.engine.state import RunState, TrialRow
 from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span
 from speedtui.tui.drawing.bars import in_order
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
-from speedtui.tui.drawing.text import Row, Span, clean, labelled, row, wrap
+from speedtui.tui.drawing.text import Row, Span, clean, clock, labelled, row, wrap
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import Pane, title
 from speedtui.tui.panes.results import TRIAL_STYLES, status_word
-from speedtui.tui.values import changes, format_value
+from speedtui.tui.trial_figures import FIT_STYLES, base_of, finish, fits, full_run_seconds, measured, ratio
+from speedtui.tui.values import changes, format_value, value_at
 
-LABEL = 9
+LABEL = 10
+LEAST_TERM_SECONDS = 0.5
+"""Of the whole run; less would be written as nothing."""
 
 NEXT = {
     TrialStatus.WAITING: (("r", "runs it"), ("enter", "edits it"), ("D", "deletes it")),
     TrialStatus.QUEUED: (("x", "takes it out of the queue"), ("enter", "edits it")),
-    TrialStatus.RUNNING: (("x", "stops it"), ("p", "pauses")),
-    TrialStatus.OK: (("P", "promotes it to the next training"), ("d", "duplicates it")),
-    TrialStatus.OUT_OF_MEMORY: (("d", "duplicates it: take a smaller micro-batch"), ("D", "deletes it")),
+    TrialStatus.RUNNING: (("x", "stops it"), ("K", "kills the worker if it hangs")),
+    TrialStatus.OK: (("P", "promotes it to the next training"), ("y", "copies its command"), ("d", "duplicates it")),
+    TrialStatus.OUT_OF_MEMORY: (("d", "duplicates it with less"), ("D", "deletes it")),
     TrialStatus.FAILED: (("r", "runs it again"), ("d", "duplicates it with other settings")),
     TrialStatus.PRUNED: (("r", "runs it again"), ("d", "duplicates it")),
     TrialStatus.TIMED_OUT: (("r", "runs it again"), ("d", "duplicates it with other settings")),
@@ -45,9 +49,10 @@ def draw_detail(run: RunState, selected: int | None, width: int, height: int) ->
     if trial is None:
         return framed(title("Trial"), (), [row(Span("No trial is selected.", "dim"))], width, height)
     inner_width, inner_height = width - EDGES - INSET, height - EDGES
-    rows = [_changed(run, trial, inner_width), *_reason(trial, inner_width), *_result(trial, inner_width)]
-    rows += [_memory(trial, inner_width), _parts(trial, inner_width), *_total(trial, inner_width)]
-    rows += [_weights(trial.result, inner_width)]
+    rows = [_changed(run, trial, inner_width), *_reason(trial, inner_width), *_remedy(run, trial, inner_width)]
+    rows += [*_result(run, trial, inner_width), _memory(trial, inner_width), *_total(run, trial, inner_width)]
+    rows += [_weights(trial.result, inner_width), _speed(run, trial, inner_width), _parts(trial, inner_width)]
+    rows += [_terms(trial, inner_width)]
     rows = [line for line in rows if line]
     if run.study is not None and trial.status is TrialStatus.RUNNING:
         rows += _live(run, trial, inner_width)
@@ -78,25 +83,58 @@ def _reason(trial: TrialRow, width: int) -> list[Row]:
     ]
 
 
-def _result(trial: TrialRow, width: int) -> list[Row]:
-    measured = trial.result.measurement if trial.result is not None else None
-    if measured is None:
+def _remedy(run: RunState, trial: TrialRow, width: int) -> list[Row]:
+    """What would need less memory, of what this candidate does not do yet."""
+    if trial.status is not TrialStatus.OUT_OF_MEMORY:
         return []
-    interval = f"[{format_seconds(measured.step_seconds_low)}, {format_seconds(measured.step_seconds_high)}]"
-    phases = "  ".join(f"{name} {format_seconds(measured.phases[name])}" for name in in_order(measured.phases))
-    counted = f"{measured.batches} batches after {measured.warmup_batches} of warm-up"
-    loss = "–" if measured.loss is None else f"{measured.loss:.3f}"
-    return [
-        labelled("step", [row(Span(format_seconds(measured.step_seconds), "strong"), Span(f" {interval}", "dim")),
-                          row(Span(counted, "dim"))], width, LABEL),
-        labelled("phases", [row(phases)], width, LABEL) if phases else (),
-        labelled("speed", [
-            row(Span(format_count(measured.samples_per_second), "strong"), " samples/s"),
-            row(f"{format_count(measured.tokens_per_second)} tok/s"),
-            row(f"padding {format_share(measured.padding_fraction)}"),
-            row(f"loss {loss}"),
-        ], width, LABEL),
+    micro = trial.candidate.micro_batch_size
+    ways = [f"{MICRO_BATCH} = {micro // 2}"] if micro % 2 == 0 else []
+    if not trial.candidate.values.get(CHECKPOINTING, value_at(run.config, CHECKPOINTING)):
+        ways.append(f"{CHECKPOINTING} = true")
+    ways = ways or ["a shorter data.max_length, or a smaller model"]
+    return [labelled("or" if i else "try", [row(way)], width, LABEL) for i, way in enumerate(ways)]
+
+
+def _result(run: RunState, trial: TrialRow, width: int) -> list[Row]:
+    """Time of a step with its interval, and what it consists of."""
+    found = measured(trial)
+    if found is None:
+        return []
+    interval = f"[{format_seconds(found.step_seconds_low)} {format_seconds(found.step_seconds_high)}]"
+    base = base_of(run.study) if run.study is not None else None
+    against = ratio(trial, base) if base is not None and base is not trial else None
+    pieces = [row(Span(format_seconds(found.step_seconds), "strong"), Span(f" {interval}", "dim"))]
+    if against is not None and base is not None:
+        pieces.append(row(f"{against}", Span(f" of #{base.candidate.id}", "dim")))
+    pieces.append(row(Span(f"{found.batches} batches after {found.warmup_batches} of warm-up", "dim")))
+    phases = [
+        row(Span(f"{name} ", "dim"), format_seconds(found.phases[name]))
+        for name in in_order(found.phases) if found.phases[name]
     ]  # fmt: skip
+    rows = [labelled("step", pieces, width, LABEL)]
+    return [*rows, labelled("phases", phases, width, LABEL)] if phases else rows
+
+
+def _speed(run: RunState, trial: TrialRow, width: int) -> Row:
+    found = measured(trial)
+    if found is None:
+        return ()
+    return labelled("speed", [
+        row(Span(format_count(found.samples_per_second), "strong"), " samples/s"),
+        row(f"{format_count(found.tokens_per_second)} tok/s"),
+        row(Span("padding ", "dim"), format_share(found.padding_fraction)),
+        _loss(run, trial, found.loss),
+    ], width, LABEL)  # fmt: skip
+
+
+def _loss(run: RunState, trial: TrialRow, loss: float | None) -> Row:
+    """Of the last step measured, beside the base's: a setting that spoils the arithmetic shows here first."""
+    if loss is None:
+        return ()
+    base = base_of(run.study) if run.study is not None else None
+    other = measured(base) if base is not None and base is not trial else None
+    beside = f", #{base.candidate.id} {other.loss:.3f}" if base and other and other.loss is not None else ""
+    return row(Span("loss ", "dim"), f"{loss:.3f}", Span(beside, "dim"))
 
 
 def _memory(trial: TrialRow, width: int) -> Row:
@@ -130,23 +168,43 @@ def _parts(trial: TrialRow, width: int) -> Row:
         ("weights", parts.weights_bytes), ("gradients", parts.gradients_bytes), ("optimizer", parts.optimizer_bytes),
         ("activations", parts.activations_bytes), ("logits", parts.logits_bytes),
     )  # fmt: skip
-    return labelled("", [row(Span(f"{name} ", "dim"), format_size(size)) for name, size in named if size], width, LABEL)
+    largest_first = sorted(named, key=lambda part: -part[1])
+    pieces = [row(Span(f"{name} ", "dim"), format_size(size)) for name, size in largest_first if size]
+    return labelled("parts", pieces, width, LABEL)
 
 
-def _total(trial: TrialRow, width: int) -> list[Row]:
-    result = trial.result
-    if result is None or result.full_run_seconds is None:
+def _total(run: RunState, trial: TrialRow, width: int) -> list[Row]:
+    """The whole run with these settings, and against the window."""
+    total = full_run_seconds(run.study, trial) if run.study is not None else None
+    if total is None:
         return []
-    pieces = [row("whole run ", Span(format_span(result.full_run_seconds), "strong"))]
-    estimate = result.estimate
+    seconds, likely = total
+    pieces = [row(Span(f"{'~' if likely else ''}{format_span(seconds)}", "strong"))]
+    estimate = trial.result.estimate if trial.result is not None else None
     if estimate is not None:
-        pieces.append(row(f"p90 {format_span(estimate.p90_seconds)}"))
-    pieces.append(row(Span(f"trial took {format_span(result.seconds)}", "dim")))
-    rows = [labelled("total", pieces, width, LABEL)]
-    if estimate is not None:
-        terms = [row(Span(f"{name} ", "dim"), format_span(term)) for name, term in estimate.terms.items() if term]
-        rows.append(labelled("", terms, width, LABEL))
-    return rows
+        pieces.append(row(Span("p90 ", "dim"), format_span(estimate.p90_seconds)))
+    at = finish(run, trial)
+    if at is not None:
+        word = fits(run, trial)
+        pieces.append(row(Span("finish ", "dim"), clock(at, run.now), Span(" if started now", "dim")))
+        pieces.append(row(Span("fits ", "dim"), Span(word, FIT_STYLES.get(word, "dim"))))
+    if trial.result is not None:
+        pieces.append(row(Span(f"trial took {format_span(trial.result.seconds)}", "dim")))
+    return [labelled("whole run", pieces, width, LABEL)]
+
+
+def _terms(trial: TrialRow, width: int) -> Row:
+    """What the whole run consists of: steps with their count, evaluations, checkpoints, loading."""
+    estimate = trial.result.estimate if trial.result is not None else None
+    if estimate is None:
+        return ()
+    counts = {"steps": estimate.total_steps, "evals": estimate.evals, "saves": estimate.saves}
+    pieces = [
+        row(Span(f"{counts[name]} {name} " if name in counts else f"{name} ", "dim"), format_span(term))
+        for name, term in estimate.terms.items()
+        if term >= LEAST_TERM_SECONDS
+    ]
+    return labelled("terms", pieces, width, LABEL)
 
 
 def _weights(result: TrialResult | None, width: int) -> Row:

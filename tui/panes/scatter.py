@@ -2,15 +2,63 @@
 
 from __future__ import annotations
 
-from speedtui.engine.state import RunState, StudyState
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from speedtui.engine.candidate import TrialStatus
+from speedtui.engine.state import RunState, StudyState, TrialRow
 from speedtui.engine.units import GIB, MIB, format_count
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
 from speedtui.tui.drawing.plot import Axis, Series, draw_plot, value_axis
-from speedtui.tui.drawing.text import Row, Span, row
+from speedtui.tui.drawing.text import Row, Span, pack, row
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import Pane, middle, title
+from speedtui.tui.trial_figures import measured, memory_of
 
-DOT, CURSOR, LIMIT = "●", "◆", "│"
+DOT, BEATEN, EXPECTED, BEST, CURSOR = "●", "•", "○", "★", "◆"
+STYLES = {DOT: "good", BEATEN: "dim", EXPECTED: "warn", BEST: "good", CURSOR: "accent"}
+DRAWN = (EXPECTED, BEATEN, DOT, BEST, CURSOR)
+"""In this order, so that the last of two dots in one cell is the one that matters more."""
+AXIS_ROWS = 2
+"""Rows of the lower axis and its ticks."""
+LEGEND_GAP = 46
+"""Cells of the edge that the legend leaves to the title."""
+LEAST_HEIGHT = 4
+CROWD = 30
+"""Dots from which on those that are beaten in both have no number: the table has it."""
+LABELS = 3
+"""Numbers of trials beside dots that touch; more are counted."""
+
+
+class Dot(NamedTuple):
+    """A trial in the chart."""
+
+    trial: int
+    peak: float
+    """Bytes, later in the unit of the axis."""
+    rate: float
+    """Tokens a second; 0 where it is not measured."""
+    mark: str
+
+
+class Cells(NamedTuple):
+    """How the chart is divided: what lies in one cell cannot be told apart."""
+
+    width: int
+    """With the labels of the upright axis."""
+    columns: int
+    lines: int
+
+    @staticmethod
+    def place(axis: Axis, value: float, count: int) -> int:
+        """Number of the cell that a value is in, from the axis's low end."""
+        return math.floor(0.5 + (value - axis.low) / (axis.high - axis.low) * (count - 1))
+
+    @staticmethod
+    def value(axis: Axis, cell: int, count: int) -> float:
+        """The value in the middle of a cell."""
+        return axis.low + cell / max(1, count - 1) * (axis.high - axis.low)
 
 
 class ScatterPane(Pane):
@@ -25,59 +73,127 @@ class ScatterPane(Pane):
     def due(self, frame: Frame) -> bool:
         if self.frame is None:
             return True
-        return _points(frame.study.study) != _points(self.frame.study.study)
+        return dots(frame.study.study, None) != dots(self.frame.study.study, None)
 
     def draw(self, frame: Frame, width: int, height: int) -> list[Row]:
         return draw_scatter(frame.study, self.selected, width, height)
 
 
-def _points(study: StudyState | None) -> dict[int, tuple[float, float]]:
-    """(peak bytes, tokens/s) by candidate, of those that have both."""
-    found: dict[int, tuple[float, float]] = {}
-    for trial in study.rows if study is not None else ():
-        result = trial.result
-        if result is None or result.measurement is None or result.memory is None:
-            continue
-        if result.memory.peak_bytes is not None:
-            found[trial.candidate.id] = (result.memory.peak_bytes, result.measurement.tokens_per_second)
-    return found
+def dots(study: StudyState | None, selected: int | None) -> list[Dot]:
+    """What can be placed; a trial that only has a prediction lies on the axis, its throughput being unknown."""
+    if study is None:
+        return []
+    found = [dot for trial in study.rows if (dot := _dot(trial)) is not None]
+    known = [dot for dot in found if dot.mark == DOT]
+
+    def mark(dot: Dot) -> str:
+        if dot.trial == selected:
+            return CURSOR
+        if dot.trial == study.best and dot.mark == DOT:
+            return BEST
+        return BEATEN if dot.mark == DOT and _beaten(dot, known) else dot.mark
+
+    return [dot._replace(mark=mark(dot)) for dot in found]
+
+
+def _dot(trial: TrialRow) -> Dot | None:
+    found, memory = measured(trial), memory_of(trial)
+    if found is not None and memory is not None and memory.peak_bytes is not None:
+        return Dot(trial.candidate.id, memory.peak_bytes, found.tokens_per_second, DOT)
+    open_still = trial.status in (TrialStatus.RUNNING, TrialStatus.QUEUED, TrialStatus.WAITING)
+    if open_still and trial.predicted_bytes is not None:
+        return Dot(trial.candidate.id, trial.predicted_bytes, 0.0, EXPECTED)
+    return None
+
+
+def _beaten(dot: Dot, others: Sequence[Dot]) -> bool:
+    """Whether another one is as fast in less memory, or faster in no more."""
+    return any(
+        other.peak <= dot.peak and other.rate >= dot.rate and (other.peak, other.rate) != (dot.peak, dot.rate)
+        for other in others
+    )
 
 
 def draw_scatter(run: RunState, selected: int | None, width: int, height: int) -> list[Row]:
     """The pane at a size."""
     inner_width, inner_height = width - EDGES - INSET, height - EDGES
     name = title("Throughput against peak memory")
-    points = _points(run.study)
-    if not points or inner_height < 4:
+    placed = dots(run.study, selected)
+    if not any(dot.rate for dot in placed) or inner_height < LEAST_HEIGHT:
         empty = middle([row(Span("Appears with the first trial that is measured.", "dim"))], inner_height)
         return framed(name, (), empty, width, height)
     limit = _limit(run)
-    largest = max([size for size, _ in points.values()] + ([limit] if limit is not None else []))
+    largest = max([dot.peak for dot in placed] + ([limit] if limit is not None else []))
     unit, unit_name = (GIB, "GiB") if largest >= 2 * GIB else (MIB, "MiB")
-    points = {trial: (size / unit, rate) for trial, (size, rate) in points.items()}
+    placed = [dot._replace(peak=dot.peak / unit) for dot in placed]
     limit = limit / unit if limit is not None else None
-    x = value_axis(
-        [size for size, _ in points.values()] + ([limit] if limit is not None else []),
-        parts=max(2, inner_width // 14),
-        from_zero=True,
-    )
-    y = _rate_axis([rate for _, rate in points.values()], inner_height)
-    others = [point for trial, point in points.items() if trial != selected]
-    chosen = [points[selected]] if selected in points else []
-    texts = [(size + (x.high - x.low) * 1.6 / inner_width, rate, str(trial)) for trial, (size, rate) in points.items()]
-    rows = draw_plot(
-        [Series(others, DOT), Series(chosen, CURSOR)], x, y, inner_width, inner_height,
-        styles={DOT: "good", CURSOR: "accent"}, limit=limit, texts=texts,
-    )  # fmt: skip
-    label = f"tok/s, {unit_name}" + (f", limit {limit:.4g}" if limit is not None else "")
-    return framed(name, row(Span(label, "dim")), rows, width, height)
+    sizes = [dot.peak for dot in placed] + ([limit] if limit is not None else [])
+    x = value_axis(sizes, parts=max(2, inner_width // 14), from_zero=True)
+    y = _rate_axis([dot.rate for dot in placed], inner_height)
+    cells = Cells(inner_width, inner_width - 1 - max(len(text) for _, text in y.ticks), inner_height - AXIS_ROWS)
+    under = len(placed) - len(_by_cell(placed, x, y, cells))
+    legend = _legend({dot.mark for dot in placed}, unit_name, limit, under, width - LEGEND_GAP)
+    return framed(name, legend, _plot(placed, x, y, cells, limit), width, height)
+
+
+def _plot(placed: Sequence[Dot], x: Axis, y: Axis, cells: Cells, limit: float | None) -> list[Row]:
+    series = [Series([(dot.peak, dot.rate) for dot in placed if dot.mark == mark], mark) for mark in DRAWN]
+    texts = [(cells.value(x, column, cells.columns), cells.value(y, line, cells.lines), text)
+             for line, column, text in labels(placed, x, y, cells)]  # fmt: skip
+    return draw_plot(series, x, y, cells.width, cells.lines + AXIS_ROWS, styles=STYLES, limit=limit, texts=texts)
+
+
+def labels(placed: Sequence[Dot], x: Axis, y: Axis, cells: Cells) -> list[tuple[int, int, str]]:
+    """(line, column, text) of the trials' numbers: right of their dot, else left of it, else none.
+
+    No number covers a dot or another number; dots in one cell have their numbers in one text.
+    """
+    together = _by_cell(placed, x, y, cells)
+    taken = set(together)
+    found = []
+    unnamed = {BEATEN} if len(placed) > CROWD else set()
+    order = sorted(together.items(), key=lambda item: min(DRAWN[::-1].index(dot.mark) for dot in item[1]))
+    for (line, column), dots_there in order:
+        text = _numbers(dots_there)
+        if all(dot.mark in unnamed for dot in dots_there):
+            continue
+        for start, beyond in ((column + 1, column + 1 + len(text)), (column - len(text), column - len(text) - 1)):
+            wanted = {(line, at) for at in range(start, start + len(text))}
+            clear = not (wanted | {(line, beyond)}) & taken  # a number that touched two dots could be of either
+            if clear and start >= 0 and start + len(text) <= cells.columns:
+                taken |= wanted
+                found.append((line, start, text))
+                break
+    return found
+
+
+def _by_cell(placed: Sequence[Dot], x: Axis, y: Axis, cells: Cells) -> dict[tuple[int, int], list[Dot]]:
+    together: dict[tuple[int, int], list[Dot]] = {}
+    for dot in placed:
+        at = cells.place(y, dot.rate, cells.lines), cells.place(x, dot.peak, cells.columns)
+        together.setdefault(at, []).append(dot)
+    return together
+
+
+def _numbers(group: Sequence[Dot]) -> str:
+    numbers = ",".join(str(dot.trial) for dot in group[:LABELS])
+    return numbers if len(group) <= LABELS else f"{numbers}+{len(group) - LABELS}"
+
+
+def _legend(marks: set[str], unit: str, limit: float | None, under: int, width: int) -> Row:
+    """What the marks say, as far as there is room; the limit before all, then how many dots lie under others."""
+    words: Mapping[str, str] = {BEST: "best", EXPECTED: "predicted", BEATEN: "beaten in both", CURSOR: "cursor"}
+    pieces = [row(Span(f"│ limit {limit:.4g} {unit}", "limit"))] if limit is not None else [row(Span(unit, "dim"))]
+    pieces.append(row(Span(f"{under} under others", "warn")) if under else ())
+    pieces += [row(Span(mark, STYLES[mark]), Span(f" {text}", "dim")) for mark, text in words.items() if mark in marks]
+    return pack([*pieces, row(Span("tok/s ↑", "dim"))], max(18, width), gap="  ")
 
 
 def _limit(run: RunState) -> float | None:
     study = run.study
     if study is None:
         return None
-    limits = [t.result.memory.limit_bytes for t in study.rows if t.result is not None and t.result.memory is not None]
+    limits = [memory.limit_bytes for trial in study.rows if (memory := memory_of(trial)) is not None]
     known = [limit for limit in (study.memory_limit_bytes, *limits) if limit is not None]
     return float(known[0]) if known else None
 

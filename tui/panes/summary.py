@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from speedtui.engine.candidate import TrialStatus
-from speedtui.engine.state import RunState
+from speedtui.engine.state import RunState, StudyState
 from speedtui.engine.units import format_size, format_span
-from speedtui.tui.drawing.text import Row, Span, clean, clock, pack, row
+from speedtui.tui.drawing.text import Row, Span, clean, clock, pack, roughly, row
 from speedtui.tui.frame import Frame
+from speedtui.tui.listing import PLAIN, Listing, listed
 from speedtui.tui.panes.pane import Pane
 from speedtui.tui.panes.results import status_word
 
@@ -17,12 +18,16 @@ COUNTED = (TrialStatus.OK, TrialStatus.RUNNING, TrialStatus.QUEUED, TrialStatus.
 class SummaryPane(Pane):
     """Mode, counts, limits; or why there is nothing."""
 
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.listing = PLAIN
+
     def draw(self, frame: Frame, width: int, height: int) -> list[Row]:
-        return [draw_summary(frame, width)]
+        return [draw_summary(frame, width, self.listing)]
 
 
-def draw_summary(frame: Frame, width: int) -> Row:
-    """One row; an error of the session goes first."""
+def draw_summary(frame: Frame, width: int, listing: Listing = PLAIN) -> Row:
+    """One row; an error of the session goes first, then how the table is shown where that is not as usual."""
     if frame.error is not None:
         return row(
             " ", pack([row(Span(f"✗ {clean(frame.error.message)}  {clean(frame.error.hint)}", "bad"))], width - 2)
@@ -33,17 +38,46 @@ def draw_summary(frame: Frame, width: int) -> Row:
     study = run.study
     if study is None:
         return row(" ", pack([row(Span(_without_study(run), "dim"))], width - 2))
-    counts = ", ".join(f"{study.count(s)} {status_word(s)}" for s in COUNTED if study.count(s))
-    pieces = [
-        row(Span("study ", "dim"), Span(clean(study.mode), "strong")),
-        row(counts or "no candidates"),
-        _budget(run),
+    pieces = [*_shown(study, listing), _counts(study), _window(run), _budget(run), _base(study)]
+    pieces += [
         row(Span("limit ", "dim"), format_size(study.memory_limit_bytes)) if study.memory_limit_bytes else (),
         row(Span("each ", "dim"), f"{study.batches} batches"),
-        row(Span("deadline ", "dim"), clock(run.window.deadline, run.now)) if run.window is not None else (),
         row(Span("ended: ", "dim"), clean(study.finish_reason)) if study.finish_reason else (),
+        row(Span("study ", "dim"), Span(clean(study.mode), "strong")),
     ]
-    return row(" ", pack(pieces, width - 2, gap="  │  " if width >= 100 else "   "))
+    return row(" ", pack(pieces, width - 2, gap="  │  " if width >= 100 else " │ "))
+
+
+def _shown(study: StudyState, listing: Listing) -> list[Row]:
+    """Filter, marks and order, each only where somebody set it."""
+    pieces: list[Row] = []
+    if listing.filter:
+        found = f"  {len(listed(study, listing))} of {len(study.rows)}"
+        pieces.append(row(Span("/ ", "key"), Span(clean(listing.filter), "accent"), Span(found, "dim")))
+    marked = len(listing.marked & {trial.candidate.id for trial in study.rows})
+    if marked:
+        pieces.append(row(Span(f"* {marked} marked", "accent")))
+    if (listing.sort, listing.reverse) != (PLAIN.sort, PLAIN.reverse):
+        pieces.append(row(Span("sort ", "dim"), Span(listing.words, "accent")))
+    return pieces
+
+
+def _counts(study: StudyState) -> Row:
+    counts = ", ".join(f"{study.count(s)} {status_word(s)}" for s in COUNTED if study.count(s))
+    return row(counts or "no candidates")
+
+
+def _window(run: RunState) -> Row:
+    """How much of it is left, and until when; of a study that is over, when it was."""
+    if run.window is None:
+        return ()
+    left = run.window.deadline - run.now
+    rest = f"{roughly(left)} to " if left > 0 else "over since "
+    return row(Span("window ", "dim"), rest, clock(run.window.deadline, run.now))
+
+
+def _base(study: StudyState) -> Row:
+    return row(Span("base ", "dim"), f"#{study.rows[0].candidate.id}") if study.rows else ()
 
 
 def _without_study(run: RunState) -> str:

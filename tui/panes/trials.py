@@ -1,46 +1,30 @@
-"""The trials as a table; columns go by priority as the screen gets narrow."""
+"""The trials as a table with a cursor."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
-
+from msgspec.structs import replace
 from textual.events import Click, MouseScrollDown, MouseScrollUp
 from textual.geometry import Size
 from textual.message import Message
 
-from speedtui.engine.candidate import Measurement, TrialStatus
+from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.state import RunState, StudyState, TrialRow
-from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span
 from speedtui.tui.drawing.text import Row, Span, cell, clean, row, width_of
 from speedtui.tui.frame import Frame
+from speedtui.tui.listing import PLAIN, Listing, listed
 from speedtui.tui.panes.pane import Pane, middle
-from speedtui.tui.panes.results import TRIAL_STYLES, status_word
+from speedtui.tui.panes.trial_columns import LEFT, Column, chosen_columns
 
 LEAD = 6
 """Cursor, mark, number and a gap, before the configuration."""
-CONFIG_WIDTH = (22, 40)
-"""A configuration's name gets as much as the longest one needs, within these and the screen."""
-
-
 LEAST_ROWS = 8
 """So that the panes below do not jump with the first few candidates."""
-LEFT = ("status", "note")
-"""Columns of words; the others hold figures."""
-
-
-class Column(NamedTuple):
-    """A column after number and configuration."""
-
-    name: str
-    width: int
-    priority: int
-    """The highest number goes first where there is no room."""
-    text: Callable[[StudyState, TrialRow], str]
 
 
 class TrialsPane(Pane):
-    """Holds the cursor; by the candidate's id, so that it stays when rows come and go."""
+    """Holds the cursor; by the candidate's id, so that it stays when rows come and go or change places."""
+
+    FILTERED = True
 
     class Selected(Message):
         """The cursor is on another row."""
@@ -48,35 +32,57 @@ class TrialsPane(Pane):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.selected: int | None = None
+        self.listing = PLAIN
         self._rows_wanted = LEAST_ROWS
         self.first = 0
         """Row at the top."""
+
+    @property
+    def study(self) -> StudyState | None:
+        """What it lists; None before the first frame and for a run without a study."""
+        return self.frame.study.study if self.frame is not None else None
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """As many rows as there are candidates, and the heading."""
         return self._rows_wanted
 
     def redraw(self) -> None:
-        study = self.frame.study.study if self.frame is not None else None
+        study = self.study
         wanted = max(LEAST_ROWS, len(study.rows) + 2) if study is not None else LEAST_ROWS
         if wanted != self._rows_wanted:
             self._rows_wanted = wanted
             self.refresh(layout=True)
         super().redraw()
 
+    def list_by(self, listing: Listing) -> None:
+        """Another order, filter or marks."""
+        self.listing = listing
+        self.redraw()
+
+    def filter(self, text: str) -> None:
+        super().filter(text)
+        self.list_by(replace(self.listing, filter=text))
+
+    def shown(self) -> list[TrialRow]:
+        """The rows listed, in their order."""
+        study = self.study
+        return listed(study, self.listing) if study is not None else []
+
     def selected_row(self) -> TrialRow | None:
         """The row under the cursor."""
-        study = self.frame.study.study if self.frame is not None else None
+        study = self.study
         return study.row(self.selected) if study is not None and self.selected is not None else None
 
     def move(self, rows: int) -> None:
         """Moves the cursor, not past the ends."""
-        study = self.frame.study.study if self.frame is not None else None
-        if study is None or not study.rows:
-            return
-        ids = [trial.candidate.id for trial in study.rows]
-        at = ids.index(self.selected) if self.selected in ids else 0
-        self.select(ids[max(0, min(len(ids) - 1, at + rows))])
+        ids = [trial.candidate.id for trial in self.shown()]
+        if ids:
+            at = ids.index(self.selected) if self.selected in ids else 0
+            self.select(ids[max(0, min(len(ids) - 1, at + rows))])
+
+    def page(self) -> int:
+        """Rows that a page key goes: one less than are seen, so that one stays in sight."""
+        return max(1, self.size.height - 2)
 
     def select(self, trial: int) -> None:
         """Puts the cursor on a candidate."""
@@ -86,10 +92,9 @@ class TrialsPane(Pane):
             self.post_message(self.Selected())
 
     def on_click(self, event: Click) -> None:
-        study = self.frame.study.study if self.frame is not None else None
-        at = self.first + event.y - 1
-        if study is not None and event.y > 0 and at < len(study.rows):
-            self.select(study.rows[at].candidate.id)
+        rows, at = self.shown(), self.first + event.y - 1
+        if event.y > 0 and at < len(rows):
+            self.select(rows[at].candidate.id)
 
     def on_mouse_scroll_down(self, _: MouseScrollDown) -> None:
         self.move(1)
@@ -101,14 +106,16 @@ class TrialsPane(Pane):
         study = frame.study.study
         if study is None or not study.rows:
             return draw_empty(frame.study, height)
-        ids = [trial.candidate.id for trial in study.rows]
+        ids = [trial.candidate.id for trial in listed(study, self.listing)]
+        if not ids:
+            return draw_none_found(study, self.listing, height)
         if self.selected not in ids:
             self.selected = ids[0]
             self.post_message(self.Selected())
         at = ids.index(self.selected or ids[0])
         shown = max(1, height - 1)
         self.first = max(0, min(self.first, at, len(ids) - shown), at - shown + 1)
-        return draw_trials(study, self.selected, self.first, width, height)
+        return draw_trials(frame.study, self.selected, self.first, width, height, self.listing)
 
 
 def draw_empty(run: RunState, height: int) -> list[Row]:
@@ -131,148 +138,77 @@ def draw_empty(run: RunState, height: int) -> list[Row]:
     return middle(lines, height)
 
 
-def draw_trials(study: StudyState, selected: int | None, first: int, width: int, height: int) -> list[Row]:
+def draw_none_found(study: StudyState, listing: Listing, height: int) -> list[Row]:
+    """A filter that nothing passes."""
+    text = f" None of {len(study.rows)} candidates has all of “{clean(listing.filter)}”. "
+    return middle([row(text, Span("esc", "key"), " takes the filter away, ", Span("/", "key"), " changes it.")], height)
+
+
+def draw_trials(
+    run: RunState, selected: int | None, first: int, width: int, height: int, listing: Listing = PLAIN
+) -> list[Row]:
     """Heading and rows from `first` on."""
-    columns, config = _chosen(width, max(len(trial.candidate.label) for trial in study.rows) + 1)
-    number = LEAD - 4
-    heading = "".join(
-        ["  ", cell("#", number, right=True).text, "  ", cell("configuration", config).text]
-        + [cell(_heading(c), c.width, right=c.name not in LEFT).text for c in columns]
-    )
-    rows: list[Row] = [row(Span(heading, "dim"))]
-    for trial in study.rows[first : first + height - 1]:
+    study = run.study
+    if study is None or not study.rows:
+        return []
+    longest = max(len(trial.candidate.label) for trial in study.rows) + 1
+    columns, config = chosen_columns(width, longest, LEAD)
+    shown = listed(study, listing)
+    last = first + height - 1
+    part = f"{first + 1}–{min(last, len(shown))} of {len(shown)}" if first or last < len(shown) else ""
+    rows: list[Row] = [_heading(study, columns, config, listing, part)]
+    for trial in shown[first:last]:
         under = trial.candidate.id == selected
-        line = _line(study, trial, columns, config, number, under)
+        line = _line(run, study, trial, columns, config, under, trial.candidate.id in listing.marked)
         rows.append(row(line, Span(" " * max(0, width - width_of(line)), "cursor")) if under else line)
     return rows
 
 
-def _line(study: StudyState, trial: TrialRow, columns: list[Column], config: int, number: int, under: bool) -> Row:
+def _heading(study: StudyState, columns: list[Column], config: int, listing: Listing, part: str) -> Row:
+    """Names of the columns, an arrow at the sorted one; `part`: which rows are seen, where not all are."""
+    by_number = listing.sort == "#" and listing.reverse
+    number = cell(
+        f"{listing.arrow}#" if by_number else "#", LEAD - 2, right=True, style="accent" if by_number else "dim"
+    )
+    return row(
+        number,
+        cell(f"  {part or 'configuration'}", config + 2, style="dim"),
+        *(_head(study, c, listing) for c in columns),
+    )
+
+
+def _head(study: StudyState, column: Column, listing: Listing) -> Span:
+    words = column.name in LEFT
+    name, style = column.heading(study), "dim"
+    if column.name == listing.sort:
+        name, style = f"{name}{listing.arrow}" if words else f"{listing.arrow}{name}", "accent"
+    return cell(f" {name}" if words else name, column.width, right=not words, style=style)
+
+
+def _line(
+    run: RunState, study: StudyState, trial: TrialRow, columns: list[Column], config: int, under: bool, marked: bool
+) -> Row:
     candidate = trial.candidate
     base = "cursor " if under else ""
-    mark = "P" if candidate.id == study.promoted else "★" if candidate.id == study.best else " "
+    best = candidate.id == study.best
     quiet = trial.status in (TrialStatus.WAITING, TrialStatus.QUEUED)
     spans = [
         Span("›" if under else " ", base + "accent"),
-        Span(mark, base + "good"),
-        cell(str(candidate.id), number, right=True, style=base + "dim"),
+        _sign(study, trial, marked, base),
+        cell(str(candidate.id), LEAD - 4, right=True, style=base + "dim"),
         Span("  ", base),
-        cell(
-            clean(candidate.label),
-            config,
-            style=base + ("strong" if candidate.id == study.best else "dim" if quiet else ""),
-        ),
+        cell(clean(candidate.label), config, style=base + ("strong" if best else "dim" if quiet else "")),
     ]
     for column in columns:
-        style = TRIAL_STYLES[trial.status] if column.name == "status" else "dim" if column.name == "note" else ""
-        text = column.text(study, trial)
-        right = column.name not in LEFT
-        spans.append(cell(text, column.width, right=right, style=base + style))
+        text, style = column.text(run, study, trial)
+        words = column.name in LEFT
+        spans.append(cell(f" {text}" if words else text, column.width, right=not words, style=base + style))
     return row(*spans)
 
 
-def _heading(column: Column) -> str:
-    return f"  {column.name}" if column.name in LEFT else column.name
-
-
-def _chosen(width: int, longest: int) -> tuple[list[Column], int]:
-    """The columns that fit, and the width for the configuration's name."""
-    chosen = list(COLUMNS)
-    wanted = min(longest, CONFIG_WIDTH[0])
-    while chosen and LEAD + wanted + sum(column.width for column in chosen) > width:
-        chosen.remove(max(chosen, key=lambda column: column.priority))
-    room = width - LEAD - sum(column.width for column in chosen)
-    config = max(min(longest, room, CONFIG_WIDTH[1]), min(13, room))
-    if chosen and chosen[-1].name == "note":
-        chosen[-1] = chosen[-1]._replace(width=chosen[-1].width + max(0, room - config))
-    return chosen, config
-
-
-def _measured(trial: TrialRow) -> Measurement | None:
-    return trial.result.measurement if trial.result is not None else None
-
-
-def _status(study: StudyState, trial: TrialRow) -> str:
-    if trial.status is TrialStatus.RUNNING:
-        if trial.probe == "throughput":
-            return f"  running {trial.batches_done}/{study.batches}"
-        return f"  running {trial.probe}" if trial.probe else "  starting"
-    return f"  {status_word(trial.status)}"
-
-
-def _step(_: StudyState, trial: TrialRow) -> str:
-    measured = _measured(trial)
-    if measured is None:
-        return f"~{format_seconds(trial.step_seconds_so_far)}" if trial.steps.count else "–"
-    return format_seconds(measured.step_seconds)
-
-
-def _interval(_: StudyState, trial: TrialRow) -> str:
-    measured = _measured(trial)
-    if measured is None:
-        return "–"
-    return f"±{(measured.step_seconds_high - measured.step_seconds_low) / 2 / measured.step_seconds * 100:.1f} %"
-
-
-def _samples(_: StudyState, trial: TrialRow) -> str:
-    measured = _measured(trial)
-    return "–" if measured is None else format_count(measured.samples_per_second)
-
-
-def _tokens(_: StudyState, trial: TrialRow) -> str:
-    measured = _measured(trial)
-    return "–" if measured is None else format_count(measured.tokens_per_second)
-
-
-def _peak(study: StudyState, trial: TrialRow) -> str:
-    """Measured; else what is expected."""
-    memory = trial.result.memory if trial.result is not None else None
-    if memory is None or memory.peak_bytes is None:
-        return _predicted(study, trial)
-    return format_size(memory.peak_bytes)
-
-
-def _free(_: StudyState, trial: TrialRow) -> str:
-    memory = trial.result.memory if trial.result is not None else None
-    return "–" if memory is None else format_share(memory.headroom_fraction)
-
-
-def _predicted(_: StudyState, trial: TrialRow) -> str:
-    return "–" if trial.predicted_bytes is None else f"~{format_size(trial.predicted_bytes)}"
-
-
-def _against_first(study: StudyState, trial: TrialRow) -> str:
-    base, measured = _measured(study.rows[0]), _measured(trial)
-    if base is None or measured is None or not base.samples_per_second:
-        return "–"
-    return f"{measured.samples_per_second / base.samples_per_second:.2f}×"
-
-
-def _full_run(_: StudyState, trial: TrialRow) -> str:
-    return "–" if trial.result is None else format_span(trial.result.full_run_seconds)
-
-
-def _p90(_: StudyState, trial: TrialRow) -> str:
-    estimate = trial.result.estimate if trial.result is not None else None
-    return "–" if estimate is None else format_span(estimate.p90_seconds)
-
-
-def _note(_: StudyState, trial: TrialRow) -> str:
-    return "  " + clean(trial.result.reason) if trial.result is not None else ""
-
-
-COLUMNS = (
-    Column("status", 16, 0, _status),
-    Column("step", 10, 5, _step),
-    Column("±", 9, 8, _interval),
-    Column("smp/s", 8, 1, _samples),
-    Column("tok/s", 8, 6, _tokens),
-    Column("peak", 10, 2, _peak),
-    Column("free", 7, 4, _free),
-    Column("predicted", 11, 9, _predicted),
-    Column("vs #0", 8, 7, _against_first),
-    Column("full run", 10, 3, _full_run),
-    Column("p90", 10, 9, _p90),
-    Column("note", 8, 10, _note),
-)
-"""The most telling ones have the lowest priority numbers; `vs #0` is against the first candidate listed."""
+def _sign(study: StudyState, trial: TrialRow, marked: bool, base: str) -> Span:
+    """Marked, promoted, best: the one that somebody set last in time comes first."""
+    if marked:
+        return Span("*", base + "accent")
+    best, promoted = trial.candidate.id == study.best, trial.candidate.id == study.promoted
+    return Span("P" if promoted else "★" if best else " ", base + "good")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import ClassVar, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static
 
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.errors import ConfigError
+from speedtui.tui.completion import SettingSuggester, hint
 from speedtui.tui.drawing.text import clean
 
 
@@ -29,9 +29,11 @@ class Edited(NamedTuple):
 Check = Callable[[Sequence[str]], Edited]
 """Reads the lines, or raises a ConfigError that says what is wrong with them and what was expected."""
 
+Result = TypeVar("Result")
 
-class EditScreen(ModalScreen[dict[str, Scalar] | None]):
-    """Comes back with the values, or None. Enter saves from any line, but only what can be used."""
+
+class LinesScreen(ModalScreen[Result | None], Generic[Result]):
+    """Lines of settings; comes back with what they come to, or None. Enter saves only what can be used."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "back", show=False),
@@ -39,51 +41,89 @@ class EditScreen(ModalScreen[dict[str, Scalar] | None]):
         Binding("down", "app.focus_next", "next", show=False),
     ]
     AUTO_FOCUS = "Input"
+    PLACEHOLDER = "setting = value"
+    SAVES = "saves"
+    """What enter does."""
 
-    def __init__(self, heading: str, lines: Sequence[str], check: Check, names: Sequence[str]) -> None:
-        """`names`: of the settings that are suggested while one is typed."""
+    def __init__(
+        self, heading: str, lines: Sequence[str], names: Sequence[str], config: Mapping[str, Any] | None = None
+    ) -> None:
+        """`names`: of the settings that are suggested while one is typed; `config`: what they are now."""
         super().__init__()
-        self._heading, self._lines, self._read = heading, list(lines), check
-        self._suggester = SuggestFromList([f"{name} = " for name in names])
+        self._heading, self._lines = heading, list(lines)
+        self._names, self._config = tuple(names), config or {}
+        self._suggester = SettingSuggester(self._names)
+
+    def read(self, lines: Sequence[str]) -> tuple[Result, str]:
+        """What the lines come to, and the same in words.
+
+        Raises:
+            ConfigError: what is wrong with them, and what was expected.
+        """
+        raise NotImplementedError
 
     def compose(self) -> ComposeResult:
         with Vertical(id="edit", classes="dialog") as box:
             box.border_title = self._heading
-            box.border_subtitle = "enter saves · ↑ ↓ line · → completes · esc back"
+            box.border_subtitle = f"enter {self.SAVES} · ↑ ↓ line · → completes · esc back"
             with VerticalScroll(id="edit-lines", can_focus=False):
                 for line in [*self._lines, ""]:
                     yield self._field(line)
             yield Static(id="edit-message", markup=False)
+            yield Static(id="edit-hint", markup=False)
 
     def _field(self, text: str) -> Input:
-        return Input(
-            text, placeholder="setting = value", suggester=self._suggester, compact=True, select_on_focus=False
-        )
+        return Input(text, placeholder=self.PLACEHOLDER, suggester=self._suggester, compact=True, select_on_focus=False)
 
     def on_mount(self) -> None:
         self._check()
+
+    def on_descendant_focus(self) -> None:
+        """Another line: another hint."""
+        self._hint()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         fields = list(self.query(Input))
         if fields[-1].value.strip():
             self.query_one("#edit-lines").mount(self._field(""))
         self._check()
+        self._hint()
 
     def on_input_submitted(self) -> None:
-        values = self._check()
-        if values is not None:
-            self.dismiss(values)
+        found = self._check()
+        if found is not None:
+            self.dismiss(found)
 
-    def _check(self) -> dict[str, Scalar] | None:
-        """The values, or None with the reason on the screen."""
+    def _hint(self) -> None:
+        field = self.focused
+        text = hint(field.value, self._names, self._config) if isinstance(field, Input) else ""
+        self.query_one("#edit-hint", Static).update(clean(text))
+
+    def _check(self) -> Result | None:
+        """What the lines come to, or None with the reason on the screen."""
         message = self.query_one("#edit-message", Static)
         try:
-            edited = self._read([field.value for field in self.query(Input)])
+            found, summary = self.read([field.value for field in self.query(Input)])
         except ConfigError as error:
-            hint = f"\n  {clean(error.hint)}" if error.hint else ""
-            message.update(f"✗ {clean(error.message)}{hint}")
+            more = f"\n  {clean(error.hint)}" if error.hint else ""
+            message.update(f"✗ {clean(error.message)}{more}")
             message.set_class(True, "-wrong")
             return None
         message.set_class(False, "-wrong")
-        message.update(f"✓ {clean(edited.summary)}")
-        return edited.values
+        message.update(f"✓ {clean(summary)}")
+        return found
+
+
+class EditScreen(LinesScreen[dict[str, Scalar]]):
+    """Comes back with the values, one a setting, or None."""
+
+    def __init__(
+        self, heading: str, lines: Sequence[str], check: Check, names: Sequence[str],
+        config: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        """`check` reads the lines; the others are those of all such screens."""
+        super().__init__(heading, lines, names, config)
+        self._read = check
+
+    def read(self, lines: Sequence[str]) -> tuple[dict[str, Scalar], str]:
+        return self._read(lines)

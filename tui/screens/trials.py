@@ -12,7 +12,6 @@ from speedtui.engine.commands import (
     AddCandidate,
     AnyCommand,
     EditCandidate,
-    Promote,
     RemoveCandidate,
     RunAll,
     RunTrial,
@@ -20,24 +19,31 @@ from speedtui.engine.commands import (
 )
 from speedtui.engine.config.paths import setting_paths
 from speedtui.engine.config.settings import Scalar
+from speedtui.engine.errors import SpeedtuiError
 from speedtui.engine.state import TrialRow
 from speedtui.tui.keys import bindings
+from speedtui.tui.listing import Listing
 from speedtui.tui.panes.curve import CurvePane
 from speedtui.tui.panes.detail import DetailPane
-from speedtui.tui.panes.events import EventsPane
 from speedtui.tui.panes.footer import Footer
 from speedtui.tui.panes.header import Header
 from speedtui.tui.panes.scatter import ScatterPane
 from speedtui.tui.panes.summary import SummaryPane
+from speedtui.tui.panes.trial_log import TrialLogPane
 from speedtui.tui.panes.trials import TrialsPane
 from speedtui.tui.screens.view import View
 
 
 class TrialsScreen(View):
-    """Table, detail and two charts. Its commands go to the run that the study is in."""
+    """Table, detail, log and two charts. Its commands go to the run that the study is in."""
 
     SCOPE = "trials"
     BINDINGS = bindings("trials")
+    PANES = ("trials", "detail", "curve", "scatter", "trial-log")
+    MAIN = "trials"
+
+    deleted: tuple[int, dict[str, Scalar]] | None = None
+    """Number and settings of the candidate deleted last, to be added again."""
 
     def compose(self) -> ComposeResult:
         yield Header("trials")
@@ -48,17 +54,26 @@ class TrialsScreen(View):
             yield CurvePane(id="curve")
         with Container(id="chart-band", classes="band"):
             yield ScatterPane(id="scatter")
-            yield EventsPane(id="events")
+            yield TrialLogPane(id="trial-log")
         yield Footer("trials")
 
     @property
     def selected(self) -> TrialRow | None:
         return self.query_one(TrialsPane).selected_row()
 
+    @property
+    def table(self) -> TrialsPane:
+        """Holds cursor, order and marks."""
+        return self.query_one(TrialsPane)
+
     def on_trials_pane_selected(self) -> None:
         """The other panes follow the cursor."""
-        trial = self.query_one(TrialsPane).selected
-        for pane in (self.query_one(DetailPane), self.query_one(CurvePane), self.query_one(ScatterPane)):
+        trial = self.table.selected
+        beside: tuple[DetailPane | CurvePane | ScatterPane | TrialLogPane, ...] = (
+            self.query_one(DetailPane), self.query_one(CurvePane), self.query_one(ScatterPane),
+            self.query_one(TrialLogPane),
+        )  # fmt: skip
+        for pane in beside:
             pane.selected = trial
             pane.redraw()
         footer = self.query_one(Footer)
@@ -66,7 +81,91 @@ class TrialsScreen(View):
         footer.redraw()
 
     def action_move(self, rows: int) -> None:
-        self.query_one(TrialsPane).move(rows)
+        self.table.move(rows)
+
+    def action_page(self, by: int) -> None:
+        """As many rows as are seen, down (positive) or up."""
+        self.table.move(by * self.table.page())
+
+    # --- how it is listed ---
+
+    def filtered(self, text: str) -> None:
+        super().filtered(text)
+        self._list_by(self.table.listing)
+
+    def _list_by(self, listing: Listing) -> None:
+        self.table.list_by(listing)
+        summary = self.query_one(SummaryPane)
+        summary.listing = listing
+        summary.redraw()
+
+    def action_sort(self) -> None:
+        """By the next column."""
+        self._list_by(self.table.listing.next_sort())
+
+    def action_reverse(self) -> None:
+        """The other way round."""
+        self._list_by(self.table.listing.reversed())
+
+    def action_mark_trial(self) -> None:
+        """Marks the row, or takes its mark away, and goes on to the next."""
+        if self.table.selected is not None:
+            self._list_by(self.table.listing.toggled(self.table.selected))
+            self.table.move(1)
+
+    def action_back(self) -> None:
+        """Marks go before zoom and filter."""
+        if self.table.listing.marked and not self.zoomed:
+            self._list_by(self.table.listing.unmarked())
+        else:
+            super().action_back()
+
+    def action_compare(self) -> None:
+        """The marked trials side by side; with fewer than two of them, the best and the one under the cursor."""
+        from speedtui.tui.screens.compare import CompareScreen
+
+        trials = self._compared()
+        if len(trials) < 2:
+            self.notify("Mark two trials with space, or put the cursor on another one than the best.")
+        elif self.frame is not None:
+            self.app.push_screen(CompareScreen(self.frame.study, trials))
+
+    def _compared(self) -> list[TrialRow]:
+        study = self.table.study
+        if study is None:
+            return []
+        marked = [trial for trial in self.table.shown() if trial.candidate.id in self.table.listing.marked]
+        if len(marked) >= 2:
+            return marked
+        numbers = dict.fromkeys((study.best, *(trial.candidate.id for trial in marked), self.table.selected))
+        return [trial for number in numbers if number is not None and (trial := study.row(number)) is not None][:2]
+
+    # --- what leaves the screen ---
+
+    def copy_text(self) -> tuple[str, str]:
+        """The command that trains with the trial under the cursor."""
+        from speedtui.tui.promoting import train_command
+
+        trial = self.selected
+        if trial is None:
+            return "Command", ""
+        study = self.speedtui.study
+        command = train_command(study.session.folder, study.state(), trial)
+        return f"Command that trains with #{trial.candidate.id}", command
+
+    def action_export(self) -> None:
+        """Writes the rows listed, in their order, and says where."""
+        from speedtui.tui.exporting import write_trials
+
+        study, rows = self.speedtui.study, self.table.shown()
+        try:
+            paths = write_trials(study.session.folder, study.state(), rows)
+        except (OSError, SpeedtuiError) as error:
+            self.notify(f"Not written: {error}", severity="error", markup=False)
+        else:
+            self.notify(f"{len(rows)} trials: " + "\n".join(map(str, paths)), title="Written", markup=False)
+
+    # --- what is asked of the study ---
 
     def order(self, command: AnyCommand) -> None:
         self.speedtui.order(command, study=True)
@@ -95,6 +194,24 @@ class TrialsScreen(View):
 
             self._edit(f"Edit #{number}", trial.candidate.values, edited)
 
+    def action_grid(self) -> None:
+        """Every combination of several values."""
+        from speedtui.tui.screens.grid import GridScreen
+
+        if self.speedtui.refuses_commands():
+            return
+        config, study = self.speedtui.study_config, self.table.study
+        present = study.rows if study is not None else ()
+        train = config.get("train", {})
+        line = f"train.micro_batch_size = {train.get('micro_batch_size', 1)}"
+        self.app.push_screen(GridScreen([line], setting_paths(), config, present), self._add_all)
+
+    def _add_all(self, grid: list[dict[str, Scalar]] | None) -> None:
+        for values in grid or ():
+            self.order(AddCandidate(values=values))
+        if grid:
+            self.notify(f"{len(grid)} added; R runs them all.")
+
     def _add(self, values: dict[str, Scalar] | None) -> None:
         if values is not None:
             self.order(AddCandidate(values=values))
@@ -105,8 +222,9 @@ class TrialsScreen(View):
         from speedtui.tui.screens.edit import EditScreen
 
         if not self.speedtui.refuses_commands():
-            check = candidate_check(self.speedtui.study_config)
-            self.app.push_screen(EditScreen(heading, candidate_lines(values), check, setting_paths()), done)
+            config = self.speedtui.study_config
+            lines, check = candidate_lines(values), candidate_check(config)
+            self.app.push_screen(EditScreen(heading, lines, check, setting_paths(), config), done)
 
     def action_run_trial(self) -> None:
         """Queues the candidate."""
@@ -133,29 +251,43 @@ class TrialsScreen(View):
 
         def answered(answer: str | None) -> None:
             if answer == "delete":
+                self.deleted = number, trial.candidate.values
                 self.order(RemoveCandidate(trial=number))
 
         has_result = trial.status.finished and trial.status is not TrialStatus.WAITING
         self.app.push_screen(confirm_delete(number, trial.candidate.label, has_result=has_result), answered)
 
+    def action_undo_delete(self) -> None:
+        """Adds the candidate deleted last again, under a new number."""
+        if self.deleted is None:
+            self.notify("Nothing was deleted here.")
+            return
+        number, values = self.deleted
+        self.deleted = None
+        self.order(AddCandidate(values=values))
+        self.notify(f"#{number} is added again under a new number; its result is gone.")
+
     def action_promote(self) -> None:
-        """Asks whether to train now, too."""
+        """Asks whether to train now, too; a study that is over can be asked as well."""
+        from speedtui.tui.promoting import promote
         from speedtui.tui.screens.confirm import ask_promote
 
         trial = self.selected
-        if trial is None or self.speedtui.refuses_commands():
+        if trial is None:
             return
         number = trial.candidate.id
 
         def answered(answer: str | None) -> None:
             if answer in ("promote", "train"):
-                self.order(Promote(trial=number))
-            if answer == "train":
-                self.speedtui.train_promoted(number)
+                promote(self.speedtui, trial, train=answer == "train")
             if answer == "profile":
                 self._save_profile(trial)
 
-        self.app.push_screen(ask_promote(number, trial.candidate.label, can_train=self.speedtui.can_train), answered)
+        can_train = self.speedtui.can_train
+        text = trial.candidate.label
+        if not can_train:
+            text += "\nNo training can be started from here; y copies the command that starts it elsewhere."
+        self.app.push_screen(ask_promote(number, text, can_train=can_train), answered)
 
     def _save_profile(self, trial: TrialRow) -> None:
         """Asks for a name and keeps the trial's settings under it."""

@@ -1,0 +1,41 @@
+"""A study's trials as trials.csv and trials.json, written from what the screen knows."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from speedtui.engine.config.paths import convert
+from speedtui.engine.config.settings import Settings
+from speedtui.engine.export.csv import TRIALS, trial_row, write_rows
+from speedtui.engine.export.places import default_folder
+from speedtui.engine.report.files import TRIALS_NAME, trial_entry, write_json
+from speedtui.engine.runs import RunFolder
+from speedtui.engine.state import RunState, TrialRow
+
+
+def write_trials(folder: RunFolder, run: RunState, rows: list[TrialRow]) -> list[Path]:
+    """Both files at the places where the study itself and `speedtui export` put them; returns their paths.
+
+    `rows`: those to be written, in their order. A file of an earlier export is replaced as a whole.
+
+    Raises:
+        OSError: the run's folder cannot be written.
+        ConfigError: the run's configuration is of another version.
+    """
+    settings = convert(run.config, "the run's configuration") if run.config else Settings()
+    tables = default_folder(folder, "csv")
+    tables.mkdir(exist_ok=True)
+    table, document = tables / TRIALS, folder.path / TRIALS_NAME
+    aside = tables / f".{TRIALS}.{os.getpid()}"
+    write_rows(aside, [{**trial_row(trial.candidate, trial.result), "status": trial.status.value} for trial in rows])
+    os.replace(aside, table)
+    write_json(document, [_entry(trial, settings, run) for trial in rows])
+    return [table, document]
+
+
+def _entry(trial: TrialRow, settings: Settings, run: RunState) -> dict[str, object]:
+    entry = trial_entry(trial.candidate, trial.result, settings, run.window, run.now)
+    return {**entry, "status": trial.status.value, "values": msgspec.to_builtins(trial.candidate.values)}

@@ -1,0 +1,94 @@
+"""Several values for several settings: every combination of them as a candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from speedtui.engine.config.paths import convert, with_values
+from speedtui.engine.config.settings import Scalar, Settings
+from speedtui.engine.errors import ConfigError
+from speedtui.engine.search.own import Expansion, expand_knobs
+from speedtui.engine.state import TrialRow
+from speedtui.tui.values import parse_line
+
+WHERE = "grid"
+"""Opens the messages of the configuration's own checks."""
+MOST = 64
+"""Candidates that one grid adds: at half a minute a trial they take half an hour, and a table of more is not read."""
+
+
+class Grid(NamedTuple):
+    """What a grid would add."""
+
+    values: list[dict[str, Scalar]]
+    """Of each new candidate, by path."""
+    summary: str
+
+
+def parse_knobs(lines: Iterable[str]) -> dict[str, list[Scalar]]:
+    """Values by path of lines such as `train.micro_batch_size = 1, 2, 4`.
+
+    Raises:
+        ConfigError: the first line that cannot be used.
+    """
+    knobs: dict[str, list[Scalar]] = {}
+    for line in filter(str.strip, lines):
+        name, _, values = line.partition("=")
+        pairs = [parse_line(f"{name} = {value}", WHERE) for value in values.split(",")]
+        path = pairs[0][0]
+        if path in knobs:
+            raise ConfigError(f"{WHERE}: {path} is set twice", "Write all of its values in one line.")
+        knobs[path] = list(dict.fromkeys(value for _, value in pairs))
+    return knobs
+
+
+def read_grid(lines: Sequence[str], config: Mapping[str, Any], present: Iterable[TrialRow]) -> Grid:
+    """The candidates of the lines that are not listed yet.
+
+    Raises:
+        ConfigError: a line that cannot be used, or nothing would be added, and why.
+    """
+    knobs = parse_knobs(lines)
+    if not knobs:
+        raise ConfigError(f"{WHERE}: no setting yet", "Write one, such as train.micro_batch_size = 1, 2, 4")
+    settings = convert(config, "the run's configuration")
+    found = expand_knobs(knobs, settings, MOST, WHERE)
+    there = _resolved(settings, [trial.candidate.values for trial in present])
+    fresh = [
+        candidate.values
+        for candidate in found.candidates
+        if with_values(settings, candidate.values, WHERE) not in there
+    ]
+    if not fresh:
+        raise _nothing(found)
+    return Grid(fresh, _summary(found, len(fresh)))
+
+
+def _resolved(settings: Settings, present: Iterable[Mapping[str, Scalar]]) -> list[Settings]:
+    return [with_values(settings, values, WHERE) for values in present]
+
+
+def _nothing(found: Expansion) -> ConfigError:
+    """Why there is nothing to add: the first refusal as it stands where all were refused."""
+    if found.refused and not found.candidates:
+        return found.refused[0]
+    hint = found.refused[0].hint if found.refused else "Add another value."
+    return ConfigError(f"{WHERE}: nothing new: {'; '.join(_left_out(found, len(found.candidates)))}", hint)
+
+
+def _summary(found: Expansion, fresh: int) -> str:
+    """`12 candidates; 2 are there already; 3 refused: …`"""
+    parts = ["1 candidate" if fresh == 1 else f"{fresh} candidates"]
+    if found.total > MOST:
+        parts.append(f"of {found.total} combinations {MOST} were taken, spread over them")
+    return "; ".join([*parts, *_left_out(found, len(found.candidates) - fresh)])
+
+
+def _left_out(found: Expansion, known: int) -> list[str]:
+    """What is not added, in words."""
+    parts = [f"{known} {'is' if known == 1 else 'are'} there already"] if known else []
+    if found.refused:
+        reason = found.refused[0].message.removeprefix(f"{WHERE}: ")
+        parts.append(f"{len(found.refused)} refused: {reason}")
+    return parts
