@@ -10,3 +10,45 @@ if TYPE_CHECKING:
 
 def choose_profile(app: SpeedtuiApp) -> None:
     """Shows the list; the one chosen goes to the next run."""
+    # Imported when it is needed: the arithmetic of plans takes 40 ms that the first paint need not wait for.
+    from speedtui.tui.desk import look
+    from speedtui.tui.screens.profiles import ProfilesScreen
+
+    shown = look(app)
+    if shown is None:
+        app.notify("The profiles come when the configuration is read.", severity="warning")
+        return
+    app.push_screen(ProfilesScreen(shown, can_train=can_train(app)), lambda answer: _chosen(app, answer))
+
+
+def can_train(app: SpeedtuiApp) -> bool:
+    """Whether the device is free for a training that is started from here."""
+    return app.options.train is not None and (app.front.ended or not app.front.state().status.busy)
+
+
+def _chosen(app: SpeedtuiApp, answer: tuple[str, str] | None) -> None:
+    from speedtui.tui.planning import save_as_profile, take_option
+
+    if answer is None:
+        return
+    action, name = answer
+    take_option(app, name)
+    if action == "save":
+        save_as_profile(app)
+    elif action == "train":
+        train_now(app)
+    else:
+        app.notify(f"The next run takes {name}. 3 shows what it comes to; w there writes it.")
+
+
+def train_now(app: SpeedtuiApp) -> None:
+    """Writes the next run's configuration and trains with it; a study that waits is ended first."""
+    from speedtui.engine.commands import Finish
+    from speedtui.tui.planning import written
+
+    path = written(app, always=True)
+    if path is None:
+        return
+    if not app.front.ended:
+        app.front.send(Finish())
+    app.start_training(str(path))

@@ -7,9 +7,10 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from speedtui.engine.advise.scene import settings_in_use
 from speedtui.engine.config.live import LIVE_SETTINGS, live_values
 from speedtui.engine.config.load import dump_settings
-from speedtui.engine.config.paths import convert, value_at, with_values
+from speedtui.engine.config.paths import value_at, with_values
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.errors import ConfigError, RunFolderError
 from speedtui.engine.state import RunState
@@ -30,13 +31,12 @@ MOST_FILES = 100
 
 
 def settings_now(run: RunState) -> Settings:
-    """The run's settings with what was changed since.
+    """The run's settings, its training's own and what was changed since.
 
     Raises:
         ConfigError: its configuration was written by another version.
     """
-    changed = run.training.changed if run.training is not None else {}
-    return with_values(convert(run.config, "the run's configuration"), changed, WHERE)
+    return settings_in_use(run)
 
 
 def names() -> list[str]:
@@ -90,13 +90,16 @@ def change_text(settings: Settings, values: Mapping[str, Scalar]) -> str:
     )
 
 
-def write_next(folder: Path, settings: Settings, values: Mapping[str, Scalar]) -> Path:
+def write_next(folder: Path, settings: Settings, values: Mapping[str, Scalar | None], *, note: str = "") -> Path:
     """Writes the settings with these values into a new file: `next.toml`, else `next-2.toml` and so on.
+
+    `note`: lines that stand as a comment at its top.
 
     Raises:
         RunFolderError: it cannot be written.
     """
-    text = dump_settings(with_values(settings, values, WHERE))
+    comment = "".join(f"# {line}".rstrip() + "\n" for line in note.splitlines())
+    text = comment + ("\n" if comment else "") + dump_settings(with_values(settings, values, WHERE))
     for number in range(1, MOST_FILES + 1):
         path = folder / (f"{NEXT}.toml" if number == 1 else f"{NEXT}-{number}.toml")
         if _write_new(path, text):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from speedtui.engine.commands import Set
@@ -18,7 +19,7 @@ from speedtui.tui.schedule_edit import (
     train_command,
     write_next,
 )
-from speedtui.tui.screens.confirm import ask_apply, ask_which_run, say
+from speedtui.tui.screens.confirm import ask_apply, ask_take, ask_which_run, say
 from speedtui.tui.screens.edit import EditScreen
 from speedtui.tui.screens.levers import LeversScreen
 
@@ -56,6 +57,34 @@ def edit_schedule(app: SpeedtuiApp) -> None:
 
     heading = "Schedule, from the next step on or of the next run" if app.obeyed else "Schedule of the next run"
     app.push_screen(EditScreen(heading, schedule_lines(settings), schedule_check(settings), names()), edited)
+
+
+def take_draft(app: SpeedtuiApp) -> None:
+    """What the next run changes and this one can take up goes into this one, after asking; the rest stays."""
+    from speedtui.tui.desk import look
+
+    shown = look(app)
+    draft = shown.draft if shown is not None else None
+    if draft is None or app.refuses_commands():
+        return
+    values = draft.live_values()
+    if not app.obeyed or not values:
+        app.notify(_nothing_to_take(draft.values()), severity="warning")
+        return
+    stays = [path.rpartition(".")[2] for path in draft.values() if path not in values]
+    text = change_text(draft.base, values) + (f"\nStays for the next run: {', '.join(stays)}." if stays else "")
+
+    def answered(answer: str | None) -> None:
+        if answer == "apply":
+            app.order(Set(values=values))
+
+    app.push_screen(ask_take(text), answered)
+
+
+def _nothing_to_take(values: Mapping[str, object]) -> str:
+    if not values:
+        return "Nothing is changed: ← → adjusts a setting of the next run."
+    return "None of these changes can be made while a run goes on; w writes them for the next one."
 
 
 def _take(app: SpeedtuiApp, settings: Settings, values: dict[str, Scalar], answer: str | None) -> None:

@@ -101,8 +101,14 @@ def convert(tree: Mapping[str, Any], where: str) -> Settings:
         raise ConfigError(f"{where}: {path}: {_problem(expected, tree, path)}", _type_hint(path)) from None
 
 
+@cache
+def _kinds(section: type[Section]) -> dict[str, Any]:
+    """Types by key; working them out takes longer than all the rest of a check."""
+    return get_type_hints(section)
+
+
 def _refuse_unknown(tree: Mapping[str, Any], section: type[Section], prefix: str, where: str) -> None:
-    kinds = get_type_hints(section)
+    kinds = _kinds(section)
     for key, value in tree.items():
         path = prefix + key
         if key not in kinds:
@@ -150,14 +156,30 @@ def _given(tree: Mapping[str, Any], path: str) -> Any:
     return value
 
 
+def value_choices(path: str) -> list[str]:
+    """The values that a setting may have, as they are written, where they are few; else nothing."""
+    if _kind_at(path) is bool:
+        return ["true", "false"]
+    return [choice for choice in _choices(path) if choice != _A_LIST]
+
+
+_A_LIST = "a list"
+
+
 def _choices(path: str) -> list[str]:
     """The values that the setting may have, where they are few; a list of the user's own is one of them."""
+    section = _kind_at(path)
+    options = [section, *(get_args(section) if get_origin(section) in (Union, UnionType) else ())]
+    named = [str(value) for option in options for value in get_args(option) if isinstance(value, str)]
+    return [*named, *(_A_LIST for option in options if named and get_origin(option) is list)]
+
+
+def _kind_at(path: str) -> Any:
+    """The type of a setting; None where there is none of that name."""
     section: Any = Settings
     for part in path.split("."):
         section = get_type_hints(section).get(part) if isinstance(section, type) else None
-    options = [section, *(get_args(section) if get_origin(section) in (Union, UnionType) else ())]
-    named = [str(value) for option in options for value in get_args(option) if isinstance(value, str)]
-    return [*named, *("a list" for option in options if named and get_origin(option) is list)]
+    return section
 
 
 def _type_hint(path: str) -> str:

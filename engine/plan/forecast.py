@@ -9,8 +9,9 @@ import msgspec
 from speedtui.engine.candidate import Curve, Estimate, Source
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.timing.costs import RunCosts
-from speedtui.engine.timing.estimate import StepsTime, estimate_schedule, time_steps
+from speedtui.engine.timing.estimate import estimate_schedule, time_steps
 from speedtui.engine.timing.run_shape import RunShape
+from speedtui.engine.timing.schedule_time import StepsTime
 from speedtui.engine.timing.workload_shape import shape_of
 from speedtui.engine.workload.base import Workload
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-import msgspec
 import numpy as np
 
 from speedtui.engine.candidate import Curve, Estimate, Source
@@ -13,9 +12,9 @@ from speedtui.engine.config.frequency import parse_frequency
 from speedtui.engine.config.settings import ScheduleSettings
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.curve import Floats
-from speedtui.engine.timing.due import Due, Prices, rules_of
+from speedtui.engine.timing.due import Prices
 from speedtui.engine.timing.run_shape import RunShape
-from speedtui.engine.timing.walk import count_due
+from speedtui.engine.timing.schedule_time import COMPUTED, StepsTime, time_schedule
 
 DRAWS = 4096
 """Of the Monte Carlo; the 90 % point is then known to a fortieth of a standard deviation."""
@@ -25,21 +24,6 @@ PROBE_TO_RUN = 0.05
 curve's own points show: the machine at another time. Of 16 short runs nine in ten ended before a P90 made with it; by
 itself the deviation was 0.04 in wall time and 0.02 in CPU time (steps_s beside steps_predicted_s in finish_time.json
 and finish_time_cpu.json, tests/bench/results)."""
-
-
-class StepsTime(msgspec.Struct, frozen=True, kw_only=True):
-    """What follows from a curve and a run's shape, and no schedule changes."""
-
-    seconds: float
-    """Of all steps."""
-    deviation: float
-    """Standard deviation of their sum from that of single micro-steps."""
-    uncertainty: float
-    """Relative standard deviation of the curve as a forecast of the run."""
-    total_steps: int
-    epoch_steps: int
-    epochs: int
-    """Epochs that are begun."""
 
 
 def time_steps(curve: Curve, shape: RunShape) -> StepsTime:
@@ -66,55 +50,18 @@ def estimate_schedule(
 
     P50 is the sum of the terms. P90 is as far above it as the 90 % point of simulated runs is above their median:
     a run's steps and evaluations share one error of the curve, its micro-steps each have their own, and the number
-    of checkpoints and evaluations by the clock follows from the time that passes. What follows the best evaluation
-    so far is counted as `count_due` says.
+    of checkpoints and evaluations by the clock follows from the time that passes.
 
     Raises:
         ValueError: a frequency of the schedule cannot be read.
     """
-    each = _prices(steps, costs, schedule)
-    rules = rules_of(schedule, steps.total_steps, steps.epoch_steps, evaluates=evaluates)
-    due = count_due(rules, steps.total_steps, each)
-    terms = _terms(steps, costs, schedule, due)
+    terms, due, each = time_schedule(steps, costs, schedule, evaluates=evaluates)
     late = _lateness(steps, terms, _by_clock(schedule, each, evaluates=evaluates))
     p50 = math.fsum(terms.values())
     return Estimate(
         p50_seconds=p50, p90_seconds=p50 + late, terms=terms, total_steps=steps.total_steps,
         evals=due.full + due.loss, saves=round(due.saves), source=source,
     )  # fmt: skip
-
-
-def _prices(steps: StepsTime, costs: RunCosts, schedule: ScheduleSettings) -> Prices:
-    """What was not measured, and what the schedule leaves out, costs nothing."""
-    loss = costs.eval_seconds or 0.0
-    running = steps.seconds + steps.epochs * (costs.epoch_seconds or 0.0) + (costs.compile_seconds or 0.0)
-    return Prices(
-        step=running / max(steps.total_steps, 1),
-        full=loss + sum(_answering(costs, schedule)),
-        loss=loss,
-        save=costs.save_seconds or 0.0,
-    )
-
-
-def _answering(costs: RunCosts, schedule: ScheduleSettings) -> tuple[float, float]:
-    """Seconds of (generation, metric) in a full evaluation."""
-    if not schedule.generate:
-        return 0.0, 0.0
-    return costs.generate_seconds or 0.0, (costs.metric_seconds or 0.0) if schedule.metric else 0.0
-
-
-def _terms(steps: StepsTime, costs: RunCosts, schedule: ScheduleSettings, due: Due) -> dict[str, float]:
-    generate, metric = _answering(costs, schedule)
-    return {
-        "load": (costs.load_seconds or 0.0) + (costs.start_seconds or 0.0),
-        "compile": costs.compile_seconds or 0.0,
-        "steps": steps.seconds + steps.epochs * (costs.epoch_seconds or 0.0),
-        "evals": (due.full + due.loss) * (costs.eval_seconds or 0.0),
-        "generate": due.full * generate,
-        "metric": due.full * metric,
-        "saves": due.saves * (costs.save_seconds or 0.0),
-        "final": costs.final_seconds or 0.0,
-    }
 
 
 def _by_clock(schedule: ScheduleSettings, each: Prices, *, evaluates: bool) -> list[tuple[float, float]]:
@@ -129,7 +76,7 @@ def _by_clock(schedule: ScheduleSettings, each: Prices, *, evaluates: bool) -> l
 def _lateness(steps: StepsTime, terms: dict[str, float], by_clock: list[tuple[float, float]]) -> float:
     """Seconds from the median of the simulated runs to their 90 % point."""
     of_curve, of_steps = _draws()
-    computed = math.fsum(terms[name] for name in ("steps", "evals", "generate"))
+    computed = math.fsum(terms[name] for name in COMPUTED)
     drawn = computed * steps.uncertainty * of_curve + steps.deviation * of_steps
     extra = drawn
     for seconds, every in by_clock:

@@ -13,9 +13,14 @@ FLIP_SECONDS = 30.0
 """A verdict holds at least this long."""
 
 
+def steps_needed(total_steps: int) -> int:
+    """Measured steps before there is a verdict on a run of so many."""
+    return min(STEADY, max(math.ceil(STEADY_SHARE * total_steps), 2))
+
+
 def steady_enough(steps: int, total_steps: int) -> bool:
     """Whether so many measured steps are enough to judge by."""
-    return steps >= min(STEADY, max(math.ceil(STEADY_SHARE * total_steps), 2))
+    return steps >= steps_needed(total_steps)
 
 
 def judge(finish_p50: float, finish_p90: float, window: Window) -> Verdict:

@@ -10,24 +10,28 @@ from speedtui.engine.context.order import PlanOrder
 from speedtui.engine.errors import ExitCode, UsageError
 from speedtui.engine.profile.apply import written_paths
 from speedtui.engine.profile.load import find_profile
+from speedtui.engine.session.base import Session
 from speedtui.engine.session.start import start_plan
 from speedtui.engine.units import parse_size
 from speedtui.tui.commands.following import follow
-from speedtui.tui.commands.options import Common, Output, common_options, engine_option
+from speedtui.tui.commands.options import Common, Output, common_options, engine_option, screen_options
+from speedtui.tui.commands.screen import plan_screen
 from speedtui.tui.commands.starting import start_options
 from speedtui.tui.commands.window import refuse_bad_window, window_flags, window_options
 
 
 @click.command("plan")
 @common_options
+@screen_options
 @engine_option
 @window_options
 @click.option("--profile", metavar="NAME", help="Plan with this profile; by default the data decides.")
 @click.option("--device", metavar="SIZE", help="For a GPU that is not here, such as 80GiB; nothing is measured then.")
 @click.option("--measure/--no-measure", default=True, help="Probe each profile, or rest on history and baselines.")
+@click.option("--screen", "on_screen", is_flag=True, help="Open the screen on the plan, to change and write it.")
 def command(
     common: Common, engine: str, window: str | None, deadline: str | None, margin: str | None, profile: str | None,
-    device: str | None, measure: bool,
+    device: str | None, measure: bool, on_screen: bool,
 ) -> ExitCode:  # fmt: skip
     """Say before a run which profile fits, when it is done, and what each schedule costs."""
     flags = window_flags(window, deadline, margin)
@@ -41,8 +45,18 @@ def command(
         measure=measure and device is None,
         written=tuple(sorted(written_paths(common.config))),
     )
+    if on_screen:
+        _require_terminal(common)
     session = start_plan(settings, start_options(common, engine), order)
-    return follow(session, _as_lines(common))
+    if not on_screen:
+        return follow(session, _as_lines(common))
+    started: list[Session] = []
+    return follow(session, common, screen=plan_screen(common, engine, started), started=started)
+
+
+def _require_terminal(common: Common) -> None:
+    if common.output is not Output.SCREEN:
+        raise UsageError("--screen: there is no terminal to open the screen on", "Leave it out: the plan is text then.")
 
 
 def _checked_size(text: str) -> str:

@@ -1,7 +1,8 @@
-"""How a study's screen is opened: what it may start from the keyboard."""
+"""How a screen is opened: what it may start from the keyboard."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from speedtui.engine.config.load import load_settings
@@ -15,10 +16,23 @@ from speedtui.tui.options import ScreenOptions
 
 def study_screen(common: Common, engine: str, started: list[Session]) -> ScreenOptions:
     """Opens on the trials; a promoted trial can be trained at once, which adds its session to `started`."""
+    return ScreenOptions(start_screen="trials", train=_trainer(common, engine, started))
 
+
+def training_screen(common: Common, engine: str, started: list[Session]) -> ScreenOptions:
+    """Opens on the Monitor; once the run is over, the next one can be started, which adds it to `started`."""
+    return ScreenOptions(train=_trainer(common, engine, started))
+
+
+def plan_screen(common: Common, engine: str, started: list[Session]) -> ScreenOptions:
+    """Opens on the Plan; what is planned can be trained at once, which adds its session to `started`."""
+    return ScreenOptions(start_screen="plan", train=_trainer(common, engine, started))
+
+
+def _trainer(common: Common, engine: str, started: list[Session]) -> Callable[[str], Session]:
     def train(config_file: str) -> Session:
         settings = load_settings(Path(config_file))
         started.append(start_training(settings, start_options(common, engine), label=label(settings, {})))
         return started[-1]
 
-    return ScreenOptions(start_screen="trials", train=train)
+    return train

@@ -3,19 +3,167 @@
 from __future__ import annotations
 
 from textual.app import ComposeResult
+from textual.containers import Container
 
+from speedtui.tui.frame import Frame
 from speedtui.tui.keys import bindings
 from speedtui.tui.panes.footer import Footer
 from speedtui.tui.panes.header import Header
+from speedtui.tui.panes.plan_costs import CostsPane, SchedulesPane
+from speedtui.tui.panes.plan_diff import DiffPane
+from speedtui.tui.panes.plan_fields import FieldsPane
+from speedtui.tui.panes.plan_pane import PlanPane
+from speedtui.tui.panes.plan_profiles import ProfilesPane
+from speedtui.tui.panes.plan_result import ResultPane
 from speedtui.tui.screens.view import View
+
+FIELDS = "plan-fields"
 
 
 class PlanScreen(View):
-    """Edits go to the next run."""
+    """Edits go to the next run. The arrow keys act in the pane in focus, by default the settings."""
 
     SCOPE = "plan"
     BINDINGS = bindings("plan")
+    PANES = (FIELDS, "plan-costs", "plan-schedules", "plan-diff", "plan-profiles")
+    MAIN = FIELDS
 
     def compose(self) -> ComposeResult:
         yield Header("plan")
+        yield ProfilesPane(id="plan-profiles")
+        with Container(id="plan-band", classes="band"):
+            yield FieldsPane(id=FIELDS)
+            yield CostsPane(id="plan-costs")
+        yield ResultPane(id="plan-result")
+        with Container(id="plan-more", classes="band"):
+            yield SchedulesPane(id="plan-schedules")
+            yield DiffPane(id="plan-diff")
         yield Footer("plan")
+
+    def show(self, frame: Frame) -> None:
+        """Works the next run out where something has changed, and hands it to the panes."""
+        # Imported when it is needed: the arithmetic of plans takes 40 ms that the first paint need not wait for.
+        from speedtui.tui.desk import look
+
+        shown = look(self.speedtui)
+        schedules = self.query_one(SchedulesPane)
+        costs = self.query_one(CostsPane)
+        costs.schedules_too = not schedules.display
+        profiles = self.query_one(ProfilesPane)
+        before = profiles.count()
+        for pane in self.query(PlanPane):
+            pane.take(shown)
+            pane.has_keys = pane is self.active
+        if profiles.count() != before:
+            profiles.refresh(layout=True)
+        super().show(frame)
+
+    @property
+    def active(self) -> PlanPane:
+        """Where the arrow keys act."""
+        return self.query_one(f"#{self.pane_in_focus or FIELDS}", PlanPane)
+
+    def focus_pane(self, name: str) -> None:
+        super().focus_pane(name)
+        for pane in self.query(PlanPane):
+            pane.has_keys = pane is self.active
+            pane.redraw()
+
+    def action_move(self, rows: int) -> None:
+        self.active.move(rows)
+
+    def copy_text(self) -> tuple[str, str]:
+        from speedtui.tui.draft import diff_as_toml
+
+        shown = self.active.next_run
+        return "the changes of the next run", diff_as_toml(shown.draft.diff()) if shown is not None else ""
+
+    def action_adjust(self, by: int) -> None:
+        """The setting under the cursor, so many rungs on."""
+        from speedtui.tui.fields import adjusted
+        from speedtui.tui.planning import set_values
+
+        pane = self.active
+        field = pane.selected() if isinstance(pane, FieldsPane) else None
+        if field is None or pane.next_run is None:
+            return
+        shown = pane.next_run
+        set_values(self.speedtui, {field.path: adjusted(field, shown.draft.settings, by, shown.sizes)})
+
+    def action_choose(self) -> None:
+        """Types a value, switches the profile, or takes a row, by the pane."""
+        from speedtui.tui.planning import set_values, take_option, type_value
+
+        match self.active:
+            case ProfilesPane() as profiles:
+                line = profiles.selected()
+                if line is not None:
+                    take_option(self.speedtui, line.option.name)
+            case CostsPane() | SchedulesPane() as pane:
+                set_values(self.speedtui, pane.selected() or {})
+            case FieldsPane() as fields:
+                field = fields.selected()
+                if field is not None:
+                    type_value(self.speedtui, field)
+            case _:
+                return
+
+    def action_flip(self) -> None:
+        """On or off; a setting that is neither goes one on."""
+        pane = self.active
+        field = pane.selected() if isinstance(pane, FieldsPane) else None
+        if field is not None and field.kind == "flag":
+            self.action_adjust(1)
+        elif not isinstance(pane, FieldsPane):
+            self.action_choose()
+
+    def action_reset(self) -> None:
+        """The setting under the cursor as the run has it."""
+        from speedtui.tui.planning import change
+
+        pane = self.active
+        field = pane.selected() if isinstance(pane, FieldsPane) else None
+        if field is not None:
+            change(self.speedtui, lambda draft: draft.reset(field.path))
+
+    def action_reset_all(self) -> None:
+        """All of them."""
+        from speedtui.tui.planning import change
+
+        change(self.speedtui, lambda draft: draft.reset_all())
+
+    def action_undo(self) -> None:
+        """Before the last edit."""
+        from speedtui.tui.planning import change
+
+        change(self.speedtui, lambda draft: draft.undo())
+
+    def action_goal(self) -> None:
+        """The most that still fits."""
+        from speedtui.tui.planning import seek_goal
+
+        seek_goal(self.speedtui)
+
+    def action_write(self) -> None:
+        """The next run's configuration."""
+        from speedtui.tui.planning import write
+
+        write(self.speedtui)
+
+    def action_save_profile(self) -> None:
+        """Under a name."""
+        from speedtui.tui.planning import save_as_profile
+
+        save_as_profile(self.speedtui)
+
+    def action_plan(self) -> None:
+        """Makes a plan, or another one."""
+        from speedtui.tui.planning import plan_again
+
+        plan_again(self.speedtui)
+
+    def action_steer(self) -> None:
+        """Takes what can be into the run in progress, after asking."""
+        from speedtui.tui.steering import take_draft
+
+        take_draft(self.speedtui)

@@ -13,8 +13,9 @@ from speedtui.engine.config.frequency import parse_frequency
 from speedtui.engine.config.settings import ScheduleSettings
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.counts import frequency_steps
-from speedtui.engine.timing.estimate import StepsTime, estimate_run, estimate_schedule, time_steps
+from speedtui.engine.timing.estimate import estimate_run, estimate_schedule, time_steps
 from speedtui.engine.timing.run_shape import RunShape
+from speedtui.engine.timing.schedule_time import StepsTime
 
 STEPS = StepsTime(seconds=100.0, deviation=2.0, uncertainty=0.03, total_steps=100, epoch_steps=40, epochs=3)
 COSTS = RunCosts(

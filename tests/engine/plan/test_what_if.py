@@ -1,0 +1,141 @@
+"""Another schedule from a run that is known: held against the estimate that is made from its curve."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import msgspec
+import pytest
+
+from speedtui.engine.config.paths import with_values
+from speedtui.engine.config.settings import DataSettings, ModelSettings, ScheduleSettings, Settings, TrainSettings
+from speedtui.engine.plan.goals import seek_goals
+from speedtui.engine.plan.what_if import Known, known_from_estimate, nearest_known, unmeasured, what_if
+from speedtui.engine.timing.costs import RunCosts
+from speedtui.engine.timing.estimate import estimate_schedule
+from speedtui.engine.timing.schedule_time import StepsTime
+
+EPOCH_STEPS, EPOCHS, STEP_SECONDS = 500, 6, 0.4
+COSTS = RunCosts(
+    load_seconds=30.0, compile_seconds=8.0, eval_seconds=6.0, generate_seconds=20.0, metric_seconds=12.0,
+    save_seconds=3.5, final_seconds=4.0,
+)  # fmt: skip
+MEASURED = Settings(
+    model=ModelSettings(path="m"),
+    data=DataSettings(train="t", eval="e", text="x"),
+    train=TrainSettings(epochs=float(EPOCHS), effective_batch_size=16, micro_batch_size=4),
+    schedule=ScheduleSettings(
+        eval_every="300 steps", fast_eval_every="100 steps", checkpoint_every="10m", generate=True, metric="m.py:f"
+    ),
+)
+
+
+def steps_time(settings: Settings) -> StepsTime:
+    train = settings.train
+    total = train.max_steps or round(train.epochs * EPOCH_STEPS)
+    return StepsTime(
+        seconds=total * STEP_SECONDS, deviation=0.0, uncertainty=0.06, total_steps=total, epoch_steps=EPOCH_STEPS,
+        epochs=-(-total // EPOCH_STEPS),
+    )  # fmt: skip
+
+
+def engine_says(settings: Settings, costs: RunCosts = COSTS):
+    return estimate_schedule(steps_time(settings), costs, settings.schedule, evaluates=True)
+
+
+@pytest.fixture(scope="module")
+def known() -> Known:
+    return known_from_estimate(engine_says(MEASURED), MEASURED, rows=8000, eval_rows=512)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"schedule.eval_every": "1 epoch"},
+        {"schedule.eval_every": "never", "schedule.fast_eval_every": "50 steps"},
+        {"schedule.eval_every": "2m", "schedule.fast_eval_every": "never"},
+        {"schedule.generate": False, "schedule.metric": ""},
+        {"schedule.metric": ""},
+        {"schedule.checkpoint_every": "1 epoch"},
+        {"schedule.checkpoint_every": "never", "schedule.save_only_best": True},
+        {"train.epochs": 2.0},
+        {"train.epochs": 11.5, "schedule.eval_every": "1000 steps"},
+        {"train.max_steps": 750},
+        {"schedule.eval_share": 0.05},
+    ],
+)
+def test_it_says_what_the_engine_would(known: Known, values: dict[str, object]) -> None:
+    settings = with_values(MEASURED, values, "test")
+    found, expected = what_if(known, settings), engine_says(settings)
+    assert found is not None
+    assert found.p50_seconds == pytest.approx(expected.p50_seconds, rel=0.01)
+    assert found.evals == pytest.approx(expected.evals, abs=1) and found.total_steps == expected.total_steps
+
+
+def test_the_ninety_percent_point_keeps_its_distance_from_what_is_computed(known: Known) -> None:
+    longer = with_values(MEASURED, {"train.epochs": 12.0}, "test")
+    found, expected = what_if(known, longer), engine_says(longer)
+    assert found is not None
+    late, expected_late = found.p90_seconds - found.p50_seconds, expected.p90_seconds - expected.p50_seconds
+    assert late == pytest.approx(expected_late, rel=0.1) and late > 100
+
+
+def test_fewer_rows_make_an_evaluation_cheaper_in_proportion(known: Known) -> None:
+    some = what_if(known, with_values(MEASURED, {"data.eval_rows": 128}, "test"))
+    all_rows = what_if(known, MEASURED)
+    assert some is not None and all_rows is not None
+    for term in ("evals", "generate", "metric"):
+        assert some.terms[term] == pytest.approx(all_rows.terms[term] / 4, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"train.micro_batch_size": 8}, "another step"),
+        ({"data.max_length": 512}, "another step"),
+        ({"model.dtype": "bfloat16"}, "another step"),
+        ({"train.method": "full"}, "another step"),
+        ({"schedule.beams": 4}, "the time to generate answers"),
+        ({"schedule.metric": "other.py:f"}, "the time of the metric"),
+    ],
+)
+def test_what_was_not_measured_is_not_answered(known: Known, values: dict[str, object], words: str) -> None:
+    settings = with_values(MEASURED, values, "test")
+    assert what_if(known, settings) is None and unmeasured(known, settings) == words
+
+
+def test_an_evaluation_that_was_never_made_has_no_price() -> None:
+    never = with_values(MEASURED, {"schedule.eval_every": "never", "schedule.fast_eval_every": "never"}, "test")
+    known = known_from_estimate(engine_says(never), never, rows=8000, eval_rows=512)
+    assert what_if(known, never) is not None
+    assert unmeasured(known, MEASURED) == "the time of an evaluation"
+
+
+def test_a_run_that_was_measured_with_those_settings_answers_instead(known: Known) -> None:
+    other = with_values(MEASURED, {"train.micro_batch_size": 8}, "test")
+    second = msgspec.structs.replace(known, settings=other)
+    assert nearest_known(other, [known, second]) is second
+    assert nearest_known(with_values(other, {"train.micro_batch_size": 2}, "test"), [known, second]) is None
+
+
+def test_goals_are_sought_with_it(known: Known) -> None:
+    from speedtui.engine.config.window import Window
+
+    window = Window(deadline=3600.0, margin_seconds=300.0)
+    goals = seek_goals(MEASURED, lambda settings: what_if(known, settings), window, 0.0, EPOCH_STEPS)
+    best = next(goal for goal in goals if goal.what == "epochs")
+    at = what_if(known, with_values(MEASURED, best.values, "test"))
+    beyond = what_if(known, with_values(MEASURED, {"train.epochs": best.value + 0.1}, "test"))
+    assert at is not None and beyond is not None
+    assert at.p90_seconds <= 3300.0 < beyond.p90_seconds
+
+
+def test_the_screen_can_ask_without_numpy() -> None:
+    code = (
+        "import sys; import speedtui.tui.desk, speedtui.tui.planning, speedtui.tui.screens.plan, "
+        "speedtui.tui.screens.profiles; print([m for m in ('numpy', 'torch', 'transformers') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,206 @@
+"""The settings of the next run that arrow keys change, each along values that people take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Literal, NamedTuple
+
+from speedtui.engine.config.batch import divisors
+from speedtui.engine.config.frequency import Frequency, frequency_text, parse_frequency
+from speedtui.engine.config.paths import value_at
+from speedtui.engine.config.settings import Settings
+from speedtui.engine.units import duration_text, parse_duration
+from speedtui.tui.draft import Value
+
+DECADE = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
+"""Ten rungs, so that ten of them are a factor of ten."""
+EPOCH_RUNGS = (0.1, 0.2, 0.25, 0.5, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100)
+CLOCK_RUNGS = (60, 120, 300, 600, 900, 1200, 1800, 2700, 3600, 5400, 7200, 10800, 14400, 21600, 28800, 43200, 86400)
+"""Seconds: stretches of time that people name."""
+MARGIN_RUNGS = (0, *CLOCK_RUNGS)
+WINDOW_STEP_SECONDS = 1800
+"""By which the length of a window goes; a deadline goes by a sixth of it."""
+DEADLINE_STEP_SECONDS = 300
+LENGTH_RUNGS = (64, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 16384, 32768)
+"""Tokens."""
+NEVER = "never"
+
+Kind = Literal["steps", "epochs", "frequency", "rows", "count", "patience", "flag", "divisor", "tokens", "window",
+               "margin"]  # fmt: skip
+
+
+class Sizes(NamedTuple):
+    """Of the run that is edited; None where it is not known."""
+
+    total_steps: int | None = None
+    epoch_steps: int | None = None
+    eval_rows: int | None = None
+
+
+class Field(NamedTuple):
+    """One line to be edited."""
+
+    path: str
+    label: str
+    kind: Kind
+
+
+def fields_of(settings: Settings, *, evaluates: bool = True) -> list[Field]:
+    """Those that do something in this run, the most telling first."""
+    schedule = settings.schedule
+    steps = settings.train.max_steps is not None
+    found = [Field("train.max_steps", "steps", "steps") if steps else Field("train.epochs", "epochs", "epochs")]
+    if evaluates:
+        found += [Field("schedule.eval_every", "eval every", "frequency")]
+    found += [Field("schedule.checkpoint_every", "ckpt every", "frequency"), window_field(settings)]
+    found += [Field("window.margin", "margin", "margin")]
+    if evaluates:
+        found += [
+            Field("schedule.fast_eval_every", "loss every", "frequency"), Field("data.eval_rows", "eval rows", "rows"),
+            Field("schedule.generate", "generate", "flag"), Field("schedule.patience", "patience", "patience"),
+            Field("schedule.save_only_best", "only best", "flag"),
+        ]  # fmt: skip
+    found += [Field("schedule.keep_checkpoints", "keep ckpts", "count")]
+    found += [Field("train.micro_batch_size", "micro-batch", "divisor")]
+    if settings.model.kind != "python":
+        found += [Field("data.max_length", "max length", "tokens")]
+    return [field for field in found if field.path != "schedule.generate" or _answers(settings, schedule.generate)]
+
+
+def _answers(settings: Settings, generates: bool) -> bool:
+    """Whether evaluations could generate."""
+    return generates or settings.model.kind == "seq2seq" or bool(settings.schedule.metric)
+
+
+def window_field(settings: Settings) -> Field:
+    """The end of the window as it is written: a clock time, or a length."""
+    if settings.window.deadline:
+        return Field("window.deadline", "finish by", "window")
+    return Field("window.length", "window", "window")
+
+
+def adjusted(field: Field, settings: Settings, by: int, sizes: Sizes) -> Value:
+    """The field's value so many rungs on; the same one at an end."""
+    return _ADJUST[field.kind](value_at(settings, field.path), by, settings, sizes)
+
+
+def _rungs(low: int, high: int) -> list[int]:
+    """Whole numbers of a ladder from one to the other, both included."""
+    found = {low, high}
+    scale = 1
+    while scale <= high:
+        found |= {round(part * scale) for part in DECADE if part * scale == round(part * scale)}
+        scale *= 10
+    return sorted(number for number in found if low <= number <= high)
+
+
+def _along(rungs: Sequence[float], now: float, by: int) -> float:
+    """So many rungs from the next one below or above."""
+    if by > 0:
+        above = [rung for rung in rungs if rung > now]
+        return above[min(by, len(above)) - 1] if above else now
+    below = [rung for rung in rungs if rung < now]
+    return below[max(len(below) + by, 0)] if below else now
+
+
+def _steps(value: Value, by: int, _: Settings, sizes: Sizes) -> Value:
+    return int(_along(_rungs(1, 10_000_000), _number(value, sizes.total_steps or 1000), by))
+
+
+def _epochs(value: Value, by: int, _: Settings, __: Sizes) -> Value:
+    now = _number(value, 1)
+    if now + by >= 1 and now == int(now):
+        return float(now + by)
+    return float(_along(EPOCH_RUNGS, now, by))
+
+
+def _frequency(value: Value, by: int, _: Settings, sizes: Sizes) -> Value:
+    now = parse_frequency(str(value))
+    if now.seconds is not None:
+        seconds = _along(CLOCK_RUNGS, now.seconds, by)
+        return NEVER if seconds == now.seconds and by > 0 else duration_text(round(seconds))
+    if now.epochs is not None:
+        epochs = _along(EPOCH_RUNGS, now.epochs, by)
+        return NEVER if epochs == now.epochs and by > 0 else frequency_text(Frequency(epochs=epochs))
+    if now.steps is not None:
+        most = max(sizes.total_steps or now.steps * 10, now.steps)
+        steps = int(_along(_rungs(1, most), now.steps, by))
+        return NEVER if steps == now.steps and by > 0 else frequency_text(Frequency(steps=steps))
+    if by > 0:
+        return NEVER
+    return frequency_text(Frequency(steps=sizes.total_steps)) if sizes.total_steps else "1 epoch"
+
+
+def _rows(value: Value, by: int, _: Settings, sizes: Sizes) -> Value:
+    """None is all of them, which comes after the last rung."""
+    most = sizes.eval_rows
+    if value is None:
+        return int(_along(_rungs(1, most), most, by)) if most and by < 0 else None
+    rows = int(_along(_rungs(1, most or 10_000_000), _number(value, 1), by))
+    return None if most is not None and rows >= most else rows
+
+
+def _count(value: Value, by: int, _: Settings, __: Sizes) -> Value:
+    return max(int(_number(value, 1)) + by, 1)
+
+
+def _patience(value: Value, by: int, _: Settings, __: Sizes) -> Value:
+    """None, which is off, comes before 1."""
+    patience = int(_number(value, 0)) + by
+    return patience if patience >= 1 else None
+
+
+def _flag(value: Value, _: int, __: Settings, ___: Sizes) -> Value:
+    return not value
+
+
+def _divisor(value: Value, by: int, settings: Settings, _: Sizes) -> Value:
+    return int(_along(sorted(divisors(settings.train.effective_batch_size)), _number(value, 1), by))
+
+
+def _tokens(value: Value, by: int, _: Settings, __: Sizes) -> Value:
+    return int(_along(LENGTH_RUNGS, _number(value, 1024), by))
+
+
+def _window(value: Value, by: int, settings: Settings, _: Sizes) -> Value:
+    if settings.window.deadline:
+        return _later(str(value), by * DEADLINE_STEP_SECONDS)
+    if not value:
+        return "1h" if by > 0 else None
+    seconds = _seconds(str(value)) + by * WINDOW_STEP_SECONDS
+    return duration_text(round(seconds)) if seconds >= WINDOW_STEP_SECONDS else None
+
+
+def _later(text: str, seconds: int) -> str:
+    """A clock time, with its date where it has one."""
+    for form in ("%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"):
+        try:
+            return (datetime.strptime(text.strip(), form) + timedelta(seconds=seconds)).strftime(form)
+        except ValueError:
+            continue
+    return text
+
+
+def _margin(value: Value, by: int, _: Settings, __: Sizes) -> Value:
+    seconds = round(_along(MARGIN_RUNGS, _seconds(str(value)), by))
+    return duration_text(seconds) if seconds else "0s"
+
+
+def _seconds(text: str) -> float:
+    """0 for what is no stretch of time, such as `0s`."""
+    try:
+        return parse_duration(text)
+    except ValueError:
+        return 0.0
+
+
+def _number(value: Value, otherwise: float) -> float:
+    return value if isinstance(value, int | float) else otherwise
+
+
+_ADJUST: dict[Kind, Callable[[Value, int, Settings, Sizes], Value]] = {
+    "steps": _steps, "epochs": _epochs, "frequency": _frequency, "rows": _rows, "count": _count,
+    "patience": _patience, "flag": _flag, "divisor": _divisor, "tokens": _tokens, "window": _window,
+    "margin": _margin,
+}  # fmt: skip

@@ -1,0 +1,205 @@
+"""What evaluations and checkpoints cost by how often they come, and three whole schedules; enter takes a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from speedtui.engine.config.paths import value_at
+from speedtui.engine.config.settings import Scalar
+from speedtui.engine.plan.tables import CHECKPOINT_EVERY, CHECKPOINT_SHARE, EVAL_EVERY, recommended_checkpoint
+from speedtui.engine.planned import FrequencyRow, ScheduleRow
+from speedtui.engine.units import format_seconds
+from speedtui.tui.drawing.frame import EDGES, INSET, framed
+from speedtui.tui.drawing.text import Row, Span, clean, crop, row, wrap
+from speedtui.tui.frame import Frame
+from speedtui.tui.panes.pane import middle, title
+from speedtui.tui.panes.plan_pane import Column, PlanPane, about, fit_span, lit, scrolled, span, table, time_of_day
+
+if TYPE_CHECKING:
+    from speedtui.tui.next_run import NextRun
+
+LEAD = 2
+"""Cursor and sign of what is set now."""
+LEAST_ROWS = 5
+"""Of a table, before words about the row under the cursor get any."""
+FREQUENCY = (
+    Column("every", 0, words=True), Column("times", 4), Column("time", 5), Column("share", 1), Column("finish", 3),
+    Column("fits", 2, words=True), Column("blind for", 6),
+)  # fmt: skip
+SCHEDULE = (
+    Column("schedule", 0, words=True), Column("epoch", 5), Column("gap", 3), Column("total", 1), Column("finish", 4),
+    Column("fits", 2, words=True), Column("still monitored", 6, words=True),
+)  # fmt: skip
+
+
+class Offer(NamedTuple):
+    """One row that can be taken."""
+
+    texts: list[Span]
+    """A cell a column."""
+    values: dict[str, Scalar]
+    current: bool
+    words: str
+    """More about it, for rows below the table."""
+
+
+class CostsPane(PlanPane):
+    """Frequencies, and the schedules where they have no pane of their own; enter takes the row under the cursor."""
+
+    schedules_too = False
+    """No other pane shows them."""
+
+    def offers(self) -> list[Offer]:
+        """All rows."""
+        if self.next_run is None:
+            return []
+        found = frequency_offers(self.next_run)
+        return [*found, *map(_among_frequencies, schedule_offers(self.next_run))] if self.schedules_too else found
+
+    def count(self) -> int:
+        return len(self.offers())
+
+    def selected(self) -> dict[str, Scalar] | None:
+        """Settings of the row under the cursor."""
+        offers = self.offers()
+        return offers[min(self.at, len(offers) - 1)].values if offers else None
+
+    def draw(self, frame: Frame, width: int, height: int) -> list[Row]:
+        heading = title("What it costs", Span("enter takes a row", "dim") if width >= 60 else "")
+        cursor = self.at if self.has_keys else None
+        return draw_offers(self.next_run, heading, FREQUENCY, self.offers(), cursor, width, height)
+
+
+class SchedulesPane(PlanPane):
+    """Full, fast and ultra fast; enter takes the one under the cursor."""
+
+    def count(self) -> int:
+        return len(self.next_run.schedules) if self.next_run is not None else 0
+
+    def selected(self) -> dict[str, Scalar] | None:
+        """Settings of the schedule under the cursor."""
+        rows = self.next_run.schedules if self.next_run is not None else ()
+        return rows[min(self.at, len(rows) - 1)].values if rows else None
+
+    def draw(self, frame: Frame, width: int, height: int) -> list[Row]:
+        offers = schedule_offers(self.next_run) if self.next_run is not None else []
+        cursor = self.at if self.has_keys else None
+        return draw_offers(self.next_run, title("Schedules"), SCHEDULE, offers, cursor, width, height)
+
+
+def draw_offers(
+    shown: NextRun | None, heading: Row, columns: Sequence[Column], offers: Sequence[Offer], cursor: int | None,
+    width: int, height: int,
+) -> list[Row]:  # fmt: skip
+    """A table of rows to take, in a frame; words about the row under the cursor, or else about the one that is set.
+
+    `cursor`: None where the keys act elsewhere.
+    """
+    inner, room = width - EDGES - INSET, height - EDGES
+    if not offers:
+        return framed(heading, (), middle(_nothing(shown, inner), room), width, height)
+    present = next((i for i, offer in enumerate(offers) if offer.current), 0)
+    at = min(cursor, len(offers) - 1) if cursor is not None else present
+    words = [row(Span(f"  {text}", "dim")) for text in wrap(offers[at].words, inner - LEAD)]
+    if room - 1 - len(words) < (min(len(offers), LEAST_ROWS) if cursor is None else 1):
+        words = []
+    found = table(columns, [offer.texts for offer in offers], inner - LEAD)
+    rows = [
+        _row(offer, line, i == cursor, inner) for i, (offer, line) in enumerate(zip(offers, found.rows, strict=True))
+    ]
+    shown_rows = scrolled(rows, at, max(1, room - 1 - len(words)))
+    note = f"{at + 1}/{len(rows)}" if len(rows) > len(shown_rows) else _sureness(shown)
+    return framed(heading, row(Span(note, "dim")), [row("  ", found.head), *shown_rows, *words], width, height)
+
+
+def _row(offer: Offer, line: Row, here: bool, width: int) -> Row:
+    sign = row(Span("›" if here else " ", "accent"), Span("●" if offer.current else " ", "good"))
+    return lit(crop(row(sign, line), width), width, here=here)
+
+
+def _sureness(shown: NextRun | None) -> str:
+    if shown is None or shown.estimate is None:
+        return ""
+    return "measured" if shown.measured else "~ not measured"
+
+
+def _nothing(shown: NextRun | None, width: int) -> list[Row]:
+    plan = row(Span("R", "key"), " makes a plan.")
+    if shown is None or shown.missing == "nothing":
+        return [row("Nothing is measured yet."), plan]
+    if shown.estimate is None:
+        return [row(line) for line in wrap(missing_words(shown), width)]
+    return [row(Span("There is nothing to evaluate on.", "dim"))]
+
+
+def missing_words(shown: NextRun) -> str:
+    """Why nothing can be said, and what to do."""
+    undo = ", or u undoes" if shown.draft.past else ""
+    if shown.missing == "the plan":
+        return "The plan is being made."
+    if shown.missing == "another step":
+        return f"No run was measured with these steps: take a profile, try them (2, then a){undo}."
+    return f"{shown.missing} was not measured{undo}.".capitalize()
+
+
+def frequency_offers(shown: NextRun) -> list[Offer]:
+    """Evaluations, then checkpoints, the most frequent first."""
+    best = recommended_checkpoint(shown.frequencies)
+    return [_frequency(found, shown, best) for found in shown.frequencies]
+
+
+def _frequency(found: FrequencyRow, shown: NextRun, best: FrequencyRow | None) -> Offer:
+    of_eval, sure = found.what == "eval", shown.measured
+    blind = blind_seconds(found) if of_eval else found.lost_seconds
+    known = not found.count or found.cost_seconds > 0
+    texts = [
+        Span(f"{'eval' if of_eval else 'ckpt'} {_short(found.every)}"), Span(str(found.count)),
+        Span(about(span(found.cost_seconds), sure) if known else "–"),
+        Span(f"{found.share * 100:.1f} %" if known else "–"),
+        Span(about(time_of_day(found.finish, shown.now), sure)), fit_span(found.fit), Span(about(span(blind), sure)),
+    ]  # fmt: skip
+    values: dict[str, Scalar] = {EVAL_EVERY if of_eval else CHECKPOINT_EVERY: found.every}
+    return Offer(texts, values, found.current, _words(found, best))
+
+
+def blind_seconds(found: FrequencyRow) -> float | None:
+    """Between two evaluations: nothing is known of the model but its training loss."""
+    return found.total_seconds / found.count if found.count else None
+
+
+def _words(found: FrequencyRow, best: FrequencyRow | None) -> str:
+    if found.what == "eval":
+        return f"blind for {span(blind_seconds(found))} between two" if found.count else "never evaluated"
+    text = f"at most {span(found.lost_seconds)} of work lost if it is killed"
+    return f"{text}; the most often within {CHECKPOINT_SHARE * 100:g} % of the run" if best is found else text
+
+
+def _short(every: str) -> str:
+    """`1200 steps` as `1200`: a bare number counts steps, here as in what is typed."""
+    return every.removesuffix(" steps").removesuffix(" step") if every.endswith(("steps", "step")) else every
+
+
+def schedule_offers(shown: NextRun) -> list[Offer]:
+    """Full, fast and ultra fast."""
+    return [_schedule(found, shown) for found in shown.schedules]
+
+
+def _schedule(found: ScheduleRow, shown: NextRun) -> Offer:
+    sure = shown.measured
+    texts = [
+        Span(found.name), Span(about(format_seconds(found.epoch_seconds), sure)),
+        Span(about(format_seconds(found.gap_seconds or None), sure)), Span(about(span(found.total_seconds), sure)),
+        Span(about(time_of_day(found.finish, shown.now), sure)), fit_span(found.fit),
+        Span(clean(found.monitored), "dim"),
+    ]  # fmt: skip
+    words = f"still monitored: {clean(found.monitored)}"
+    settings = shown.draft.settings
+    current = all(value_at(settings, path) == value for path, value in found.values.items())
+    return Offer(texts, found.values, current, words)
+
+
+def _among_frequencies(offer: Offer) -> Offer:
+    """A schedule's cells in the columns of the frequencies."""
+    name, _, gap, _, finish, fits, _ = offer.texts
+    return offer._replace(texts=[name, Span(""), Span(f"gap {gap.text}"), Span(""), finish, fits, Span("")])

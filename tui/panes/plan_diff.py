@@ -1,0 +1,87 @@
+"""What the next run changes, setting by setting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from speedtui.engine.config.live import LIVE_SETTINGS
+from speedtui.tui.draft import Changed
+from speedtui.tui.drawing.frame import EDGES, INSET, framed
+from speedtui.tui.drawing.text import Row, Span, cell, clean, crop, pack, row
+from speedtui.tui.frame import Frame
+from speedtui.tui.panes.pane import title
+from speedtui.tui.panes.plan_pane import PlanPane, scrolled
+from speedtui.tui.values import value_words
+
+PATH_WIDTH, VALUE_WIDTH = 30, 16
+"""`schedule.fast_eval_every`; `1200 steps`."""
+
+
+class DiffPane(PlanPane):
+    """In a frame where there is room, else in one or two rows."""
+
+    def count(self) -> int:
+        return len(self.next_run.draft.diff()) if self.next_run is not None else 0
+
+    def draw(self, frame: Frame, width: int, height: int) -> list[Row]:
+        diff = self.next_run.draft.diff() if self.next_run is not None else []
+        training = frame.run.training is not None and frame.run.training.finished is None and frame.run.status.busy
+        if height < 4:
+            return draw_short(diff, width, height, training=training)
+        return draw_diff(diff, self.at, width, height, training=training)
+
+
+def draw_diff(diff: Sequence[Changed], at: int, width: int, height: int, *, training: bool) -> list[Row]:
+    """The changes in a frame; `training`: some can go into the run in progress."""
+    heading = title("Change to be written", Span(f"{len(diff)}", "dim") if diff else "")
+    keys = row(Span("w", "key"), Span(" write  ", "dim"), Span("u", "key"), Span(" undo", "dim")) if diff else ()
+    if not diff:
+        rows = [row("Nothing is changed: the next run is like this one."), _hint(training)]
+        return framed(heading, keys, rows, width, height)
+    path = max(len(changed.path) for changed in diff) + 2
+    head = row(
+        Span(f"{'':<{min(path, PATH_WIDTH)}}{'running' if training else 'this run':>{VALUE_WIDTH}}     next run", "dim")
+    )
+    rows = [_row(changed, min(path, PATH_WIDTH), training) for changed in diff]
+    room = height - EDGES - 1
+    shown = [crop(line, width - EDGES - INSET) for line in scrolled(rows, at, max(1, room - 1))]
+    tail = [_hint(training)] if len(shown) < room else []
+    return framed(heading, keys, [head, *shown, *tail], width, height)
+
+
+def draw_short(diff: Sequence[Changed], width: int, height: int, *, training: bool) -> list[Row]:
+    """The changes in a row, and where they go in another."""
+    if not diff:
+        return [row(Span(" diff ", "dim"), "nothing is changed"), row(" ", crop(_hint(training), width - 1))][:height]
+    pieces = [
+        row(f"{_name(one.path)} ", Span(_words(one.before), "dim"), " → ", Span(_words(one.after), "accent"))
+        for one in diff
+    ]
+    return [row(Span(" diff ", "dim"), pack(pieces, width - 6)), row(" ", crop(_hint(training), width - 1))][:height]
+
+
+def _row(changed: Changed, path: int, training: bool) -> Row:
+    live = training and changed.path in LIVE_SETTINGS and changed.after is not None
+    return row(
+        cell(changed.path, path), cell(_words(changed.before), VALUE_WIDTH, right=True, style="dim"),
+        Span("  →  ", "dim"), cell(_words(changed.after), VALUE_WIDTH, style="accent"),
+        Span("  S" if live else "", "key"),
+    )  # fmt: skip
+
+
+def _words(value: object) -> str:
+    return clean(value_words(value))
+
+
+def _name(path: str) -> str:
+    return path.rpartition(".")[2]
+
+
+def _hint(training: bool) -> Row:
+    if training:
+        return row(
+            Span("Edits go to the next run; ", "dim"),
+            Span("S", "key"),
+            Span(" takes them into this one (asks).", "dim"),
+        )
+    return row(Span("Edits go to the next run; ", "dim"), Span("w", "key"), Span(" writes it.", "dim"))

@@ -1,0 +1,173 @@
+"""Profiles, trials and the run itself side by side; columns go by priority as the screen gets narrow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from textual.geometry import Size
+
+from speedtui.engine.advise.words import age_words
+from speedtui.engine.state import RunState
+from speedtui.engine.units import format_count, format_seconds, format_share, format_size
+from speedtui.tui.drawing.frame import EDGES, INSET, framed
+from speedtui.tui.drawing.text import Row, Span, cell, clean, crop, row
+from speedtui.tui.frame import Frame
+from speedtui.tui.panes.pane import middle, title
+from speedtui.tui.panes.plan_pane import (
+    Column,
+    PlanPane,
+    about,
+    fit_span,
+    lit,
+    scrolled,
+    span,
+    spare,
+    table,
+    time_of_day,
+)
+
+if TYPE_CHECKING:
+    from speedtui.engine.plan.known import Option
+    from speedtui.tui.next_run import Line, NextRun
+
+LEAD = 4
+"""Cursor, sign of what is taken, and gaps."""
+NAME_MOST = 26
+"""Cells of a name; a trial's may be long."""
+MOST_ROWS = ((32, 8), (24, 4), (0, 2))
+"""From so many rows of the screen on, so many choices without scrolling: the schedule below has a claim on the rest."""
+COLUMNS = (
+    Column("profile", 0, words=True), Column("step", 6), Column("tok/s", 8), Column("peak", 7), Column("free", 9),
+    Column("eval", 11), Column("ckpt", 12), Column("total", 2), Column("finish", 3), Column("p90", 10),
+    Column("spare", 4), Column("fits", 1, words=True), Column("source", 5, words=True), Column("note", 13, words=True),
+)  # fmt: skip
+
+
+class ProfilesPane(PlanPane):
+    """The choices; enter takes the one under the cursor."""
+
+    def count(self) -> int:
+        return len(self.next_run.lines) if self.next_run is not None else 0
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Heading, edges and the choices, up to what the screen has for them."""
+        most = next(choices for rows, choices in MOST_ROWS if viewport.height >= rows)
+        return EDGES + 1 + max(1, min(most, self.count()))
+
+    def selected(self) -> Line | None:
+        """The choice under the cursor."""
+        lines = self.next_run.lines if self.next_run is not None else ()
+        return lines[min(self.at, len(lines) - 1)] if lines else None
+
+    def draw(self, frame: Frame, width: int, height: int) -> list[Row]:
+        return draw_profiles(self.next_run, frame, self.at if self.has_keys else None, self.at, width, height)
+
+
+def draw_profiles(
+    shown: NextRun | None, frame: Frame, cursor: int | None, at: int, width: int, height: int
+) -> list[Row]:
+    """The table in its frame; `cursor`: the row that is marked, `at`: the one that must be seen."""
+    inner, room = width - EDGES - INSET, height - EDGES
+    heading = title("Profiles", Span("● next run takes it", "dim") if width >= 60 else "")
+    if shown is None:
+        return framed(heading, (), middle(_nothing(frame.run), room), width, height)
+    rows = draw_lines(shown.lines, shown.now, cursor, at, inner, room)
+    return framed(heading, planning_words(frame), rows, width, height)
+
+
+def draw_lines(
+    lines: Sequence[Line], now: float, cursor: int | None, at: int, width: int, height: int
+) -> list[Row]:  # fmt: skip
+    """Heading and as many choices as there is room for."""
+    texts = [_texts(line, now) for line in lines]
+    columns: Sequence[Column] = COLUMNS
+    if not any(line[-1].text for line in texts):
+        columns, texts = COLUMNS[:-1], [line[:-1] for line in texts]
+    found = table(columns, texts, width - LEAD)
+    rows = [
+        _marked(line, text, i == cursor, width) for i, (line, text) in enumerate(zip(lines, found.rows, strict=True))
+    ]
+    return [row(" " * LEAD, found.head), *scrolled(rows, at, max(1, height - 1))]
+
+
+def _marked(line: Line, text: Row, here: bool, width: int) -> Row:
+    sign = row(
+        Span("› " if here else "  ", "accent"), Span("● " if line.taken else "○ ", "good" if line.taken else "dim")
+    )
+    return lit(crop(row(sign, text), width), width, here=here)
+
+
+def _texts(line: Line, now: float) -> list[Span]:
+    """A cell a column."""
+    option, basis, estimate = line.option, line.basis, line.estimate
+    sure = basis.measured
+    costs = basis.known.costs if basis.known is not None else None
+    style = "strong" if line.taken else "" if estimate is not None else "dim"
+    figures = (
+        format_seconds(basis.step_seconds), format_count(basis.tokens_per_second), format_size(basis.peak_bytes),
+        _free(basis), _cost(costs.eval_seconds if costs is not None else None),
+        _cost(costs.save_seconds if costs is not None else None),
+        span(estimate.p50_seconds if estimate is not None else None), time_of_day(line.finish, now),
+        time_of_day(line.finish_p90, now),
+    )  # fmt: skip
+    return [
+        Span(cell(clean(option.name), min(len(option.name), NAME_MOST)).text, style),
+        *(Span(about(text, sure), "dim" if text == "–" else "") for text in figures),
+        Span(spare(line.spare_seconds)), fit_span(line.fit), Span(_source(basis), "dim"), Span(_note(line), "dim"),
+    ]  # fmt: skip
+
+
+def _cost(seconds: float | None) -> str:
+    """What an estimate takes for nothing was not measured."""
+    return format_seconds(seconds or None)
+
+
+def _free(option: Option) -> str:
+    peak, limit = option.peak_bytes, option.limit_bytes
+    return "–" if peak is None or not limit else format_share(1 - peak / limit)
+
+
+def _source(option: Option) -> str:
+    if option.source == "history" and option.source_age_seconds is not None:
+        return f"{age_words(option.source_age_seconds)} old"
+    return option.source or "not known"
+
+
+def _note(line: Line) -> str:
+    if line.option.note:
+        return clean(line.option.note)
+    return "another step: not measured" if line.option.known is not None and line.estimate is None else ""
+
+
+def _nothing(run: RunState) -> list[Row]:
+    if run.status.busy:
+        return [row("The profiles come when the configuration is read.")]
+    return [row("This run left no configuration. ", Span("5", "key"), " lists other runs.")]
+
+
+def planning_words(frame: Frame) -> Row:
+    """What the making of a plan is at, or why there is none."""
+    if frame.plan_error is not None:
+        return row(Span(f"✗ {clean(frame.plan_error.message)}", "bad"))
+    run = frame.plan_run
+    if frame.planning is not None and run.plan is None and run.outcome is not None:
+        return row(
+            Span(f"✗ no plan: {clean(run.reason) or 'it was stopped'}  ", "bad"),
+            Span("R", "key"),
+            Span(" again", "dim"),
+        )
+    if (frame.planning is None and run.job != "plan") or run.plan is not None or not run.status.busy:
+        made = run.plan is not None
+        return row(Span("R", "key"), Span(" plan again" if made else " plan: measure or predict", "dim"))
+    return row(Span(f"… {_step_words(run)}", "accent"))
+
+
+def _step_words(run: RunState) -> str:
+    study = run.study
+    if study is not None and study.running is not None:
+        return f"planning: probing {clean(study.running.candidate.label)}"
+    if run.progress is None:
+        return "planning"
+    tally = f" {run.progress.done}/{run.progress.total}" if run.progress.total else ""
+    return f"planning: {clean(run.progress.what)}{tally}"

@@ -1,0 +1,262 @@
+"""What is done with the next run: profiles taken, values typed, goals sought, written, saved, planned again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from speedtui.engine.config.paths import resolve_path, setting_paths, value_at
+from speedtui.engine.config.settings import Scalar
+from speedtui.engine.errors import ConfigError, SpeedtuiError
+from speedtui.engine.profile.profile import ALLOWED_SETTINGS, ALLOWED_TABLES, EFFECTIVE_BATCH, MICRO_BATCH, Baseline
+from speedtui.tui.desk import desk_of, look
+from speedtui.tui.draft import WHERE, Draft, Value, laid_over, typed_value
+from speedtui.tui.fields import Field
+from speedtui.tui.news import tell_error
+from speedtui.tui.next_run import NextRun
+from speedtui.tui.values import format_value, value_words
+
+if TYPE_CHECKING:
+    from speedtui.tui.app import SpeedtuiApp
+    from speedtui.tui.screens.edit import Check, Edited
+
+GOAL_KEYS = {"evals": "v", "epochs": "p", "steps": "s"}
+GOAL_LABELS = {"evals": "most evaluations", "epochs": "most epochs", "steps": "most steps"}
+
+
+def change(app: SpeedtuiApp, make: Callable[[Draft], Draft]) -> None:
+    """Makes the draft another one, or says why it cannot be."""
+    desk = desk_of(app)
+    if look(app) is None or desk.draft is None:
+        return
+    try:
+        desk.draft = make(desk.draft)
+    except ConfigError as error:
+        tell_error(app, error)
+        return
+    app.draw_now()
+
+
+def set_values(app: SpeedtuiApp, values: Mapping[str, Value]) -> None:
+    """Edits these settings by path."""
+    change(app, lambda draft: draft.edit(values))
+
+
+def take_option(app: SpeedtuiApp, name: str) -> None:
+    """The next run takes a profile, a trial's settings, or its own again."""
+    shown = look(app)
+    line = next((one for one in shown.lines if one.option.name == name), None) if shown is not None else None
+    if line is None:
+        return
+    profile = "" if line.option.kind == "run" else name
+    change(app, lambda draft: draft.take(profile, line.option.values))
+
+
+def type_value(app: SpeedtuiApp, field: Field) -> None:
+    """Asks for a value, checked while it is typed."""
+    # Imported when it is needed: input fields take 30 ms that the first paint need not wait for.
+    from speedtui.tui.screens.edit import EditScreen
+
+    desk = desk_of(app)
+    if desk.draft is None:
+        return
+    value = value_at(desk.draft.settings, field.path)
+    line = f"{field.path} = {'' if value is None else format_value(value)}".rstrip()
+
+    def edited(values: dict[str, Scalar] | None) -> None:
+        if values is not None:
+            set_values(app, {path: value if value != "" else None for path, value in values.items()})
+
+    app.push_screen(EditScreen("Of the next run", [line], draft_check(desk.draft), setting_paths()), edited)
+
+
+def draft_check(draft: Draft) -> Check:
+    """Reads `setting = value` lines as edits of the draft, with the configuration's own messages."""
+    from speedtui.tui.screens.edit import Edited
+
+    def check(lines: Sequence[str]) -> Edited:
+        values = dict(_pair(line) for line in lines if line.strip())
+        edited = draft.edit(values)
+        before, after = draft.settings, edited.settings
+        changed = [
+            f"{path} {value_words(value_at(before, path))} → {value_words(value_at(after, path))}"
+            for path in values
+            if value_at(before, path) != value_at(after, path)
+        ]
+        # An empty text stands for a setting that is taken away: the dialog's values are never None.
+        taken = {path: "" if value is None else value for path, value in values.items()}
+        return Edited(taken, ", ".join(changed) or "as it is now: nothing is changed")
+
+    return check
+
+
+def _pair(line: str) -> tuple[str, Value]:
+    name, equals, text = line.partition("=")
+    if not equals or not name.strip():
+        raise ConfigError(f"{WHERE}: expected `setting = value`, got {line.strip()!r}", "Such as epochs = 3.")
+    path = resolve_path(name.strip(), WHERE)
+    return path, typed_value(path, text)
+
+
+def seek_goal(app: SpeedtuiApp) -> None:
+    """Asks what there is to be the most of; takes it."""
+    from speedtui.tui.screens.confirm import Choice, Question
+
+    shown = look(app)
+    goals = [goal for goal in shown.goals if goal.values] if shown is not None else []
+    if not goals:
+        app.notify(_no_goal(shown), severity="warning")
+        return
+
+    def chosen(answer: str | None) -> None:
+        for goal in goals:
+            if goal.what == answer:
+                set_values(app, goal.values)
+
+    choices = [Choice(goal.what, GOAL_KEYS[goal.what], GOAL_LABELS[goal.what], goal.text) for goal in goals]
+    app.push_screen(Question("The most that still fits", "Everything else stays as it is.", choices), chosen)
+
+
+def _no_goal(shown: NextRun | None) -> str:
+    if shown is None or shown.estimate is None:
+        return "Nothing is known of the next run's time yet: R plans it."
+    if shown.window is None:
+        return "There is no window to fit into: set `finish by` first."
+    return "Nothing fits this window any more: shorten the run, or lengthen the window."
+
+
+def write(app: SpeedtuiApp) -> None:
+    """Writes the next run's configuration, and says where it is and what trains with it."""
+    from speedtui.tui.schedule_edit import train_command
+    from speedtui.tui.screens.confirm import say
+
+    path = written(app)
+    if path is not None:
+        app.push_screen(say("Written for the next run", f"{path}\nTrain with it:\n{train_command(path)}"))
+
+
+def written(app: SpeedtuiApp, *, always: bool = False) -> Path | None:
+    """The file with the next run's configuration; None where there is nothing to write or it cannot be.
+
+    `always`: even where it is the same as this run's.
+    """
+    from speedtui.tui.schedule_edit import write_next
+
+    shown = look(app)
+    if shown is None:
+        app.notify("There is no configuration yet.", severity="warning")
+        return None
+    draft = shown.draft
+    if not draft.diff() and not always:
+        app.notify("Nothing is changed: the next run is like this one.")
+        return None
+    try:
+        return write_next(app.front.session.folder.path, draft.base, draft.values(), note=_note(app, draft))
+    except SpeedtuiError as error:
+        tell_error(app, error)
+        return None
+
+
+def _note(app: SpeedtuiApp, draft: Draft) -> str:
+    """What the file differs in."""
+    run = app.front.state().run or app.front.session.folder.path.name
+    profile = f", with {draft.profile}" if draft.profile else ""
+    lines = [f"{path}: {value_words(before)} -> {value_words(after)}" for path, before, after in draft.diff()]
+    return "\n".join([f"The run after {run}{profile}. It differs from it in:", *(f"  {line}" for line in lines)])
+
+
+def save_as_profile(app: SpeedtuiApp) -> None:
+    """Asks for a name and keeps the next run's settings under it."""
+    from speedtui.engine.profile.load import save_profile
+    from speedtui.tui.saving import check_name
+    from speedtui.tui.screens.name import NameScreen
+
+    shown = look(app)
+    if shown is None:
+        return
+
+    def named(name: str | None) -> None:
+        if name is None:
+            return
+        try:
+            save_profile(name, _description(app, shown), profile_values(shown.draft), baseline=_baseline(app, shown))
+        except SpeedtuiError as error:
+            tell_error(app, error)
+            return
+        desk_of(app).read_profiles()
+        app.notify(f"Saved. Train with it: speedtui train --profile {name}")
+        app.draw_now()
+
+    app.push_screen(NameScreen("Save the next run's settings as a profile", check_name), named)
+
+
+def _description(app: SpeedtuiApp, shown: NextRun) -> str:
+    return f"made after run {app.front.state().run}" + (f" from {shown.draft.profile}" if shown.draft.profile else "")
+
+
+def profile_values(draft: Draft) -> dict[str, Scalar]:
+    """What differs and a profile can say, with both batch sizes: neither is to follow from another run's."""
+    train = draft.settings.train
+    sizes: dict[str, Scalar] = {EFFECTIVE_BATCH: train.effective_batch_size, MICRO_BATCH: train.micro_batch_size}
+    allowed = {
+        path: value
+        for path, value in draft.values().items()
+        if value is not None and (path.partition(".")[0] in ALLOWED_TABLES or path in ALLOWED_SETTINGS)
+    }
+    return {**sizes, **allowed}
+
+
+def _baseline(app: SpeedtuiApp, shown: NextRun) -> Baseline:
+    """What was measured with these settings."""
+    option, devices = shown.option, app.front.state().devices
+    if option is None or not option.measured:
+        return Baseline()
+    return Baseline(
+        tokens_per_second=option.tokens_per_second, memory_bytes=option.peak_bytes,
+        device=devices[0].name if devices else "",
+    )  # fmt: skip
+
+
+def plan_again(app: SpeedtuiApp) -> None:
+    """Plans the next run's settings; asks whether to measure where the device is free."""
+    from speedtui.tui.screens.confirm import Choice, Question
+
+    if app.options.plan is None:
+        app.notify("No plan can be made from here: `speedtui plan` makes one.", severity="warning")
+        return
+    planning = app.fleet.planning
+    if (planning is not None and not planning.ended) or (app.front.state().job == "plan" and not app.front.ended):
+        app.notify("A plan is being made already.")
+        return
+    if not app.front.ended:
+        start_plan(app, measure=False)
+        app.notify("This run has the device: the plan rests on earlier runs and predictions.")
+        return
+
+    def answered(answer: str | None) -> None:
+        if answer is not None:
+            start_plan(app, measure=answer == "measure")
+
+    app.push_screen(
+        Question("Plan the next run", "Each profile is resolved against this device, the data and the window.", [
+            Choice("measure", "m", "measure", "probe each profile: takes the device for some minutes"),
+            Choice("predict", "n", "do not measure", "rest on earlier runs and predictions: takes seconds"),
+        ]),
+        answered,
+    )  # fmt: skip
+
+
+def start_plan(app: SpeedtuiApp, *, measure: bool) -> None:
+    """Starts it beside the run in front."""
+    shown = look(app)
+    if shown is None or app.options.plan is None:
+        return
+    draft = shown.draft
+    try:
+        session = app.options.plan(laid_over(draft.base, draft.layers.edits), measure)
+    except SpeedtuiError as error:
+        tell_error(app, error)
+        return
+    app.fleet.plan(session)
+    app.draw_now()
