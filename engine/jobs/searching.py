@@ -149,6 +149,12 @@ class Search:
 
 
 def _event(t: float, decision: Decision) -> e.DecisionMade:
+    compared = decision.compared
+    measured = compared is not None and compared.ratio is not None
     return e.DecisionMade(
-        t=t, kind=decision.kind, what=decision.what, reason=decision.reason, trial=decision.trial
+        t=t, kind=decision.kind, what=decision.what, reason=decision.reason, trial=decision.trial,
+        against=compared.incumbent if compared is not None and measured else None,
+        ratio=compared.ratio if compared is not None else None,
+        ratio_low=compared.low if compared is not None else None,
+        ratio_high=compared.high if compared is not None else None,
     )  # fmt: skip

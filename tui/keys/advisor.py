@@ -2,6 +2,51 @@
 
 from __future__ import annotations
 
-from speedtui.tui.keys.key import Key
+from speedtui.tui.keys.key import Key, Situation
+from speedtui.tui.keys.situations import levers, study_open
 
-ADVISOR: tuple[Key, ...] = ()
+
+def takeable(now: Situation) -> bool:
+    """The strategy under the cursor can go to the next run."""
+    return now.strategy is not None and now.strategy.state not in ("applied", "not_possible") and not now.taken
+
+
+def returnable(now: Situation) -> bool:
+    """The next run differs from this one."""
+    return now.next_differs
+
+
+def probes(now: Situation) -> bool:
+    """The study takes candidates, and its worker is not busy with the training."""
+    training = now.study.training
+    return study_open(now) and (training is None or training.finished is not None)
+
+
+def probeable(now: Situation) -> bool:
+    """The strategy under the cursor can be tried: nothing tells already that it cannot."""
+    return probes(now) and now.strategy is not None and now.strategy.state not in ("applied", "queued", "not_possible")
+
+
+def has_strategy(now: Situation) -> bool:
+    """There is one under the cursor."""
+    return now.strategy is not None
+
+
+ADVISOR = (
+    Key(id="advisor.apply", keys="enter,space", shown="enter", action="take", label="take", scope="advisor",
+        allowed=takeable, help="the next run takes the strategy; also space"),
+    Key(id="advisor.undo", keys="u", shown="u", action="untake", label="undo", scope="advisor", allowed=returnable,
+        help="take the strategy back, else the last change of the next run"),
+    Key(id="advisor.probe", keys="b", shown="b", action="probe", label="probe", scope="advisor", allowed=probeable,
+        help="try the strategy now, as a candidate of the study"),
+    Key(id="advisor.probe_all", keys="B", shown="B", action="probe_all", label="probe all", scope="advisor",
+        allowed=probes, help="try every strategy that nobody measured"),
+    Key(id="advisor.levers", keys="l", shown="l", action="levers", label="levers", scope="advisor", allowed=levers,
+        help="what helps a late run, to be taken by it at once (asks)"),
+    Key(id="advisor.difference", keys="v", shown="v", action="difference", label="diff", scope="advisor",
+        help="what the next run has that this one has not"),
+    Key(id="advisor.report", keys="w", shown="w", action="report", label="report", scope="advisor",
+        help="write report.md into the run's folder"),
+    Key(id="advisor.sort", keys="o", shown="o", action="sort", label="sort", scope="advisor",
+        help="sort by gain, memory, risk or name"),
+)  # fmt: skip

@@ -1,0 +1,190 @@
+"""Which settings are worth a trial on this machine and with these data; no gain is claimed for any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from speedtui.engine.advise.strategy import (
+    ATTENTION,
+    BF16,
+    CHECKPOINTING,
+    COMPILE,
+    FUSED,
+    GROUPING,
+    OPTIMIZER,
+    PACKING,
+    WORKERS,
+    Need,
+)
+from speedtui.engine.advise.words import MICRO_BATCH
+from speedtui.engine.config.batch import divisors
+from speedtui.engine.config.settings import Scalar, Settings
+from speedtui.engine.units import format_share, format_size
+
+TELLING = 0.02
+"""What takes less of a step than this gains less than the trials' own intervals: it is not worth a trial."""
+FIRST_WORKERS = 2
+"""Loader workers to begin with: one reads while the other collates."""
+REASONS: dict[str, str] = {
+    MICRO_BATCH: "larger matrix products, fewer of them", WORKERS: "workers read and collate while a step runs",
+    CHECKPOINTING: "every layer is computed a second time in the backward pass, and keeps less in memory",
+    ATTENTION: "another way to compute the same scores", OPTIMIZER: "one kernel for all parameters",
+    COMPILE: "fuses small operations and launches fewer of them", BF16: "matrix products in half the bits",
+    GROUPING: "samples of about the same length together: less padding",
+    PACKING: "samples laid end to end: no padding",
+}  # fmt: skip
+"""Why each can make a difference at all."""
+COSTS: dict[str, str] = {
+    MICRO_BATCH: "with mixed lengths also more padding", WORKERS: "processes that start anew with every epoch",
+    ATTENTION: "rounding in the last digits", COMPILE: "compiling before the first steps, again for new shapes",
+    GROUPING: "the order of the samples is less random", BF16: "hold the losses of both against each other",
+    PACKING: "a row then holds several samples",
+}  # fmt: skip
+"""What each costs besides memory."""
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """One setting with the value to be tried."""
+
+    path: str
+    value: Scalar
+    why: str
+    needs: tuple[Need, ...] = ()
+    not_worth_it: str = ""
+    """Why it gains nothing here; empty where it may."""
+
+
+class Here(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of the machine and of a step."""
+
+    settings: Settings
+    """In use now."""
+    cuda: bool
+    cores: int | None
+    padding: float | None
+    """Share of the padded tokens."""
+    shares: Mapping[str, float]
+    """Of a step, by phase; empty where none was measured."""
+
+
+def offers(here: Here, failed: int | None, predicted: Mapping[int, tuple[int | None, int | None]]) -> list[Offer]:
+    """What applies here, the most usual first.
+
+    `failed`: the smallest micro-batch that ran out of memory with these settings; `predicted`: (peak, limit)
+    by micro-batch.
+    """
+    found = [*_micro_batch(here, failed, predicted), *_checkpointing(here), *_workers(here), *_attention(here)]
+    return [*found, *_optimizer(here), *_compile(here), *_grouping(here), *_packing(here), *_bf16(here)]
+
+
+def _micro_batch(
+    here: Here, failed: int | None, predicted: Mapping[int, tuple[int | None, int | None]]
+) -> Iterator[Offer]:  # fmt: skip
+    """The next larger one; the effective batch stays."""
+    train = here.settings.train
+    larger = [n for n in divisors(train.effective_batch_size) if n > train.micro_batch_size]
+    if not larger or (failed is not None and larger[0] >= failed):
+        return
+    micro, effective = larger[0], train.effective_batch_size
+    peak, limit = predicted.get(micro, (None, None))
+    memory = Need(text="memory: not predicted")
+    if peak is not None:
+        room = f" of {format_size(limit)}" if limit is not None else ""
+        memory = Need(text=f"memory ~{format_size(peak)}{room}", met=peak <= limit if limit is not None else None)
+    yield Offer(
+        path=MICRO_BATCH, value=micro, needs=(memory,),
+        why=f"fewer, larger matrix products: {effective // micro} micro-steps a step instead of "
+            f"{effective // train.micro_batch_size}, the effective batch stays {effective}",
+    )  # fmt: skip
+
+
+def _checkpointing(here: Here) -> Iterator[Offer]:
+    if here.settings.train.gradient_checkpointing and here.settings.model.kind != "python":
+        yield Offer(path=CHECKPOINTING, value=False, why="every layer is computed a second time in the backward pass",
+                    needs=(Need(text="memory: not predicted"),))  # fmt: skip
+
+
+def _workers(here: Here) -> Iterator[Offer]:
+    workers = here.settings.train.loader_workers
+    value = 2 * workers or FIRST_WORKERS
+    share = here.shares.get("data")
+    little = f"data takes {_percent(share)} of a step" if share is not None and share < TELLING else ""
+    enough = here.cores is None or value <= here.cores
+    if enough:
+        need = Need(text=f"{value} cores of {here.cores}", met=True) if here.cores is not None else Need(text="cores")
+        yield Offer(path=WORKERS, value=value, why=f"{_waits(share)}; workers collate meanwhile", needs=(need,),
+                    not_worth_it=little)  # fmt: skip
+
+
+def _attention(here: Here) -> Iterator[Offer]:
+    model = here.settings.model
+    if model.kind == "python":
+        return
+    if model.attention == "eager":
+        yield Offer(path=ATTENTION, value="sdpa", why="eager attention keeps the whole matrix of scores in memory")
+    half = model.dtype != "float32"
+    if here.cuda and model.attention != "flash_attention_2":
+        needs = (Need(text="the package flash-attn"), Need(text="bfloat16 or float16 weights", met=half))
+        yield Offer(
+            path=ATTENTION, value="flash_attention_2", needs=needs,
+            why="never writes the matrix of scores; pays with long samples",
+        )  # fmt: skip
+
+
+def _optimizer(here: Here) -> Iterator[Offer]:
+    plain, fused = FUSED
+    if here.settings.train.optimizer != plain:
+        return
+    share = here.shares.get("optimizer")
+    little = f"the optimizer takes {_percent(share)} of a step" if share is not None and share < TELLING else ""
+    yield Offer(path=OPTIMIZER, value=fused, why="one kernel for all parameters instead of several for each",
+                    not_worth_it=little)  # fmt: skip
+
+
+def _compile(here: Here) -> Iterator[Offer]:
+    if not here.settings.train.compile:
+        yield Offer(path=COMPILE, value=True, why="fuses small operations and launches fewer of them")
+
+
+def _grouping(here: Here) -> Iterator[Offer]:
+    settings = here.settings
+    if settings.model.kind == "python" or settings.data.packing or settings.train.group_by_length:
+        return
+    yield Offer(path=GROUPING, value=True, why=_padded(here), not_worth_it=_no_padding(here))
+
+
+def _packing(here: Here) -> Iterator[Offer]:
+    if here.settings.model.kind == "causal-lm" and not here.settings.data.packing:
+        yield Offer(path=PACKING, value=True, why=_padded(here), not_worth_it=_no_padding(here))
+
+
+def _bf16(here: Here) -> Iterator[Offer]:
+    settings = here.settings
+    if settings.model.dtype == "float32" and not settings.train.bf16:
+        yield Offer(path=BF16, value=True, why="matrix products in half the bits",
+                    needs=(Need(text="a device with bfloat16 units", met=True if here.cuda else None),))  # fmt: skip
+
+
+def _waits(share: float | None) -> str:
+    return f"{_percent(share)} of a step waits for data" if share is not None else "a step may wait for data"
+
+
+def _padded(here: Here) -> str:
+    if here.padding is None:
+        return "padding is computed like tokens"
+    return f"{format_share(here.padding)} of the computed tokens are padding"
+
+
+def _no_padding(here: Here) -> str:
+    """Empty where there is padding to be saved, or where nobody knows; a micro-batch of 1 has none to show."""
+    padding = here.padding
+    if padding is None or padding >= TELLING or here.settings.train.micro_batch_size == 1:
+        return ""
+    return f"padding is {format_share(padding)} of the tokens"
+
+
+def _percent(share: float | None) -> str:
+    """With a digit below ten percent, where rounding would hide the figure."""
+    return format_share(share) if share is None or share >= 0.1 else f"{share * 100:.1f} %"

@@ -1,0 +1,69 @@
+"""Strategies that nobody has measured here: those that wait for their trial, and those that nobody listed yet."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from speedtui.engine.advise.offers import Here, Offer, offers
+from speedtui.engine.advise.scene import Scene
+from speedtui.engine.advise.strategy import Strategy, StrategyState, change_name, risk_of
+from speedtui.engine.advise.words import MICRO_BATCH
+from speedtui.engine.candidate import TrialStatus
+from speedtui.engine.config.settings import Scalar
+from speedtui.engine.state import TrialRow
+
+
+def untried(scene: Scene, known: Collection[str]) -> Iterator[Strategy]:
+    """What waits for its trial, and what nobody listed yet; `known`: settings that something is known of already."""
+    waiting, failed = scene.waiting(), scene.failed()
+    found = {offer.path: offer for offer in offers(here_of(scene), _burst(failed), scene.predicted())}
+    for path, row in waiting.items():
+        if path not in known or path == MICRO_BATCH:
+            doing = "runs now" if row.status is TrialStatus.RUNNING else f"is {row.status.value}"
+            values = scene.table.values(row) if scene.table is not None else {}
+            yield _probe(scene, path, values[path], found.get(path), "queued", f"trial #{row.candidate.id} {doing}")
+    for path, offer in found.items():
+        if path not in known and path not in waiting:
+            yield _probe(scene, path, offer.value, offer, *_judged(offer))
+
+
+def _judged(offer: Offer) -> tuple[StrategyState, str]:
+    """Whether it is worth a trial, and in words why or why not."""
+    missing = [need.text for need in offer.needs if need.met is False]
+    if missing:
+        return "not_possible", f"needs {', '.join(missing)}"
+    return ("not_worth_it", offer.not_worth_it) if offer.not_worth_it else ("to_probe", offer.why)
+
+
+def _burst(failed: Mapping[str, TrialRow]) -> int | None:
+    return failed[MICRO_BATCH].candidate.micro_batch_size if MICRO_BATCH in failed else None
+
+
+def _probe(
+    scene: Scene, path: str, value: Scalar, offer: Offer | None, state: StrategyState, evidence: str
+) -> Strategy:
+    before = scene.values_of([path])[path]
+    delta = _predicted_delta(scene, path, value)
+    return Strategy(
+        name=change_name(path, before, value), values={path: value}, before={path: before}, state=state,
+        risk=risk_of(path, before, value), evidence=evidence, peak_delta_bytes=delta, peak_predicted=delta is not None,
+        why=offer.why if offer is not None else "", needs=offer.needs if offer is not None else (),
+    )  # fmt: skip
+
+
+def _predicted_delta(scene: Scene, path: str, value: Scalar) -> int | None:
+    """Predicted with it minus predicted without."""
+    if path != MICRO_BATCH or scene.present is None or not isinstance(value, int):
+        return None
+    after, before = scene.predicted().get(value, (None, None))[0], scene.present.predicted_bytes
+    return after - before if after is not None and before is not None else None
+
+
+def here_of(scene: Scene) -> Here:
+    """What the offers look at."""
+    run, (phases, padding) = scene.front, scene.step()
+    total = sum(phases.values())
+    shares = {name: seconds / total for name, seconds in phases.items()} if total else {}
+    cores = run.hardware.host.cores if run.hardware is not None else None
+    cuda = any(device.kind == "cuda" for device in run.devices)
+    return Here(settings=scene.settings, cuda=cuda, cores=cores, padding=padding, shares=shares)

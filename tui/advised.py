@@ -1,0 +1,49 @@
+"""What of the Advisor goes to the next run: the draft that the Plan shows, too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from speedtui.engine.config.settings import Scalar
+from speedtui.tui.desk import desk_of, look
+from speedtui.tui.draft import Draft, Layers, diff_as_toml
+from speedtui.tui.planning import change
+
+if TYPE_CHECKING:
+    from speedtui.tui.app import SpeedtuiApp
+
+
+def apply(app: SpeedtuiApp, values: Mapping[str, Scalar]) -> None:
+    """The next run takes these settings; says why where they do not go with the rest."""
+    change(app, lambda draft: draft.edit(values))
+
+
+def unapply(app: SpeedtuiApp, values: Mapping[str, Scalar]) -> None:
+    """The next run has these settings as they are now; says why where that does not go with the rest."""
+    change(app, lambda draft: _reset(draft, values))
+
+
+def undo(app: SpeedtuiApp) -> None:
+    """Takes back the last change of the next run."""
+    change(app, lambda draft: draft.undo())
+
+
+def taken(app: SpeedtuiApp) -> dict[str, Scalar]:
+    """What the next run has besides what is in use, by path; what is taken away is left out."""
+    draft = desk_of(app).draft
+    values = draft.values() if draft is not None and draft.layers != Layers() else {}
+    return {path: value for path, value in values.items() if value is not None}
+
+
+def difference(app: SpeedtuiApp) -> str:
+    """The same as it would stand in the configuration file, with what it was before."""
+    look(app)
+    draft = desk_of(app).draft
+    return diff_as_toml(draft.diff()) if draft is not None else ""
+
+
+def _reset(draft: Draft, values: Mapping[str, Scalar]) -> Draft:
+    for path in values:
+        draft = draft.reset(path)
+    return draft

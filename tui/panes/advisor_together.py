@@ -1,0 +1,117 @@
+"""What was measured together, never multiplied; and what the next run will use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from textual.geometry import Size
+
+from speedtui.engine.advise.strategy import Gain, short_changes
+from speedtui.engine.advise.together import Stacked
+from speedtui.engine.config.settings import Scalar
+from speedtui.engine.units import format_seconds
+from speedtui.tui.drawing.frame import EDGES, INSET, framed
+from speedtui.tui.drawing.text import Row, Span, cell, clean, crop, pack, row, spread
+from speedtui.tui.frame import Frame
+from speedtui.tui.panes.advisor_shown import AdvisorPane, Shown
+from speedtui.tui.panes.pane import title
+
+ADDED = (8, 20)
+TIME = 9
+FIGURES = 32
+"""Cells for the ratio with its interval and what it is."""
+BAR = "━"
+
+
+class TogetherPane(AdvisorPane):
+    """A row for each configuration where there is room, else one line for all."""
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """As high as the stack; a line where nothing was measured together."""
+        return EDGES + max(1, len(self.shown.advised.stack))
+
+    def lines(self, shown: Shown, frame: Frame, width: int, height: int) -> Sequence[Row]:
+        return draw_together(shown.advised.stack, width, height)
+
+
+class NextPane(AdvisorPane):
+    """One line."""
+
+    def lines(self, shown: Shown, frame: Frame, width: int, height: int) -> Sequence[Row]:
+        return [draw_next(shown.taken, width)]
+
+
+def draw_together(stack: Sequence[Stacked], width: int, height: int) -> list[Row]:
+    """The pane at a size."""
+    inner, room = width - EDGES - INSET, height - EDGES
+    heading = title("Measured together", Span("never multiplied", "dim"))
+    if not stack:
+        text = "Nothing yet: `speedtui tune --mode auto` adds one change after the other and measures each stack."
+        return framed(heading, (), [crop(row(Span(text, "dim")), inner)], width, height)
+    if room < len(stack):
+        return framed(heading, (), [_line(stack, inner)], width, height)
+    longest = max(step.step_seconds for step in stack)
+    added = max(ADDED[0], min(ADDED[1], max(len(_added(step)) for step in stack) + 1))
+    return framed(heading, (), [_row(step, stack, added, longest, inner) for step in stack], width, height)
+
+
+def _row(step: Stacked, stack: Sequence[Stacked], added: int, longest: float, width: int) -> Row:
+    room = max(0, width - added - TIME - FIGURES - 2)
+    length = max(1, round(room * step.step_seconds / longest)) if room else 0
+    return row(
+        cell(_added(step), added, style="strong" if step.in_use else ""),
+        cell(format_seconds(step.step_seconds), TIME - 1, right=True), " ",
+        Span(BAR * length, "bar"), " ", Span(_ratio(step.gain), "strong"), "  ", _kind(step, stack),
+    )  # fmt: skip
+
+
+def _kind(step: Stacked, stack: Sequence[Stacked]) -> Row:
+    """`in use`, and which one is the cautious plan and which one the bold one."""
+    cautious = [one for one in stack if one.cautious]
+    words = []
+    if step.in_use:
+        words.append(Span("in use  ", "good"))
+    if step is stack[-1] and not step.cautious:
+        words.append(Span("all of it  ", "dim"))
+    if len(stack) > 1 and cautious and step is cautious[-1] and step is not stack[0] and cautious[-1] is not stack[-1]:
+        words.append(Span("same numbers  ", "dim"))
+    return row(*words)
+
+
+def _line(stack: Sequence[Stacked], width: int) -> Row:
+    pieces = [f"{_added(step)} {format_seconds(step.step_seconds)}" for step in stack]
+    total = stack[-1].gain
+    return crop(row(" → ".join(pieces), Span(f" = {_short(total)}" if total is not None else "", "strong")), width)
+
+
+def _added(step: Stacked) -> str:
+    return "+" + " +".join(clean(word) for word in step.added) if step.added else clean(step.label).partition(" ")[0]
+
+
+def _ratio(gain: Gain | None) -> str:
+    if gain is None:
+        return "1.00×"
+    return (
+        f"{_short(gain)} [{gain.low:.2f} {gain.high:.2f}]"
+        if gain.low is not None and gain.high is not None
+        else _short(gain)
+    )
+
+
+def _short(gain: Gain) -> str:
+    return f"{gain.ratio:.2f}×"
+
+
+def draw_next(taken: Mapping[str, Scalar], width: int) -> Row:
+    """What the next run has besides what is in use, and how to look at it."""
+    if not taken:
+        return crop(row(Span(" next run: the same settings", "dim"), "   ", Span("enter", "key"),
+                        Span(" takes a strategy for it", "dim")), width)  # fmt: skip
+    words = ", ".join(short_changes(taken))
+    count = f"{len(taken)} setting{'s' * (len(taken) != 1)} differ{'s' * (len(taken) == 1)}"
+    keys = pack(
+        [row(Span("v", "key"), Span(f" {count}", "dim")), row(Span("u", "key"), Span(" takes back", "dim"))], 44
+    )
+    return spread(
+        crop(row(Span(" next run will use ", "dim"), Span(clean(words), "good")), max(0, width - 40)), keys, width
+    )
