@@ -4,13 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from speedtui.tui.driver import TerminalDriver
+from speedtui.tui.theme import THEMES
+
 if TYPE_CHECKING:
     from speedtui.tui.app import SpeedtuiApp
+
+SHORT_SECONDS = 3.0
+"""For the answer to a key that shows by itself."""
 
 
 def next_theme(app: SpeedtuiApp) -> None:
     """The next of the themes that suit a terminal."""
+    if app.no_color:
+        app.notify("NO_COLOR is set, so there is nothing to choose. --theme NAME overrides it.", severity="warning")
+        return
+    at = THEMES.index(app.theme) if app.theme in THEMES else -1
+    app.theme = THEMES[(at + 1) % len(THEMES)]
+    app.notify(f"Theme {app.theme}", timeout=SHORT_SECONDS)
 
 
 def toggle_mouse(app: SpeedtuiApp) -> None:
-    """Has the terminal send mouse events, or no more."""
+    """Has the terminal send mouse events, or no more: then it selects text by itself again."""
+    driver = app._driver
+    if not isinstance(driver, TerminalDriver):
+        app.notify("This terminal's mouse cannot be switched.", severity="warning")
+        return
+    driver.set_mouse(not driver.mouse)
+    text = "Mouse on" if driver.mouse else "Mouse off: the terminal selects text by itself"
+    app.notify(text, timeout=SHORT_SECONDS)

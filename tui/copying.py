@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speedtui.tui.screens.view import View
 
 if TYPE_CHECKING:
     from speedtui.tui.app import SpeedtuiApp
+
+FILE_NAME = "copied.txt"
+LONGEST_BYTES = 74_000
+"""Terminals drop a longer clipboard sequence: xterm and tmux take about 100 kB of base64."""
 
 
 def copy_from(app: SpeedtuiApp, view: View) -> None:
@@ -17,4 +23,32 @@ def copy_from(app: SpeedtuiApp, view: View) -> None:
 
 
 def copy(app: SpeedtuiApp, what: str, text: str) -> None:
-    """Copies a text; `what`: its name in the notification."""
+    """Copies a text; `what`: its name in the notification.
+
+    A terminal never says whether it took a text for its clipboard, so the file is written as well.
+    """
+    if not text:
+        app.notify("There is nothing to copy here.", severity="warning")
+        return
+    places = []
+    if len(text.encode()) <= LONGEST_BYTES:
+        app.copy_to_clipboard(text)
+        places.append("to the clipboard, where the terminal takes it,")
+    file = _write(text, app.front.session.folder.path)
+    if file is not None:
+        places.append(f"to {file}")
+    if places:
+        app.notify(f"{what} copied {' and '.join(places)}".rstrip(","), markup=False)
+    else:
+        app.notify(f"{what} is too long for a clipboard, and no file could be written.", severity="error", markup=False)
+
+
+def _write(text: str, folder: Path) -> Path | None:
+    """The file that it is in: in the run's folder, else beside other temporary files; None where neither works."""
+    for file in (folder / FILE_NAME, Path(tempfile.gettempdir()) / f"speedtui-{folder.name}-{FILE_NAME}"):
+        try:
+            file.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
+        except OSError:
+            continue
+        return file
+    return None

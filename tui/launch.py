@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from speedtui.engine.errors import ExitCode
 from speedtui.engine.session.base import Session
 from speedtui.tui.options import ScreenOptions, StartScreen
@@ -28,14 +30,29 @@ def show(session: Session, *, options: ScreenOptions) -> ExitCode:
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     from speedtui.tui.app import SpeedtuiApp
+    from speedtui.tui.keys.keymap import read_keymap
+    from speedtui.tui.theme import ascii_only, has_titles
 
+    keys = read_keymap()
+    options = msgspec.structs.replace(
+        options, ascii=options.ascii or ascii_only(os.environ), titles=has_titles(os.environ),
+        keymap={**keys.keymap, **options.keymap}, warnings=(*options.warnings, *keys.problems),
+    )  # fmt: skip
     app = SpeedtuiApp(session, options, terminal_gone=terminal_gone)
     with (
-        own_screen(session.folder.path / "screen.log"),
-        signals_handled(lambda code: _in_loop(app, lambda: app.terminate(code)), lambda: _in_loop(app, app.detach)),
+        own_screen(session.folder.screen_log),
+        signals_handled(lambda code: _terminate(app, code), lambda: _in_loop(app, app.detach)),
     ):
-        app.run()
+        app.run(mouse=options.mouse)
+        _leave_stuck_terminal(app)
     return _exit_code(app)
+
+
+def _terminate(app: SpeedtuiApp, code: ExitCode) -> None:
+    """Once the screen is gone, a job in a thread of this process is all that is waited for: it cannot be killed."""
+    if getattr(app._driver, "closed", False):
+        os._exit(int(code))
+    _in_loop(app, lambda: app.terminate(code))
 
 
 def _in_loop(app: SpeedtuiApp, action: Callable[[], None]) -> None:
@@ -43,6 +60,12 @@ def _in_loop(app: SpeedtuiApp, action: Callable[[], None]) -> None:
     if app.loop is None or app.loop.is_closed():
         raise SystemExit(int(ExitCode.TERMINATED))  # before the first frame or after the last
     app.loop.call_soon_threadsafe(action)
+
+
+def _leave_stuck_terminal(app: SpeedtuiApp) -> None:
+    """A terminal that takes nothing would hold this process for ever: nothing more can be said on it anyway."""
+    if getattr(app._driver, "stuck", False):
+        os._exit(int(_exit_code(app)))
 
 
 def _exit_code(app: SpeedtuiApp) -> ExitCode:

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from typing import TYPE_CHECKING, Any, Literal
 
+from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.commands import Finish
 from speedtui.engine.config.window import Window
 from speedtui.engine.errors import SpeedtuiError
-from speedtui.engine.events import CommandApplied, CommandRefused, Notice, TrialPromoted, Verdict, WorkerLost
+from speedtui.engine.events import (
+    CommandApplied,
+    CommandRefused,
+    EvaluationCompleted,
+    Notice,
+    Outcome,
+    RunFinished,
+    TrialFinished,
+    TrialPromoted,
+    Verdict,
+    WorkerLost,
+)
 from speedtui.engine.state import RunState
+from speedtui.engine.units import format_seconds
 from speedtui.tui.drawing.text import clean, clock, roughly
-from speedtui.tui.following import Following, Noteworthy
+from speedtui.tui.following import REMEMBERED, Following, Noteworthy
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -18,13 +33,20 @@ if TYPE_CHECKING:
     from speedtui.tui.app import SpeedtuiApp
 
 LONG_SECONDS = 10.0
-"""Trouble stays longer than the usual five seconds."""
+"""Trouble stays longer than what is good to know."""
+SHORT_SECONDS = 5.0
 ANSWERS_TOLD = ("set", "evaluate", "checkpoint")
 """Commands whose effect shows only later, so that it is said when they are taken up."""
 
 Severity = Literal["information", "warning", "error"]
 VERDICT_TITLES: dict[Verdict, tuple[str, Severity]] = {
     "on_track": ("On track", "information"), "tight": ("Tight", "warning"), "late": ("Late", "warning"),
+}  # fmt: skip
+
+ENDINGS: dict[Outcome, tuple[str, Severity]] = {
+    "ok": ("The run is done.", "information"), "late": ("The run is done, but late.", "warning"),
+    "stopped": ("The run was stopped.", "warning"), "failed": ("The run failed.", "error"),
+    "no_fit": ("No configuration fits in memory.", "error"),
 }  # fmt: skip
 
 
@@ -38,6 +60,13 @@ def tell(app: App[Any], event: Noteworthy, *, sent: set[str], fresh: bool) -> No
         case WorkerLost() if fresh:
             after = "It is started again." if event.restarting else "Nothing runs now."
             _notify(app, f"{event.reason}. {after}", "error", "The worker was lost")
+        case TrialFinished() if fresh and event.result.status is TrialStatus.OUT_OF_MEMORY:
+            _notify(app, event.result.reason or "It does not fit.", "warning", f"Trial #{event.trial}: out of memory")
+        case EvaluationCompleted() if fresh:
+            _notify(app, _evaluation_words(event), "information", timeout=SHORT_SECONDS)
+        case RunFinished() if fresh:
+            text, severity = ENDINGS[event.outcome]
+            _notify(app, " ".join(filter(None, [text, event.reason, event.next])), severity)
         case Notice() if fresh and event.level != "info":
             _notify(app, f"{event.text} {event.hint}", event.level)
 
@@ -47,8 +76,19 @@ def tell_error(app: App[Any], error: SpeedtuiError) -> None:
     _notify(app, f"{error.message} {error.hint}", "error")
 
 
-def _notify(app: App[Any], text: str, severity: Severity, title: str = "") -> None:
-    app.notify(clean(text).strip(), title=title, severity=severity, timeout=LONG_SECONDS, markup=False)
+def _evaluation_words(event: EvaluationCompleted) -> str:
+    """`Evaluated at step 4800: loss 1.265, accuracy 0.613, the best so far; took 14.2 s`"""
+    figures = {"loss": event.loss, **event.metrics}
+    known = [f"{name} {value:.4g}" for name, value in figures.items() if value is not None]
+    best = ["the best so far"] if event.best else []
+    said = ", ".join([*known, *best])
+    return f"Evaluated at step {event.step}{': ' if said else ''}{said}; took {format_seconds(event.seconds)}"
+
+
+def _notify(
+    app: App[Any], text: str, severity: Severity, title: str = "", *, timeout: float = LONG_SECONDS
+) -> None:  # fmt: skip
+    app.notify(clean(text).strip(), title=title, severity=severity, timeout=timeout, markup=False)
 
 
 class News:
@@ -59,7 +99,10 @@ class News:
         self._app = app
         self._opened_at = opened_at
         self._verdicts = VerdictWatch()
+        self._verdicts.look(app, app.front.state(), opened_at=math.inf)
         self._promotion: Promotion | None = None
+        self._untold: deque[tuple[Following, Noteworthy]] = deque(maxlen=REMEMBERED)
+        """Came while the screen was frozen."""
 
     @property
     def note(self) -> str:
@@ -74,7 +117,9 @@ class News:
         """To be called at each tick."""
         for following in self._app.fleet.all:
             self._read(following)
-        self._verdicts.look(self._app, self._app.front.state(), opened_at=self._opened_at)
+        if not self._app.drawing.frozen:
+            self._tell_all()
+            self._verdicts.look(self._app, self._app.front.state(), opened_at=self._opened_at)
         if self._promotion is not None and self._promotion.take_over_due():
             self._app.start_training(self._promotion.config_file)
             self._promotion = None
@@ -83,26 +128,31 @@ class News:
         if following.error is not None and not following.error_told:
             following.error_told = True
             tell_error(self._app, following.error)
-        state = following.state()
         for event in following.news():
-            fresh = state.started_at + event.t >= self._opened_at
-            tell(self._app, event, sent=following.sent, fresh=fresh)
+            self._untold.append((following, event))
             if self._promotion is not None:
                 self._promotion.hear(event)
+
+    def _tell_all(self) -> None:
+        while self._untold:
+            following, event = self._untold.popleft()
+            fresh = following.state().started_at + event.t >= self._opened_at
+            tell(self._app, event, sent=following.sent, fresh=fresh)
 
 
 class VerdictWatch:
     """Notices when the verdict on the deadline becomes another one while the screen is open."""
 
     def __init__(self) -> None:
-        self._last: Verdict | None = None
+        self._last: dict[str, Verdict] = {}
+        """By run: another one in front is no change."""
 
     def look(self, app: App[Any], run: RunState, *, opened_at: float) -> None:
         """Tells of a change, once; what was so before `opened_at` stands on the screen and is not told."""
         eta = run.training.eta if run.training is not None else None
-        if eta is None or eta.verdict in (None, "measuring", self._last):
+        if eta is None or eta.verdict in (None, "measuring", self._last.get(run.run)):
             return
-        self._last = eta.verdict
+        self._last[run.run] = eta.verdict
         if run.started_at + eta.t > opened_at and run.window is not None and eta.p50_seconds is not None:
             finish = run.started_at + eta.t + eta.p50_seconds
             title, severity = VERDICT_TITLES[eta.verdict]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from textual.timer import Timer
 
+from speedtui.tui.driver import TerminalDriver
 from speedtui.tui.frame import Axis, Frame
-from speedtui.tui.pace import Pace
+from speedtui.tui.pace import Pace, Traffic
+from speedtui.tui.title import Title
 
 if TYPE_CHECKING:
     from speedtui.tui.app import SpeedtuiApp
@@ -18,12 +21,14 @@ class Redraw:
 
     def __init__(self, app: SpeedtuiApp) -> None:
         self._app = app
-        self.pace = Pace(app.options.rate_hz)
+        self.pace = Pace(app.options.rate_hz, slow=app.options.slow_link)
+        self.traffic = Traffic()
         self.frozen = False
         self.axis: Axis = "run"
         """Stretch of time that charts over time show."""
         self.frame: Frame | None = None
         """The last one drawn."""
+        self._title = Title()
         self._timer: Timer | None = None
 
     def start(self) -> None:
@@ -34,16 +39,33 @@ class Redraw:
 
     def tick(self) -> None:
         """Draws the next frame, unless nothing changed, it is frozen, or the terminal is behind."""
-        rate = self.pace.rate_hz
-        may_draw = self.pace.tick(self._backlog())
+        rate, driver = self.pace.rate_hz, self._driver
+        if driver is not None:
+            self.traffic.count(time.monotonic(), driver.written_bytes)
+        may_draw = self.pace.tick(driver.backlog if driver is not None else 0, self.traffic.bytes_per_second)
         if self.pace.rate_hz != rate:
+            self.traffic.forget()  # what is sent at another rate is another amount
             self.start()
-        if may_draw and not self.frozen:
+        if driver is not None and driver.lost_output and not driver.backlog:
+            self.repaint()
+        elif may_draw and not self.frozen:
             self._draw()
+            if driver is not None and self._app.options.titles:
+                self._title.show(driver, self._app.front.state())
 
     def now(self) -> None:
         """Draws every pane, whatever its pace."""
+        self.traffic.forget()
         self._draw(every=True)
+
+    def repaint(self) -> None:
+        """Sends the whole screen again: something else was written over it, or part of it was lost on the way."""
+        if self._driver is not None:
+            self._driver.lost_output = False
+            self._driver.clear()
+        if not self.frozen:
+            self.now()
+        self._app.screen.refresh(layout=True)
 
     def change_rate(self, steps: int) -> None:
         """Slower (positive) or faster, as a person asks."""
@@ -51,11 +73,11 @@ class Redraw:
         self.start()
         self.now()
 
-    def _backlog(self) -> int:
-        """Writes that wait for the terminal; private to Textual, so looked up with care."""
-        writer = getattr(self._app._driver, "_writer_thread", None)
-        queue = getattr(writer, "_queue", None)
-        return queue.qsize() if queue is not None else 0
+    @property
+    def _driver(self) -> TerminalDriver | None:
+        """The real terminal's; None in a browser or a test."""
+        driver = self._app._driver
+        return driver if isinstance(driver, TerminalDriver) else None
 
     def _draw(self, *, every: bool = False) -> None:
         view = self._app.view
@@ -73,8 +95,10 @@ class Redraw:
             run=front.state(), study=study.state(),
             planning=planning.state() if planning is not None else None,
             plan_error=planning.error if planning is not None else None,
-            clock=app.options.clock(), rate_hz=self.pace.rate_hz, slow_link=self.pace.slow_link, frozen=self.frozen,
+            clock=app.options.clock(), rate_hz=self.pace.rate_hz, slow_link=self.pace.slow_link,
+            held_back_by=self.pace.held_back_by, kib_per_second=self.traffic.kib_per_second, frozen=self.frozen,
             read_only=app.read_only, error=front.error, note=app.note, slow_panes=self.pace.slow_panes_due(),
             every=every, axis=self.axis, runs=len(fleet.open), at=fleet.open.index(front), replay=front.replay(),
+            catching_up=front.catching_up(),
             unanswered=tuple(dict.fromkeys((*front.unanswered(), *study.unanswered()))),
         )  # fmt: skip

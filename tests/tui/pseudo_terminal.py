@@ -8,18 +8,42 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
 import sys
 import termios
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 REPLAYING = Path(__file__).parent / "replaying.py"
 SETTLE_SECONDS = 4.0
 """After the first paint, before the traffic is counted."""
+
+
+MODES = {
+    "1049": "the alternate screen", "1000": "mouse buttons", "1002": "mouse dragging", "1003": "mouse moves",
+    "1006": "mouse reports", "1015": "mouse reports", "1004": "focus reports", "2004": "bracketed paste",
+    "2048": "size reports",
+}  # fmt: skip
+"""Switched on by a screen, by number; off in a shell."""
+
+
+def left_behind(sent: bytes) -> list[str]:
+    """What a program switched on in its terminal and did not switch off again; empty where all is as it was."""
+    modes: dict[str, bool] = {}
+    for numbers, letter in re.findall(rb"\x1b\[\?([\d;]+)([hl])", sent):
+        modes.update(dict.fromkeys(numbers.decode().split(";"), letter == b"h"))
+    left = [words for mode, words in MODES.items() if modes.get(mode)]
+    left += ["a hidden cursor"] if modes.get("25") is False else []
+    left += ["no line wrap"] if modes.get("7") is False else []
+    left += ["the title"] if sent.count(b"\x1b[22;0t") != sent.count(b"\x1b[23;0t") else []
+    left += ["the keyboard protocol"] if len(re.findall(rb"\x1b\[>\d+u", sent)) > sent.count(b"\x1b[<u") else []
+    return left
 
 
 class Traffic(NamedTuple):
@@ -35,9 +59,13 @@ class Terminal:
 
     def __init__(self, command: list[str], columns: int, rows: int, env: dict[str, str] | None = None) -> None:
         self.started = time.monotonic()
+        self.sent = b""
+        """All that came so far."""
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.environ.update({"TERM": "xterm-256color", "COLORTERM": "truecolor", **(env or {})})
+            for name in [name for name, value in os.environ.items() if not value]:
+                del os.environ[name]  # an empty one asks for it to be unset
             for name in ("COLUMNS", "LINES"):  # set behind Python's back by readline, they hide the terminal's size
                 os.unsetenv(name)
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -52,6 +80,7 @@ class Terminal:
                     data += os.read(self.fd, 1 << 16)
                 except OSError:
                     break
+        self.sent += data
         return data
 
     def type(self, text: str) -> None:
@@ -88,6 +117,21 @@ class Terminal:
             pass
         finally:
             os.close(self.fd)
+
+
+@contextmanager
+def stalled(terminal: Terminal) -> Iterator[None]:
+    """Output is suspended as by ctrl+s: a write blocks at once, not when the kernel's buffer is full."""
+    device = os.open(os.readlink(f"/proc/{terminal.pid}/fd/0"), os.O_RDWR | os.O_NOCTTY)
+    termios.tcflow(device, termios.TCOOFF)
+    in_flight = len(terminal.read(0.2))
+    try:
+        yield
+        came = len(terminal.read(0.1))
+        assert came == 0, f"the terminal took {came} bytes after {in_flight} in flight: it was not stalled"
+    finally:
+        termios.tcflow(device, termios.TCOON)
+        os.close(device)
 
 
 def main() -> None:

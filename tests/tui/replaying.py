@@ -5,6 +5,7 @@ python tests/tui/replaying.py [training|idle|study]
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
@@ -84,7 +85,8 @@ def main() -> int:
     report = os.environ.get("SPEEDTUI_TEST_REPORT")
     if report:
         threading.Timer(2.0, lambda: Path(report).write_text("\n".join(sorted(sys.modules)))).start()
-    return int(show(session, options=ScreenOptions(clock=lambda: time.time() - offset)))
+    look = json.loads(os.environ.get("SPEEDTUI_TEST_LOOK", "{}"))
+    return int(show(session, options=ScreenOptions(clock=lambda: time.time() - offset, **look)))
 
 
 if __name__ == "__main__":

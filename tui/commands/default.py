@@ -10,7 +10,7 @@ from speedtui.engine.session.base import Session
 from speedtui.engine.session.start import start_study
 from speedtui.tui.commands.demo import run_demo
 from speedtui.tui.commands.following import follow
-from speedtui.tui.commands.options import Common, Output
+from speedtui.tui.commands.options import Common, Output, typed_look
 from speedtui.tui.commands.screen import study_screen
 from speedtui.tui.commands.starting import start_options
 
@@ -21,7 +21,9 @@ def open_default() -> ExitCode:
     Raises:
         UsageError: there is no terminal to open it on.
     """
-    common = Common(config=Path(DEFAULT_NAME), runs=Path("runs"), json=False, quiet=False, verbose=False)
+    common = Common(
+        config=Path(DEFAULT_NAME), runs=Path("runs"), json=False, quiet=False, verbose=False, look=typed_look()
+    )  # fmt: skip
     if common.output is not Output.SCREEN:
         raise UsageError("there is no terminal to open the screen on", "Name a command; `speedtui --help` lists them.")
     if not common.config.exists():

@@ -11,12 +11,13 @@ from speedtui.engine.search.ladder import COUNTS
 from speedtui.engine.session.start import start_study
 from speedtui.engine.workload.cache import cache_folder
 from speedtui.tui.commands.following import follow
-from speedtui.tui.commands.options import Common, common_options, engine_option
+from speedtui.tui.commands.options import Common, common_options, engine_option, screen_options
 from speedtui.tui.commands.starting import start_options
 
 
 @click.command("demo")
 @common_options
+@screen_options
 @engine_option
 @click.option(
     "--mode", type=click.Choice([*COUNTS, "auto"]), default="quick", show_default=True, help="How much is tried."

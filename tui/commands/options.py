@@ -13,6 +13,13 @@ import click
 import msgspec
 
 F = TypeVar("F", bound=Callable[..., Any])
+SLOW_LINK_HZ = 0.5
+"""Redraws a second on a connection that is said to be slow."""
+SLOWEST_HZ, FASTEST_HZ = 0.2, 5.0
+THEMES = ("textual-dark", "textual-light", "high-contrast", "ansi-dark", "ansi-light")
+"""The usual ones, for the help; a test holds them against the ones that a key goes through."""
+LOOK = "speedtui.look"
+"""Under which a command line's context keeps how the screen is to look."""
 
 
 class Output(StrEnum):
@@ -22,6 +29,27 @@ class Output(StrEnum):
     """stdout is the event stream and nothing else."""
     PLAIN = "plain"
     SCREEN = "screen"
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """How a screen is to look and how much it may send; None and empty: what suits the terminal and the command."""
+
+    rate: float | None = None
+    """Redraws a second."""
+    link: str = ""
+    """`slow`: few colours, half a redraw a second, no mouse."""
+    mouse: bool = True
+    ascii: bool = False
+    theme: str = ""
+
+    def values(self) -> dict[str, Any]:
+        """Fields of the screen's options that differ from their defaults."""
+        slow = self.link == "slow"
+        rate = self.rate if self.rate is not None else SLOW_LINK_HZ if slow else None
+        chosen = {"slow_link": slow, "ascii": self.ascii, "theme": self.theme}
+        fields = {name: value for name, value in chosen.items() if value}
+        fields |= {} if self.mouse and not slow else {"mouse": False}
+        return fields | ({"rate_hz": rate} if rate is not None else {})
 
 
 class Common(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +62,7 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     verbose: bool
     plain: bool = False
     """Lines even on a terminal."""
+    look: Look = Look()
 
     @property
     def output(self) -> Output:
@@ -50,7 +79,7 @@ def common_options(function: F) -> F:
     """--config, --runs, --json, -q, -v; the command gets them as one `Common`."""
 
     def gather(*args: Any, config: Path, runs: Path, json: bool, quiet: bool, verbose: bool, **rest: Any) -> Any:
-        shared = Common(config=config, runs=runs, json=json, quiet=quiet, verbose=verbose)
+        shared = Common(config=config, runs=runs, json=json, quiet=quiet, verbose=verbose, look=typed_look())
         return function(shared, *args, **rest)
 
     gather.__doc__ = function.__doc__
@@ -71,6 +100,51 @@ def common_options(function: F) -> F:
     ):  # fmt: skip
         wrapped = option(wrapped)
     return wrapped  # type: ignore[no-any-return]
+
+
+def screen_options(function: F) -> F:
+    """--rate, --link, --no-mouse, --ascii, --theme; the command finds them in `Common.look`.
+
+    Each can be set for good in the environment: SPEEDTUI_RATE, SPEEDTUI_LINK, SPEEDTUI_NO_MOUSE=1, ...
+    """
+    wrapped: Any = function
+    described: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("--theme", {"metavar": "NAME", "help": f"Colours: {', '.join(THEMES)}."}),
+        ("--ascii", {"is_flag": True, "help": "Send nothing but ASCII."}),
+        ("--no-mouse", {"is_flag": True, "help": "Leave the mouse to the terminal; M switches it later."}),
+        ("--link", {"type": click.Choice(["slow"]), "help": "For a slow connection: few colours, 0.5 Hz, no mouse."}),
+        ("--rate", {"type": click.FloatRange(SLOWEST_HZ, FASTEST_HZ), "metavar": "HZ",
+                    "help": "Redraws a second; 2 where nothing is said."}),
+    )  # fmt: skip
+    for name, more in described:
+        variable = f"SPEEDTUI_{name.removeprefix('--').replace('-', '_').upper()}"
+        wrapped = click.option(name, expose_value=False, callback=_keep, envvar=variable, **more)(wrapped)
+    return wrapped  # type: ignore[no-any-return]
+
+
+def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    """Remembers what was typed, before the command's name or after it."""
+    if value and parameter.name is not None:
+        if parameter.name == "theme":
+            _check_theme(value)
+        name, given = ("mouse", False) if parameter.name == "no_mouse" else (parameter.name, value)
+        context.meta.setdefault(LOOK, {})[name] = given
+
+
+def _check_theme(name: str) -> None:
+    """Refused before a run is started for it."""
+    if name in THEMES:
+        return
+    from textual.theme import BUILTIN_THEMES
+
+    if name not in BUILTIN_THEMES:
+        raise click.BadParameter(f"{name!r} is none; there are {', '.join(sorted({*THEMES, *BUILTIN_THEMES}))}")
+
+
+def typed_look() -> Look:
+    """What this command line says of the screen."""
+    context = click.get_current_context(silent=True)
+    return Look(**context.meta.get(LOOK, {})) if context is not None else Look()
 
 
 def engine_option(function: F) -> F:

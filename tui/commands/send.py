@@ -25,7 +25,7 @@ COMMANDS: dict[str, Callable[[], c.AnyCommand]] = {
     "pause": c.Pause, "resume": c.Resume, "stop": c.Stop, "cancel": c.Cancel, "eval": c.Evaluate,
     "checkpoint": c.Checkpoint,
 }  # fmt: skip
-SET = "set"
+SET, MARK = "set", "mark"
 WAITING_SECONDS = 1.0
 """Without an answer; then a line says what is waited for."""
 LOOK_SECONDS = 0.05
@@ -38,13 +38,13 @@ Answer = e.CommandApplied | e.CommandRefused
 @common_options
 @click.option("--timeout", metavar="DURATION", default="60s", show_default=True, help="How long to wait for an answer.")
 @click.argument("run")
-@click.argument("name", metavar="COMMAND", type=click.Choice([*COMMANDS, SET]))
-@click.argument("pairs", metavar="[KEY=VALUE]...", nargs=-1)
+@click.argument("name", metavar="COMMAND", type=click.Choice([*COMMANDS, MARK, SET]))
+@click.argument("pairs", metavar="[TEXT | KEY=VALUE...]", nargs=-1)
 def command(common: Common, timeout: str, run: str, name: str, pairs: tuple[str, ...]) -> ExitCode:
     """Send a command to a running job and wait for its answer.
 
-    COMMAND is pause, resume, stop, cancel, eval, checkpoint, or set with the settings to change, such as
-    eval_every=1200, eval_every="3 epochs" or metric= to turn the metric off.
+    COMMAND is pause, resume, stop, cancel, eval, checkpoint, mark with a text that marks this moment in the log, or
+    set with the settings to change, such as eval_every=1200, eval_every="3 epochs" or metric= to turn the metric off.
     """
     folder = find_run(common.runs, run)
     patience = _patience(timeout)
@@ -88,6 +88,8 @@ def _goes_on(folder: RunFolder) -> bool:
 
 def _command(folder: RunFolder, name: str, pairs: Sequence[str]) -> c.AnyCommand:
     """What is sent; settings are checked here, where the one who typed them sees what is wrong."""
+    if name == MARK:
+        return c.Note(text=" ".join(pairs))
     if name != SET:
         if pairs:
             raise UsageError(f"{name} takes nothing more, got {pairs[0]!r}", f"Settings are changed with `{SET}`.")

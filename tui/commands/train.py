@@ -25,7 +25,8 @@ from speedtui.engine.search.candidates import label
 from speedtui.engine.session.base import Session
 from speedtui.engine.session.start import StartOptions, resume_training, start_training
 from speedtui.tui.commands.following import follow
-from speedtui.tui.commands.options import Common, common_options, engine_option
+from speedtui.tui.commands.options import Common, Output, common_options, engine_option, screen_options
+from speedtui.tui.commands.screen import training_screen
 from speedtui.tui.commands.starting import start_options
 from speedtui.tui.commands.window import refuse_bad_window, window_flags, window_options
 
@@ -37,6 +38,7 @@ NO_WINDOW: dict[str, Any] = {"window.length": None, "window.deadline": None, "wi
 
 @click.command("train")
 @common_options
+@screen_options
 @engine_option
 @window_options
 @click.option("--trial", help="Settings of a trial: RUN#ID, or ID in the newest study.")
@@ -69,15 +71,22 @@ def command(
             raise UsageError(
                 "--resume goes on with the run as it was", f"Leave out {', '.join([*given, *_typed_names(other)])}."
             )
-        return follow(_resumed(common, options, resume, times), common)
+        return _follow(_resumed(common, options, resume, times), common, engine)
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given)} exclude each other", "Each brings its own settings; take one.")
     flags = {**times, **other}
     if plan is not None:
-        return follow(_as_planned(common, options, plan, flags), common)
+        return _follow(_as_planned(common, options, plan, flags), common, engine)
     if stage is not None:
-        return follow(_next_stage(common, options, stage, flags), common)
-    return follow(_start(common, options, trial, profile, flags), common)
+        return _follow(_next_stage(common, options, stage, flags), common, engine)
+    return _follow(_start(common, options, trial, profile, flags), common, engine)
+
+
+def _follow(session: Session, common: Common, engine: str) -> ExitCode:
+    """Shows it; once it is over, the next run can be started from the screen."""
+    started: list[Session] = []
+    screen = training_screen(common, engine, started) if common.output is Output.SCREEN else None
+    return follow(session, common, screen=screen, started=started)
 
 
 def _other_data(data: Path | None, evaluated: Path | None, epochs: float | None) -> dict[str, Any]:

@@ -11,13 +11,14 @@ from speedtui.engine.errors import ExitCode
 from speedtui.engine.session.base import Session
 from speedtui.engine.session.start import start_study
 from speedtui.tui.commands.following import follow
-from speedtui.tui.commands.options import Common, Output, common_options, engine_option, typed
+from speedtui.tui.commands.options import Common, Output, common_options, engine_option, screen_options, typed
 from speedtui.tui.commands.screen import study_screen
 from speedtui.tui.commands.starting import start_options
 
 
 @click.command("tune")
 @common_options
+@screen_options
 @engine_option
 @click.option("--mode", help="minimal (4 candidates), quick (8), thorough (16), or auto: a search.")
 @click.option("--configs", type=click.Path(path_type=Path), help="Your own list of candidates, JSON or TOML.")

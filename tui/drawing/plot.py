@@ -15,6 +15,9 @@ from typing import Any, NamedTuple
 from speedtui.tui.drawing.text import Row, Span, row
 
 BRAILLE = "braille"
+DOTS = (2, 4)
+"""Of a braille cell, across and down."""
+CORNER = "└"
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 _BRAILLE_CELLS = range(0x2801, 0x2900)
 
@@ -57,13 +60,40 @@ def draw_plot(
     figure.yticks([value for value, _ in y.ticks], [label for _, label in y.ticks])
     if limit is not None:
         figure.vline(limit)
-    for points, marker in series:
-        if points:
-            draw = figure.plot if marker == BRAILLE and len(points) > 1 else figure.scatter
-            draw([px for px, _ in points], [py for _, py in points], marker=marker)
+    curves = [points for points, marker in series if points and marker == BRAILLE]
+    marks = [(points, marker) for points, marker in series if points and marker != BRAILLE]
+    for points in curves:
+        draw = figure.plot if len(points) > 1 else figure.scatter
+        draw([px for px, _ in points], [py for _, py in points], marker=BRAILLE)
+    for points, marker in () if curves else marks:
+        figure.scatter([px for px, _ in points], [py for _, py in points], marker=marker)
     for text_x, text_y, text in texts:
-        figure.text(text, x=text_x, y=text_y)
-    return [_styled(_ESCAPE.sub("", line)[:width], styles) for line in figure.build().splitlines()[:height]]
+        figure.text(text, x=text_x, y=text_y, alignment="left")
+    lines = [_ESCAPE.sub("", line)[:width] for line in figure.build().splitlines()[:height]]
+    return [_styled(line, styles) for line in (_with_marks(lines, marks, x, y) if curves else lines)]
+
+
+def _with_marks(lines: list[str], marks: Sequence[tuple[Sequence[Point], str]], x: Axis, y: Axis) -> list[str]:
+    """Marks on the curves that they belong to: plotext rounds a mark to a cell and a curve to a dot of one, and the two
+    may then lie a row apart."""
+    bottom = next((i for i, line in enumerate(lines) if CORNER in line), 0)
+    if not bottom:
+        return lines
+    left = lines[bottom].index(CORNER) + 1
+    columns, cells = len(lines[bottom]) - left, [list(line) for line in lines]
+    for points, marker in marks:
+        for px, py in points:
+            column = _dot(px, x, columns * DOTS[0]) // DOTS[0]
+            above = _dot(py, y, bottom * DOTS[1]) // DOTS[1]
+            line = cells[bottom - 1 - above] if 0 <= above < bottom else []
+            if 0 <= column < len(line) - left:
+                line[left + column] = marker
+    return ["".join(line) for line in cells]
+
+
+def _dot(value: float, axis: Axis, dots: int) -> int:
+    """The dot of a curve that a value falls on, as plotext rounds."""
+    return math.floor(0.5 + (dots - 1) * (value - axis.low) / (axis.high - axis.low))
 
 
 @lru_cache(maxsize=1)

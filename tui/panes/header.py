@@ -24,42 +24,68 @@ class Header(Pane):
 
 
 def draw_header(frame: Frame, screen_name: str, width: int) -> Row:
-    """Tabs at the left; of what there is to say at the right, as much as fits."""
-    tabs = _tabs(screen_name, short=width < 60)
-    brand = row(Span(" speedtui ", "strong")) if width >= 60 else ()
-    left = row(brand, tabs)
-    room = width - width_of(left) - 1
-    right = next((line for line in _right(frame) if width_of(line) <= room), ())
-    return fit(spread(left, right, width), width)
+    """Tabs at the left; of what there is to say at the right, as much as fits.
+
+    What the run and the connection are doing comes before the names of the other screens.
+    """
+    right, variants = _right(frame), _tabs(screen_name)
+    *_, states, least = right
+    tabs = next((tabs for tabs in variants if width_of(tabs) + width_of(states) < width), None)
+    if tabs is None:
+        tabs = next((tabs for tabs in variants if width_of(tabs) + width_of(least) < width), variants[-1])
+    room = width - width_of(tabs) - 1
+    chosen = next((line for line in right if width_of(line) <= room), ())
+    return fit(spread(tabs, chosen, width), width)
 
 
-def _tabs(screen_name: str, *, short: bool) -> Row:
-    spans: list[Span] = []
-    for name, text in TABS:
-        label = f" {text[:1] if short and name != screen_name else text} "
-        spans.append(Span(label, "tab" if name == screen_name else "dim"))
-    return row(*spans)
+def _tabs(screen_name: str) -> list[Row]:
+    """The four screens, from their names after the program's to the one in front alone."""
+    full = row(*(_tab(name, f" {text} ", screen_name) for name, text in TABS))
+    here = row(*(_tab(name, f" {text if name == screen_name else text[:1]} ", screen_name) for name, text in TABS))
+    digits = row(*(_tab(name, f" {text[:1]} ", screen_name) for name, text in TABS))
+    alone = row(*(_tab(name, f" {text} ", screen_name) for name, text in TABS if name == screen_name))
+    return [row(Span(" speedtui ", "strong"), full), full, here, digits, alone]
+
+
+def _tab(name: str, text: str, screen_name: str) -> Span:
+    return Span(text, "tab" if name == screen_name else "dim")
 
 
 def _right(frame: Frame) -> list[Row]:
+    """What there is to say, from all of it to the least."""
     run = frame.run
-    status = status_span(run)
-    states = row(status, *(Span(f"  {word}", "warn") for word in _remarks(frame)), _sent(frame))
-    rate = Span(f"{frame.rate_hz:g} Hz", "dim")
+    status = row(status_span(run), _which(frame))
+    remarks = row(*(Span(f"  {word}", "warn") for word in _remarks(frame)))
+    states = row(status, remarks, _sent(frame))
+    rate, traffic = Span("" if frame.slow_link else f"{frame.rate_hz:g} Hz", "dim"), _traffic(frame)
     name = Span(clean(run.run), "dim")
     label = Span(clean(run.training.label) if run.training is not None else "", "dim")
     over = run.status is RunStatus.FINISHED  # nothing changes any more, so nothing is sent any more
-    time_of_day = Span("" if over else clock(frame.clock, frame.clock), "dim")
+    time_of_day = Span("" if over or frame.slow_link else clock(frame.clock, frame.clock), "dim")
     bar = Span("  │  ", "frame")
     return [_joined(bar, parts) for parts in (
+        (label, name, states, row(rate, traffic), time_of_day),
         (label, name, states, rate, time_of_day),
+        (name, states, row(rate, traffic), time_of_day),
         (name, states, rate, time_of_day),
         (name, states, rate),
+        (states, row(rate, traffic), time_of_day),
         (states, rate, time_of_day),
         (states, rate),
         (states,),
-        (row(status),),
+        (row(status, remarks),),
+        (status,),
     )]  # fmt: skip
+
+
+def _which(frame: Frame) -> Row:
+    """`2/3`: the second of three runs that are open."""
+    return row(Span(f" {frame.at + 1}/{frame.runs}", "accent")) if frame.runs > 1 else ()
+
+
+def _traffic(frame: Frame) -> Span:
+    over = frame.run.status is RunStatus.FINISHED
+    return Span("" if over or frame.kib_per_second is None else f" {frame.kib_per_second} KiB/s", "dim")
 
 
 def _joined(bar: Span, parts: tuple[Row | Span, ...]) -> Row:
@@ -85,12 +111,14 @@ def _remarks(frame: Frame) -> list[str]:
     if frame.run.stalled is not None:
         remarks.append("stalled")
     silent = frame.clock - frame.run.now
-    if frame.run.status.busy and not frame.read_only and frame.run.run and silent > SILENT_SECONDS:
+    if frame.catching_up is not None:
+        remarks.append(f"reading the log, {frame.catching_up * 100:.0f} %")
+    elif frame.run.status.busy and not frame.read_only and frame.run.run and silent > SILENT_SECONDS:
         remarks.append(f"silent for {silent:.0f} s")
     if frame.frozen:
         remarks.append("frozen")
     if frame.slow_link:
-        remarks.append("slow link")
+        remarks.append(f"{frame.held_back_by or 'slow link'}, {frame.rate_hz:g} Hz")
     if frame.read_only:
         remarks.append("read only")
     return remarks

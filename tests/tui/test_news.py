@@ -1,0 +1,73 @@
+"""What the screen tells of while it is open: briefly, once, and not while it is frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import builders as b
+import pytest
+from recorded import RecordedSession
+
+from speedtui.engine import events as e
+from speedtui.tui.app import SpeedtuiApp
+
+pytestmark = pytest.mark.asyncio
+OpenApp = Callable[..., SpeedtuiApp]
+
+
+def told(app: SpeedtuiApp) -> list[str]:
+    return [f"{note.title} {note.message}".strip() for note in app._notifications]
+
+
+EVALUATED = e.EvaluationCompleted(
+    t=9000.0, step=8400, loss=1.2345, seconds=14.2, rows=512, metrics={"accuracy": 0.61}, best=True
+)
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        (EVALUATED, "Evaluated at step 8400: loss 1.234, accuracy 0.61, the best so far; took 14.2 s"),
+        (e.TrialFinished(t=9000.0, trial=4, result=b.out_of_memory_result()), "Trial #4: out of memory"),
+        (e.RunFinished(t=9000.0, outcome="ok", exit_code=0), "The run is done."),
+        (e.RunFinished(t=9000.0, outcome="late", exit_code=3), "The run is done, but late."),
+        (e.RunFinished(t=9000.0, outcome="failed", exit_code=1, reason="NaN"), "The run failed. NaN"),
+    ],
+)
+async def test_what_happens_while_one_looks_is_told(event: e.AnyEvent, words: str, open_app: OpenApp) -> None:
+    session = RecordedSession(b.training_log() if not isinstance(event, e.TrialFinished) else b.study_log())
+    async with open_app(session, rate_hz=5.0).run_test(size=(100, 30)) as pilot:
+        await pilot.pause(0.15)
+        session.hear(event)
+        await pilot.pause(0.5)
+        assert [text for text in told(pilot.app) if words in text]
+
+
+async def test_what_happened_before_is_not_told(open_app: OpenApp) -> None:
+    session = RecordedSession(b.training_log())
+    async with open_app(session, rate_hz=5.0).run_test(size=(100, 30)) as pilot:
+        await pilot.pause(0.15)
+        session.hear(e.EvaluationCompleted(t=2.0, step=1, loss=3.0, seconds=1.0, rows=8))
+        await pilot.pause(0.5)
+        assert told(pilot.app) == []
+
+
+async def test_a_verdict_that_stands_when_the_screen_is_opened_is_no_news(open_app: OpenApp) -> None:
+    session = RecordedSession(b.training_log())
+    async with open_app(session, rate_hz=5.0).run_test(size=(100, 30)) as pilot:
+        session.hear(b.eta(9000.0, 7600))
+        await pilot.pause(0.5)
+        assert told(pilot.app) == []
+
+
+async def test_a_frozen_screen_tells_nothing_until_it_goes_on(open_app: OpenApp) -> None:
+    session = RecordedSession(b.training_log())
+    async with open_app(session, rate_hz=5.0).run_test(size=(100, 30)) as pilot:
+        await pilot.pause(0.15)
+        await pilot.press("f")
+        session.hear(EVALUATED)
+        await pilot.pause(0.5)
+        assert told(pilot.app) == []
+        await pilot.press("f")
+        await pilot.pause(0.5)
+        assert [text for text in told(pilot.app) if "step 8400" in text]

@@ -1,0 +1,55 @@
+"""speedtui keys"""
+
+from __future__ import annotations
+
+import click
+import msgspec
+
+from speedtui.engine.errors import ExitCode
+from speedtui.tui.keys import KEYS, Key
+from speedtui.tui.keys.keymap import KeymapFile, example, read_keymap
+from speedtui.tui.keys.table import rekeyed
+
+
+@click.command("keys")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a key on stdout.")
+@click.option("--example", "as_example", is_flag=True, help="Print a commented keys.toml with every id.")
+def command(as_json: bool, as_example: bool) -> ExitCode:
+    """List the keys of the screen, and check the file that changes them.
+
+    Every key has an id; `[keys]` in that file gives it another key: run.pause = "P", or a list of them.
+    """
+    if as_example:
+        click.echo(example(), nl=False)
+        return ExitCode.DONE
+    file = read_keymap()
+    if as_json:
+        for key in KEYS:
+            click.echo(msgspec.json.encode(_entry(key, file)))
+    else:
+        click.echo(_table(file))
+    for problem in file.problems:
+        click.echo(f"speedtui: {problem}", err=True)
+    return ExitCode.USAGE if file.refused else ExitCode.DONE
+
+
+def _entry(key: Key, file: KeymapFile) -> dict[str, object]:
+    now = rekeyed(key, file.keymap)
+    return {
+        "id": key.id, "scope": key.scope, "keys": now.keys.split(","), "shown": now.shown, "help": key.help,
+        "remapped": key.id in file.keymap,
+    }  # fmt: skip
+
+
+def _table(file: KeymapFile) -> str:
+    lines: list[str] = []
+    scope = ""
+    for key in KEYS:
+        if key.scope != scope:
+            scope = key.scope
+            lines += ["", scope.capitalize()] if lines else [scope.capitalize()]
+        mark = "*" if key.id in file.keymap else " "
+        lines.append(f"{mark} {rekeyed(key, file.keymap).shown:<9} {key.id:<21} {key.help}")
+    marked = "; * marks those that it changes" if file.keymap else ""
+    there = "" if file.path.exists() else ", which is not there; `speedtui keys --example` writes one to start from"
+    return "\n".join([*lines, "", f"Changed in {file.path}{there}{marked}."])

@@ -1,0 +1,114 @@
+"""What stands between Textual and the terminal: counts what is sent, never waits for a terminal that takes nothing,
+and puts everything back at the end."""
+
+from __future__ import annotations
+
+from queue import Full
+from typing import TYPE_CHECKING, cast
+
+from textual.drivers.linux_driver import LinuxDriver
+
+from speedtui.tui.drawing.ascii import to_ascii
+
+if TYPE_CHECKING:
+    from speedtui.tui.app import SpeedtuiApp
+
+PATIENCE_SECONDS = 0.2
+"""For a terminal that is behind; the loop stands still meanwhile."""
+LAST_PATIENCE_SECONDS = 1.0
+"""At the end, for the sequences that put the terminal back."""
+MOUSE_MODES = (1000, 1002, 1003, 1015, 1006)
+"""Buttons, dragging, every move, and two ways to report them beyond column 223."""
+SAVE_TITLE, RESTORE_TITLE = "\x1b[22;0t", "\x1b[23;0t"
+BELL = "\a"
+
+
+class TerminalDriver(LinuxDriver):
+    """The driver of a real terminal."""
+
+    written_bytes = 0
+    """Since the start."""
+    lost_output = False
+    """Something was left out because the terminal took nothing: what it shows is no longer known."""
+    stuck = False
+    """The terminal took nothing even at the end."""
+    closed = False
+    """The terminal is as it was; what runs on in this process shows nothing any more."""
+    _closing = False
+
+    @property
+    def _speedtui(self) -> SpeedtuiApp:
+        return cast("SpeedtuiApp", self._app)
+
+    @property
+    def backlog(self) -> int:
+        """Writes that wait for the terminal."""
+        return self._writer_thread._queue.qsize() if self._writer_thread is not None else 0
+
+    def write(self, data: str) -> None:
+        """Sends this to the terminal, or drops it where nothing has been taken for a while."""
+        if self._writer_thread is None:
+            return  # a late answer to a key; the terminal is put back already
+        if self._speedtui.options.ascii:
+            data = to_ascii(data)
+        try:
+            self._writer_thread._queue.put(data, timeout=self._patience)
+        except Full:
+            self.lost_output = True
+        else:
+            self.written_bytes += len(data) if data.isascii() else len(data.encode("utf-8", "replace"))
+
+    @property
+    def _patience(self) -> float:
+        """Seconds, above zero: a queue takes zero for no limit of its own kind."""
+        if self.lost_output:
+            return 1e-3
+        return LAST_PATIENCE_SECONDS if self._closing else PATIENCE_SECONDS
+
+    def start_application_mode(self) -> None:
+        """Takes the terminal over."""
+        self._closing = False
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        if self._speedtui.options.titles:
+            self.write(SAVE_TITLE)
+
+    def stop_application_mode(self) -> None:
+        """Puts it back as it was."""
+        self._closing = True
+        self.set_mouse(False)
+        if self._speedtui.options.titles:
+            self.write(RESTORE_TITLE)
+        super().stop_application_mode()
+
+    def close(self) -> None:
+        """Waits until all is sent, but not for ever."""
+        writer = self._writer_thread
+        if writer is not None:
+            try:
+                writer._queue.put(None, timeout=LAST_PATIENCE_SECONDS)
+            except Full:
+                self.stuck = True
+            else:
+                writer.join(LAST_PATIENCE_SECONDS)
+                self.stuck = writer.is_alive()
+        self.closed = True
+        self._speedtui.leaving.tell_of_waiting()
+
+    @property
+    def mouse(self) -> bool:
+        """Whether the terminal sends mouse events."""
+        return self._mouse
+
+    def set_mouse(self, on: bool) -> None:
+        """Has it send them, or no more."""
+        self._mouse = on
+        modes = (1000, 1003, 1015, 1006) if on else MOUSE_MODES
+        self.write("".join(f"\x1b[?{mode}{'h' if on else 'l'}" for mode in modes))
+
+    def set_title(self, text: str) -> None:
+        """Names the window; control characters would end the sequence early."""
+        self.write(f"\x1b]2;{text}{BELL}")
+
+    def clear(self) -> None:
+        """Wipes the screen, whatever was written over it."""
+        self.write("\x1b[0m\x1b[2J")
