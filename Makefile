@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/installed
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: help install demo test check format bench screenshots schema gpu-check clean
+.PHONY: help install demo test check format bench screenshots recordings cast schema gpu-check clean
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -35,6 +35,12 @@ format: $(INSTALLED)  ## Format and mend what can be mended by itself
 
 bench: $(INSTALLED)  ## Measure the figures in tests/bench, as ratios, into tests/bench/results
 	$(BIN)/python -m pytest tests/bench -s --run-bench
+
+recordings: $(INSTALLED)  ## Record the runs that pictures are made from, five minutes on a quiet machine
+	$(BIN)/python -m tests.data.record tests/data/recordings
+
+cast: $(INSTALLED)  ## Record the demo in a terminal as an asciicast
+	$(BIN)/python -m tests.data.cast screenshots/demo.cast
 
 screenshots: $(INSTALLED)  ## Draw every screen from recorded runs into screenshots/
 	$(BIN)/python -m speedtui.tui.screenshots tests/data/recordings screenshots

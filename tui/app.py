@@ -4,35 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePath
 from typing import Any, ClassVar
 
+from rich.console import RenderableType
 from textual.app import App, SystemCommand
-from textual.screen import Screen
+from textual.filter import LineFilter
+from textual.screen import ModalScreen, Screen
 
 from speedtui.engine.commands import AnyCommand, Pause, Resume, Stop
 from speedtui.engine.errors import ExitCode, SpeedtuiError
 from speedtui.engine.session.base import Session
 from speedtui.engine.state import RunStatus
+from speedtui.tui.drawing.update import tightened
+from speedtui.tui.driver import TerminalDriver
 from speedtui.tui.fleet import Fleet
 from speedtui.tui.following import Following
-from speedtui.tui.keys import Scope, bindings, keys_of
+from speedtui.tui.keys import Scope, bindings
 from speedtui.tui.leaving import Leaving
-from speedtui.tui.news import News, tell_error
+from speedtui.tui.news import LONG_SECONDS, News, tell_error
 from speedtui.tui.options import ScreenOptions
 from speedtui.tui.redraw import Redraw
 from speedtui.tui.screens.advisor import AdvisorScreen
-from speedtui.tui.screens.help import HelpScreen
 from speedtui.tui.screens.monitor import MonitorScreen
 from speedtui.tui.screens.plan import PlanScreen
 from speedtui.tui.screens.trials import TrialsScreen
 from speedtui.tui.screens.view import View
-from speedtui.tui.theme import PLAIN_THEME, choose_theme
+from speedtui.tui.theme import PLAIN_THEME, Colourless, choose_theme, contrast_theme, no_colour
 
 TERMINAL_CHECK_SECONDS = 1.0
 """Between two looks at whether the terminal is still there."""
+SWITCH_SECONDS = 0.001
+"""As long as nothing is drawn when another screen comes to the front: its first layout is in one piece."""
 STYLES = ("base", "monitor", "trials", "plan", "advisor", "dialogs")
 
 
@@ -43,28 +47,47 @@ class SpeedtuiApp(App[None]):
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
         "monitor": MonitorScreen, "trials": TrialsScreen, "plan": PlanScreen, "advisor": AdvisorScreen,
     }  # fmt: skip
-    BINDINGS = bindings("everywhere", "replay")
+    BINDINGS = bindings("replay", "everywhere")
     TITLE = "speedtui"
 
     def __init__(
         self, session: Session, options: ScreenOptions, *, terminal_gone: Callable[[], bool] = lambda: False
     ) -> None:
-        theme = choose_theme(os.environ)  # before Textual takes NO_COLOR out of the environment
-        super().__init__(ansi_color=True if theme.startswith("ansi") else None)
+        theme = choose_theme(os.environ, options.theme, few_colours=options.slow_link)
+        self._colourless = Colourless() if no_colour(os.environ, options.theme) else None
+        os.environ.pop("NO_COLOR", None)  # Textual would turn colours into greys
+        super().__init__(driver_class=None if os.environ.get("TEXTUAL_DRIVER") else TerminalDriver)
+        self.no_color = self._colourless is not None
+        self.register_theme(contrast_theme())
         self.theme = theme if theme in self.available_themes else PLAIN_THEME
-        self.set_class(self.theme.startswith("ansi"), "-plain")
         self.options = options
-        self.fleet = Fleet(session, self._follow)
+        self.fleet = Fleet(session, self._follow, read_only=options.read_only)
         self.drawing = Redraw(self)
         self.news = News(self, opened_at=options.clock())
         self.leaving = Leaving(self)
         self._terminal_gone = terminal_gone
         self.loop: asyncio.AbstractEventLoop | None = None
 
+    def watch_theme(self, theme: str) -> None:
+        """The terminal's own colours know no shades: the styles have rules of their own for them."""
+        self.set_class(self.current_theme.ansi, "-plain")
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Without colours there is nothing else to change in them."""
+        return super().get_line_filters() if self._colourless is None else [self._colourless]
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        super()._display(screen, tightened(renderable))
+
     def on_mount(self) -> None:
         self.loop = asyncio.get_running_loop()
+        self.set_keymap(self.options.keymap)
+        for warning in self.options.warnings:
+            self.notify(warning, severity="warning", timeout=LONG_SECONDS, markup=False)
         self.switch_mode(self.options.start_screen)
         self.fleet.start()
+        if self.options.choose:
+            self.call_after_refresh(self.action_runs)
         self.drawing.start()
         self.set_interval(TERMINAL_CHECK_SECONDS, self._check_terminal)
 
@@ -113,8 +136,8 @@ class SpeedtuiApp(App[None]):
 
     @property
     def read_only(self) -> bool:
-        """Whether nobody follows commands: the recording or the finished run that the screen was opened on."""
-        return self.options.read_only and self.front is self.fleet.open[0]
+        """Whether nobody follows commands of the run in front: a recording, or one that was over when it was opened."""
+        return self.front.read_only
 
     @property
     def obeyed(self) -> bool:
@@ -252,6 +275,10 @@ class SpeedtuiApp(App[None]):
         """Goes to a screen."""
         self.switch_mode(name)
 
+    def delay_update(self, delay: float = SWITCH_SECONDS) -> None:
+        """Textual holds back a screen that is switched to for 50 ms, which is most of what its key takes."""
+        super().delay_update(delay)
+
     def action_rate(self, steps: int) -> None:
         """Slower or faster."""
         self.drawing.change_rate(steps)
@@ -263,33 +290,36 @@ class SpeedtuiApp(App[None]):
 
     def action_redraw(self) -> None:
         """Draws everything again, for a terminal that was written over."""
-        self.draw_now()
-        self.screen.refresh(layout=True)
+        self.drawing.repaint()
 
     def action_help(self) -> None:
         """Shows the keys."""
-        self.push_screen(HelpScreen(self.scope))
+        from speedtui.tui.screens.help import HelpScreen
+
+        frame = self.drawing.frame
+        replaying = frame is not None and frame.replay is not None
+        self.push_screen(HelpScreen(self.scope, keymap=self.options.keymap, frame=frame, replaying=replaying))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """The palette: the keys of this screen, by what they do."""
-        for key in (*keys_of(self.scope), *keys_of("everywhere")):
-            target = screen if key.scope != "everywhere" else self
-            if key.id != "screen.palette":
-                yield SystemCommand(key.help, f"key {key.shown}", partial(self.run_action, key.action, target))
-        yield SystemCommand("theme", "choose colours", self.action_change_theme)
+        """The palette: the keys by what they do."""
+        from speedtui.tui.palette import palette_commands
+
+        return palette_commands(self)
 
     # --- leaving ---
 
     async def action_quit(self) -> None:
         """What Textual binds to ctrl+q."""
-        self.leaving.ask()
+        self.action_leave()
 
     def action_help_quit(self) -> None:
         """What Textual binds to ctrl+c."""
-        self.leaving.ask()
+        self.action_leave()
 
     def action_leave(self) -> None:
-        """Leaves, after asking when something runs."""
+        """Leaves, after asking when something runs; an open dialog gives way to the question."""
+        while isinstance(self.screen, ModalScreen):
+            self.pop_screen()
         self.leaving.ask()
 
     def detach(self) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from speedtui.engine.errors import ExitCode, SpeedtuiError, UsageError
+from speedtui.tui.commands.options import screen_options
 
 COMMANDS = {
     "init": "Write a commented speedtui.toml for a model and a data file.",
@@ -25,6 +26,7 @@ COMMANDS = {
     "runs": "List the runs.",
     "report": "Print what a run found and did.",
     "export": "Hand a run's numbers to a tracker, or write them as tables.",
+    "keys": "List the keys of the screen, and check the file that changes them.",
     "doctor": "Check the device, the driver, the versions, the disk and the terminal.",
 }
 
@@ -68,6 +70,7 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="speedtui", prog_name="speedtui")
+@screen_options
 @click.pass_context
 def application(ctx: click.Context) -> None:
     """Finds the fastest fine-tuning settings that fit, by measuring them on this machine.

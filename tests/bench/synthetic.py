@@ -1,6 +1,6 @@
-"""A recording of a training on two GPUs, as its log would read; for replays of a known length.
+"""Recordings of a training on two GPUs, as its log would read; for replays of a known length.
 
-The figures in it are made up: it exercises the screen and measures nothing.
+The figures in them are made up: they exercise the screen and measure nothing.
 """
 
 from __future__ import annotations
@@ -8,13 +8,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from speedtui.engine import events as e
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.config.window import Window
+from speedtui.engine.log.tail import read_events
 from speedtui.engine.runs import RunFolder
+from tests.engine.log.simulated_run import TWELVE_HOURS, SimulatedRun, Simulation, allocator_of_a_gpu
 
 STARTED_AT = 1_767_225_600.0
 GIB = 1 << 30
@@ -23,6 +26,8 @@ LINES_PER_SECOND = 20
 STEPS_PER_LINE = 2
 TOTAL_STEPS = 40_000
 EVAL_SECONDS = 10
+LONG_STEP_SECONDS = 0.412
+"""Of the twelve hours' training, as the screens are drawn in their design."""
 
 
 def write_recording(runs: Path, seconds: int) -> RunFolder:
@@ -35,12 +40,48 @@ def write_recording(runs: Path, seconds: int) -> RunFolder:
     return folder
 
 
+def write_twelve_hours(runs: Path) -> RunFolder:
+    """Twelve hours as the real meter and log would have written them on a device's clock; some 60 MB.
+
+    What the simulation holds constant is laid over: a loss that falls, a window, two devices.
+    """
+    folder = RunFolder(runs / "20260101-000000-train-1200")
+    folder.path.mkdir(parents=True)
+    raw = folder.path / "simulated.jsonl"
+    with allocator_of_a_gpu():
+        SimulatedRun(raw, Simulation(steps_per_second=1 / LONG_STEP_SECONDS, seconds=TWELVE_HOURS, devices=2)).run()
+    with folder.events.open("wb") as file:
+        for event in read_events(raw):
+            file.write(e.encode(_laid_over(event)))
+    raw.unlink()
+    return folder
+
+
+def _laid_over(event: e.AnyEvent) -> e.AnyEvent:
+    replace = msgspec.structs.replace
+    if isinstance(event, e.RunStarted):
+        window = Window(deadline=STARTED_AT + TWELVE_HOURS + 3600, margin_seconds=600.0)
+        return replace(event, started_at=STARTED_AT, window=window, devices=_devices(), config=_config())
+    if isinstance(event, e.StepCompleted):
+        return replace(event, loss=_loss(event.step // 100))
+    if isinstance(event, e.EvaluationCompleted):
+        return replace(event, loss=_loss(event.step // 100) + 0.03)
+    return event
+
+
+def _devices() -> list[e.Device]:
+    return [e.Device(index=i, kind="cuda", name="GPU", memory_bytes=80 * GIB) for i in range(2)]
+
+
+def _config() -> dict[str, Any]:
+    return dict(msgspec.to_builtins(Settings()))
+
+
 def _events(seconds: int) -> Iterator[e.AnyEvent]:
     window = Window(deadline=STARTED_AT + 3600, margin_seconds=60.0)
     yield e.RunStarted(
         t=0.0, run="20260101-000000-train-0000", job="train", started_at=STARTED_AT, host="host", pid=1,
-        devices=[e.Device(index=i, kind="cuda", name="GPU", memory_bytes=80 * GIB) for i in range(2)],
-        versions={}, config=dict(msgspec.to_builtins(Settings())), window=window,
+        devices=_devices(), versions={}, config=_config(), window=window,
     )  # fmt: skip
     yield e.ModelLoaded(t=0.1, model="model", parameters=5 * 10**8, trainable_parameters=10**7, seconds=0.1,
                         train_rows=80_000, eval_rows=500, longest_tokens=1024, mean_tokens=200.0)  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import statistics
-import sys
 import termios
 import time
 from collections.abc import Iterator
@@ -13,21 +12,17 @@ from pathlib import Path
 
 import msgspec
 import psutil
+from endless import Training
 from figures import keep, table
 from pseudo_terminal import Terminal
-from studies import demo_settings
 
 from speedtui.engine import events as e
-from speedtui.engine.config.load import dump_settings
 from speedtui.engine.log.tail import read_events
 from speedtui.engine.runs import list_runs
 
 WINDOW_SECONDS, TURNS = 6.0, 4
 COLUMNS, ROWS = 140, 40
 REQUIRED_RATIO = 0.9
-SPEEDTUI = str(Path(sys.executable).with_name("speedtui"))
-STEPS = 100_000
-"""More than there is time for: the bench ends the training."""
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,19 +40,13 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def test_a_stalled_terminal_does_not_slow_the_training(tmp_path: Path) -> None:
-    config = tmp_path / "speedtui.toml"
-    config.write_text(dump_settings(endless_training()))
-    runs = tmp_path / "runs"
-    terminal = Terminal([SPEEDTUI, "train", "--config", str(config), "--runs", str(runs)], COLUMNS, ROWS)
-    worker: psutil.Process | None = None
+    training = Training(tmp_path, COLUMNS, ROWS)
     try:
-        worker = wait_for_training(terminal, runs)
-        windows = [window(terminal, worker, read=turn % 2 == 0) for turn in range(2 * TURNS)]
+        worker = training.wait()
+        windows = [window(training.terminal, worker, read=turn % 2 == 0) for turn in range(2 * TURNS)]
     finally:
-        terminal.kill()
-        if worker is not None and worker.is_running():
-            worker.kill()
-    folder = list_runs(runs)[0]
+        training.end()
+    folder = list_runs(training.runs)[0]
     steps = [event for event in read_events(folder.events) if isinstance(event, e.StepCompleted)]
     started = next(event for event in read_events(folder.events) if isinstance(event, e.RunStarted)).started_at
     measured = [(w, rate(steps, w, started), cpu(steps, w, started)) for w in windows]
@@ -75,30 +64,6 @@ def test_a_stalled_terminal_does_not_slow_the_training(tmp_path: Path) -> None:
     })  # fmt: skip
     assert all(w.held_back_bytes > 0 for w in windows if not w.read)
     assert ratio >= REQUIRED_RATIO
-
-
-def endless_training() -> msgspec.Struct:
-    """The demo's model with short steps and nothing between them."""
-    settings = demo_settings()
-    replace = msgspec.structs.replace
-    return replace(
-        settings,
-        train=replace(settings.train, max_steps=STEPS, effective_batch_size=2, micro_batch_size=2),
-        schedule=replace(settings.schedule, eval_every="never", checkpoint_every="never"),
-        window=replace(settings.window, length=None, margin="0s"),
-    )
-
-
-def wait_for_training(terminal: Terminal, runs: Path) -> psutil.Process:
-    """The worker, once it trains and the first steps are over."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        terminal.read(0.5)
-        for folder in list_runs(runs):
-            known = list(read_events(folder.events))
-            if sum(isinstance(event, e.StepCompleted) for event in known) > 40:
-                return psutil.Process(next(event for event in known if isinstance(event, e.RunStarted)).pid)
-    raise AssertionError("the training did not start")
 
 
 def window(terminal: Terminal, worker: psutil.Process, *, read: bool) -> Window:

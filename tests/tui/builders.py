@@ -217,7 +217,7 @@ def eta(t: float, steps: int, verdict: e.Verdict = "on_track") -> e.EtaUpdated:
     return e.EtaUpdated(
         t=t, p50_seconds=p50 if known else None, p90_seconds=p50 + 480 if known else None, verdict=verdict,
         spare_seconds=10_800 - t - p50 if known else None,
-        terms={"steps": left, "evals": 128.0, "saves": 15.2, "final": 20.0},
+        terms={"steps": left, "evals": 128.0, "saves": 15.2, "final": 20.0}, steps_per_hour=3600 / 0.412,
     )  # fmt: skip
 
 

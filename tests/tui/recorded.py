@@ -35,6 +35,7 @@ class RecordedSession:
         self.commands: list[AnyCommand] = []
         self.detached = False
         self.interrupted: list[ExitCode] = []
+        self.killed = 0
 
     @property
     def folder(self) -> RunFolder:
@@ -72,3 +73,6 @@ class RecordedSession:
     def interrupt(self, exit_code: ExitCode) -> None:
         self.interrupted.append(exit_code)
         self.end(exit_code)
+
+    def kill(self) -> None:
+        self.killed += 1

@@ -14,13 +14,11 @@ from speedtui.engine import events as e
 from speedtui.engine.candidate import TrialStatus
 from speedtui.tui.app import SpeedtuiApp
 from speedtui.tui.drawing.text import plain
-from speedtui.tui.keys import KEYS
 from speedtui.tui.panes.events import EventsPane
-from speedtui.tui.panes.footer import Footer
 from speedtui.tui.panes.header import Header
 from speedtui.tui.panes.trials import TrialsPane
 from speedtui.tui.screens.edit import EditScreen
-from speedtui.tui.screens.help import HelpScreen, draw_help
+from speedtui.tui.screens.help import HelpScreen
 from speedtui.tui.screens.monitor import MonitorScreen
 from speedtui.tui.screens.trials import TrialsScreen
 
@@ -247,25 +245,6 @@ async def test_a_run_that_is_only_shown_takes_no_commands(open_app: OpenApp) -> 
         await press(pilot, "D")
         assert session.commands == []
         assert isinstance(pilot.app.screen, TrialsScreen)
-
-
-async def test_a_key_table_entry_is_in_the_help_and_in_the_footer_where_it_has_a_label(open_app: OpenApp) -> None:
-    for scope, name in (("monitor", "monitor"), ("trials", "trials")):
-        shown = "\n".join(plain(line) for line in draw_help(scope, 120))  # type: ignore[arg-type]
-        async with open_app(b.study_log(), start_screen=name).run_test(size=(140, 40)) as pilot:
-            await pilot.pause(SETTLE)
-            footer = " ".join(plain(line) for line in pilot.app.screen.query_one(Footer).rows)
-        for key in KEYS:
-            if key.scope in ("everywhere", scope):
-                assert key.help in shown
-                assert not key.label or f"{key.shown} {key.label}" in footer
-
-
-async def test_no_key_is_one_that_terminals_take_for_themselves(open_app: OpenApp) -> None:
-    names = [name for key in KEYS for name in key.keys.split(",")]
-    assert len(names) == len(set(names))
-    assert not [name for name in names if name.startswith(("f1", "f2", "alt+")) and name != "f"]
-    assert [name for name in names if name.startswith("ctrl+")] == ["ctrl+l", "ctrl+p"]
 
 
 async def test_promoting_can_start_the_training_once_the_study_has_ended(open_app: OpenApp) -> None:

@@ -111,23 +111,26 @@ def test_the_schedule_says_what_it_was_before_it_was_changed() -> None:
         t=T, step=7578, values={"schedule.eval_every": "6000 steps", "schedule.metric": ""}, reason="command"
     )
     plan = schedule([*LATE, changed])[0]
-    assert "eval every 6000 steps (was 1200 steps)" in plan and "metric not set (changed)" in plan
-    assert "checkpoint every 30m   " in plan and "was" not in schedule(LATE)[0]
+    assert ", every 6000 steps (was 1200 steps)" in plan and "metric not set (changed)" in plan
+    assert "checkpoint in 27m, every 30m   " in plan and "was" not in schedule(LATE)[0]
 
 
 @pytest.mark.parametrize(
     ("every", "after"),
-    [("1200 steps", "6m"), ("7580 steps", "10s"), ("1 epoch", "3m"), ("7 epochs", "20m"), ("2h", "1h 57m")],
-)
+    [
+        ("1200 steps", "822 steps (6m)"), ("7580 steps", "2 steps (10s)"), ("1 epoch", "422 steps (3m)"),
+        ("7 epochs", "2922 steps (20m)"), ("2h", "1h 57m"),
+    ],
+)  # fmt: skip
 def test_the_next_evaluation_comes_when_the_schedule_says(every: str, after: str) -> None:
     """An epoch of 8000 rows in effective batches of 16 is 500 steps, a step 0.412 s; by the clock it counts from the
     last full evaluation, 156 s ago."""
     changed = e.SettingsChanged(t=T, step=7578, values={"schedule.eval_every": every}, reason="command")
-    assert f"next eval in {after}  " in schedule([*LATE, changed], 200)[0]
+    assert f" next eval in {after}, every {every}" in schedule([*LATE, changed], 200)[0]
 
 
 def test_an_evaluation_costs_what_they_took_and_before_the_first_what_the_rehearsal_lets_expect() -> None:
-    assert "an eval takes 14.2 s" in schedule(LATE)[0]
+    assert "an eval takes 14.2 s (2.7 % so far)" in schedule(LATE)[0]
     rehearsed = e.EvaluationRehearsed(t=42.0, rows=16, seconds=0.4, expected_seconds=13.1)
     early = sorted([*b.training_log(300), rehearsed], key=lambda event: event.t)
     assert "an eval takes ~13.1 s" in schedule(early)[0]
@@ -135,8 +138,15 @@ def test_an_evaluation_costs_what_they_took_and_before_the_first_what_the_rehear
 
 def test_the_books_show_every_phase_of_the_time_so_far_and_what_is_besides() -> None:
     assert schedule(LATE)[2] == (
-        " of the time so far steps 86 %   generate 5 %   metric 3 %   other 3 %   eval 2 %   load 1 %"
+        " of the time so far steps 86 %   generate 5 %   metric 3 %   other 3 %   eval 2 %   load 1 %   unaccounted 0 %"
     )
+
+
+def test_on_a_small_screen_the_books_keep_what_is_unaccounted_for() -> None:
+    assert schedule(LATE, 80, 2) == [
+        " next eval in 822 steps (6m), every 1200 steps   checkpoint in 27m, every 30m",
+        " of the time so far steps 86 %   generate 5 %   metric 3 %   unaccounted 0 %",
+    ]
 
 
 def test_the_loss_has_the_metric_and_the_best_evaluation_in_its_title() -> None:

@@ -188,23 +188,21 @@ def test_results_show_the_fastest_with_a_star_and_failures_in_words() -> None:
 
 
 def table(log: list[e.AnyEvent], width: int, selected: int = 0) -> list[str]:
-    study = fold(log).study
-    assert study is not None
-    return [plain(line) for line in draw_trials(study, selected, 0, width, 20)]
+    return [plain(line) for line in draw_trials(fold(log), selected, 0, width, 20)]
 
 
 def test_the_table_keeps_status_speed_and_memory_when_it_gets_narrow() -> None:
     heading = table(b.study_log(), 80)[0]
-    for name in ("configuration", "status", "smp/s", "peak", "full run"):
+    for name in ("configuration", "status", "smp/s", "peak", "free", "ETA", "fits"):
         assert name in heading
     assert "status" in table(b.study_log(), 40)[0]
 
 
 def test_a_wide_table_has_every_column() -> None:
-    lines = table(b.study_log(), 140)
-    for name in ("±", "tok/s", "free", "predicted", "vs #0", "note"):
+    lines = table(b.study_log(), 160)
+    for name in ("±", "tok/s", "free", "predicted", "vs #0", "finish", "fits", "note"):
         assert name in lines[0]
-    assert "1.81×" in lines[3]
+    assert "1.81× [1.76 1.86]" in lines[3]
 
 
 def test_a_trial_that_was_not_measured_has_dashes() -> None:
@@ -220,7 +218,7 @@ def test_the_cursor_the_best_and_the_promoted_trial_have_signs() -> None:
 def test_a_trial_out_of_memory_keeps_its_reason_and_names_what_to_do() -> None:
     shown = text(draw_detail(fold(b.study_log()), 4, 78, 9))
     assert "4.3 GiB more were" in shown and "asked for with 0.5 GiB free" in shown
-    assert "d duplicates it: take a smaller micro-batch" in shown
+    assert "try       train.micro_batch_size = 8" in shown and "train.gradient_checkpointing = true" in shown
 
 
 def test_what_comes_next_is_never_cut_off() -> None:
@@ -236,7 +234,7 @@ def test_the_detail_says_what_a_candidate_changes() -> None:
 
 def test_the_scatter_draws_the_limit_and_numbers_the_trials() -> None:
     shown = text(draw_scatter(fold(b.study_log()), 2, 80, 14))
-    assert "limit 79.6" in shown and shown.count("●") == 3 and "◆" in shown
+    assert "limit 79.6" in shown and shown.count("●") == 2 and "◆2" in shown and "★3" in shown
 
 
 def test_an_empty_study_names_the_key_that_adds() -> None:
@@ -254,7 +252,7 @@ def test_the_summary_counts_by_status() -> None:
 
 def test_the_schedule_shows_what_is_still_to_come() -> None:
     shown = text(draw_schedule(fold(b.training_log()), 120))
-    assert "checkpoint every 30m" in shown and "still to come steps 1h 11m" in shown
+    assert "checkpoint in 27m, every 30m" in shown and "still to come steps 1h 11m" in shown
 
 
 def test_a_run_that_falls_silent_is_said_to_be_silent() -> None:

@@ -212,7 +212,7 @@ async def test_a_command_is_said_to_be_sent_until_its_answer_which_is_told(open_
         assert any("evaluate: after this step" in text for text in said(app))
 
 
-@pytest.mark.parametrize(("size", "rows"), [((80, 24), 5), ((140, 40), 6), ((40, 6), 4)])
+@pytest.mark.parametrize(("size", "rows"), [((80, 24), 5), ((140, 40), 7), ((40, 6), 4)])
 async def test_the_deadline_gets_a_row_for_what_needs_a_person_and_gives_it_back(
     size: tuple[int, int], rows: int, open_app: OpenApp
 ) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from speedtui.engine.state import RunState, RunStatus, TrialRow
+
+if TYPE_CHECKING:
+    from speedtui.engine.advise.strategy import Strategy
 
 Scope = Literal["everywhere", "replay", "monitor", "trials", "plan", "advisor"]
 
@@ -19,6 +22,12 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     study: RunState
     selected: TrialRow | None = None
     """The trial under the cursor of the Trials."""
+    strategy: Strategy | None = None
+    """The one under the cursor of the Advisor."""
+    taken: bool = False
+    """The next run has it already."""
+    next_differs: bool = False
+    """The next run has something that this one has not."""
     replaying: bool = False
     """A recording is shown."""
     read_only: bool = False
@@ -43,14 +52,20 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     """As people read it."""
     action: str
     label: str = ""
-    """In the footer; empty for keys that stand in the help alone."""
+    """In the footer, where neighbours with the same label stand as one; empty for keys that are in the help alone."""
+    short: str = ""
+    """Instead of `label` where there is little room."""
     paused_label: str = ""
     """Instead of `label` while the run is paused."""
     help: str
+    together: str = ""
+    """What it and its neighbours with the same words here do, in one row of the help; empty for a row of its own."""
     scope: Scope = "everywhere"
     allowed: Callable[[Situation], bool] = always
 
-    def label_now(self, now: Situation) -> str:
+    def label_now(self, now: Situation, *, short: bool = False) -> str:
         """What the footer calls it."""
         paused = now.run.status is RunStatus.PAUSED
-        return self.paused_label if paused and self.paused_label else self.label
+        if paused and self.paused_label:
+            return self.paused_label
+        return self.short if short and self.short else self.label

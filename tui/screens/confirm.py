@@ -13,6 +13,11 @@ from speedtui.tui.drawing.text import Row, Span, cell, row, wrap
 from speedtui.tui.screens.dialog import Dialog
 from speedtui.tui.values import value_words
 
+LETTER_CELLS = 5
+"""Of the cursor and an answer's letter."""
+EXPLANATION_CELLS = 28
+"""Below which an explanation has a row of its own."""
+
 
 class Choice(NamedTuple):
     """One answer."""
@@ -32,6 +37,7 @@ class Question(Dialog[str | None]):
         Binding("up,k", "step(-1)", "up", show=False),
         Binding("down,j", "step(1)", "down", show=False),
         Binding("enter", "choose", "choose", show=False),
+        Binding("ctrl+c", "app.help_quit", "leave", show=False),
     ]
 
     def __init__(self, heading: str, text: str, choices: Sequence[Choice]) -> None:
@@ -43,11 +49,16 @@ class Question(Dialog[str | None]):
         return draw_question(self._text, self._choices, self._at, width)
 
     def hint(self, *, cut: bool) -> Row:
-        return row(Span("esc", "key"), Span(" back", "dim"))
+        more = row(Span("↑↓", "key"), Span(" more   ", "dim")) if cut else ()
+        return row(more, Span("esc", "key"), Span(" back", "dim"))
 
     def action_step(self, rows: int) -> None:
-        """Moves the cursor."""
-        self._at = max(0, min(len(self._choices) - 1, self._at + rows))
+        """Moves the cursor; above the first answer the text is scrolled, where it is longer than the screen."""
+        at = max(0, min(len(self._choices) - 1, self._at + rows))
+        if at == self._at:
+            self.action_scroll_rows(rows)
+            return
+        self._at = at
         self.draw()
 
     def action_choose(self) -> None:
@@ -67,14 +78,24 @@ def draw_question(text: str, choices: Sequence[Choice], at: int, width: int) -> 
     label = max(len(choice.label) for choice in choices) + 2
     rows: list[Row] = [*(row(line) for part in text.splitlines() for line in wrap(part, width)), ()]
     for i, choice in enumerate(choices):
-        base = "cursor " if i == at else ""
-        first, *rest = wrap(choice.explanation, max(10, width - label - 6)) or [""]
-        rows.append(
-            row(Span("› " if i == at else "  ", base + "accent"), Span(f"{choice.key}  ", base + "key"),
-                cell(choice.label, label, style=base + "strong"), cell(first, max(1, width - label - 5), style=base))
-        )  # fmt: skip
-        rows += [row(" " * (label + 5), line) for line in rest]
+        rows += _choice(choice, label, width, here=i == at)
     return rows
+
+
+def _choice(choice: Choice, label: int, width: int, *, here: bool) -> list[Row]:
+    """Letter and label with the explanation beside them, or below them where it would be broken too often."""
+    base = "cursor " if here else ""
+    start = row(Span("› " if here else "  ", base + "accent"), Span(f"{choice.key}  ", base + "key"))
+    beside = width - LETTER_CELLS - label
+    if beside < EXPLANATION_CELLS:
+        indent, beside = LETTER_CELLS, width - LETTER_CELLS
+        rows = [row(start, cell(choice.label, beside, style=base + "strong"))]
+        lines = wrap(choice.explanation, beside)
+    else:
+        indent = LETTER_CELLS + label
+        first, *lines = wrap(choice.explanation, beside) or [""]
+        rows = [row(start, cell(choice.label, label, style=base + "strong"), cell(first, beside, style=base))]
+    return [*rows, *(row(Span(" " * indent, base), cell(line, beside, style=base)) for line in lines)]
 
 
 def confirm_delete(trial: int, label: str, *, has_result: bool) -> Question:
@@ -101,6 +122,14 @@ def ask_apply(lever: Advice) -> Question:
     return Question("Apply at the next step boundary?", f"{lever.lever}. Sets {values}.", [
         Choice("apply", "y", "apply", "this run goes on with it from the next step on"),
         Choice("keep", "n", "keep", "change nothing"),
+    ])  # fmt: skip
+
+
+def ask_take(changes: str) -> Question:
+    """Settings of the next run for the one in progress."""
+    return Question("Take this into the run in progress?", changes, [
+        Choice("apply", "y", "take it", "from the next step on; it is in the run's log"),
+        Choice("keep", "n", "keep", "change nothing in this run"),
     ])  # fmt: skip
 
 

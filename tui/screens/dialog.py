@@ -1,11 +1,12 @@
-"""A box of text over a screen, as high as its text."""
+"""A box of text over a screen, as high as its text; where that has no room it scrolls, and its cursor stays seen."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
@@ -14,6 +15,8 @@ from speedtui.tui.drawing.text import Row
 from speedtui.tui.panes.pane import title
 
 Answer = TypeVar("Answer")
+CURSOR = "cursor"
+"""Style of the rows that the cursor is on."""
 
 
 class Box(Lines):
@@ -26,6 +29,8 @@ class Box(Lines):
 
 class Dialog(ModalScreen[Answer]):
     """Subclasses say what stands in it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "app.help_quit", "leave", show=False)]
 
     WIDEST = 76
     """Cells of the box, its edges included, where the screen has them."""
@@ -40,20 +45,48 @@ class Dialog(ModalScreen[Answer]):
         yield Box(classes="dialog")
 
     def body(self, width: int) -> Sequence[Row]:
-        """All rows at a width."""
+        """All rows at a width; those under the cursor in the cursor's style."""
         raise NotImplementedError
+
+    def foot(self, width: int) -> Row:
+        """A last row that does not scroll away."""
+        return ()
 
     def hint(self, *, cut: bool) -> Row:
         """What stands at the right of the title; `cut` where there is more than is shown."""
         raise NotImplementedError
 
-    def draw(self) -> None:
-        """Fits the box to its text and the screen, and draws it."""
+    def draw(self, *, follow: bool = True) -> None:
+        """Fits the box to its text and the screen, and draws it; `follow`: scrolled to where the cursor is."""
         box = self.query_one(Box)
         width = min(self.WIDEST, self.app.size.width)
-        rows = self.body(width - EDGES - INSET)
-        height = min(self.app.size.height, len(rows) + EDGES)
-        self.first = max(0, min(self.first, len(rows) - (height - EDGES)))
+        inner = width - EDGES - INSET
+        foot = [self.foot(inner)] if self.foot(inner) else []
+        room = max(1, self.app.size.height - EDGES - len(foot))
+        rows = _without_gaps(list(self.body(inner)), room)
+        if follow:
+            self.first = _in_sight(rows, self.first, room)
+        self.first = max(0, min(self.first, len(rows) - room))
+        shown = rows[self.first : self.first + room]
+        height = len(shown) + len(foot) + EDGES
         box.styles.width, box.styles.height = width, height
-        hint = self.hint(cut=len(rows) > height - EDGES)
-        box.set_rows(framed(title(self._heading), hint, rows[self.first :], width, height))
+        hint = self.hint(cut=len(rows) > room)
+        box.set_rows(framed(title(self._heading), hint, [*shown, *foot], width, height))
+
+    def action_scroll_rows(self, rows: int) -> None:
+        """Scrolls, whatever the cursor is on."""
+        self.first += rows
+        self.draw(follow=False)
+
+
+def _without_gaps(rows: list[Row], room: int) -> list[Row]:
+    """Empty rows are the first to go where there is little room."""
+    return [line for line in rows if line] if len(rows) > room else rows
+
+
+def _in_sight(rows: Sequence[Row], first: int, room: int) -> int:
+    """The row at the top with which those under the cursor are seen, moved no more than that takes."""
+    under = [y for y, line in enumerate(rows) if any(CURSOR in span.style.split() for span in line)]
+    if not under:
+        return first
+    return min(max(first, under[-1] - room + 1), under[0])

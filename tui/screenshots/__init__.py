@@ -1,0 +1,1 @@
+"""Pictures of every screen at named moments of recorded runs."""

@@ -1,0 +1,67 @@
+"""Writes every screen at both sizes, as SVG and PNG, and a list of them; pictures that are no longer made are removed.
+
+python -m speedtui.tui.screenshots RECORDINGS_DIR OUT_DIR
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from speedtui.engine.errors import ExitCode
+from speedtui.tui.screenshots.draw import Picture, drawn, same_everywhere
+from speedtui.tui.screenshots.scenes import SCENES, SIZES, Scene
+
+ENDINGS = (".svg", ".png")
+LIST = "README.md"
+PREFACE = """# The screens
+
+Drawn by `make screenshots` from runs that really happened; `make recordings` records them again. `demo.cast` is the
+demo as it ran in a terminal: `asciinema play screenshots/demo.cast`.
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Pictures of every scene; fails where a recording lacks the moment of one."""
+    if len(arguments) != 2:
+        print(__doc__, file=sys.stderr)
+        return int(ExitCode.USAGE)
+    recordings, out = (Path(argument) for argument in arguments)
+    out.mkdir(parents=True, exist_ok=True)
+    same_everywhere()
+    scenes = [scene for scene in SCENES if (recordings / f"{scene.recording}.jsonl").is_file()]
+    done = [_write(picture, out) for picture in drawn(recordings, scenes)]
+    (out / LIST).write_text(_list_of(done), encoding="utf-8")
+    _tidy(out, {scene.name(size) for scene in done for size in SIZES})
+    missing = [scene for scene in SCENES if scene not in done]
+    for scene in missing:
+        print(f"{scene.name(SIZES[0])}: no such moment in {recordings}", file=sys.stderr)
+    return int(ExitCode.FAILED if missing else ExitCode.DONE)
+
+
+def _write(picture: Picture, out: Path) -> Scene:
+    path = out / f"{picture.scene.name(picture.size)}.svg"
+    path.write_text(picture.svg, encoding="utf-8")
+    path.with_suffix(".png").write_bytes(picture.png)
+    print(path)
+    return picture.scene
+
+
+def _list_of(scenes: Iterable[Scene]) -> str:
+    """A line for each scene, with its pictures at both sizes."""
+    lines = [PREFACE]
+    for scene in dict.fromkeys(scenes):
+        links = ", ".join(f"[{columns}x{rows}]({scene.name((columns, rows))}.png)" for columns, rows in SIZES)
+        lines.append(f"- {scene.shows}: {links}")
+    return "\n".join(lines) + "\n"
+
+
+def _tidy(out: Path, wanted: set[str]) -> None:
+    for path in out.iterdir():
+        if path.suffix in ENDINGS and path.stem not in wanted:
+            path.unlink()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,126 @@
+"""Draws scenes as SVG and PNG, the same from the same recordings."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from speedtui.engine.commands import AnyCommand
+from speedtui.engine.errors import ExitCode
+from speedtui.engine.log.tail import read_events
+from speedtui.engine.runs import RunFolder
+from speedtui.engine.session.base import OnLine
+from speedtui.engine.state import RunState, fold
+from speedtui.tui.options import ScreenOptions
+from speedtui.tui.screenshots.moments import MOMENTS, Log
+from speedtui.tui.screenshots.scenes import SIZES, Scene, keys_of_scene
+
+if TYPE_CHECKING:
+    from speedtui.tui.app import SpeedtuiApp
+
+SETTLE_SECONDS = 0.2
+"""Textual switches screens after 50 ms; then the panes are laid out and drawn."""
+FONT = "DejaVu Sans Mono"
+"""Has braille and box drawing; the SVG itself asks for a web font."""
+SAME_EVERYWHERE = {"TZ": "UTC", "TEXTUAL_ANIMATIONS": "none", "COLORTERM": "truecolor"}
+NOT_HERE = Path("/srv/finetune/runs")
+"""Where the runs seem to lie; nothing is read there."""
+
+
+class StillSession:
+    """One state that nothing happens to. It goes on as long as it is looked at, as its run did."""
+
+    def __init__(self, state: RunState) -> None:
+        self._state = state
+        self._over = threading.Event()
+        if state.outcome is not None:
+            self._over.set()
+
+    @property
+    def folder(self) -> RunFolder:
+        """By the run's name."""
+        return RunFolder(NOT_HERE / self._state.run)
+
+    def run(self, on_line: OnLine | None = None) -> ExitCode:
+        """Until it is left, or over at once where the run is."""
+        self._over.wait()
+        return ExitCode(self._state.exit_code or 0)
+
+    def snapshot(self) -> RunState:
+        """The state."""
+        return self._state
+
+    def send(self, command: AnyCommand) -> None:
+        """Nobody is there."""
+
+    def detach(self) -> None:
+        """Leaves."""
+        self._over.set()
+
+    def interrupt(self, exit_code: ExitCode) -> None:
+        """Leaves."""
+        self._over.set()
+
+    def kill(self) -> None:
+        """There is nothing to kill."""
+
+
+class Picture(msgspec.Struct, frozen=True):
+    """One that was drawn."""
+
+    scene: Scene
+    size: tuple[int, int]
+    svg: str
+
+    @property
+    def png(self) -> bytes:
+        """The same in pixels."""
+        import resvg_py  # a development dependency, not needed to run anything
+
+        return bytes(resvg_py.svg_to_bytes(svg_string=self.svg, monospace_family=FONT, font_family=FONT))
+
+
+def same_everywhere() -> None:
+    """Colours and time zone that do not depend on who draws; called before Textual is imported."""
+    os.environ.update(SAME_EVERYWHERE)
+    os.environ.pop("NO_COLOR", None)
+    time.tzset()
+
+
+def drawn(recordings: Path, scenes: Sequence[Scene]) -> Iterator[Picture]:
+    """The scenes whose recording has their moment, at every size."""
+    from speedtui.tui.app import SpeedtuiApp
+
+    logs: dict[str, Log] = {}
+    for scene in scenes:
+        if scene.recording not in logs:
+            logs[scene.recording] = list(read_events(recordings / f"{scene.recording}.jsonl"))
+        log = logs[scene.recording]
+        index = MOMENTS[scene.moment](log)
+        if index is None:
+            continue
+        state = fold(log[: index + 1])
+        for size in SIZES:
+            options = ScreenOptions(start_screen=scene.screen, clock=lambda now=state.now: now)  # type: ignore[misc]
+            app = SpeedtuiApp(StillSession(state), options)
+            yield Picture(scene, size, asyncio.run(_svg(app, size, keys_of_scene(scene, state))))
+
+
+async def _svg(app: SpeedtuiApp, size: tuple[int, int], keys: Sequence[str]) -> str:
+    """The screen after some keys, with no cursor that blinks."""
+    from textual.widgets import Input
+
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause(SETTLE_SECONDS)
+        await pilot.press(*keys)
+        await pilot.pause(SETTLE_SECONDS)
+        for field in app.screen.query(Input):
+            field.cursor_blink = False
+        return app.export_screenshot(title="speedtui")
