@@ -13,25 +13,23 @@ from textual.app import App, SystemCommand
 from textual.filter import LineFilter
 from textual.screen import ModalScreen, Screen
 
-from speedtui.engine.commands import AnyCommand, Pause, Resume, Stop
-from speedtui.engine.errors import ExitCode, SpeedtuiError
+from speedtui.engine.commands import Pause, Resume, Stop
+from speedtui.engine.errors import ExitCode
 from speedtui.engine.session.base import Session
 from speedtui.engine.state import RunStatus
 from speedtui.tui.drawing.update import tightened
-from speedtui.tui.driver import TerminalDriver
-from speedtui.tui.fleet import Fleet
-from speedtui.tui.following import Following
 from speedtui.tui.keys import Scope, bindings
 from speedtui.tui.leaving import Leaving
-from speedtui.tui.news import LONG_SECONDS, News, tell_error
+from speedtui.tui.news import LONG_SECONDS, News
 from speedtui.tui.options import ScreenOptions
+from speedtui.tui.orders import Orders
 from speedtui.tui.redraw import Redraw
-from speedtui.tui.screens.advisor import AdvisorScreen
+from speedtui.tui.runs.fleet import Fleet
+from speedtui.tui.runs.following import Following
 from speedtui.tui.screens.monitor import MonitorScreen
-from speedtui.tui.screens.plan import PlanScreen
-from speedtui.tui.screens.trials import TrialsScreen
 from speedtui.tui.screens.view import View
-from speedtui.tui.theme import PLAIN_THEME, Colourless, choose_theme, contrast_theme, no_colour
+from speedtui.tui.terminal.driver import TerminalDriver
+from speedtui.tui.terminal.theme import PLAIN_THEME, Colourless, choose_theme, contrast_theme, no_colour
 
 TERMINAL_CHECK_SECONDS = 1.0
 """Between two looks at whether the terminal is still there."""
@@ -40,12 +38,30 @@ SWITCH_SECONDS = 0.001
 STYLES = ("base", "monitor", "trials", "plan", "advisor", "dialogs")
 
 
+def _trials() -> Screen[None]:
+    from speedtui.tui.screens.trials import TrialsScreen
+
+    return TrialsScreen()
+
+
+def _plan() -> Screen[None]:
+    from speedtui.tui.screens.plan import PlanScreen
+
+    return PlanScreen()
+
+
+def _advisor() -> Screen[None]:
+    from speedtui.tui.screens.advisor import AdvisorScreen
+
+    return AdvisorScreen()
+
+
 class SpeedtuiApp(App[None]):
     """Shows one session, and what is started from it."""
 
     CSS_PATH: ClassVar[list[str | PurePath]] = [f"style/{name}.tcss" for name in STYLES]
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
-        "monitor": MonitorScreen, "trials": TrialsScreen, "plan": PlanScreen, "advisor": AdvisorScreen,
+        "monitor": MonitorScreen, "trials": _trials, "plan": _plan, "advisor": _advisor,
     }  # fmt: skip
     BINDINGS = bindings("replay", "everywhere")
     TITLE = "speedtui"
@@ -64,6 +80,7 @@ class SpeedtuiApp(App[None]):
         self.fleet = Fleet(session, self._follow, read_only=options.read_only)
         self.drawing = Redraw(self)
         self.news = News(self, opened_at=options.clock())
+        self.orders = Orders(self)
         self.leaving = Leaving(self)
         self._terminal_gone = terminal_gone
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -163,38 +180,7 @@ class SpeedtuiApp(App[None]):
         """Starts the training of a trial as soon as it is promoted and the study has ended."""
         self.news.await_promotion(self.study, trial)
 
-    def start_training(self, config_file: str) -> None:
-        """Starts a training and brings it to the front; the study stays on the Trials."""
-        if self.options.train is None:
-            return
-        try:
-            session = self.options.train(config_file)
-        except SpeedtuiError as error:
-            tell_error(self, error)
-            return
-        self.fleet.add(session, keep_study=True)
-        self.action_show_screen("monitor")
-
     # --- commands ---
-
-    def refuses_commands(self) -> bool:
-        """Whether commands make no sense here; says so."""
-        if self.read_only:
-            self.notify("This run is only shown: commands have no effect.", severity="warning")
-        return self.read_only
-
-    def order(self, command: AnyCommand, *, study: bool = False) -> None:
-        """Sends a command to the run in front, or to the study's."""
-        following = self.study if study else self.front
-        if self.refuses_commands():
-            return
-        if following.ended:
-            self.notify("The run is over: nothing follows commands any more.", severity="warning")
-            return
-        try:
-            following.send(command)
-        except (SpeedtuiError, OSError) as error:
-            self.notify(f"The command could not be sent: {error}", severity="error")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Greys the keys that do nothing now."""
@@ -203,33 +189,33 @@ class SpeedtuiApp(App[None]):
 
     def action_pause(self) -> None:
         """Pauses or resumes; a recording as well."""
-        from speedtui.tui.replaying import pause_replay
+        from speedtui.tui.runs.replaying import pause_replay
 
         if not pause_replay(self):
             paused = self.front.state().status is RunStatus.PAUSED
-            self.order(Resume() if paused else Pause())
+            self.orders.send(Resume() if paused else Pause())
 
     def action_stop_safely(self) -> None:
         """Ends the job; the screen stays."""
-        self.order(Stop())
+        self.orders.send(Stop())
 
     # --- each of these in a module of its own, imported when it is needed: the first paint need not wait for it ---
 
     def action_kill(self) -> None:
         """Kills the worker, after asking."""
-        from speedtui.tui.killing import ask_and_kill
+        from speedtui.tui.runs.killing import ask_and_kill
 
         ask_and_kill(self)
 
     def action_profiles(self) -> None:
         """Profiles side by side, one of them for the next run."""
-        from speedtui.tui.profiles import choose_profile
+        from speedtui.tui.draft.profiles import choose_profile
 
         choose_profile(self)
 
     def action_runs(self) -> None:
         """All runs, one of them to look at."""
-        from speedtui.tui.choosing import choose_run
+        from speedtui.tui.runs.choosing import choose_run
 
         choose_run(self)
 
@@ -240,32 +226,32 @@ class SpeedtuiApp(App[None]):
 
     def action_replay_speed(self, steps: int) -> None:
         """A recording faster or slower, by a factor of two a step."""
-        from speedtui.tui.replaying import change_speed
+        from speedtui.tui.runs.replaying import change_speed
 
         change_speed(self, steps)
 
     def action_replay_seek(self, steps: int) -> None:
         """A recording back or on, by a fiftieth of it a step."""
-        from speedtui.tui.replaying import seek
+        from speedtui.tui.runs.replaying import seek
 
         seek(self, steps)
 
     def action_copy(self) -> None:
         """Copies what the cursor is on."""
-        from speedtui.tui.copying import copy_from
+        from speedtui.tui.terminal.copying import copy_from
 
         if self.view is not None:
             copy_from(self, self.view)
 
     def action_next_theme(self) -> None:
         """The next theme."""
-        from speedtui.tui.appearance import next_theme
+        from speedtui.tui.terminal.appearance import next_theme
 
         next_theme(self)
 
     def action_mouse(self) -> None:
         """Mouse on or off."""
-        from speedtui.tui.appearance import toggle_mouse
+        from speedtui.tui.terminal.appearance import toggle_mouse
 
         toggle_mouse(self)
 

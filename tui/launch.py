@@ -11,7 +11,7 @@ import msgspec
 from speedtui.engine.errors import ExitCode
 from speedtui.engine.session.base import Session
 from speedtui.tui.options import ScreenOptions, StartScreen
-from speedtui.tui.terminal import own_screen, signals_handled, terminal_gone
+from speedtui.tui.terminal.process import own_screen, signals_handled, terminal_gone
 
 if TYPE_CHECKING:
     from speedtui.tui.app import SpeedtuiApp
@@ -31,7 +31,7 @@ def show(session: Session, *, options: ScreenOptions) -> ExitCode:
         os.environ.setdefault(name, value)
     from speedtui.tui.app import SpeedtuiApp
     from speedtui.tui.keys.keymap import read_keymap
-    from speedtui.tui.theme import ascii_only, has_titles
+    from speedtui.tui.terminal.theme import ascii_only, has_titles
 
     keys = read_keymap()
     options = msgspec.structs.replace(

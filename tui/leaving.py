@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from speedtui.engine.commands import AnyCommand, Cancel, Finish, Stop
 from speedtui.engine.errors import ExitCode, SpeedtuiError
 from speedtui.engine.state import RunState, RunStatus
-from speedtui.tui.following import Following
+from speedtui.tui.runs.following import Following
 from speedtui.tui.screens.leave import ask_leave
 
 if TYPE_CHECKING:

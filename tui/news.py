@@ -25,7 +25,7 @@ from speedtui.engine.events import (
 from speedtui.engine.state import RunState
 from speedtui.engine.units import format_seconds
 from speedtui.tui.drawing.text import clean, clock, roughly
-from speedtui.tui.following import REMEMBERED, Following, Noteworthy
+from speedtui.tui.runs.following import REMEMBERED, Following, Noteworthy
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -121,7 +121,7 @@ class News:
             self._tell_all()
             self._verdicts.look(self._app, self._app.front.state(), opened_at=self._opened_at)
         if self._promotion is not None and self._promotion.take_over_due():
-            self._app.start_training(self._promotion.config_file)
+            self._app.orders.train(self._promotion.config_file)
             self._promotion = None
 
     def _read(self, following: Following) -> None:

@@ -36,7 +36,8 @@ class ScreenOptions(msgspec.Struct, frozen=True, kw_only=True):
     train: Callable[[str], Session] | None = None
     """Starts a training from a promoted configuration file; None where that cannot be done from here."""
     plan: Callable[[Settings, bool], Session] | None = None
-    """Starts the making of a plan for these settings; True: profiles may be measured, which needs the device alone. None where that cannot be done from here."""
+    """Starts the making of a plan for these settings; True: profiles may be measured, which needs the device alone.
+    None where that cannot be done from here."""
     runs: Path | None = None
     """Folder of the runs, for the list of them; None where only this one is shown."""
     choose: bool = False

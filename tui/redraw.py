@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from textual.timer import Timer
 
-from speedtui.tui.driver import TerminalDriver
 from speedtui.tui.frame import Axis, Frame
-from speedtui.tui.pace import Pace, Traffic
-from speedtui.tui.title import Title
+from speedtui.tui.terminal.driver import TerminalDriver
+from speedtui.tui.terminal.pace import Pace, Traffic
+from speedtui.tui.terminal.title import Title
 
 if TYPE_CHECKING:
     from speedtui.tui.app import SpeedtuiApp

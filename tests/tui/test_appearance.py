@@ -15,7 +15,7 @@ from pseudo_terminal import REPLAYING, Terminal, left_behind
 
 from speedtui.tui.app import SpeedtuiApp
 from speedtui.tui.commands import options
-from speedtui.tui.theme import THEMES, choose_theme, no_colour
+from speedtui.tui.terminal.theme import THEMES, choose_theme, no_colour
 
 OpenApp = Callable[..., SpeedtuiApp]
 SHOWN = b"Monitor"

@@ -18,7 +18,7 @@ from speedtui.tui.app import SpeedtuiApp
 from speedtui.tui.drawing.ascii import SIGNS, to_ascii
 from speedtui.tui.drawing.lines import Lines
 from speedtui.tui.drawing.text import plain
-from speedtui.tui.theme import ascii_only, has_titles
+from speedtui.tui.terminal.theme import ascii_only, has_titles
 
 OpenApp = Callable[..., SpeedtuiApp]
 ROOT = Path(__file__).parents[2]

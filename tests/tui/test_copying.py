@@ -11,7 +11,7 @@ import pytest
 from recorded import RecordedSession
 
 from speedtui.tui.app import SpeedtuiApp
-from speedtui.tui.copying import LONGEST_BYTES, copy
+from speedtui.tui.terminal.copying import LONGEST_BYTES, copy
 
 pytestmark = pytest.mark.asyncio
 OpenApp = Callable[..., SpeedtuiApp]

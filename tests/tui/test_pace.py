@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from speedtui.tui.pace import BACKLOG, BUDGET_BYTES_PER_SECOND, CLEAN_TICKS, WINDOW_SECONDS, Pace, Traffic
+from speedtui.tui.terminal.pace import BACKLOG, BUDGET_BYTES_PER_SECOND, CLEAN_TICKS, WINDOW_SECONDS, Pace, Traffic
 
 
 def test_the_rate_moves_in_steps_and_stops_at_the_ends() -> None:

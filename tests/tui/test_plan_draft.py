@@ -8,8 +8,8 @@ import pytest
 from speedtui.engine.config.paths import convert, value_at, with_values
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.errors import ConfigError
-from speedtui.tui.draft import Changed, Draft, diff_as_toml, typed_value
-from speedtui.tui.fields import Sizes, adjusted, fields_of
+from speedtui.tui.draft.draft import Changed, Draft, diff_as_toml, typed_value
+from speedtui.tui.draft.fields import Sizes, adjusted, fields_of
 
 BASE = with_values(convert(b.config(), "test"), {"data.eval": "/data/eval.jsonl"}, "test")
 EVERY, EPOCHS = "schedule.eval_every", "train.epochs"

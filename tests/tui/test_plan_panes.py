@@ -10,16 +10,16 @@ from speedtui.engine.config.settings import Scalar
 from speedtui.engine.events import AnyEvent
 from speedtui.engine.profile.load import Profiles, built_in_profiles
 from speedtui.engine.state import fold
-from speedtui.tui.draft import Draft, Value
+from speedtui.tui.draft.draft import Draft, Value
+from speedtui.tui.draft.next_run import NextRun, next_run, options_of
+from speedtui.tui.draft.schedule_edit import settings_now
 from speedtui.tui.drawing.text import Row, plain, width_of
 from speedtui.tui.frame import Frame
-from speedtui.tui.next_run import NextRun, next_run, options_of
 from speedtui.tui.panes.plan_costs import FREQUENCY, SCHEDULE, draw_offers, frequency_offers, schedule_offers
 from speedtui.tui.panes.plan_diff import draw_diff, draw_short
 from speedtui.tui.panes.plan_fields import draw_fields
 from speedtui.tui.panes.plan_profiles import draw_profiles
 from speedtui.tui.panes.plan_result import draw_result
-from speedtui.tui.schedule_edit import settings_now
 
 SIZES = [(40, 4), (60, 8), (78, 7), (80, 24), (138, 12), (200, 40)]
 

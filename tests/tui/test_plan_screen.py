@@ -20,11 +20,11 @@ from speedtui.engine.profile.apply import values_of
 from speedtui.engine.profile.load import find_profile
 from speedtui.engine.session.base import Session
 from speedtui.tui.app import SpeedtuiApp
-from speedtui.tui.desk import desk_of
-from speedtui.tui.draft import Draft
+from speedtui.tui.draft.desk import desk_of
+from speedtui.tui.draft.draft import Draft
+from speedtui.tui.draft.schedule_edit import settings_now
 from speedtui.tui.drawing.text import plain
 from speedtui.tui.panes.plan_pane import PlanPane
-from speedtui.tui.schedule_edit import settings_now
 from speedtui.tui.screens.confirm import Question
 from speedtui.tui.screens.plan import PlanScreen
 from speedtui.tui.screens.profiles import ProfilesScreen

@@ -17,8 +17,8 @@ from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.replay import ReplaySession
 from speedtui.engine.state import fold
 from speedtui.tui.app import SpeedtuiApp
-from speedtui.tui.killing import what_is_lost
 from speedtui.tui.options import ScreenOptions
+from speedtui.tui.runs.killing import what_is_lost
 from speedtui.tui.screens.confirm import Question
 
 pytestmark = pytest.mark.asyncio

@@ -12,7 +12,7 @@ import pytest
 from pseudo_terminal import Terminal, left_behind
 
 from speedtui.engine.errors import ExitCode
-from speedtui.tui.terminal import signals_handled
+from speedtui.tui.terminal.process import signals_handled
 
 BUSY = """
 import pathlib, sys, time

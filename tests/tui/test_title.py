@@ -7,7 +7,7 @@ import pytest
 
 from speedtui.engine import events as e
 from speedtui.engine.state import fold
-from speedtui.tui.title import Title, title_of
+from speedtui.tui.terminal.title import Title, title_of
 
 
 class Window:

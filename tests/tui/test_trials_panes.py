@@ -11,9 +11,10 @@ import pytest
 
 from speedtui.engine import events as e
 from speedtui.engine.state import RunState, TrialRow, fold
+from speedtui.tui.candidates.figures import fits, full_run_seconds, ratio
+from speedtui.tui.candidates.listing import PLAIN, SORTS, Listing, listed
 from speedtui.tui.drawing.text import Row, plain, width_of
 from speedtui.tui.frame import Frame
-from speedtui.tui.listing import PLAIN, SORTS, Listing, listed
 from speedtui.tui.panes.curve import draw_curve, warm_up_steps
 from speedtui.tui.panes.detail import draw_detail
 from speedtui.tui.panes.scatter import draw_scatter
@@ -21,7 +22,6 @@ from speedtui.tui.panes.summary import draw_summary
 from speedtui.tui.panes.trial_log import draw_trial_log
 from speedtui.tui.panes.trials import draw_trials
 from speedtui.tui.screens.compare import draw_compare
-from speedtui.tui.trial_figures import fits, full_run_seconds, ratio
 
 
 def text(rows: Iterable[Row]) -> str:

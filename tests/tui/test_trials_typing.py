@@ -8,8 +8,8 @@ import pytest
 from speedtui.engine.config.paths import setting_paths, value_choices
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.state import TrialRow, fold
-from speedtui.tui.completion import completed, hint
-from speedtui.tui.grid import MOST, read_grid
+from speedtui.tui.candidates.completion import completed, hint
+from speedtui.tui.candidates.grid import MOST, read_grid
 
 CONFIG = b.config()
 NAMES = setting_paths()

@@ -95,7 +95,7 @@ def _why(strategy: Strategy) -> str:
 def change_toml(strategy: Strategy) -> str:
     """As it stands in the configuration file, with what it was before."""
     # Imported when it is needed: the first paint need not wait for it.
-    from speedtui.tui.draft import Changed, diff_as_toml
+    from speedtui.tui.draft.draft import Changed, diff_as_toml
 
     return diff_as_toml([Changed(path, strategy.before.get(path), value) for path, value in strategy.values.items()])
 

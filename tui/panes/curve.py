@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 from speedtui.engine.state import RunState, TrialRow
+from speedtui.tui.candidates.figures import measured
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
 from speedtui.tui.drawing.plot import Axis, Series, draw_plot, nice_step, value_axis
 from speedtui.tui.drawing.text import Row, Span, row
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import Pane, middle, title
-from speedtui.tui.trial_figures import measured
 
 WARM_UP = "○"
 LEAST_HEIGHT = 4

@@ -6,13 +6,13 @@ from speedtui.engine.candidate import Memory, TrialResult, TrialStatus
 from speedtui.engine.search.candidates import CHECKPOINTING, MICRO_BATCH
 from speedtui.engine.state import RunState, TrialRow
 from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span
+from speedtui.tui.candidates.figures import FIT_STYLES, base_of, finish, fits, full_run_seconds, measured, ratio
 from speedtui.tui.drawing.bars import in_order
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
 from speedtui.tui.drawing.text import Row, Span, clean, clock, labelled, row, wrap
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import Pane, title
 from speedtui.tui.panes.results import TRIAL_STYLES, status_word
-from speedtui.tui.trial_figures import FIT_STYLES, base_of, finish, fits, full_run_seconds, measured, ratio
 from speedtui.tui.values import changes, format_value, value_at
 
 LABEL = 10

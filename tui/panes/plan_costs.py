@@ -17,7 +17,7 @@ from speedtui.tui.panes.pane import middle, title
 from speedtui.tui.panes.plan_pane import Column, PlanPane, about, fit_span, lit, scrolled, span, table, time_of_day
 
 if TYPE_CHECKING:
-    from speedtui.tui.next_run import NextRun
+    from speedtui.tui.draft.next_run import NextRun
 
 LEAD = 2
 """Cursor and sign of what is set now."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from speedtui.engine.config.live import LIVE_SETTINGS
-from speedtui.tui.draft import Changed
+from speedtui.tui.draft.draft import Changed
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
 from speedtui.tui.drawing.text import Row, Span, cell, clean, crop, pack, row
 from speedtui.tui.frame import Frame

@@ -16,8 +16,8 @@ from speedtui.tui.panes.plan_pane import PlanPane, lit, pieces_that_fit, scrolle
 from speedtui.tui.values import format_value
 
 if TYPE_CHECKING:
-    from speedtui.tui.fields import Field
-    from speedtui.tui.next_run import NextRun
+    from speedtui.tui.draft.fields import Field
+    from speedtui.tui.draft.next_run import NextRun
 
 LABEL_WIDTH, VALUE_WIDTH = 12, 10
 """`loss every`; `1200 steps`."""

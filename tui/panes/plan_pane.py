@@ -13,7 +13,7 @@ from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import Pane
 
 if TYPE_CHECKING:
-    from speedtui.tui.next_run import NextRun
+    from speedtui.tui.draft.next_run import NextRun
 
 FIT_WORDS: dict[Fit, tuple[str, str]] = {
     "fits": ("yes", "good"), "tight": ("TIGHT", "warn"), "late": ("LATE", "bad"), "no_memory": ("MEMORY", "bad"),

@@ -29,7 +29,7 @@ from speedtui.tui.panes.plan_pane import (
 
 if TYPE_CHECKING:
     from speedtui.engine.plan.known import Option
-    from speedtui.tui.next_run import Line, NextRun
+    from speedtui.tui.draft.next_run import Line, NextRun
 
 LEAD = 4
 """Cursor, sign of what is taken, and gaps."""

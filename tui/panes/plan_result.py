@@ -18,7 +18,7 @@ from speedtui.tui.panes.plan_pane import PlanPane, about
 from speedtui.tui.panes.time_axis import SAFE
 
 if TYPE_CHECKING:
-    from speedtui.tui.next_run import NextRun
+    from speedtui.tui.draft.next_run import NextRun
 
 VERDICTS = {"fits": ("ON TRACK", "good"), "tight": ("TIGHT", "warn"), "late": ("LATE", "bad"),
             "no_memory": ("DOES NOT FIT THE MEMORY", "bad")}  # fmt: skip

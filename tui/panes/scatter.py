@@ -9,12 +9,12 @@ from typing import NamedTuple
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.state import RunState, StudyState, TrialRow
 from speedtui.engine.units import GIB, MIB, format_count
+from speedtui.tui.candidates.figures import measured, memory_of
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
 from speedtui.tui.drawing.plot import Axis, Series, draw_plot, value_axis
 from speedtui.tui.drawing.text import Row, Span, pack, row
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import Pane, middle, title
-from speedtui.tui.trial_figures import measured, memory_of
 
 DOT, BEATEN, EXPECTED, BEST, CURSOR = "●", "•", "○", "★", "◆"
 STYLES = {DOT: "good", BEATEN: "dim", EXPECTED: "warn", BEST: "good", CURSOR: "accent"}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.state import RunState, StudyState
 from speedtui.engine.units import format_size, format_span
+from speedtui.tui.candidates.listing import PLAIN, Listing, listed
 from speedtui.tui.drawing.text import Row, Span, clean, clock, pack, roughly, row
 from speedtui.tui.frame import Frame
-from speedtui.tui.listing import PLAIN, Listing, listed
 from speedtui.tui.panes.pane import Pane
 from speedtui.tui.panes.results import status_word
 

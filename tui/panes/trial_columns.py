@@ -8,9 +8,18 @@ from typing import NamedTuple
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.state import RunState, StudyState, TrialRow
 from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span
+from speedtui.tui.candidates.figures import (
+    FIT_STYLES,
+    base_of,
+    finish,
+    fits,
+    full_run_seconds,
+    measured,
+    memory_of,
+    ratio,
+)
 from speedtui.tui.drawing.text import clean, clock
 from speedtui.tui.panes.results import TRIAL_STYLES, status_word
-from speedtui.tui.trial_figures import FIT_STYLES, base_of, finish, fits, full_run_seconds, measured, memory_of, ratio
 
 Text = tuple[str, str]
 """What stands in a cell, and its style."""

@@ -8,13 +8,13 @@ from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.state import RunState, TrialRow
 from speedtui.engine.state.snapshot import LogLine
 from speedtui.engine.units import format_seconds, format_span
+from speedtui.tui.candidates.figures import measured
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
 from speedtui.tui.drawing.text import Row, Span, clean, row, width_of, wrap
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.events import LEVELS
 from speedtui.tui.panes.pane import Pane, middle, title
 from speedtui.tui.panes.trial_columns import live_status
-from speedtui.tui.trial_figures import measured
 
 LEAST_TEXT = 8
 """Cells that a line's text gets at least."""

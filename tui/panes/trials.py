@@ -9,9 +9,9 @@ from textual.message import Message
 
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.state import RunState, StudyState, TrialRow
+from speedtui.tui.candidates.listing import PLAIN, Listing, listed
 from speedtui.tui.drawing.text import Row, Span, cell, clean, row, width_of
 from speedtui.tui.frame import Frame
-from speedtui.tui.listing import PLAIN, Listing, listed
 from speedtui.tui.panes.pane import Pane, middle
 from speedtui.tui.panes.trial_columns import LEFT, Column, chosen_columns
 

@@ -86,7 +86,7 @@ class AdvisorScreen(View):
             pane.shown = self.shown
 
     def _arrange(self, frame: Frame) -> None:
-        from speedtui.tui.advised import taken
+        from speedtui.tui.draft.advised import taken
 
         found = [one for one in self._advised.strategies if matches(_text(one), self.filter_text)]
         rows = tuple(sorted(found, key=SORTS[self._sort]))
@@ -155,14 +155,14 @@ class AdvisorScreen(View):
 
     def action_take(self) -> None:
         """The next run has it from now on."""
-        from speedtui.tui.advised import apply
+        from speedtui.tui.draft.advised import apply
 
         if self.strategy is not None:
             apply(self.speedtui, self.strategy.values)
 
     def action_untake(self) -> None:
         """Takes back what is under the cursor; where that is not taken, the last change."""
-        from speedtui.tui.advised import unapply, undo
+        from speedtui.tui.draft.advised import unapply, undo
 
         strategy = self.strategy
         if strategy is not None and held(strategy.values, self.shown.taken):
@@ -172,7 +172,7 @@ class AdvisorScreen(View):
 
     def action_difference(self) -> None:
         """Shows what the next run has that this one has not."""
-        from speedtui.tui.advised import difference
+        from speedtui.tui.draft.advised import difference
         from speedtui.tui.screens.confirm import say
 
         text = difference(self.speedtui) or "It has the same settings. enter takes a strategy for it."
@@ -195,17 +195,17 @@ class AdvisorScreen(View):
 
     def _probe(self, strategy: Strategy) -> None:
         values = {**self._advised.apart, **strategy.values}
-        self.speedtui.order(AddCandidate(values=values, queued=True), study=True)
+        self.speedtui.orders.send(AddCandidate(values=values, queued=True), study=True)
 
     def action_levers(self) -> None:
         """What helps a late run, to be taken by it."""
-        from speedtui.tui.steering import show_levers
+        from speedtui.tui.draft.steering import show_levers
 
         show_levers(self.speedtui)
 
     def action_report(self) -> None:
         """Writes it all down beside the run."""
-        from speedtui.tui.advisor_report import write_report
+        from speedtui.tui.draft.advisor_report import write_report
 
         if self.frame is not None:
             write_report(self.speedtui, self.frame, self.shown)

@@ -10,12 +10,12 @@ from textual.binding import Binding, BindingType
 from speedtui.engine.candidate import Measurement
 from speedtui.engine.state import RunState, TrialRow
 from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span
+from speedtui.tui.candidates.figures import FIT_STYLES, finish, fits, full_run_seconds, measured, memory_of, ratio
 from speedtui.tui.drawing.bars import in_order
 from speedtui.tui.drawing.frame import EDGES, INSET
 from speedtui.tui.drawing.text import Row, Span, cell, clean, clock, row, wrap
 from speedtui.tui.panes.results import TRIAL_STYLES, status_word
 from speedtui.tui.screens.dialog import Dialog
-from speedtui.tui.trial_figures import FIT_STYLES, finish, fits, full_run_seconds, measured, memory_of, ratio
 from speedtui.tui.values import format_value, value_at
 
 LABEL, NARROWEST, WIDEST_COLUMN = 18, 20, 32

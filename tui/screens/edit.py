@@ -13,7 +13,7 @@ from textual.widgets import Input, Static
 
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.errors import ConfigError
-from speedtui.tui.completion import SettingSuggester, hint
+from speedtui.tui.candidates.completion import SettingSuggester, hint
 from speedtui.tui.drawing.text import clean
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.state import TrialRow
-from speedtui.tui.grid import read_grid
+from speedtui.tui.candidates.grid import read_grid
 from speedtui.tui.screens.edit import LinesScreen
 
 

@@ -116,12 +116,12 @@ class MonitorScreen(View):
 
     def action_levers(self) -> None:
         """Shows what would bring a late training nearer to its deadline."""
-        from speedtui.tui.steering import show_levers
+        from speedtui.tui.draft.steering import show_levers
 
         show_levers(self.speedtui)
 
     def action_schedule(self) -> None:
         """Edits the schedule of this run or of the next one."""
-        from speedtui.tui.steering import edit_schedule
+        from speedtui.tui.draft.steering import edit_schedule
 
         edit_schedule(self.speedtui)

@@ -43,7 +43,7 @@ class PlanScreen(View):
     def show(self, frame: Frame) -> None:
         """Works the next run out where something has changed, and hands it to the panes."""
         # Imported when it is needed: the arithmetic of plans takes 40 ms that the first paint need not wait for.
-        from speedtui.tui.desk import look
+        from speedtui.tui.draft.desk import look
 
         shown = look(self.speedtui)
         schedules = self.query_one(SchedulesPane)
@@ -73,15 +73,15 @@ class PlanScreen(View):
         self.active.move(rows)
 
     def copy_text(self) -> tuple[str, str]:
-        from speedtui.tui.draft import diff_as_toml
+        from speedtui.tui.draft.draft import diff_as_toml
 
         shown = self.active.next_run
         return "the changes of the next run", diff_as_toml(shown.draft.diff()) if shown is not None else ""
 
     def action_adjust(self, by: int) -> None:
         """The setting under the cursor, so many rungs on."""
-        from speedtui.tui.fields import adjusted
-        from speedtui.tui.planning import set_values
+        from speedtui.tui.draft.fields import adjusted
+        from speedtui.tui.draft.planning import set_values
 
         pane = self.active
         field = pane.selected() if isinstance(pane, FieldsPane) else None
@@ -92,7 +92,7 @@ class PlanScreen(View):
 
     def action_choose(self) -> None:
         """Types a value, switches the profile, or takes a row, by the pane."""
-        from speedtui.tui.planning import set_values, take_option, type_value
+        from speedtui.tui.draft.planning import set_values, take_option, type_value
 
         match self.active:
             case ProfilesPane() as profiles:
@@ -119,7 +119,7 @@ class PlanScreen(View):
 
     def action_reset(self) -> None:
         """The setting under the cursor as the run has it."""
-        from speedtui.tui.planning import change
+        from speedtui.tui.draft.planning import change
 
         pane = self.active
         field = pane.selected() if isinstance(pane, FieldsPane) else None
@@ -128,42 +128,42 @@ class PlanScreen(View):
 
     def action_reset_all(self) -> None:
         """All of them."""
-        from speedtui.tui.planning import change
+        from speedtui.tui.draft.planning import change
 
         change(self.speedtui, lambda draft: draft.reset_all())
 
     def action_undo(self) -> None:
         """Before the last edit."""
-        from speedtui.tui.planning import change
+        from speedtui.tui.draft.planning import change
 
         change(self.speedtui, lambda draft: draft.undo())
 
     def action_goal(self) -> None:
         """The most that still fits."""
-        from speedtui.tui.planning import seek_goal
+        from speedtui.tui.draft.planning import seek_goal
 
         seek_goal(self.speedtui)
 
     def action_write(self) -> None:
         """The next run's configuration."""
-        from speedtui.tui.planning import write
+        from speedtui.tui.draft.planning import write
 
         write(self.speedtui)
 
     def action_save_profile(self) -> None:
         """Under a name."""
-        from speedtui.tui.planning import save_as_profile
+        from speedtui.tui.draft.planning import save_as_profile
 
         save_as_profile(self.speedtui)
 
     def action_plan(self) -> None:
         """Makes a plan, or another one."""
-        from speedtui.tui.planning import plan_again
+        from speedtui.tui.draft.planning import plan_again
 
         plan_again(self.speedtui)
 
     def action_steer(self) -> None:
         """Takes what can be into the run in progress, after asking."""
-        from speedtui.tui.steering import take_draft
+        from speedtui.tui.draft.steering import take_draft
 
         take_draft(self.speedtui)

@@ -7,8 +7,8 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from speedtui.engine.units import format_span
+from speedtui.tui.draft.next_run import Line, NextRun
 from speedtui.tui.drawing.text import Row, Span, clean, pack, row, wrap
-from speedtui.tui.next_run import Line, NextRun
 from speedtui.tui.panes.plan_profiles import draw_lines
 from speedtui.tui.screens.dialog import Dialog
 from speedtui.tui.values import value_words

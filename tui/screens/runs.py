@@ -13,8 +13,8 @@ from textual.events import Key
 from speedtui.engine.log.glance import Glances, RunGlance
 from speedtui.tui.drawing.frame import EDGES
 from speedtui.tui.drawing.text import Row, Span, row
-from speedtui.tui.fleet import Fleet
 from speedtui.tui.panes.run_rows import draw_runs, matching
+from speedtui.tui.runs.fleet import Fleet
 from speedtui.tui.screens.dialog import Dialog
 
 LOOK_SECONDS = 1.0

@@ -21,8 +21,8 @@ from speedtui.engine.config.paths import setting_paths
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.errors import SpeedtuiError
 from speedtui.engine.state import TrialRow
+from speedtui.tui.candidates.listing import Listing
 from speedtui.tui.keys import bindings
-from speedtui.tui.listing import Listing
 from speedtui.tui.panes.curve import CurvePane
 from speedtui.tui.panes.detail import DetailPane
 from speedtui.tui.panes.footer import Footer
@@ -144,7 +144,7 @@ class TrialsScreen(View):
 
     def copy_text(self) -> tuple[str, str]:
         """The command that trains with the trial under the cursor."""
-        from speedtui.tui.promoting import train_command
+        from speedtui.tui.candidates.promoting import train_command
 
         trial = self.selected
         if trial is None:
@@ -155,7 +155,7 @@ class TrialsScreen(View):
 
     def action_export(self) -> None:
         """Writes the rows listed, in their order, and says where."""
-        from speedtui.tui.exporting import write_trials
+        from speedtui.tui.candidates.exporting import write_trials
 
         study, rows = self.speedtui.study, self.table.shown()
         try:
@@ -168,7 +168,7 @@ class TrialsScreen(View):
     # --- what is asked of the study ---
 
     def order(self, command: AnyCommand) -> None:
-        self.speedtui.order(command, study=True)
+        self.speedtui.orders.send(command, study=True)
 
     def action_add(self) -> None:
         """A new candidate, starting from the micro-batch as it is configured."""
@@ -198,7 +198,7 @@ class TrialsScreen(View):
         """Every combination of several values."""
         from speedtui.tui.screens.grid import GridScreen
 
-        if self.speedtui.refuses_commands():
+        if self.speedtui.orders.refused():
             return
         config, study = self.speedtui.study_config, self.table.study
         present = study.rows if study is not None else ()
@@ -218,10 +218,10 @@ class TrialsScreen(View):
 
     def _edit(self, heading: str, values: dict[str, Scalar], done: Callable[[dict[str, Scalar] | None], None]) -> None:
         # Imported when it is needed: input fields take 30 ms that the first paint need not wait for.
-        from speedtui.tui.candidate_edit import candidate_check, candidate_lines
+        from speedtui.tui.candidates.edit import candidate_check, candidate_lines
         from speedtui.tui.screens.edit import EditScreen
 
-        if not self.speedtui.refuses_commands():
+        if not self.speedtui.orders.refused():
             config = self.speedtui.study_config
             lines, check = candidate_lines(values), candidate_check(config)
             self.app.push_screen(EditScreen(heading, lines, check, setting_paths(), config), done)
@@ -245,7 +245,7 @@ class TrialsScreen(View):
         from speedtui.tui.screens.confirm import confirm_delete
 
         trial = self.selected
-        if trial is None or self.speedtui.refuses_commands():
+        if trial is None or self.speedtui.orders.refused():
             return
         number = trial.candidate.id
 
@@ -269,7 +269,7 @@ class TrialsScreen(View):
 
     def action_promote(self) -> None:
         """Asks whether to train now, too; a study that is over can be asked as well."""
-        from speedtui.tui.promoting import promote
+        from speedtui.tui.candidates.promoting import promote
         from speedtui.tui.screens.confirm import ask_promote
 
         trial = self.selected
@@ -291,7 +291,7 @@ class TrialsScreen(View):
 
     def _save_profile(self, trial: TrialRow) -> None:
         """Asks for a name and keeps the trial's settings under it."""
-        from speedtui.tui.saving import check_name, save_trial
+        from speedtui.tui.candidates.saving import check_name, save_trial
         from speedtui.tui.screens.name import NameScreen
 
         def named(name: str | None) -> None:

@@ -91,7 +91,7 @@ class View(Screen[None], inherit_bindings=False):
 
     def order(self, command: AnyCommand) -> None:
         """Sends a command of this screen's run."""
-        self.speedtui.order(command)
+        self.speedtui.orders.send(command)
 
     def copy_text(self) -> tuple[str, str]:
         """(what it is, its text) of what the cursor is on; an empty text where there is nothing to copy."""

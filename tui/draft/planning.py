@@ -10,11 +10,11 @@ from speedtui.engine.config.paths import resolve_path, setting_paths, value_at
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.errors import ConfigError, SpeedtuiError
 from speedtui.engine.profile.profile import ALLOWED_SETTINGS, ALLOWED_TABLES, EFFECTIVE_BATCH, MICRO_BATCH, Baseline
-from speedtui.tui.desk import desk_of, look
-from speedtui.tui.draft import WHERE, Draft, Value, laid_over, typed_value
-from speedtui.tui.fields import Field
+from speedtui.tui.draft.desk import desk_of, look
+from speedtui.tui.draft.draft import WHERE, Draft, Value, laid_over, typed_value
+from speedtui.tui.draft.fields import Field
+from speedtui.tui.draft.next_run import NextRun
 from speedtui.tui.news import tell_error
-from speedtui.tui.next_run import NextRun
 from speedtui.tui.values import format_value, value_words
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _no_goal(shown: NextRun | None) -> str:
 
 def write(app: SpeedtuiApp) -> None:
     """Writes the next run's configuration, and says where it is and what trains with it."""
-    from speedtui.tui.schedule_edit import train_command
+    from speedtui.tui.draft.schedule_edit import train_command
     from speedtui.tui.screens.confirm import say
 
     path = written(app)
@@ -141,7 +141,7 @@ def written(app: SpeedtuiApp, *, always: bool = False) -> Path | None:
 
     `always`: even where it is the same as this run's.
     """
-    from speedtui.tui.schedule_edit import write_next
+    from speedtui.tui.draft.schedule_edit import write_next
 
     shown = look(app)
     if shown is None:
@@ -169,7 +169,7 @@ def _note(app: SpeedtuiApp, draft: Draft) -> str:
 def save_as_profile(app: SpeedtuiApp) -> None:
     """Asks for a name and keeps the next run's settings under it."""
     from speedtui.engine.profile.load import save_profile
-    from speedtui.tui.saving import check_name
+    from speedtui.tui.candidates.saving import check_name
     from speedtui.tui.screens.name import NameScreen
 
     shown = look(app)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from speedtui.engine.config.settings import Scalar
-from speedtui.tui.desk import desk_of, look
-from speedtui.tui.draft import Draft, Layers, diff_as_toml
-from speedtui.tui.planning import change
+from speedtui.tui.draft.desk import desk_of, look
+from speedtui.tui.draft.draft import Draft, Layers, diff_as_toml
+from speedtui.tui.draft.planning import change
 
 if TYPE_CHECKING:
     from speedtui.tui.app import SpeedtuiApp

@@ -25,8 +25,8 @@ from speedtui.engine.profile.apply import apply_profile, values_of
 from speedtui.engine.profile.load import Profiles
 from speedtui.engine.state import RunState
 from speedtui.engine.timing.schedule_time import COMPUTED
-from speedtui.tui.draft import WHERE, Draft, laid_over
-from speedtui.tui.fields import Field, Sizes, fields_of
+from speedtui.tui.draft.draft import WHERE, Draft, laid_over
+from speedtui.tui.draft.fields import Field, Sizes, fields_of
 
 MOST_TRIALS = 6
 """Of a study: the fastest ones; the Trials have them all."""

@@ -31,7 +31,7 @@ from speedtui.engine.state import RunState
 from speedtui.tui.frame import ReplayPosition
 
 if TYPE_CHECKING:
-    from speedtui.tui.desk import Desk
+    from speedtui.tui.draft.desk import Desk
 
 REMEMBERED = 256
 """Events kept for the next tick; more in half a second would not be read by anyone."""

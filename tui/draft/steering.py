@@ -9,8 +9,7 @@ from speedtui.engine.commands import Set
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.errors import SpeedtuiError
 from speedtui.engine.planned import Advice
-from speedtui.tui.news import tell_error
-from speedtui.tui.schedule_edit import (
+from speedtui.tui.draft.schedule_edit import (
     change_text,
     names,
     schedule_check,
@@ -19,6 +18,7 @@ from speedtui.tui.schedule_edit import (
     train_command,
     write_next,
 )
+from speedtui.tui.news import tell_error
 from speedtui.tui.screens.confirm import ask_apply, ask_take, ask_which_run, say
 from speedtui.tui.screens.edit import EditScreen
 from speedtui.tui.screens.levers import LeversScreen
@@ -31,7 +31,7 @@ def show_levers(app: SpeedtuiApp) -> None:
     """All levers; the one chosen is applied after asking once."""
 
     def chosen(lever: Advice | None) -> None:
-        if lever is not None and not app.refuses_commands():
+        if lever is not None and not app.orders.refused():
             app.push_screen(ask_apply(lever), lambda answer: _apply(app, lever, answer))
 
     app.push_screen(LeversScreen(app.front.state()), chosen)
@@ -39,7 +39,7 @@ def show_levers(app: SpeedtuiApp) -> None:
 
 def _apply(app: SpeedtuiApp, lever: Advice, answer: str | None) -> None:
     if answer == "apply":
-        app.order(Set(values=lever.changes))
+        app.orders.send(Set(values=lever.changes))
 
 
 def edit_schedule(app: SpeedtuiApp) -> None:
@@ -61,11 +61,11 @@ def edit_schedule(app: SpeedtuiApp) -> None:
 
 def take_draft(app: SpeedtuiApp) -> None:
     """What the next run changes and this one can take up goes into this one, after asking; the rest stays."""
-    from speedtui.tui.desk import look
+    from speedtui.tui.draft.desk import look
 
     shown = look(app)
     draft = shown.draft if shown is not None else None
-    if draft is None or app.refuses_commands():
+    if draft is None or app.orders.refused():
         return
     values = draft.live_values()
     if not app.obeyed or not values:
@@ -76,7 +76,7 @@ def take_draft(app: SpeedtuiApp) -> None:
 
     def answered(answer: str | None) -> None:
         if answer == "apply":
-            app.order(Set(values=values))
+            app.orders.send(Set(values=values))
 
     app.push_screen(ask_take(text), answered)
 
@@ -89,7 +89,7 @@ def _nothing_to_take(values: Mapping[str, object]) -> str:
 
 def _take(app: SpeedtuiApp, settings: Settings, values: dict[str, Scalar], answer: str | None) -> None:
     if answer == "this":
-        app.order(Set(values=values))
+        app.orders.send(Set(values=values))
     elif answer == "next":
         _write(app, settings, values)
 

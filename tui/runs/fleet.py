@@ -7,7 +7,7 @@ from pathlib import Path
 
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.base import Session
-from speedtui.tui.following import Following
+from speedtui.tui.runs.following import Following
 
 
 class Fleet:

@@ -10,14 +10,14 @@ from speedtui.engine.units import format_count
 
 if TYPE_CHECKING:
     from speedtui.tui.app import SpeedtuiApp
-    from speedtui.tui.following import Following
+    from speedtui.tui.runs.following import Following
     from speedtui.tui.screens.confirm import Question
 
 
 def ask_and_kill(app: SpeedtuiApp) -> None:
     """Says what would be lost, and kills the worker of the run in front."""
     following = app.front
-    if app.refuses_commands():
+    if app.orders.refused():
         return
     if following.ended:
         app.notify("The run is over: there is no worker to kill.", severity="warning")

@@ -34,7 +34,7 @@ def promote(app: SpeedtuiApp, trial: TrialRow, *, train: bool) -> None:
     """Makes the settings those of the next training, and starts that where it is asked for."""
     number = trial.candidate.id
     if not study_over(app):
-        app.order(Promote(trial=number), study=True)
+        app.orders.send(Promote(trial=number), study=True)
         if train:
             app.train_promoted(number)
         return
@@ -44,7 +44,7 @@ def promote(app: SpeedtuiApp, trial: TrialRow, *, train: bool) -> None:
         app.notify(f"#{number} cannot be promoted: {error}", severity="error", markup=False)
         return
     if train:
-        app.start_training(str(file))
+        app.orders.train(str(file))
     else:
         app.notify(f"#{number} promoted. Train with it: {file.with_name(SCRIPT_NAME)}", markup=False)
 

@@ -20,7 +20,7 @@ HEAD = ("strategy", "change", "speed-up", "peak", "risk", "evidence", "saves", "
 
 def write_report(app: SpeedtuiApp, frame: Frame, shown: Shown) -> None:
     """Writes it beside the run in front and says where, or says why not."""
-    from speedtui.tui.advised import difference
+    from speedtui.tui.draft.advised import difference
 
     path = app.front.session.folder.path / REPORT
     try:

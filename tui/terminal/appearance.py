@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from speedtui.tui.driver import TerminalDriver
-from speedtui.tui.theme import THEMES
+from speedtui.tui.terminal.driver import TerminalDriver
+from speedtui.tui.terminal.theme import THEMES
 
 if TYPE_CHECKING:
     from speedtui.tui.app import SpeedtuiApp

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 def choose_profile(app: SpeedtuiApp) -> None:
     """Shows the list; the one chosen goes to the next run."""
     # Imported when it is needed: the arithmetic of plans takes 40 ms that the first paint need not wait for.
-    from speedtui.tui.desk import look
+    from speedtui.tui.draft.desk import look
     from speedtui.tui.screens.profiles import ProfilesScreen
 
     shown = look(app)
@@ -27,7 +27,7 @@ def can_train(app: SpeedtuiApp) -> bool:
 
 
 def _chosen(app: SpeedtuiApp, answer: tuple[str, str] | None) -> None:
-    from speedtui.tui.planning import save_as_profile, take_option
+    from speedtui.tui.draft.planning import save_as_profile, take_option
 
     if answer is None:
         return
@@ -44,11 +44,11 @@ def _chosen(app: SpeedtuiApp, answer: tuple[str, str] | None) -> None:
 def train_now(app: SpeedtuiApp) -> None:
     """Writes the next run's configuration and trains with it; a study that waits is ended first."""
     from speedtui.engine.commands import Finish
-    from speedtui.tui.planning import written
+    from speedtui.tui.draft.planning import written
 
     path = written(app, always=True)
     if path is None:
         return
     if not app.front.ended:
         app.front.send(Finish())
-    app.start_training(str(path))
+    app.orders.train(str(path))

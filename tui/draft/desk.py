@@ -11,9 +11,9 @@ from speedtui.engine.errors import ConfigError
 from speedtui.engine.plan.known import Option
 from speedtui.engine.profile.load import list_profiles
 from speedtui.engine.state import RunState
-from speedtui.tui.draft import Draft, Layers
-from speedtui.tui.next_run import NextRun, next_run, options_of
-from speedtui.tui.schedule_edit import settings_now
+from speedtui.tui.draft.draft import Draft, Layers
+from speedtui.tui.draft.next_run import NextRun, next_run, options_of
+from speedtui.tui.draft.schedule_edit import settings_now
 
 if TYPE_CHECKING:
     from speedtui.tui.app import SpeedtuiApp

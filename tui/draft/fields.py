@@ -11,7 +11,7 @@ from speedtui.engine.config.frequency import Frequency, frequency_text, parse_fr
 from speedtui.engine.config.paths import value_at
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.units import duration_text, parse_duration
-from speedtui.tui.draft import Value
+from speedtui.tui.draft.draft import Value
 
 DECADE = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
 """Ten rungs, so that ten of them are a factor of ten."""

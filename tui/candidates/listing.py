@@ -9,9 +9,9 @@ import msgspec
 
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.state import StudyState, TrialRow
+from speedtui.tui.candidates.figures import full_run_seconds, measured, memory_of
 from speedtui.tui.panes.pane import matches
 from speedtui.tui.panes.results import status_word
-from speedtui.tui.trial_figures import full_run_seconds, measured, memory_of
 
 Sort = Literal["#", "smp/s", "peak", "ETA", "status"]
 SORTS: tuple[Sort, ...] = ("#", "smp/s", "peak", "ETA", "status")

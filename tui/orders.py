@@ -1,0 +1,50 @@
+"""What is asked of the runs from this screen: commands, and the start of a training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from speedtui.engine.commands import AnyCommand
+from speedtui.engine.errors import SpeedtuiError
+from speedtui.tui.news import tell_error
+
+if TYPE_CHECKING:
+    from speedtui.tui.app import SpeedtuiApp
+
+
+class Orders:
+    """Sends what can be sent, and says why where it cannot."""
+
+    def __init__(self, app: SpeedtuiApp) -> None:
+        self._app = app
+
+    def refused(self) -> bool:
+        """Whether commands make no sense here; says so."""
+        if self._app.read_only:
+            self._app.notify("This run is only shown: commands have no effect.", severity="warning")
+        return self._app.read_only
+
+    def send(self, command: AnyCommand, *, study: bool = False) -> None:
+        """To the run in front, or to the study's."""
+        following = self._app.study if study else self._app.front
+        if self.refused():
+            return
+        if following.ended:
+            self._app.notify("The run is over: nothing follows commands any more.", severity="warning")
+            return
+        try:
+            following.send(command)
+        except (SpeedtuiError, OSError) as error:
+            self._app.notify(f"The command could not be sent: {error}", severity="error")
+
+    def train(self, config_file: str) -> None:
+        """Starts a training and brings it to the front; the study stays on the Trials."""
+        if self._app.options.train is None:
+            return
+        try:
+            session = self._app.options.train(config_file)
+        except SpeedtuiError as error:
+            tell_error(self._app, error)
+            return
+        self._app.fleet.add(session, keep_study=True)
+        self._app.action_show_screen("monitor")

@@ -1,0 +1,1 @@
+"""The runs that are open on this screen, live and recorded."""
