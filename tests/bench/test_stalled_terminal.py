@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import statistics
-import termios
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import psutil
 from endless import Training
 from figures import keep, table
-from pseudo_terminal import Terminal
+from pseudo_terminal import Terminal, stalled
 
 from speedtui.engine import events as e
 from speedtui.engine.log.tail import read_events
@@ -80,21 +77,6 @@ def window(terminal: Terminal, worker: psutil.Process, *, read: bool) -> Window:
         read=read, began=began, ended=ended, held_back_bytes=len(rest) if not read else 0,
         cpu_seconds=after.user + after.system - before.user - before.system,
     )  # fmt: skip
-
-
-@contextmanager
-def stalled(terminal: Terminal) -> Iterator[None]:
-    """Output is suspended as by ctrl+s: a write blocks at once, not when the kernel's buffer is full."""
-    device = os.open(os.readlink(f"/proc/{terminal.pid}/fd/0"), os.O_RDWR | os.O_NOCTTY)
-    termios.tcflow(device, termios.TCOOFF)
-    in_flight = len(terminal.read(0.2))
-    try:
-        yield
-        came = len(terminal.read(0.1))
-        assert came == 0, f"the terminal took {came} bytes after {in_flight} in flight: it was not stalled"
-    finally:
-        termios.tcflow(device, termios.TCOON)
-        os.close(device)
 
 
 def inside(steps: list[e.StepCompleted], w: Window, started: float) -> Iterator[e.StepCompleted]:

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 import msgspec
 
 from speedtui.engine.errors import ExitCode
-from speedtui.tui.keys import KEYS, Key
-from speedtui.tui.keys.keymap import KeymapFile, example, read_keymap
-from speedtui.tui.keys.table import rekeyed
+from speedtui.tui.commands.options import Common, common_options
+
+if TYPE_CHECKING:
+    from speedtui.tui.keys import Key
+    from speedtui.tui.keys.keymap import KeymapFile
 
 
 @click.command("keys")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a key on stdout.")
+@common_options
 @click.option("--example", "as_example", is_flag=True, help="Print a commented keys.toml with every id.")
-def command(as_json: bool, as_example: bool) -> ExitCode:
+def command(common: Common, as_example: bool) -> ExitCode:
     """List the keys of the screen, and check the file that changes them.
 
     Every key has an id; `[keys]` in that file gives it another key: run.pause = "P", or a list of them.
     """
+    from speedtui.tui.keys import KEYS
+    from speedtui.tui.keys.keymap import example, read_keymap
+
     if as_example:
         click.echo(example(), nl=False)
         return ExitCode.DONE
     file = read_keymap()
-    if as_json:
+    if common.json:
         for key in KEYS:
             click.echo(msgspec.json.encode(_entry(key, file)))
     else:
@@ -34,6 +41,8 @@ def command(as_json: bool, as_example: bool) -> ExitCode:
 
 
 def _entry(key: Key, file: KeymapFile) -> dict[str, object]:
+    from speedtui.tui.keys.table import rekeyed
+
     now = rekeyed(key, file.keymap)
     return {
         "id": key.id, "scope": key.scope, "keys": now.keys.split(","), "shown": now.shown, "help": key.help,
@@ -42,6 +51,8 @@ def _entry(key: Key, file: KeymapFile) -> dict[str, object]:
 
 
 def _table(file: KeymapFile) -> str:
+    from speedtui.tui.keys.table import KEYS, rekeyed
+
     lines: list[str] = []
     scope = ""
     for key in KEYS:
