@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/installed
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: help install demo test check format bench screenshots recordings cast schema gpu-check clean
+.PHONY: help install demo test check format bench screenshots recordings cast walk schema gpu-check clean
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -41,6 +41,9 @@ recordings: $(INSTALLED)  ## Record the runs that pictures are made from, five m
 
 cast: $(INSTALLED)  ## Record the demo in a terminal as an asciicast
 	$(BIN)/python -m tests.data.cast screenshots/demo.cast
+
+walk: $(INSTALLED)  ## Walk through every screen by keyboard in a terminal, recorded as an asciicast
+	$(BIN)/python -m tests.data.walk screenshots/walk.cast
 
 screenshots: $(INSTALLED)  ## Draw every screen from recorded runs into screenshots/
 	$(BIN)/python -m speedtui.tui.screenshots tests/data/recordings screenshots

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import PurePath
 from typing import Any, ClassVar
 
-from rich.console import RenderableType
-from textual.app import App, SystemCommand
+from textual.command import Provider
 from textual.filter import LineFilter
 from textual.screen import ModalScreen, Screen
 
@@ -17,7 +16,6 @@ from speedtui.engine.commands import Pause, Resume, Stop
 from speedtui.engine.errors import ExitCode
 from speedtui.engine.session.base import Session
 from speedtui.engine.state import RunStatus
-from speedtui.tui.drawing.update import tightened
 from speedtui.tui.keys import Scope, bindings
 from speedtui.tui.leaving import Leaving
 from speedtui.tui.news import LONG_SECONDS, News
@@ -29,12 +27,11 @@ from speedtui.tui.runs.following import Following
 from speedtui.tui.screens.monitor import MonitorScreen
 from speedtui.tui.screens.view import View
 from speedtui.tui.terminal.driver import TerminalDriver
+from speedtui.tui.terminal.lean import LeanApp
 from speedtui.tui.terminal.theme import PLAIN_THEME, Colourless, choose_theme, contrast_theme, no_colour
 
 TERMINAL_CHECK_SECONDS = 1.0
 """Between two looks at whether the terminal is still there."""
-SWITCH_SECONDS = 0.001
-"""As long as nothing is drawn when another screen comes to the front: its first layout is in one piece."""
 STYLES = ("base", "monitor", "trials", "plan", "advisor", "dialogs")
 
 
@@ -56,7 +53,13 @@ def _advisor() -> Screen[None]:
     return AdvisorScreen()
 
 
-class SpeedtuiApp(App[None]):
+def _commands() -> type[Provider]:
+    from speedtui.tui.palette import KeyCommands
+
+    return KeyCommands
+
+
+class SpeedtuiApp(LeanApp):
     """Shows one session, and what is started from it."""
 
     CSS_PATH: ClassVar[list[str | PurePath]] = [f"style/{name}.tcss" for name in STYLES]
@@ -64,6 +67,7 @@ class SpeedtuiApp(App[None]):
         "monitor": MonitorScreen, "trials": _trials, "plan": _plan, "advisor": _advisor,
     }  # fmt: skip
     BINDINGS = bindings("replay", "everywhere")
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_commands}
     TITLE = "speedtui"
 
     def __init__(
@@ -76,6 +80,7 @@ class SpeedtuiApp(App[None]):
         self.no_color = self._colourless is not None
         self.register_theme(contrast_theme())
         self.theme = theme if theme in self.available_themes else PLAIN_THEME
+        self.style_once()
         self.options = options
         self.fleet = Fleet(session, self._follow, read_only=options.read_only)
         self.drawing = Redraw(self)
@@ -92,9 +97,6 @@ class SpeedtuiApp(App[None]):
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Without colours there is nothing else to change in them."""
         return super().get_line_filters() if self._colourless is None else [self._colourless]
-
-    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
-        super()._display(screen, tightened(renderable))
 
     def on_mount(self) -> None:
         self.loop = asyncio.get_running_loop()
@@ -180,6 +182,10 @@ class SpeedtuiApp(App[None]):
         """Starts the training of a trial as soon as it is promoted and the study has ended."""
         self.news.await_promotion(self.study, trial)
 
+    def train_next(self, config_file: str) -> None:
+        """Starts a training with this file as soon as the study in front has ended."""
+        self.news.await_end(self.front, config_file)
+
     # --- commands ---
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -261,10 +267,6 @@ class SpeedtuiApp(App[None]):
         """Goes to a screen."""
         self.switch_mode(name)
 
-    def delay_update(self, delay: float = SWITCH_SECONDS) -> None:
-        """Textual holds back a screen that is switched to for 50 ms, which is most of what its key takes."""
-        super().delay_update(delay)
-
     def action_rate(self, steps: int) -> None:
         """Slower or faster."""
         self.drawing.change_rate(steps)
@@ -285,12 +287,6 @@ class SpeedtuiApp(App[None]):
         frame = self.drawing.frame
         replaying = frame is not None and frame.replay is not None
         self.push_screen(HelpScreen(self.scope, keymap=self.options.keymap, frame=frame, replaying=replaying))
-
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """The palette: the keys by what they do."""
-        from speedtui.tui.palette import palette_commands
-
-        return palette_commands(self)
 
     # --- leaving ---
 

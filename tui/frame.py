@@ -47,7 +47,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     slow_link: bool = False
     """Whether the rate is below the chosen one."""
     held_back_by: str = ""
-    """Why it is: `slow link` or `byte budget`."""
+    """Why it is: `slow link` or `traffic limit`."""
     kib_per_second: int | None = None
     """Sent to the terminal of late, rounded; None while not measured."""
     frozen: bool = False

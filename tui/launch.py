@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ __all__ = ["ScreenOptions", "StartScreen", "show"]
 
 QUIET = {"TEXTUAL_ANIMATIONS": "none", "TEXTUAL_SMOOTH_SCROLL": "0"}
 """Read by Textual when it is imported: no frames that carry no news."""
+TURN_SECONDS = 0.0005
+"""After which a thread that works lets another one have the interpreter. Python's own 5 ms are what a key waits several
+times over for a job in a thread, or for a long log that is read; a training is no slower for it (measured)."""
 
 
 def show(session: Session, *, options: ScreenOptions) -> ExitCode:
@@ -43,7 +47,10 @@ def show(session: Session, *, options: ScreenOptions) -> ExitCode:
         own_screen(session.folder.screen_log),
         signals_handled(lambda code: _terminate(app, code), lambda: _in_loop(app, app.detach)),
     ):
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(TURN_SECONDS)
         app.run(mouse=options.mouse)
+        sys.setswitchinterval(before)
         _leave_stuck_terminal(app)
     return _exit_code(app)
 

@@ -51,7 +51,8 @@ class Leaving:
             self._leave_idle(asked, state)
         else:
             self._asked_at = time.monotonic()
-            app.push_screen(ask_leave(state), self._leave_as)
+            question = ask_leave(state, named=len(app.fleet.open) > 1, in_thread=asked.in_thread)
+            app.push_screen(question, self._leave_as)
 
     def tell_of_waiting(self) -> None:
         """The screen is gone, but a job in a thread of this process ends only at its next step: says so."""

@@ -50,8 +50,11 @@ ENDINGS: dict[Outcome, tuple[str, Severity]] = {
 }  # fmt: skip
 
 
-def tell(app: App[Any], event: Noteworthy, *, sent: set[str], fresh: bool) -> None:
-    """Notifies of refusals of this screen's own commands, and of trouble that is fresh: since the screen was opened."""
+def tell(app: App[Any], event: Noteworthy, *, sent: set[str], fresh: bool, run: str = "") -> None:
+    """Notifies of refusals of this screen's own commands, and of trouble that is fresh: since the screen was opened.
+
+    `run`: named with an end that is not that of the run in front.
+    """
     match event:
         case CommandRefused() if event.id in sent:
             _notify(app, event.reason, "warning", f"{event.command.replace('_', ' ')} refused")
@@ -66,9 +69,21 @@ def tell(app: App[Any], event: Noteworthy, *, sent: set[str], fresh: bool) -> No
             _notify(app, _evaluation_words(event), "information", timeout=SHORT_SECONDS)
         case RunFinished() if fresh:
             text, severity = ENDINGS[event.outcome]
-            _notify(app, " ".join(filter(None, [text, event.reason, event.next])), severity)
+            said = [_of(text, run), _sentence(event.reason), event.next]
+            _notify(app, " ".join(filter(None, said)), severity)
         case Notice() if fresh and event.level != "info":
             _notify(app, f"{event.text} {event.hint}", event.level)
+
+
+def _of(text: str, run: str) -> str:
+    """`The run is done.` of the one in front, else `The run 20261121-120410-tune-fd60 is done.`"""
+    return text.replace("The run", f"The run {run}", 1) if run else text
+
+
+def _sentence(reason: str) -> str:
+    """`stopped on request` as a sentence of its own."""
+    whole = not reason or reason[-1] in ".!?"
+    return f"{reason[:1].upper()}{reason[1:]}{'' if whole else '.'}"
 
 
 def tell_error(app: App[Any], error: SpeedtuiError) -> None:
@@ -113,6 +128,10 @@ class News:
         """Starts the training of a trial as soon as it is promoted and the study has ended."""
         self._promotion = Promotion(study, trial)
 
+    def await_end(self, study: Following, config_file: str) -> None:
+        """Starts a training with this file as soon as the study, which was asked to, has ended."""
+        self._promotion = Promotion(study, None, config_file)
+
     def read(self) -> None:
         """To be called at each tick."""
         for following in self._app.fleet.all:
@@ -137,7 +156,14 @@ class News:
         while self._untold:
             following, event = self._untold.popleft()
             fresh = following.state().started_at + event.t >= self._opened_at
-            tell(self._app, event, sent=following.sent, fresh=fresh)
+            if not (isinstance(event, RunFinished) and self._is_seen(following)):
+                run = following.state().run if following is not self._app.front else ""
+                tell(self._app, event, sent=following.sent, fresh=fresh, run=run)
+
+    def _is_seen(self, following: Following) -> bool:
+        """The Monitor says in full how its run ended."""
+        view = self._app.view
+        return following is self._app.front and view is not None and view.SCOPE == "monitor"
 
 
 class VerdictWatch:
@@ -169,9 +195,10 @@ def _verdict_text(finish: float, window: Window, now: float) -> str:
 class Promotion:
     """Waits until a trial is promoted, ends its study, and then lets the training take over the device."""
 
-    def __init__(self, study: Following, trial: int) -> None:
+    def __init__(self, study: Following, trial: int | None, config_file: str = "") -> None:
+        """`trial`: None where the configuration is written already and its study is ending."""
         self._study, self._trial = study, trial
-        self.config_file = ""
+        self.config_file = config_file
         """Of the promoted trial; empty until the worker has written it."""
 
     @property

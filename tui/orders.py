@@ -18,24 +18,27 @@ class Orders:
     def __init__(self, app: SpeedtuiApp) -> None:
         self._app = app
 
-    def refused(self) -> bool:
-        """Whether commands make no sense here; says so."""
-        if self._app.read_only:
+    def refused(self, *, study: bool = False) -> bool:
+        """Whether commands of the run in front, or of the study's, make no sense; says so."""
+        read_only = (self._app.study if study else self._app.front).read_only
+        if read_only:
             self._app.notify("This run is only shown: commands have no effect.", severity="warning")
-        return self._app.read_only
+        return read_only
 
-    def send(self, command: AnyCommand, *, study: bool = False) -> None:
-        """To the run in front, or to the study's."""
+    def send(self, command: AnyCommand, *, study: bool = False) -> bool:
+        """To the run in front, or to the study's; whether it was sent."""
         following = self._app.study if study else self._app.front
-        if self.refused():
-            return
+        if self.refused(study=study):
+            return False
         if following.ended:
             self._app.notify("The run is over: nothing follows commands any more.", severity="warning")
-            return
+            return False
         try:
             following.send(command)
         except (SpeedtuiError, OSError) as error:
             self._app.notify(f"The command could not be sent: {error}", severity="error")
+            return False
+        return True
 
     def train(self, config_file: str) -> None:
         """Starts a training and brings it to the front; the study stays on the Trials."""

@@ -55,8 +55,12 @@ class Redraw:
 
     def now(self) -> None:
         """Draws every pane, whatever its pace."""
-        self.traffic.forget()
+        self.excuse()
         self._draw(every=True)
+
+    def excuse(self) -> None:
+        """What is sent next was asked for, and does not count as too much."""
+        self.traffic.excuse(time.monotonic())
 
     def repaint(self) -> None:
         """Sends the whole screen again: something else was written over it, or part of it was lost on the way."""

@@ -33,7 +33,8 @@ NO_SPEED = (
 
 
 def measured(scene: Scene) -> Iterator[Strategy]:
-    """Of each setting and value the pair of trials that is nearest to what is in use."""
+    """Of each setting and value the pair of trials that is nearest to what is in use; of two that are each other's
+    reverse the one that starts from what is in use."""
     table = scene.table
     if table is None:
         return
@@ -44,7 +45,9 @@ def measured(scene: Scene) -> Iterator[Strategy]:
             key = (pair.path, "" if pair.path in ONE_OF and not applied else pair.after)
             if key not in best or _nearness(pair) > _nearness(best[key]):
                 best[key] = pair
-    yield from (_strategy(pair, scene, table) for pair in best.values())
+    ways = {(pair.path, pair.before, pair.after) for pair in best.values() if pair.after != scene.moved[pair.path]}
+    once = [pair for pair in best.values() if (pair.path, pair.after, pair.before) not in ways]
+    yield from (_strategy(pair, scene, table) for pair in once)
 
 
 def concerns(pair: Pair, scene: Scene) -> bool:

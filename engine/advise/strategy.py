@@ -58,6 +58,11 @@ class Gain(msgspec.Struct, frozen=True, kw_only=True):
     """The trial without it."""
     after: int | None = None
 
+    @property
+    def open(self) -> bool:
+        """The interval contains no change at all; not known without one."""
+        return self.low is not None and self.high is not None and self.low <= 1 <= self.high
+
 
 class Need(msgspec.Struct, frozen=True, kw_only=True):
     """Something that has to be so."""
@@ -98,8 +103,7 @@ class Strategy(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def open(self) -> bool:
         """It was measured, and its interval contains no change at all."""
-        gain = self.gain
-        return gain is not None and gain.low is not None and gain.high is not None and gain.low <= 1 <= gain.high
+        return self.gain is not None and self.gain.open
 
     @property
     def key(self) -> Change:

@@ -39,12 +39,14 @@ class Stacked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def stack_of(table: Table, in_use: dict[str, Scalar]) -> list[Stacked]:
-    """From the study's own configuration to the best one, a change at a time where that was measured.
+    """From the base to the best configuration, a change at a time where that was measured.
 
     A search's own decisions say the way; without them, trials that hold more and more of the fastest one's changes.
     Empty where fewer than two were measured.
     """
-    rows = _decided(table) or _nested(table)
+    rows, base = _decided(table) or _nested(table), table.base()
+    if rows and base is not None and base not in rows:
+        rows.insert(0, base)
     if len(rows) < 2:
         return []
     return [_stacked(table, rows, i, in_use) for i in range(len(rows))]

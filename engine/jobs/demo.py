@@ -30,6 +30,7 @@ def run_demo(context: JobContext) -> JobResult:
     best = tuning.study.best()
     if best is None:
         return tuning.result()
+    tuning.study.close()
     Planning(context, tuning).make()
     candidate, result = tuning.study.candidates[best], tuning.study.results[best]
     settings = apply_candidate(candidate, context.settings)

@@ -48,6 +48,16 @@ class Study:
             c.Promote: self._promote, c.Finish: self._finish,
         })  # fmt: skip
 
+    def close(self) -> None:
+        """From now on no candidate is taken up or run: the worker goes on to something else."""
+
+        def refuse(_: c.AnyCommand) -> str:
+            raise Refused("the study is over: this run trains now")
+
+        self._context.handlers.update(dict.fromkeys(
+            (c.AddCandidate, c.EditCandidate, c.RemoveCandidate, c.RunTrial, c.RunAll, c.StopTrial), refuse
+        ))  # fmt: skip
+
     def begin(self) -> None:
         """A new study from the order, or the one that the log holds already."""
         before = self._context.before.study

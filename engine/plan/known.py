@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -10,8 +11,8 @@ import msgspec
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.config.paths import convert, with_values
 from speedtui.engine.config.settings import Scalar, Settings
-from speedtui.engine.plan.what_if import Known, epoch_steps_of, known_from_estimate, step_seconds
-from speedtui.engine.planned import Change, ProfileRow
+from speedtui.engine.plan.what_if import Known, epoch_steps_of, known_from_estimate, same_steps, step_seconds
+from speedtui.engine.planned import Change, ProfileRow, Saving
 from speedtui.engine.profile.apply import values_of
 from speedtui.engine.state import RunState, TrainingState, TrialRow
 from speedtui.engine.timing.costs import RunCosts
@@ -75,6 +76,23 @@ def _of_row(row: ProfileRow, run: RunState, base: Settings) -> Option:
         peak_bytes=row.peak_bytes if row.peak_bytes is not None else row.predicted_bytes,
         limit_bytes=row.limit_bytes, memory_fits=row.memory_fits, changes=row.changes, note=row.note,
     )  # fmt: skip
+
+
+def with_savings(options: Sequence[Option], run: RunState) -> list[Option]:
+    """What a run's plan computed that other steps save holds for every option with the steps it is computed for."""
+    plan = run.plan
+    row = plan.row if plan is not None else None
+    if plan is None or row is None or not plan.savings:
+        return list(options)
+    settings = with_values(convert(run.config, WHERE), row.values, WHERE)
+    return [_with_savings(option, settings, tuple(plan.savings)) for option in options]
+
+
+def _with_savings(option: Option, settings: Settings, savings: tuple[Saving, ...]) -> Option:
+    known = option.known
+    if known is None or not same_steps(known.settings, settings):
+        return option
+    return msgspec.structs.replace(option, known=msgspec.structs.replace(known, savings=savings))
 
 
 def trial_options(run: RunState) -> list[Option]:

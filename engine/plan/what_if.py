@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import msgspec
 
 from speedtui.engine.candidate import Estimate, Source
-from speedtui.engine.config.paths import value_at
+from speedtui.engine.config.paths import value_at, with_values
 from speedtui.engine.config.settings import (
     DataSettings,
     ScheduleSettings,
@@ -20,6 +20,7 @@ from speedtui.engine.config.settings import (
     TrackSettings,
     WindowSettings,
 )
+from speedtui.engine.planned import Saving
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.counts import counts_of
 from speedtui.engine.timing.due import Due
@@ -30,6 +31,9 @@ ROUNDS = 4
 GENERATING = ("schedule.beams", "schedule.max_new_tokens")
 SCORING = ("schedule.metric", "schedule.metric_threads", "schedule.metric_timeout")
 """What changes the price of an answer and of its score, besides leaving them out."""
+BESIDES = ("window.", "schedule.", "search.", "track.", "train.epochs", "train.max_steps", "train.lr_warmup_steps",
+           "data.eval")  # fmt: skip
+"""Beginnings of the settings that leave each step as it is; `data.eval` is that of `data.eval_rows`, too."""
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +49,8 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     late_share: float
     """From P50 to P90, as a share of the time that is computed."""
     source: Source = "measured"
+    savings: tuple[Saving, ...] = ()
+    """What other steps were computed to save beside these."""
 
 
 def what_if(known: Known, settings: Settings) -> Estimate | None:
@@ -55,24 +61,59 @@ def what_if(known: Known, settings: Settings) -> Estimate | None:
     """
     if unmeasured(known, settings):
         return None
+    saving = computed_saving(known, settings)
     steps, costs = _steps(known, settings), _costs(known, settings)
+    if saving is not None:
+        steps = msgspec.structs.replace(steps, seconds=steps.seconds * (1 - saving.share))
     terms, due, _ = time_schedule(steps, costs, settings.schedule, evaluates=known.evaluates)
     p50 = math.fsum(terms.values())
     late = known.late_share * math.fsum(terms[name] for name in COMPUTED)
     return Estimate(
         p50_seconds=p50, p90_seconds=p50 + late, terms=terms, total_steps=steps.total_steps,
-        evals=due.full + due.loss, saves=round(due.saves), source=known.source,
+        evals=due.full + due.loss, saves=round(due.saves), source=known.source if saving is None else "model",
     )  # fmt: skip
 
 
 def nearest_known(settings: Settings, knowns: Iterable[Known]) -> Known | None:
-    """The first one that answers for these settings."""
-    return next((known for known in knowns if not unmeasured(known, settings)), None)
+    """The first one that answers for these settings; what was computed counts less than what was measured."""
+    found = [known for known in knowns if not unmeasured(known, settings)]
+    return next((known for known in found if same_steps(known.settings, settings)), found[0] if found else None)
+
+
+def same_steps(one: Settings, other: Settings) -> bool:
+    """Whether each step takes as long in both."""
+    return _step_key(one) == _step_key(other)
+
+
+def keeps_steps(path: str) -> bool:
+    """Whether a setting leaves each step as it is."""
+    return path.startswith(BESIDES)
+
+
+def computed_saving(known: Known, settings: Settings) -> Saving | None:
+    """What these settings were computed to save beside those that are known; None where the steps are the same."""
+    if not known.savings or same_steps(known.settings, settings):
+        return None
+    other = ((saving, with_values(known.settings, saving.values, "the plan")) for saving in known.savings)
+    return next((saving for saving, saved in other if same_steps(saved, settings)), None)
+
+
+def unpriced(known: Known, estimate: Estimate, schedule: ScheduleSettings) -> list[str]:
+    """What happens in a run and is in its estimate for nothing, since nobody measured it."""
+    costs, answers = known.costs, schedule.generate and schedule.eval_every != "never"
+    happens = {
+        "evaluations": (estimate.evals, costs.eval_seconds),
+        "answers": (estimate.evals and answers, costs.generate_seconds),
+        "the metric": (estimate.evals and answers and schedule.metric, costs.metric_seconds),
+        "checkpoints": (estimate.saves, costs.save_seconds),
+    }
+    found = [name for name, (often, seconds) in happens.items() if often and not seconds]
+    return [name for name in found if "evaluations" not in found or name in ("evaluations", "checkpoints")]
 
 
 def unmeasured(known: Known, settings: Settings) -> str:
     """What these settings ask for that is not known, in words; empty where all of it is."""
-    if _step_key(settings) != _step_key(known.settings):
+    if not same_steps(known.settings, settings) and computed_saving(known, settings) is None:
         return "another step"
     schedule, costs = settings.schedule, known.costs
     if not known.evaluates or schedule.eval_every == schedule.fast_eval_every == "never":

@@ -62,4 +62,6 @@ def _named(path: str, value: Scalar) -> str:
         return f"w{value}"
     if path in ("model.attention", "train.optimizer", "model.dtype"):
         return str(value)
-    return f"{last} {value}"
+    if path == "train.learning_rate":
+        return f"lr {value}"
+    return f"+{last}" if value is True else f"{last} {value}"

@@ -10,7 +10,6 @@ from speedtui.engine import events as e
 from speedtui.engine.commands import AnyCommand
 from speedtui.engine.errors import ExitCode, JobError, RunFolderError
 from speedtui.engine.jobs.going_on import how_to_go_on
-from speedtui.engine.report.training import write_run_report
 from speedtui.engine.runs import RunFolder, hold_lock
 from speedtui.engine.session.base import OnLine
 from speedtui.engine.session.follower import WatchedRun
@@ -105,4 +104,7 @@ class AttachedSession(WatchedRun):
             self._append(end_of_killed(self._folder, self._t()))
         self._take_in(on_line, time.monotonic())
         if self.snapshot().training is not None:
+            # Imported at the end of a run: a screen that opens need not wait for reports.
+            from speedtui.engine.report.training import write_run_report
+
             write_run_report(self._folder)

@@ -61,6 +61,7 @@ class ReplaySession:
         self._state = Folder().snapshot()
         self._wanted: float | None = None
         self._backwards = False
+        self._share: float | None = None
         self._left = False
         self._woken = threading.Event()
         self._asking = threading.Lock()
@@ -75,6 +76,11 @@ class ReplaySession:
     def snapshot(self) -> RunState:
         """The state at the moment shown."""
         return self._state
+
+    @property
+    def share_read(self) -> float | None:
+        """Of the way to a moment that nobody had read so far, while the log is read up to it."""
+        return self._share
 
     # -- what may be asked of it, from any thread ---------------------------------------------------
 
@@ -186,9 +192,13 @@ class ReplaySession:
         mark = self._marks.before(target)
         if self._cursor.t > target or (mark is not None and mark.t > self._cursor.t):
             self._cursor = Cursor(self._folder.events, self._marks, mark)
+        start = self._cursor.t
         while self._cursor.advance(target):
             if self._left or self._wanted != target:
                 return
+            self._state = self._cursor.snapshot()
+            self._share = (self._cursor.t - start) / (target - start) if target > start else None
+        self._share = None
         self._state = self._cursor.snapshot()
         with self._asking:
             self._clock.jump(self._out_of_gap(target))

@@ -66,6 +66,10 @@ class Folder:
         """Takes in one event."""
         self._snapshot = None
         self._t = max(self._t, event.t)
+        if isinstance(event, e.StepCompleted):  # nearly all of them, and none is a line for a person
+            self._signs.see(event)
+            self._on_step(event)
+            return
         line = describe(event)
         if line is not None:
             kind, trial = kind_of(event), trial_of(event)
@@ -85,7 +89,7 @@ class Folder:
             case e.BooksUpdated():
                 self._books = event.books
             case e.StepCompleted():
-                self._on_step(event)
+                pass  # taken in already
             case e.HardwareSampled():
                 self._on_hardware(event)
             case e.StudyStarted():

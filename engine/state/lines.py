@@ -33,6 +33,8 @@ KINDS: tuple[tuple[type[e.AnyEvent] | types.UnionType, str], ...] = (
 """What a line is about, for a filter; all others are of the run itself."""
 MARKED = "marked"
 """How the notice of a marked moment begins."""
+PREDICTED, TOO_MUCH = "memory ~", "does not fit"
+"""Of the line of a trial's predicted peak, and of one above what the device has."""
 
 
 def kind_of(event: e.AnyEvent) -> str:
@@ -71,7 +73,7 @@ def describe(event: e.AnyEvent) -> Described | None:
             return describe_prediction(event)
         case e.MemoryCalibrated():
             return "info", (
-                f"#{event.trial} calibrates: {format_size(event.measured_bytes)} measured, "
+                f"#{event.trial} memory: {format_size(event.measured_bytes)} measured, "
                 f"{format_size(event.predicted_bytes)} predicted"
             )
         case e.DecisionMade():
@@ -103,7 +105,8 @@ def describe(event: e.AnyEvent) -> Described | None:
             )
         case e.LeversFound() if event.levers:
             lever = event.levers[0]
-            return "warning", f"late by {format_span(event.short_seconds)}: {lever.lever} ({lever.evidence})"
+            short = format_span(max(1.0, event.short_seconds))  # nobody is late by 0s
+            return "warning", f"late by {short}: {lever.lever} ({lever.evidence})"
         case e.SettingsChanged():
             return "info", describe_change(event)
         case e.Stalled():
@@ -172,9 +175,13 @@ def describe_prediction(event: e.MemoryPredicted) -> Described:
     """What was predicted of a candidate's memory, or why nothing could be."""
     if event.predicted_bytes is None:
         return "warning", f"memory of {event.label} cannot be predicted: {event.reason}"
-    largest = event.largest_micro_batch_size
-    most = f", at most mb{largest} fits" if largest is not None else ""
-    return "info", f"memory of {event.label}: {format_size(event.predicted_bytes)} predicted{most}"
+    size, largest = format_size(event.predicted_bytes), event.largest_micro_batch_size
+    if event.trial is None:
+        most = f", at most mb{largest} fits" if largest is not None else ""
+        return "info", f"{event.label}: {PREDICTED}{size}{most}"
+    limit = event.limit_bytes
+    fits = limit is None or event.predicted_bytes <= limit if largest is None else event.micro_batch_size <= largest
+    return "info", f"#{event.trial} {PREDICTED}{size}" + ("" if fits else f", {TOO_MUCH}")
 
 
 def describe_result(trial: int, result: TrialResult) -> Described:

@@ -83,23 +83,25 @@ class RecentSeries:
     def __init__(self, seconds: float, buckets: int) -> None:
         self._width = seconds / buckets
         self._count = buckets
-        self._kept: deque[tuple[int, float, int]] = deque(maxlen=buckets)
-        """(number of the stretch, sum, count)"""
+        self._kept: deque[list[float]] = deque(maxlen=buckets)
+        """[number of the stretch, sum, count]; changed in place, since most values of a step go into the last one."""
 
     def add(self, t: float, value: float) -> None:
         """Appends a value; what comes late counts with the last stretch."""
         number = int(t / self._width)
-        if self._kept and self._kept[-1][0] >= number:
-            last, total, count = self._kept[-1]
-            self._kept[-1] = (last, total + value, count + 1)
-        else:
-            self._kept.append((number, value, 1))
+        if self._kept:
+            last = self._kept[-1]
+            if last[0] >= number:
+                last[1] += value
+                last[2] += 1
+                return
+        self._kept.append([number, value, 1])
 
     def course(self, t: float) -> Course:
         """Up to now; from the first value on where that is less long ago."""
-        last = max(int(t / self._width), self._kept[-1][0] if self._kept else 0)
-        first = max(last - self._count + 1, min(self._kept[0][0], last) if self._kept else last)
-        means = {number: total / count for number, total, count in self._kept if number >= first}
+        last = max(int(t / self._width), int(self._kept[-1][0]) if self._kept else 0)
+        first = max(last - self._count + 1, min(int(self._kept[0][0]), last) if self._kept else last)
+        means = {int(number): total / count for number, total, count in self._kept if number >= first}
         whole = len(means) == last - first + 1  # nothing is missing, which is nearly always so
         values = tuple(means.values()) if whole else tuple(map(means.get, range(first, last + 1)))
         return Course(end=(last + 1) * self._width, bucket_seconds=self._width, values=values)

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -79,18 +80,25 @@ class Cast:
             if text:
                 self._note("o", text)
 
-    def press(self, key: str, shows: str) -> None:
-        """A key; players can jump to it."""
-        self._note("m", shows)
+    def press(self, key: str, shows: str = "") -> None:
+        """A key; players can jump to what it shows."""
+        if shows:
+            self._note("m", shows)
         self._terminal.type(key)
 
     def _note(self, kind: str, text: str) -> None:
         self.events.append((round(time.monotonic() - self._began, 3), kind, text))
 
-    def write(self, path: Path) -> None:
+    @property
+    def seconds(self) -> float:
+        """As it is played, with long pauses cut."""
+        times = [0.0, *(moment for moment, _, _ in self.events)]
+        return sum(min(IDLE_SECONDS, after - before) for before, after in pairwise(times))
+
+    def write(self, path: Path, title: str = "speedtui demo") -> None:
         """As asciicast v2."""
         header: dict[str, Any] = {
-            "version": 2, "width": COLUMNS, "height": ROWS, "timestamp": int(time.time()), "title": "speedtui demo",
+            "version": 2, "width": COLUMNS, "height": ROWS, "timestamp": int(time.time()), "title": title,
             "idle_time_limit": IDLE_SECONDS, "env": {"TERM": TERM},
         }  # fmt: skip
         lines = [header, *self.events]
@@ -114,11 +122,11 @@ def record(folder: Path) -> Cast:
             raise TimeoutError("the screen was not left")
     finally:
         terminal.kill()
-        _end_workers(folder / "runs")
+        end_workers(folder / "runs")
     return cast
 
 
-def _end_workers(runs: Path) -> None:
+def end_workers(runs: Path) -> None:
     """A run outlives its terminal; one whose recording failed is not wanted any more."""
     for run in list_runs(runs):
         pids = [event.pid for event in read_events(run.events) if isinstance(event, e.RunStarted)]

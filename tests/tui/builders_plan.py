@@ -17,6 +17,12 @@ SCHEDULE: dict[str, Any] = {"eval_every": "1200 steps", "checkpoint_every": "240
 WINDOW: dict[str, Any] = {"length": "3h20m", "margin": "20m"}
 
 
+TABLES: dict[str, Any] = {
+    "train": {"max_steps": 18_000, "micro_batch_size": 8}, "schedule": SCHEDULE, "window": WINDOW,
+    "data": {"eval": "/data/eval.jsonl"},
+}  # fmt: skip
+
+
 def with_config(log: list[e.AnyEvent], **tables: dict[str, Any]) -> list[e.AnyEvent]:
     """The same run with other settings, by table."""
     started = log[0]
@@ -28,11 +34,7 @@ def with_config(log: list[e.AnyEvent], **tables: dict[str, Any]) -> list[e.AnyEv
 
 def training(steps: int = 7578, **tables: dict[str, Any]) -> list[e.AnyEvent]:
     """A training of 18000 steps of 412 ms; evaluations take 14.2 s, checkpoints 3.8 s."""
-    given = {
-        "train": {"max_steps": 18_000, "micro_batch_size": 8}, "schedule": SCHEDULE, "window": WINDOW,
-        "data": {"eval": "/data/eval.jsonl"}, **tables,
-    }  # fmt: skip
-    return with_config(b.training_log(steps), **given)
+    return with_config(b.training_log(steps), **{**TABLES, **tables})
 
 
 def estimate(steps_seconds: float, *, late: float = 480.0) -> Estimate:

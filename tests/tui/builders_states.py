@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import builders as b
+import builders_plan as bp
 import msgspec
 
 from speedtui.engine import events as e
@@ -46,6 +47,13 @@ def after_a_study(training: list[AnyEvent]) -> list[AnyEvent]:
     return [training[0], *study[1:], *(msgspec.structs.replace(event, t=event.t + start) for event in training[1:])]
 
 
+def planned(log: list[AnyEvent], *, late: bool = False) -> list[AnyEvent]:
+    """The same run with a window in its configuration and a plan of it, so that the Plan is full."""
+    at = next(i for i, event in enumerate(log) if isinstance(event, e.ModelLoaded)) + 1
+    tables = {**bp.TABLES, **({"window": {"length": "2h", "margin": "20m"}} if late else {})}
+    return bp.with_config([*log[:at], e.PlanMade(t=log[at - 1].t, plan=bp.plan()), *log[at:]], **tables)
+
+
 TRAININGS: dict[str, Callable[[], list[AnyEvent]]] = {
     "measuring": measuring_log,
     "on-track": b.training_log,
@@ -57,6 +65,8 @@ TRAININGS: dict[str, Callable[[], list[AnyEvent]]] = {
     "slow-link": b.training_log,
 }
 STATES = ("empty", *TRAININGS)
+PLANNED = ("on-track", "late")
+"""States in which a plan was made before."""
 
 
 def state_log(state: str, screen: str) -> list[AnyEvent]:
@@ -66,4 +76,7 @@ def state_log(state: str, screen: str) -> list[AnyEvent]:
     if screen == "trials" and state in ("measuring", "slow-link"):
         return b.study_log()
     training = TRAININGS[state]()
-    return training if screen == "monitor" else after_a_study(training)
+    if screen == "monitor":
+        return training
+    log = after_a_study(training)
+    return planned(log, late=state == "late") if state in PLANNED else log

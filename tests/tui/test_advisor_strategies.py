@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from speedtui.engine import events as e
+from speedtui.engine.advise.gains import turns_of
 from speedtui.engine.advise.strategies import Advised, advised, diagnosis_of
 from speedtui.engine.advise.strategy import Strategy
 from speedtui.engine.candidate import Measurement
@@ -94,6 +95,44 @@ def test_a_measurement_in_turns_is_preferred_to_the_two_trials() -> None:
     assert strategy.source == "in_turns"
     assert strategy.gain is not None
     assert (strategy.gain.ratio, strategy.gain.low, strategy.gain.high) == (1.45, 1.41, 1.49)
+
+
+def test_a_setting_is_not_listed_both_ways_round() -> None:
+    run = fold(read_events(DEMO))
+    names = [one.name for one in advised(run, run).strategies]
+    assert "micro-batch 4 → 2" in names and "micro-batch 2 → 4" not in names
+
+
+def test_what_is_in_use_stays_listed_where_nothing_else_is_known_of_its_setting() -> None:
+    run = fold(read_events(DEMO))
+    assert named(advised(run, run), "loader workers 0 → 2").state == "applied"
+
+
+def test_a_measurement_in_turns_speaks_for_both_ways_round() -> None:
+    run = fold(ba.stacked_study())
+    assert run.study is not None
+    there, back = (turns_of(run.study)[pair] for pair in ((0, 1), (1, 0)))
+    assert (back.ratio, back.low, back.high) == pytest.approx((1 / 1.45, 1 / 1.49, 1 / 1.41))
+    assert (there.before, there.after, back.before, back.after) == (0, 1, 1, 0)
+
+
+def test_two_trials_of_which_one_has_no_interval_have_a_ratio_without_one() -> None:
+    log = ba.study((ba.moved(0, 1), ba.result(0.6, 31.0)), (ba.moved(1, 2), ba.result(0.5, 31.0, width=0.0)))
+    gain = named(of(log), "micro-batch 1 → 2").gain
+    assert gain is not None and (gain.ratio, gain.low, gain.high) == (pytest.approx(1.2), None, None)
+    assert named(of(log), "micro-batch 1 → 2").state == "unproven"
+
+
+def test_the_stack_begins_at_the_base_of_the_trials() -> None:
+    """A search that kept its first change beside another trial than that of the study's own settings."""
+    log = ba.study(
+        (ba.moved(0, 1), ba.result(0.746, 31.2)), (ba.moved(1, 4), ba.result(0.517, 40.1)),
+        (ba.moved(2, 4, loader_workers=2), ba.result(0.470, 40.1)),
+        mode="auto", best=2, decisions=(ba.kept(2, 1, 1.12, 1.08, 1.16),),
+    )  # fmt: skip
+    stack = of(log).stack
+    assert [(one.trial, one.added) for one in stack] == [(0, ()), (1, ("mb4",)), (2, ("workers 2",))]
+    assert stack[1].gain is not None and stack[1].gain.ratio == pytest.approx(746 / 517)
 
 
 def test_a_trial_that_ran_out_of_memory_is_not_possible_here_and_says_which() -> None:

@@ -30,9 +30,13 @@ BEFORE: dict[str, tuple[str, ...]] = {
     "plan.reset": ("right",),
     "plan.reset_all": ("right",),
     "plan.toggle": ("G",),
+    "plan.write": ("right",),
+    "plan.now": ("right",),
     "trials.stop": ("G",), "advisor.undo": ("enter",), "pane.previous": ("tab", "tab"),
 }  # fmt: skip
 """What is pressed first, where a key undoes or goes on with something."""
+FIRST = {"trials": ("idle study", "finished study", "study"), "advisor": ("late", "idle study")}
+"""Logs on which most keys do something, by screen; the others are tried after them."""
 NEEDS_MORE = {
     "runs.next": "a second run", "runs.previous": "a second run",
     "run.kill": "a worker process", "screen.mouse": "a terminal",
@@ -67,7 +71,7 @@ async def test_a_key_does_something_where_it_may(key: Key, open_app: OpenApp) ->
         [key.scope] if key.scope in SCREENS else ["trials" if key.id.startswith(("move", "filter")) else "monitor"]
     )
     tried = []
-    for log in LOGS:
+    for log in dict.fromkeys((*FIRST.get(screens[0], ()), *LOGS)):
         session = RecordedSession(LOGS[log])
         async with open_app(session, start_screen=screens[0]).run_test(size=(100, 30)) as pilot:
             app = pilot.app

@@ -35,7 +35,7 @@ def test_a_slow_connection_is_said_with_the_rate_before_the_names_of_other_scree
 
 
 def test_a_rate_held_by_the_budget_is_called_so() -> None:
-    assert "byte budget, 1 Hz" in header(100, slow_link=True, held_back_by="byte budget", rate_hz=1.0)
+    assert "traffic limit, 1 Hz" in header(100, slow_link=True, held_back_by="traffic limit", rate_hz=1.0)
 
 
 def test_several_runs_are_counted() -> None:

@@ -98,6 +98,22 @@ def test_what_does_nothing_now_is_grey_in_the_footer() -> None:
     assert styles["e"] == "off" and styles["q"] == "key"
 
 
+def test_what_can_never_work_again_is_not_in_the_footer_of_a_run_that_is_over() -> None:
+    over = fold(b.finished_training_log())  # type: ignore[arg-type]
+    done = Situation(run=over, study=over)
+    for word in ("pause", "evaluate", "checkpoint", "stop safely", "levers", "mark"):
+        assert word in footer("monitor", 400) and word not in footer("monitor", 400, now=done)
+    assert "schedule" in footer("monitor", 400, now=done) and "profile" in footer("monitor", 400, now=done)
+    study = fold(b.study_log(finished=True))  # type: ignore[arg-type]
+    over_study = Situation(run=study, study=study, read_only=True)
+    assert "promote" in footer("trials", 400, now=over_study) and "run all" not in footer("trials", 400, now=over_study)
+
+
+def test_a_recording_can_be_paused_and_nothing_else_be_asked_of_it() -> None:
+    text = footer("monitor", 400, now=Situation(run=TRAINING, study=TRAINING, replaying=True, read_only=True))
+    assert "pause" in text and "faster" in text and "evaluate" not in text and "stop safely" not in text
+
+
 def test_the_help_stands_in_two_columns_at_eighty_and_in_one_at_forty() -> None:
     for scope in SCREENS:
         wide, narrow = draw_help(scope, 76), draw_help(scope, 36)

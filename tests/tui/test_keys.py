@@ -7,6 +7,7 @@ from collections.abc import Callable
 import builders as b
 import pytest
 from recorded import RecordedSession
+from textual.command import CommandList
 from textual.pilot import Pilot
 
 from speedtui.engine import commands as c
@@ -14,6 +15,7 @@ from speedtui.engine import events as e
 from speedtui.engine.candidate import TrialStatus
 from speedtui.tui.app import SpeedtuiApp
 from speedtui.tui.drawing.text import plain
+from speedtui.tui.palette import palette_commands
 from speedtui.tui.panes.events import EventsPane
 from speedtui.tui.panes.header import Header
 from speedtui.tui.panes.trials import TrialsPane
@@ -192,10 +194,12 @@ async def test_a_frozen_screen_stays_as_it_is_until_it_is_let_go(open_app: OpenA
 
 async def test_movement_on_the_monitor_scrolls_the_events(open_app: OpenApp) -> None:
     async with open_app(b.training_log()).run_test(size=(100, 30)) as pilot:
+        events = pilot.app.screen.query_one(EventsPane)
+        newest = events.top_text
         await press(pilot, "j", "down")
-        assert pilot.app.screen.query_one(EventsPane).skipped == 2
+        assert "2 newer" in plain(events.rows[0]) and events.top_text != newest
         await press(pilot, "g")
-        assert pilot.app.screen.query_one(EventsPane).skipped == 0
+        assert "newer" not in plain(events.rows[0]) and events.top_text == newest
 
 
 async def test_the_cursor_stays_on_its_candidate_when_rows_come_and_go(open_app: OpenApp) -> None:
@@ -223,8 +227,22 @@ async def test_a_click_selects_a_row(open_app: OpenApp) -> None:
 async def test_the_palette_has_the_commands_of_the_screen(open_app: OpenApp) -> None:
     async with open_app(b.study_log(), start_screen="trials").run_test() as pilot:
         await pilot.pause(SETTLE)
-        titles = [command.title for command in pilot.app.get_system_commands(pilot.app.screen)]
-        assert "add a candidate" in titles and "evaluate now" not in titles
+        titles = [command.words for command in palette_commands(pilot.app)]  # type: ignore[arg-type]
+        assert "evaluate now" not in titles
+        assert titles[0] == "add a candidate"
+        assert 0 < titles.index("this help") < titles.index("Monitor: evaluate now")
+
+
+async def test_the_palette_runs_what_is_chosen_and_finds_a_command_by_its_key(open_app: OpenApp) -> None:
+    session = RecordedSession(b.training_log(200))
+    async with open_app(session).run_test(size=(80, 24)) as pilot:
+        await press(pilot, "colon", *"checkpoint")
+        rows = pilot.app.screen.query_one(CommandList).options
+        assert str(rows[0].prompt).split() == ["save", "a", "checkpoint", "now", "c"]
+        await press(pilot, "enter")
+        await press(pilot, "colon", "e")
+        await press(pilot, "enter")
+        assert [c.command_name(sent) for sent in session.commands] == ["checkpoint", "evaluate"]
 
 
 async def test_a_refused_command_of_this_screen_is_notified_and_others_are_not(open_app: OpenApp) -> None:

@@ -7,9 +7,13 @@ from collections.abc import Callable
 import builders as b
 import pytest
 from recorded import RecordedSession
+from textual.widgets._toast import Toast, ToastRack
 
 from speedtui.engine import events as e
 from speedtui.tui.app import SpeedtuiApp
+from speedtui.tui.drawing.text import plain
+from speedtui.tui.news import tell
+from speedtui.tui.panes.deadline import DeadlinePane
 
 pytestmark = pytest.mark.asyncio
 OpenApp = Callable[..., SpeedtuiApp]
@@ -31,16 +35,51 @@ EVALUATED = e.EvaluationCompleted(
         (e.TrialFinished(t=9000.0, trial=4, result=b.out_of_memory_result()), "Trial #4: out of memory"),
         (e.RunFinished(t=9000.0, outcome="ok", exit_code=0), "The run is done."),
         (e.RunFinished(t=9000.0, outcome="late", exit_code=3), "The run is done, but late."),
-        (e.RunFinished(t=9000.0, outcome="failed", exit_code=1, reason="NaN"), "The run failed. NaN"),
+        (e.RunFinished(t=9000.0, outcome="failed", exit_code=1, reason="NaN"), "The run failed. NaN."),
+        (
+            e.RunFinished(t=9000.0, outcome="stopped", exit_code=0, reason="stopped on request", next="Go on later."),
+            "The run was stopped. Stopped on request. Go on later.",
+        ),
     ],
 )
 async def test_what_happens_while_one_looks_is_told(event: e.AnyEvent, words: str, open_app: OpenApp) -> None:
     session = RecordedSession(b.training_log() if not isinstance(event, e.TrialFinished) else b.study_log())
-    async with open_app(session, rate_hz=5.0).run_test(size=(100, 30)) as pilot:
+    async with open_app(session, rate_hz=5.0, start_screen="trials").run_test(size=(100, 30)) as pilot:
         await pilot.pause(0.15)
         session.hear(event)
         await pilot.pause(0.5)
         assert [text for text in told(pilot.app) if words in text]
+
+
+async def test_the_end_of_a_run_that_is_not_in_front_names_it(open_app: OpenApp) -> None:
+    app = open_app(b.training_log())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause(0.15)
+        tell(app, e.RunFinished(t=9000.0, outcome="ok", exit_code=0), sent=set(), fresh=True, run="20260101-tune-a1b2")
+        await pilot.pause()
+        assert told(app) == ["The run 20260101-tune-a1b2 is done."]
+
+
+async def test_the_monitor_does_not_say_twice_how_its_run_ended(open_app: OpenApp) -> None:
+    session = RecordedSession(b.training_log())
+    async with open_app(session, rate_hz=5.0).run_test(size=(100, 30)) as pilot:
+        await pilot.pause(0.15)
+        session.hear(e.RunFinished(t=9000.0, outcome="failed", exit_code=1, reason="NaN"))
+        await pilot.pause(0.5)
+        assert told(pilot.app) == []
+        assert "NaN" in "\n".join(plain(line) for line in pilot.app.screen.query_one(DeadlinePane).rows)
+
+
+async def test_notices_leave_all_but_two_rows_of_a_small_screen_and_its_footer(open_app: OpenApp) -> None:
+    session = RecordedSession(b.training_log())
+    async with open_app(session, rate_hz=5.0).run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.pause(0.15)
+        session.hear(EVALUATED, *[e.Notice(t=9000.0 + i, level="warning", text=f"{i} word " * 60) for i in range(4)])
+        await pilot.pause(0.5)
+        assert len(told(pilot.app)) == 5
+        toasts = pilot.app.screen.get_child_by_type(ToastRack).query(Toast)
+        (shown,) = [toast for toast in toasts if toast.region.area]
+        assert shown._notification.message.startswith("3 word") and (shown.region.y, shown.region.bottom) == (21, 23)
 
 
 async def test_what_happened_before_is_not_told(open_app: OpenApp) -> None:

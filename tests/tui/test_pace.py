@@ -6,7 +6,15 @@ from itertools import pairwise
 
 import pytest
 
-from speedtui.tui.terminal.pace import BACKLOG, BUDGET_BYTES_PER_SECOND, CLEAN_TICKS, WINDOW_SECONDS, Pace, Traffic
+from speedtui.tui.terminal.pace import (
+    BACKLOG,
+    BUDGET_BYTES_PER_SECOND,
+    CLEAN_TICKS,
+    MEASURED_TICKS,
+    WINDOW_SECONDS,
+    Pace,
+    Traffic,
+)
 
 
 def test_the_rate_moves_in_steps_and_stops_at_the_ends() -> None:
@@ -44,7 +52,7 @@ def test_the_rate_comes_back_step_by_step_when_the_terminal_keeps_up() -> None:
 def test_too_many_bytes_lower_the_rate_but_draw_the_frame() -> None:
     pace = Pace(2.0)
     assert pace.tick(0, BUDGET_BYTES_PER_SECOND + 1)
-    assert pace.rate_hz == 1.0 and pace.held_back_by == "byte budget"
+    assert pace.rate_hz == 1.0 and pace.held_back_by == "traffic limit"
 
 
 def test_the_rate_stays_low_where_the_higher_one_would_be_too_much_again() -> None:
@@ -56,6 +64,19 @@ def test_the_rate_stays_low_where_the_higher_one_would_be_too_much_again() -> No
     for _ in range(CLEAN_TICKS):
         pace.tick(0, BUDGET_BYTES_PER_SECOND * 0.4)
     assert pace.rate_hz == 2.0
+
+
+def test_after_a_flood_the_rate_comes_back_within_seconds_and_as_far_as_the_budget_allows() -> None:
+    pace = Pace(2.0)
+    for _ in range(3):
+        pace.tick(0, BUDGET_BYTES_PER_SECOND * 3)
+    assert pace.rate_hz == 0.2
+    for _ in range(MEASURED_TICKS):
+        pace.tick(0, BUDGET_BYTES_PER_SECOND * 0.15)  # at 2 Hz ten times as much: too much; at 1 Hz it fits
+    assert pace.rate_hz == 1.0 and pace.held_back_by == "traffic limit"
+    for _ in range(MEASURED_TICKS):
+        pace.tick(0, BUDGET_BYTES_PER_SECOND * 0.4)
+    assert pace.rate_hz == 2.0 and pace.held_back_by == ""
 
 
 def test_until_the_bytes_are_counted_the_rate_does_not_come_back() -> None:
@@ -123,13 +144,14 @@ def test_traffic_is_known_after_some_seconds_and_follows_the_last_ones() -> None
     assert traffic.bytes_per_second == 0.0
 
 
-def test_what_was_asked_for_is_not_counted() -> None:
+def test_what_was_asked_for_is_not_counted_even_where_it_is_sent_some_ticks_later() -> None:
     traffic = Traffic()
     for tick in range(20):
         traffic.count(tick / 2, 100 * tick)
-    traffic.forget()
-    traffic.count(10.0, 90_000)
+    traffic.excuse(9.9)
+    traffic.count(10.0, 2_000)
+    traffic.count(10.5, 90_000)
     assert traffic.bytes_per_second is None
-    for tick in range(1, 12):
+    for tick in range(2, 14):
         traffic.count(10.0 + tick / 2, 90_000)
     assert traffic.bytes_per_second == 0.0

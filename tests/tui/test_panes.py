@@ -184,7 +184,7 @@ def test_a_warning_has_a_sign_besides_its_colour() -> None:
 
 def test_results_show_the_fastest_with_a_star_and_failures_in_words() -> None:
     shown = text(draw_results(fold(b.study_log()), 60, 12))
-    assert "★ #3" in shown and "out of memory" in shown and "running" in shown
+    assert "☆ #3" in shown and "out of memory" in shown and "running" in shown
 
 
 def table(log: list[e.AnyEvent], width: int, selected: int = 0) -> list[str]:
@@ -199,7 +199,7 @@ def test_the_table_keeps_status_speed_and_memory_when_it_gets_narrow() -> None:
 
 
 def test_a_wide_table_has_every_column() -> None:
-    lines = table(b.study_log(), 160)
+    lines = table(b.study_log(), 190)
     for name in ("±", "tok/s", "free", "predicted", "vs #0", "finish", "fits", "note"):
         assert name in lines[0]
     assert "1.81× [1.76 1.86]" in lines[3]
@@ -212,7 +212,7 @@ def test_a_trial_that_was_not_measured_has_dashes() -> None:
 def test_the_cursor_the_best_and_the_promoted_trial_have_signs() -> None:
     log = [*b.study_log(), e.TrialPromoted(t=120.0, trial=2, config_file="config.toml")]
     lines = table(log, 80, selected=2)
-    assert lines[3].startswith("›P") and lines[4].startswith(" ★")
+    assert lines[3].startswith("›P") and lines[4].startswith(" ☆")
 
 
 def test_a_trial_out_of_memory_keeps_its_reason_and_names_what_to_do() -> None:
@@ -234,7 +234,7 @@ def test_the_detail_says_what_a_candidate_changes() -> None:
 
 def test_the_scatter_draws_the_limit_and_numbers_the_trials() -> None:
     shown = text(draw_scatter(fold(b.study_log()), 2, 80, 14))
-    assert "limit 79.6" in shown and shown.count("●") == 2 and "◆2" in shown and "★3" in shown
+    assert "limit 79.6" in shown and shown.count("●") == 2 and "◆2" in shown and "☆3" in shown
 
 
 def test_an_empty_study_names_the_key_that_adds() -> None:

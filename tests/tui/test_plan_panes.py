@@ -93,12 +93,12 @@ def test_the_run_and_the_plan_stand_side_by_side() -> None:
     ):
         assert figure in fast, figure
     late = next(line for line in rows if "quality" in line)
-    assert "LATE" in late and "model" in late and "~6h 11m" in late
+    assert "✗ late" in late and "model" in late and "~6h 11m" in late
 
 
 def test_a_narrow_table_keeps_what_matters_most() -> None:
     rows = text(draw_profiles(made(bp.planned_log()), frame_of(bp.planned_log()), None, 0, 44, 7))
-    assert "TIGHT" in rows and "2h 56m" in rows and "39.8k" not in rows
+    assert "! tight" in rows and "2h 56m" in rows and "39.8k" not in rows
 
 
 def test_the_study_s_trials_can_be_taken() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import builders as b
 import builders_plan as bp
+import msgspec
 import pytest
 from recorded import RecordedSession
 from textual.pilot import Pilot
@@ -26,6 +27,7 @@ from speedtui.tui.draft.schedule_edit import settings_now
 from speedtui.tui.drawing.text import plain
 from speedtui.tui.panes.plan_pane import PlanPane
 from speedtui.tui.screens.confirm import Question
+from speedtui.tui.screens.monitor import MonitorScreen
 from speedtui.tui.screens.plan import PlanScreen
 from speedtui.tui.screens.profiles import ProfilesScreen
 
@@ -139,7 +141,7 @@ async def test_a_plan_opens_with_the_profile_that_it_is_for(open_app: OpenApp) -
         await press(pilot)
         assert draft(pilot).profile == "fast" and draft(pilot).values() == {"train.micro_batch_size": 8}
         text = shown(pilot, "profiles")
-        for words in ("● fast", "○ balanced", "TIGHT", "LATE", "MEMORY", "1 day old", "~6h 11m"):
+        for words in ("● fast", "○ balanced", "! tight", "✗ late", "✗ memory", "1 day old", "~6h 11m"):
             assert words in text, words
 
 
@@ -166,7 +168,7 @@ async def test_what_is_written_loads_and_holds_exactly_the_changes(open_app: Ope
     session = RecordedSession(bp.training(), folder=tmp_path)
     async with open_app(session, start_screen="plan").run_test(size=(100, 30)) as pilot:
         await press(pilot, "w")
-        assert "Nothing is changed" in said(pilot) and not list(tmp_path.glob("next*"))
+        assert isinstance(pilot.app.screen, PlanScreen) and not list(tmp_path.glob("next*"))
         await press(pilot, "down", "left", "w")
         assert isinstance(pilot.app.screen, Question)
         assert "speedtui train --config" in pilot.app.screen._text
@@ -203,9 +205,27 @@ async def test_only_what_a_run_can_take_up_is_sent_to_it_after_asking(open_app: 
 async def test_nothing_that_a_run_can_take_up_is_said(open_app: OpenApp) -> None:
     session = RecordedSession(bp.training())
     async with open_app(session, start_screen="plan").run_test(size=(100, 30)) as pilot:
-        await press(pilot, "S")
-        assert isinstance(pilot.app.screen, PlanScreen) and "Nothing is changed" in said(pilot)
+        await press(pilot, "down", "down", "down", "right", "S")
+        assert isinstance(pilot.app.screen, PlanScreen) and "while a run goes on" in said(pilot)
     assert session.commands == []
+
+
+async def test_keys_that_need_a_change_are_grey_until_there_is_one(open_app: OpenApp) -> None:
+    session = RecordedSession(bp.training())
+    async with open_app(session, start_screen="plan").run_test(size=(140, 40)) as pilot:
+        await press(pilot)
+        screen = pilot.app.screen
+        assert isinstance(screen, PlanScreen)
+
+        def allowed() -> dict[str, bool]:
+            actions = {"w": "write", "u": "undo", "U": "reset_all", "S": "steer"}
+            return {key: bool(screen.check_action(action, ())) for key, action in actions.items()}
+
+        assert not any(allowed().values())
+        await press(pilot, "down", "left")
+        assert all(allowed().values())
+        await press(pilot, "U")
+        assert allowed() == {"w": False, "u": True, "U": False, "S": False}
 
 
 async def test_the_draft_survives_other_screens_and_is_kept_for_each_run(open_app: OpenApp) -> None:
@@ -313,6 +333,49 @@ async def test_p_offers_training_only_where_the_device_is_free(open_app: OpenApp
         await press(pilot, "p", "j", "t")
         assert started == [str(tmp_path / "next.toml")]
     assert load_settings(tmp_path / "next.toml").train.micro_batch_size == 4
+
+
+async def test_training_now_ends_a_study_that_waits_and_takes_the_draft(open_app: OpenApp, tmp_path: Path) -> None:
+    started: list[str] = []
+    training = RecordedSession(bp.training())
+
+    def train(config: str) -> Session:
+        started.append(config)
+        return training
+
+    log = b.study_log(finished=True)
+    log[0] = msgspec.structs.replace(log[0], job="tune")  # type: ignore[call-arg]
+    study = RecordedSession(log, folder=tmp_path)
+    async with open_app(study, train=train, rate_hz=5.0).run_test(size=(120, 40)) as pilot:
+        await press(pilot, "3", "down", "left", "p", "j", "t")
+        assert [c.command_name(sent) for sent in study.commands] == ["finish"] and started == []
+        study.hear(e.RunFinished(t=400.0, outcome="ok", exit_code=0))
+        study.end()
+        await pilot.pause(TICK)
+        assert started == [str(tmp_path / "next.toml")]
+        assert pilot.app.front.session is training and isinstance(pilot.app.screen, MonitorScreen)  # type: ignore[attr-defined]
+    written = load_settings(tmp_path / "next.toml")
+    fast = find_profile("fast").values
+    assert written.train.epochs == fast["train.epochs"] and written.schedule.eval_every != "1 epoch"
+
+
+async def test_a_study_that_cannot_be_told_to_end_starts_no_training(open_app: OpenApp, tmp_path: Path) -> None:
+    started: list[str] = []
+    log = b.study_log(finished=True)
+    log[0] = msgspec.structs.replace(log[0], job="tune")  # type: ignore[call-arg]
+
+    class Deaf(RecordedSession):
+        def send(self, command: c.AnyCommand) -> None:
+            raise OSError("no space left")
+
+    study = Deaf(log, folder=tmp_path)
+    app = open_app(study, train=started.append, rate_hz=5.0)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "p", "j", "t")
+        assert "could not be sent" in said(pilot)
+        study.end()
+        await pilot.pause(TICK)
+        assert started == []
 
 
 async def test_p_saves_a_profile_under_another_name(open_app: OpenApp) -> None:

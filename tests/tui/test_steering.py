@@ -17,6 +17,8 @@ from speedtui.engine import commands as c
 from speedtui.engine import events as e
 from speedtui.engine.config.load import load_settings
 from speedtui.tui.app import SpeedtuiApp
+from speedtui.tui.draft.desk import desk_of
+from speedtui.tui.draft.draft import Draft
 from speedtui.tui.drawing.text import plain
 from speedtui.tui.panes.deadline import DeadlinePane
 from speedtui.tui.panes.header import Header
@@ -29,6 +31,7 @@ pytestmark = pytest.mark.asyncio
 OpenApp = Callable[..., SpeedtuiApp]
 SETTLE = 0.15
 LATE = b.late_training_log()
+EVERY = "schedule.eval_every"
 
 
 async def press(pilot: Pilot[None], *keys: str) -> None:
@@ -45,6 +48,14 @@ async def edit(pilot: Pilot[None], *lines: str) -> None:
         field = next(field for field in pilot.app.screen.query(Input) if field.value.startswith(f"{name} ="))
         field.value = line
     await pilot.pause(SETTLE)
+
+
+def draft(pilot: Pilot[None]) -> Draft:
+    app = pilot.app
+    assert isinstance(app, SpeedtuiApp)
+    found = desk_of(app).draft
+    assert found is not None
+    return found
 
 
 def sets(session: RecordedSession) -> list[dict[str, object]]:
@@ -154,6 +165,37 @@ async def test_the_next_run_is_written_beside_this_one_and_never_over_another(
     assert (first.schedule.eval_every, second.schedule.eval_every) == ("2400 steps", "3600 steps")
     assert first.schedule.generate is False and first.train.effective_batch_size == 16
     assert tomllib.loads((tmp_path / "next.toml").read_text())["model"]["path"] == "Qwen/Qwen2.5-0.5B"
+
+
+async def test_the_schedule_is_that_of_the_draft_that_the_plan_shows(open_app: OpenApp, tmp_path: Path) -> None:
+    session = RecordedSession(LATE, folder=tmp_path)
+    async with open_app(session).run_test(size=(140, 40)) as pilot:
+        await press(pilot, "3", "right", "down", "left", "1", "S")
+        values = [field.value for field in pilot.app.screen.query(Input)]
+        changed = draft(pilot).values()
+        assert set(changed) == {"train.epochs", "schedule.eval_every"} and f"eval_every = {changed[EVERY]}" in values
+        await press(pilot, "escape")
+        await edit(pilot, "patience = 4")
+        await press(pilot, "enter")
+        question = pilot.app.screen
+        assert isinstance(question, Question) and "also changes epochs" in question._text
+        await press(pilot, "t")
+        assert sets(session) == [{EVERY: changed[EVERY], "schedule.patience": 4}]
+        assert draft(pilot).values() == {**changed, "schedule.patience": 4}
+        session.hear(e.SettingsChanged(t=LATE[-1].t, step=7579, values=sets(session)[0], reason="command"))
+        await press(pilot, "3")
+        await pilot.pause(0.6)
+        assert list(draft(pilot).values()) == ["train.epochs"]
+
+
+async def test_what_is_typed_back_is_no_change_of_the_draft_any_more(open_app: OpenApp) -> None:
+    async with open_app(LATE).run_test(size=(140, 40)) as pilot:
+        await press(pilot, "3", "down", "left", "1")
+        before = draft(pilot).base.schedule.eval_every
+        assert list(draft(pilot).values()) == [EVERY]
+        await edit(pilot, f"eval_every = {before}")
+        await press(pilot, "enter")
+        assert isinstance(pilot.app.screen, MonitorScreen) and draft(pilot).values() == {}
 
 
 @pytest.mark.parametrize("over", ["read only", "ended"])

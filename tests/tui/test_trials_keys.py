@@ -18,6 +18,8 @@ from textual.widgets import Static
 
 from speedtui.engine import commands as c
 from speedtui.engine import events as e
+from speedtui.engine.candidate import Candidate
+from speedtui.engine.config.settings import Scalar
 from speedtui.engine.context.order import Order, write_order
 from speedtui.engine.runs import RunFolder
 from speedtui.tui.app import SpeedtuiApp
@@ -54,6 +56,11 @@ def listed(pilot: Pilot[None]) -> list[int]:
 def sent(session: RecordedSession) -> list[tuple[str, object]]:
     """Name of each command, and the trial or the values that it is about."""
     return [(c.command_name(one), getattr(one, "trial", getattr(one, "values", None))) for one in session.commands]
+
+
+def candidate(number: int) -> Candidate:
+    values: dict[str, Scalar] = {"train.micro_batch_size": 1}
+    return Candidate(id=number, values=values, micro_batch_size=1, grad_accum_steps=16, label="mb1 ga16")
 
 
 def told(pilot: Pilot[None]) -> str:
@@ -204,6 +211,17 @@ async def test_a_grid_with_nothing_new_is_not_added_and_says_why(open_app: OpenA
         await press(pilot, "A", "end", *", 2", "enter")
         message = str(pilot.app.screen.query_one("#edit-message", Static).render())
         assert "nothing new: 2 are there already" in message and session.commands == []
+
+
+async def test_the_cursor_goes_to_a_candidate_that_was_added_and_stays_there(open_app: OpenApp) -> None:
+    session = RecordedSession(bt.study())
+    async with open_app(session, start_screen="trials", rate_hz=5.0).run_test(size=(100, 30)) as pilot:
+        await press(pilot, "a", "enter")
+        added = max(listed(pilot)) + 1
+        for number in (added, added + 1):  # the second one is somebody else's
+            session.hear(e.CandidateAdded(t=session.snapshot().t, candidate=candidate(number)))
+            await pilot.pause(1.2)  # while a trial is measured the screen keeps to 1 Hz
+        assert table(pilot).selected == added
 
 
 async def test_names_and_values_are_completed(open_app: OpenApp) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 import builders as b
 import builders_trials as bt
@@ -11,7 +12,7 @@ import pytest
 
 from speedtui.engine import events as e
 from speedtui.engine.state import RunState, TrialRow, fold
-from speedtui.tui.candidates.figures import fits, full_run_seconds, ratio
+from speedtui.tui.candidates.figures import fits, free_cell, free_words, full_run_seconds, ratio
 from speedtui.tui.candidates.listing import PLAIN, SORTS, Listing, listed
 from speedtui.tui.drawing.text import Row, plain, width_of
 from speedtui.tui.frame import Frame
@@ -19,8 +20,9 @@ from speedtui.tui.panes.curve import draw_curve, warm_up_steps
 from speedtui.tui.panes.detail import draw_detail
 from speedtui.tui.panes.scatter import draw_scatter
 from speedtui.tui.panes.summary import draw_summary
+from speedtui.tui.panes.trial_columns import chosen_columns
 from speedtui.tui.panes.trial_log import draw_trial_log
-from speedtui.tui.panes.trials import draw_trials
+from speedtui.tui.panes.trials import LEAD, draw_trials
 from speedtui.tui.screens.compare import draw_compare
 
 
@@ -48,12 +50,12 @@ HUNDRED = fold(bt.hundred())
 
 def test_whether_a_trial_fits_is_told_by_memory_and_window() -> None:
     words = {number: fits(RUN, trial(RUN, number)) for number in range(8)}
-    assert words == {0: "NO", 1: "TIGHT", 2: "yes", 3: "yes", 4: "NO", 5: "…", 6: "?", 7: "NO"}
+    assert words == {0: "✗ no", 1: "! tight", 2: "✓ yes", 3: "✓ yes", 4: "✗ no", 5: "…", 6: "?", 7: "✗ no"}
 
 
 def test_without_a_window_what_fits_the_memory_fits() -> None:
     free = msgspec.structs.replace(RUN, window=None)
-    assert [fits(free, trial(free, number)) for number in (0, 1, 4, 6)] == ["yes", "yes", "NO", "?"]
+    assert [fits(free, trial(free, number)) for number in (0, 1, 4, 6)] == ["✓ yes", "✓ yes", "✗ no", "?"]
 
 
 def test_a_median_without_a_p90_can_say_late_and_not_in_time() -> None:
@@ -62,12 +64,13 @@ def test_a_median_without_a_p90_can_say_late_and_not_in_time() -> None:
         log = [b.run_started(window=bt.WINDOW), b.study_started(), *b.trial_events(16.0, 0, result, 0.4)]
         return fits(fold(log), trial(fold(log), 0))
 
-    assert fit_of(4 * 3600.0) == "NO"
+    assert fit_of(4 * 3600.0) == "✗ no"
     assert fit_of(600.0) == "?"
 
 
 def test_the_interval_of_a_ratio_is_wider_than_that_of_either_trial() -> None:
-    found = ratio(trial(RUN, 2), trial(RUN, 0))
+    assert RUN.study is not None
+    found = ratio(RUN.study, trial(RUN, 2), trial(RUN, 0))
     assert found is not None and found.low is not None and found.high is not None
     assert found.value == pytest.approx(0.746 / 0.412)
     assert found.high / found.value == pytest.approx((1.02 / 0.98) ** (2**0.5 / 2))
@@ -75,8 +78,9 @@ def test_the_interval_of_a_ratio_is_wider_than_that_of_either_trial() -> None:
 
 
 def test_a_trial_against_itself_has_no_interval_and_one_not_measured_no_ratio() -> None:
-    assert str(ratio(trial(RUN, 0), trial(RUN, 0))) == "1.00×"
-    assert ratio(trial(RUN, 6), trial(RUN, 0)) is None
+    assert RUN.study is not None
+    assert str(ratio(RUN.study, trial(RUN, 0), trial(RUN, 0))) == "1.00×"
+    assert ratio(RUN.study, trial(RUN, 6), trial(RUN, 0)) is None
 
 
 def test_a_running_trial_gets_a_likely_whole_run_from_another_ones_parts() -> None:
@@ -95,7 +99,7 @@ def test_at_eighty_columns_every_figure_that_decides_is_there() -> None:
     lines = table(RUN)
     for name in ("#", "configuration", "status", "smp/s", "peak", "free", "ETA", "fits"):
         assert name in lines[0]
-    assert lines[2].split()[-1] == "TIGHT" and "2h 52m" in lines[2]
+    assert lines[2].endswith(" ! tight") and "2h 52m" in lines[2]
 
 
 def test_estimates_and_predictions_have_a_tilde_and_measurements_none() -> None:
@@ -118,9 +122,38 @@ def test_a_running_row_says_how_far_it_is(log: list[e.AnyEvent], words: str) -> 
     assert f" {words}  " in table(run)[1]
 
 
+def test_what_is_above_the_limit_says_by_how_much_where_there_is_room_and_never_a_negative_share() -> None:
+    wide = [plain(line) for line in draw_trials(RUN, 0, 0, 200, 12)]
+    assert "  ~over 14 % " in wide[8]
+    assert (free_words(-0.17), free_words(-0.001), free_words(0.39)) == ("over by 17 %", "over by <1 %", "39 % free")
+    assert (free_cell(-0.001, words=True), free_cell(-2.0, words=False), free_cell(0.0, words=True)) == (
+        "over <1 %", "over", "0 %")  # fmt: skip
+
+
+def test_two_columns_never_touch() -> None:
+    for width in (80, 100, 120, 140, 160, 200):
+        ends = [0]
+        for column in chosen_columns(width, 20, LEAD)[0]:
+            ends.append(ends[-1] + column.width)
+        for line in draw_trials(RUN, 0, 0, width, 12)[1:]:
+            cells = [span.text for span in line][-len(ends) + 1 :]
+            for left, right in pairwise(cells):
+                assert left.endswith(" ") or right.startswith(" "), (width, left, right)
+
+
+def test_the_facts_of_a_trial_stand_in_one_order_and_the_way_on_is_never_cut() -> None:
+    order = ["changed", "step", "lead", "phases", "speed", "loss", "memory", "parts", "total", "terms", "reason", "try",
+             "or", "next"]  # fmt: skip
+    for number in range(8):
+        for height in range(5, 18):
+            rows = [line[2:12].strip() for line in text(draw_detail(RUN, number, 100, height)).splitlines()[1:-1]]
+            labels = [label for label in rows if label in order]
+            assert labels == sorted(labels, key=order.index) and labels[-1] == "next"
+
+
 def test_the_reason_does_not_repeat_the_status() -> None:
     wide = [plain(line) for line in draw_trials(RUN, 0, 0, 180, 12)]
-    assert wide[5].count("out of memory") == 1 and "in backward of the memory pr" in wide[5]
+    assert wide[5].count("out of memory") == 1 and "in backward of the mem" in wide[5]
 
 
 @pytest.mark.parametrize(
@@ -187,8 +220,8 @@ def test_the_detail_names_what_the_memory_and_the_whole_run_consist_of() -> None
     assert "1.81× [1.76 1.86] of #0" in shown
     assert "activations 33.3 GiB   weights 13.5 GiB" in shown
     assert "18000 steps 2h 03m   15 evals 3m 33s   7 saves 27s" in shown
-    assert "loss 1.301, #0 1.301" in shown
-    assert "p90 2h 15m   finish 02:09 if started now   fits yes" in shown
+    assert "loss      1.301, #0 1.301" in shown
+    assert "p90 2h 15m   finish 02:09 if started now   fits ✓ yes" in shown
 
 
 def test_a_trial_out_of_memory_names_what_would_need_less() -> None:
@@ -200,15 +233,23 @@ def test_a_trial_out_of_memory_names_what_would_need_less() -> None:
 def test_the_curve_tells_warm_up_from_what_was_measured() -> None:
     assert warm_up_steps(trial(RUN, 2)) == 1
     shown = text(draw_curve(RUN, 2, 60, 12))
-    assert "○ warm-up 1 │ steady 11" in shown and shown.count("○") == 2
+    assert "ms ↑ batch →  ○ warm-up 1" in shown and shown.count("○") == 2
+    assert "○ warm-up 1  steady 11" in text(draw_curve(RUN, 2, 80, 12))
     assert "3 steps" in text(draw_curve(RUN, 5, 60, 12))
     assert "Appears while its steps are timed" in text(draw_curve(RUN, 6, 60, 12))
 
 
+def test_a_few_steps_are_points_at_the_batches_that_they_end_with() -> None:
+    shown = text(draw_curve(RUN, 5, 60, 12)).splitlines()
+    assert sum(line.count("●") for line in shown) == 3 and not any("⠉" <= c <= "⣿" for line in shown for c in line)
+    assert shown[-2].strip("│ ").split() == ["2", "4", "6"]
+
+
 def test_the_scatter_tells_best_beaten_and_predicted_apart_and_labels_the_limit() -> None:
     shown = text(draw_scatter(RUN, 0, 84, 16))
-    for mark in ("★3", "●2", "◆0", "○5", "○7", "│ limit 79.6 GiB"):
+    for mark in ("☆3", "●2", "◆0", "○5", "○7", "│ limit 79.6 GiB"):
         assert mark in shown
+    assert " limit │" in shown.splitlines()[1]
     beaten = fold([*bt.study(), *b.trial_events(200.0, 6, bt.result(0.7, 60.0), 0.7)])
     assert "•6" in text(draw_scatter(beaten, 0, 84, 16))
 
@@ -221,12 +262,12 @@ def test_dots_in_one_place_have_all_their_numbers_and_are_counted() -> None:
 
 def test_a_crowded_scatter_still_names_the_best_and_the_one_under_the_cursor() -> None:
     shown = text(draw_scatter(HUNDRED, 42, 84, 20))
-    assert "★0" in shown and "42" in shown.replace("│", "")
+    assert "☆0" in shown and "42" in shown.replace("│", "")
 
 
 def test_the_log_is_that_of_the_trial_alone() -> None:
     shown = text(draw_trial_log(RUN, 4, 60, 12))
-    assert "84.0 GiB predicted" in shown and "! out of memory" in shown
+    assert "~84.0 GiB" in shown and "! out of memory" in shown
     assert "samples/s" not in shown
     assert "run 6/10, ~290 ms a step" in text(draw_trial_log(RUN, 5, 60, 12))
     assert "steady after 2 batches of warm-up" in text(draw_trial_log(RUN, 2, 60, 12))
@@ -248,7 +289,7 @@ def test_a_comparison_names_what_differs_and_every_ratio() -> None:
     lines = {line[:18].strip(): line[18:].split() for line in shown.splitlines()}
     assert lines["micro_batch_size"] == ["1", "4", "16"]
     assert lines["against first"] == ["1.00×", "1.81×", "[1.76", "1.86]", "–"]
-    assert lines["fits"] == ["NO", "yes", "NO"]
+    assert lines["fits"] == ["✗", "no", "✓", "yes", "✗", "no"]
     assert lines["backward"] == ["400", "ms", "221", "ms", "–"]
 
 

@@ -18,7 +18,7 @@ from speedtui.tui.screens.view import View
 
 OpenApp = Callable[..., SpeedtuiApp]
 SETTLE = 0.1
-PRESSES = 30
+PRESSES = 24
 """A walk: enough to go through several dialogs."""
 ESCAPES = 8
 """More dialogs than ever lie over each other."""
@@ -51,7 +51,7 @@ async def walk(pilot: Pilot[None], chance: random.Random) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("screen", "state"), [(SCREENS[(i + j) % len(SCREENS)], state) for i, state in enumerate(STATES) for j in (0, 1)]
+    ("screen", "state"), [(SCREENS[i % len(SCREENS)], state) for i, state in enumerate(STATES * 2) if i % 3 or i < 9]
 )
 async def test_no_order_of_keys_breaks_anything(screen: str, state: str, open_app: OpenApp, tmp_path: Path) -> None:
     chance = random.Random(f"{screen} {state}")

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal, NamedTuple
 
+from speedtui.engine.advise import gains
 from speedtui.engine.candidate import Estimate, Measurement, Memory, TrialStatus
 from speedtui.engine.plan.verdict import judge_finish
 from speedtui.engine.state import RunState, StudyState, TrialRow
+from speedtui.engine.units import format_share
+from speedtui.tui.values import value_at
 
-FitWord = Literal["yes", "TIGHT", "NO", "?", "–", "…"]
+FitWord = Literal["✓ yes", "! tight", "✗ no", "?", "–", "…"]
 """`?`: not known yet, `–`: it never will be from this trial, `…`: it is being measured."""
-FIT_STYLES: dict[FitWord, str] = {"yes": "good", "TIGHT": "warn", "NO": "bad", "…": "accent"}
+FIT_STYLES: dict[FitWord, str] = {"✓ yes": "good", "! tight": "warn", "✗ no": "bad", "…": "accent"}
+
+NOISY = 0.2
+"""Half of a 95 % interval, as a share of the step time, from which what a trial says is little: two trials of the same
+settings then differ by a quarter now and then."""
 
 LENGTHENS = ("data.", "train.epochs", "train.max_steps", "train.effective_batch_size", "schedule.", "recipe.")
 """Settings that change what the whole run consists of: its time cannot be carried over from another candidate."""
@@ -23,11 +29,18 @@ class Ratio(NamedTuple):
     value: float
     low: float | None
     high: float | None
+    in_turns: bool = False
+    """The two were measured in turns and not one after the other."""
+
+    @property
+    def open(self) -> bool:
+        """The interval contains no difference at all: which of the two is faster is not proven."""
+        return self.low is not None and self.high is not None and self.low <= 1 <= self.high
 
     def __str__(self) -> str:
         if self.low is None or self.high is None:
             return f"{self.value:.2f}×"
-        return f"{self.value:.2f}× [{self.low:.2f} {self.high:.2f}]"
+        return f"{self.value:.2f}× [{self.low:.2f} {self.high:.2f}]{' ?' if self.open else ''}"
 
 
 def measured(trial: TrialRow) -> Measurement | None:
@@ -40,37 +53,62 @@ def memory_of(trial: TrialRow) -> Memory | None:
     return trial.result.memory if trial.result is not None else None
 
 
-def base_of(study: StudyState) -> TrialRow | None:
-    """What the others are held against: the first candidate listed, once it is measured."""
-    first = study.rows[0] if study.rows else None
-    return first if first is not None and measured(first) is not None else None
+def base_of(run: RunState) -> TrialRow | None:
+    """What the others are held against, here as on the Advisor: the trial of the run's own settings, else the first
+    one measured; None where none is."""
+    if run.study is None:
+        return None
+    paths = {path for trial in run.study.rows for path in trial.candidate.values}
+    return gains.base_of(run.study, {path: value_at(run.config, path) for path in paths})
 
 
-def ratio(trial: TrialRow, base: TrialRow) -> Ratio | None:
+def ratio(study: StudyState, trial: TrialRow, base: TrialRow) -> Ratio | None:
     """How much faster a trial is than another; None where one of them was not measured.
 
-    The interval is made from the two step times' own 95 % intervals, as if they were independent: half-widths on a
-    logarithmic scale, added in quadrature. The two were measured one after the other, so a machine that grew slower
-    in between is not in it.
+    What a search measured in turns goes first. Else the interval is made from the two step times' own: the two were
+    measured one after the other, so a machine that grew slower in between is not in it.
     """
-    mine, other = measured(trial), measured(base)
-    if mine is None or other is None or not other.samples_per_second:
+    in_turns = gains.in_turns(study, base, trial)
+    found = in_turns or gains.gain_between(base, trial)
+    if found is None:
         return None
-    value = mine.samples_per_second / other.samples_per_second
     if trial.candidate.id == base.candidate.id:
-        return Ratio(value, None, None)
-    widths = [_log_half_width(mine), _log_half_width(other)]
-    if None in widths:
-        return Ratio(value, None, None)
-    half = math.hypot(*(width or 0.0 for width in widths))
-    return Ratio(value, value * math.exp(-half), value * math.exp(half))
+        return Ratio(found.ratio, None, None)
+    return Ratio(found.ratio, found.low, found.high, in_turns is not None)
 
 
-def _log_half_width(found: Measurement) -> float | None:
-    """None where the interval is a point: too few batches to make one."""
-    if not 0 < found.step_seconds_low < found.step_seconds_high:
+def lead(study: StudyState) -> tuple[TrialRow, Ratio] | None:
+    """The next fastest trial that fits, and how much faster than it the best one is; None without two of them."""
+    best = study.row(study.best) if study.best is not None else None
+    others = [row for row in study.rows if row.status is TrialStatus.OK and row is not best and measured(row)]
+    if best is None or not others:
         return None
-    return math.log(found.step_seconds_high / found.step_seconds_low) / 2
+    second = max(others, key=lambda row: found.samples_per_second if (found := measured(row)) else 0.0)
+    found = ratio(study, best, second)
+    return (second, found) if found is not None else None
+
+
+def noise(trial: TrialRow) -> float | None:
+    """Half of the step time's 95 % interval as a share of it, where that is so wide that it deserves a word."""
+    found = measured(trial)
+    if found is None or not found.step_seconds:
+        return None
+    half = (found.step_seconds_high - found.step_seconds_low) / 2 / found.step_seconds
+    return half if half >= NOISY else None
+
+
+def free_words(share: float) -> str:
+    """`39 % free`, `over by 17 %`."""
+    return f"{format_share(share)} free" if share >= 0 else f"over by {_share_over(share)}"
+
+
+def free_cell(share: float, *, words: bool) -> str:
+    """For a column: `39 %`, `over 17 %`, without `words` just `over`."""
+    return format_share(share) if share >= 0 else f"over {_share_over(share)}" if words else "over"
+
+
+def _share_over(share: float) -> str:
+    return format_share(-share) if share <= -0.005 else "<1 %"
 
 
 def full_run_seconds(study: StudyState, trial: TrialRow) -> tuple[float, bool] | None:
@@ -107,11 +145,11 @@ def finish(run: RunState, trial: TrialRow) -> float | None:
 
 
 def fits(run: RunState, trial: TrialRow) -> FitWord:
-    """Against the memory limit and the window, by the rule of the plan: P90 inside the safe limit is `yes`."""
+    """Against the memory limit and the window, by the rule of the plan: P90 inside the safe limit is a yes."""
     if trial.status is TrialStatus.RUNNING:
         return "…"
     if trial.status is TrialStatus.OUT_OF_MEMORY or _too_large(run, trial):
-        return "NO"
+        return "✗ no"
     if not trial.status.finished:
         return "?"
     return _in_time(run, trial)
@@ -132,12 +170,12 @@ def _in_time(run: RunState, trial: TrialRow) -> FitWord:
     if result is None or result.full_run_seconds is None:
         return "–"
     if run.window is None:
-        return "yes" if trial.status is TrialStatus.OK else "–"
+        return "✓ yes" if trial.status is TrialStatus.OK else "–"
     if result.estimate is None:  # a P50 alone can say that it is late, and not that it is in time
-        return "NO" if run.now + result.full_run_seconds > run.window.deadline else "?"
+        return "✗ no" if run.now + result.full_run_seconds > run.window.deadline else "?"
     return _word(run, result.estimate)
 
 
 def _word(run: RunState, estimate: Estimate) -> FitWord:
-    words: dict[str, FitWord] = {"fits": "yes", "tight": "TIGHT", "late": "NO"}
+    words: dict[str, FitWord] = {"fits": "✓ yes", "tight": "! tight", "late": "✗ no"}
     return words.get(judge_finish(run.now, estimate, run.window), "?")

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+import msgspec
 
 from speedtui.engine.errors import ExitCode
 from speedtui.engine.runs import RunFolder, find_run, list_runs
 from speedtui.engine.session.attached import AttachedSession
+from speedtui.engine.session.base import Session
 from speedtui.tui.commands.following import follow
 from speedtui.tui.commands.options import Common, Output, common_options, screen_options
-from speedtui.tui.options import ScreenOptions
+from speedtui.tui.commands.screen import training_screen
 
 
 @click.command("attach")
@@ -25,10 +27,14 @@ def command(common: Common, run: str | None) -> ExitCode:
     """
     alive = [folder for folder in list_runs(common.runs) if _alive(folder)] if run is None else []
     folder = alive[0] if alive else find_run(common.runs, run)
+    started: list[Session] = []
     screen = None
     if common.output is Output.SCREEN:
-        screen = ScreenOptions(read_only=not _alive(folder), runs=_runs_of(folder, common), choose=len(alive) > 1)
-    return follow(AttachedSession(folder), common, screen=screen)
+        screen = msgspec.structs.replace(
+            training_screen(common, "process", started), read_only=not _alive(folder), runs=_runs_of(folder, common),
+            choose=len(alive) > 1,
+        )  # fmt: skip
+    return follow(AttachedSession(folder), common, screen=screen, started=started)
 
 
 def _alive(folder: RunFolder) -> bool:

@@ -17,8 +17,6 @@ import msgspec
 from speedtui.engine import events as e
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.errors import ExitCode
-from speedtui.engine.report.summary import summarize
-from speedtui.engine.report.training import expected_of
 from speedtui.engine.session.attached import AttachedSession
 from speedtui.engine.session.base import Session
 from speedtui.tui.commands.options import Common, Output
@@ -85,6 +83,10 @@ def _say_end(session: Session, common: Common, code: ExitCode) -> None:
 
 
 def _summary(session: Session, *, next_step: bool) -> str:
+    # Imported at the end of a run: the first paint need not wait for reports.
+    from speedtui.engine.report.summary import summarize
+    from speedtui.engine.report.training import expected_of
+
     return summarize(session.snapshot(), next_step=next_step, expected=expected_of(session.folder))
 
 

@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from speedtui.engine.config.load import load_settings
-from speedtui.engine.search.candidates import label
 from speedtui.engine.session.base import Session
-from speedtui.engine.session.start import start_training
 from speedtui.tui.commands.options import Common
-from speedtui.tui.commands.starting import start_options
 from speedtui.tui.options import ScreenOptions
 
 
@@ -31,6 +27,12 @@ def plan_screen(common: Common, engine: str, started: list[Session]) -> ScreenOp
 
 def _trainer(common: Common, engine: str, started: list[Session]) -> Callable[[str], Session]:
     def train(config_file: str) -> Session:
+        # Imported when it is needed: whoever looks at a run need not wait for what starts another.
+        from speedtui.engine.config.load import load_settings
+        from speedtui.engine.search.candidates import label
+        from speedtui.engine.session.start import start_training
+        from speedtui.tui.commands.starting import start_options
+
         settings = load_settings(Path(config_file))
         started.append(start_training(settings, start_options(common, engine), label=label(settings, {})))
         return started[-1]

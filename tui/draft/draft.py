@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -70,6 +70,21 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
         edits = {**self.layers.edits, **values}
         check(laid_over(self.base, {**self.layers.chosen, **edits}), WHERE)
         return self._with(msgspec.structs.replace(self.layers, edits=edits))
+
+    def edit_among(self, paths: Collection[str], values: Values) -> Draft:
+        """With these settings, and every other one of `paths` as the run has it.
+
+        Raises:
+            ConfigError: a value that is none of its setting, or that does not go with the rest.
+        """
+
+        def kept(given: dict[str, Value]) -> dict[str, Value]:
+            return {path: value for path, value in given.items() if path not in paths or values.get(path) == value}
+
+        chosen, edits = kept(self.layers.chosen), kept(self.layers.edits)
+        edits |= {path: value for path, value in values.items() if chosen.get(path) != value}
+        check(laid_over(self.base, {**chosen, **edits}), WHERE)
+        return self._with(msgspec.structs.replace(self.layers, chosen=chosen, edits=edits))
 
     def take(self, profile: str, values: Values) -> Draft:
         """With a profile in place of the one before; edits stay, since somebody made them.

@@ -15,17 +15,17 @@ from speedtui.engine.config.settings import Settings
 from speedtui.engine.config.window import Window, resolve_window
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.plan.goals import seek_goals
-from speedtui.engine.plan.known import Option, plan_options, run_option, trial_options
+from speedtui.engine.plan.known import Option, plan_options, run_option, trial_options, with_savings
 from speedtui.engine.plan.schedules import schedules
 from speedtui.engine.plan.tables import checkpoint_frequencies, eval_frequencies
 from speedtui.engine.plan.verdict import judge_finish, safe_room_seconds, spare_seconds
-from speedtui.engine.plan.what_if import Known, nearest_known, unmeasured, what_if
+from speedtui.engine.plan.what_if import Known, keeps_steps, nearest_known, unmeasured, unpriced, what_if
 from speedtui.engine.planned import Fit, FrequencyRow, Goal, ScheduleRow
 from speedtui.engine.profile.apply import apply_profile, values_of
 from speedtui.engine.profile.load import Profiles
 from speedtui.engine.state import RunState
 from speedtui.engine.timing.schedule_time import COMPUTED
-from speedtui.tui.draft.draft import WHERE, Draft, laid_over
+from speedtui.tui.draft.draft import WHERE, Draft, Values, laid_over
 from speedtui.tui.draft.fields import Field, Sizes, fields_of
 
 MOST_TRIALS = 6
@@ -46,6 +46,25 @@ class Line(NamedTuple):
     spare_seconds: float | None
     taken: bool
     """The next run takes it."""
+    left_out: bool = False
+    """Edits of which nothing is known with this choice are not in its figures."""
+    unpriced: tuple[str, ...] = ()
+    """What is in its time for nothing, since nobody measured it."""
+
+    @property
+    def known(self) -> bool:
+        """Whether anything is known of it."""
+        return self.estimate is not None or self.basis.step_seconds is not None or self.option.peak_bytes is not None
+
+    @property
+    def computed(self) -> bool:
+        """Whether its steps were computed from those of its basis."""
+        return computed_from(self.estimate, self.basis)
+
+    @property
+    def measured(self) -> bool:
+        """Whether its figures rest on a measurement."""
+        return self.basis.measured and not self.computed
 
 
 class NextRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,15 +90,32 @@ class NextRun(msgspec.Struct, frozen=True, kw_only=True):
     goals: tuple[Goal, ...] = ()
     slower: float | None = None
     """Times as long as a step may take, and it still fits."""
+    unpriced: tuple[str, ...] = ()
+    """What is in the estimate for nothing, since nobody measured it."""
+
+    @property
+    def computed(self) -> bool:
+        """Whether the steps were computed from those that were measured."""
+        return self.option is not None and computed_from(self.estimate, self.option)
 
     @property
     def measured(self) -> bool:
         """Whether the estimate rests on a measurement."""
-        return self.option is not None and self.option.measured
+        return self.option is not None and self.option.measured and not self.computed
+
+    @property
+    def evals_unpriced(self) -> bool:
+        """Whether more evaluations seem to cost less than they do."""
+        return any(what != "checkpoints" for what in self.unpriced)
 
     def goal(self, what: str) -> Goal | None:
         """The most of something that fits."""
         return next((goal for goal in self.goals if goal.what == what), None)
+
+
+def computed_from(estimate: Estimate | None, basis: Option) -> bool:
+    """Whether an estimate has other steps than what it rests on."""
+    return estimate is not None and basis.known is not None and estimate.source != basis.known.source
 
 
 def options_of(base: Settings, run: RunState, plan_run: RunState, profiles: Profiles) -> tuple[Option, ...]:
@@ -89,7 +125,7 @@ def options_of(base: Settings, run: RunState, plan_run: RunState, profiles: Prof
     named = [option.name for option in planned]
     others = [_unknown(profile.name, base, profiles) for profile in profiles.profiles if profile.name not in named]
     as_it_is = own if own is not None else Option(name="as it is", kind="run", values={}, description="no profile")
-    return (as_it_is, *planned, *others, *trial_options(run)[:MOST_TRIALS])
+    return tuple(with_savings([as_it_is, *planned, *others, *trial_options(run)[:MOST_TRIALS]], plan_run))
 
 
 def _unknown(name: str, base: Settings, profiles: Profiles) -> Option:
@@ -123,6 +159,7 @@ def next_run(draft: Draft, options: Sequence[Option], run: RunState, plan_run: R
         fit=_fit(now, estimate, window, option), option=option, sizes=sizes,
         lines=tuple(_line(one, draft, pairs, window, now) for one in options),
         fields=tuple(fields_of(settings, evaluates=_evaluates(settings, known, run, plan_run))),
+        unpriced=_unpriced(known, estimate, settings),
     )  # fmt: skip
     return shown if known is None else _with_tables(shown, settings, known)
 
@@ -137,7 +174,8 @@ def _with_tables(shown: NextRun, settings: Settings, known: Known) -> NextRun:
         shown,
         frequencies=(*eval_frequencies(*asked), *checkpoint_frequencies(*asked)),
         schedules=tuple(schedules(*asked, eval_rows=known.eval_rows)),
-        goals=tuple(seek_goals(*asked)),
+        # What costs nothing since nobody measured it could always be had more often.
+        goals=tuple(goal for goal in seek_goals(*asked) if goal.what != "evals" or not shown.evals_unpriced),
         slower=_slower(shown, known),
     )
 
@@ -150,23 +188,46 @@ def _answering(settings: Settings, pairs: Sequence[tuple[Known, Option]]) -> tup
 def _line(
     option: Option, draft: Draft, pairs: Sequence[tuple[Known, Option]], window: Window | None, now: float
 ) -> Line:  # fmt: skip
-    estimate, basis = None, option
-    try:
-        settings = laid_over(draft.base, {**option.values, **draft.layers.edits})
-    except ConfigError:
-        settings = None
-    if settings is not None:
-        own = [(option.known, option)] if option.known is not None else []
-        known, answers = _answering(settings, [*own, *pairs])
-        estimate = what_if(known, settings) if known is not None else None
-        basis = answers or option
+    edits = draft.layers.edits
+    own = [(option.known, option)] if option.known is not None else []
+    found = _laid(option, draft, edits, [*own, *pairs])
+    left_out = bool(own) and found.estimate is None
+    if left_out:
+        slow = {path: value for path, value in edits.items() if keeps_steps(path)}
+        found = next((one for kept in (slow, {}) if (one := _laid(option, draft, kept, own)).estimate), found)
+    estimate, basis = found.estimate, found.option or option
     taken = draft.profile == option.name if draft.profile else option.kind == "run"
     return Line(
         option=option, basis=basis, estimate=estimate, fit=_fit(now, estimate, window, option),
         finish=now + estimate.p50_seconds if estimate is not None else None,
         finish_p90=now + estimate.p90_seconds if estimate is not None else None,
-        spare_seconds=spare_seconds(now, estimate, window), taken=taken,
+        spare_seconds=spare_seconds(now, estimate, window), taken=taken, left_out=left_out,
+        unpriced=found.unpriced,
     )  # fmt: skip
+
+
+class _Laid(NamedTuple):
+    """A choice with edits over it."""
+
+    estimate: Estimate | None = None
+    option: Option | None = None
+    """What answers."""
+    unpriced: tuple[str, ...] = ()
+
+
+def _laid(option: Option, draft: Draft, edits: Values, pairs: Sequence[tuple[Known, Option]]) -> _Laid:
+    """Nothing where the edits do not go with the choice, or nobody measured that."""
+    try:
+        settings = laid_over(draft.base, {**option.values, **edits})
+    except ConfigError:
+        return _Laid()
+    known, answers = _answering(settings, pairs)
+    estimate = what_if(known, settings) if known is not None else None
+    return _Laid(estimate, answers, _unpriced(known, estimate, settings))
+
+
+def _unpriced(known: Known | None, estimate: Estimate | None, settings: Settings) -> tuple[str, ...]:
+    return tuple(unpriced(known, estimate, settings.schedule)) if known is not None and estimate is not None else ()
 
 
 def _fit(now: float, estimate: Estimate | None, window: Window | None, option: Option | None) -> Fit:

@@ -42,13 +42,15 @@ def _chosen(app: SpeedtuiApp, answer: tuple[str, str] | None) -> None:
 
 
 def train_now(app: SpeedtuiApp) -> None:
-    """Writes the next run's configuration and trains with it; a study that waits is ended first."""
+    """Writes the next run's configuration and trains with it, once a study that waits has ended."""
     from speedtui.engine.commands import Finish
     from speedtui.tui.draft.planning import written
 
     path = written(app, always=True)
     if path is None:
         return
-    if not app.front.ended:
-        app.front.send(Finish())
-    app.orders.train(str(path))
+    if app.front.ended:
+        app.orders.train(str(path))
+        return
+    if app.orders.send(Finish()):
+        app.train_next(str(path))

@@ -22,6 +22,7 @@ OFFERED = (
     "patience", "save_only_best", "checkpoint_every", "keep_checkpoints",
 )  # fmt: skip
 """Of [schedule], in the order of the dialog; the other live settings can be typed."""
+OFFERED_PATHS = tuple(f"schedule.{name}" for name in OFFERED)
 WHERE = "settings"
 """Opens the messages of the configuration's own checks."""
 NEXT = "next"

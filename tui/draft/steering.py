@@ -6,20 +6,21 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from speedtui.engine.commands import Set
-from speedtui.engine.config.settings import Scalar, Settings
+from speedtui.engine.config.settings import Scalar
 from speedtui.engine.errors import SpeedtuiError
 from speedtui.engine.planned import Advice
+from speedtui.tui.draft.draft import Draft
+from speedtui.tui.draft.planning import change, write
 from speedtui.tui.draft.schedule_edit import (
+    OFFERED_PATHS,
     change_text,
     names,
     schedule_check,
     schedule_lines,
     settings_now,
-    train_command,
-    write_next,
 )
 from speedtui.tui.news import tell_error
-from speedtui.tui.screens.confirm import ask_apply, ask_take, ask_which_run, say
+from speedtui.tui.screens.confirm import ask_apply, ask_take, ask_which_run
 from speedtui.tui.screens.edit import EditScreen
 from speedtui.tui.screens.levers import LeversScreen
 
@@ -43,20 +44,35 @@ def _apply(app: SpeedtuiApp, lever: Advice, answer: str | None) -> None:
 
 
 def edit_schedule(app: SpeedtuiApp) -> None:
-    """The schedule as it is now; what differs goes to this run or to the next one."""
+    """The schedule of the next run's draft; what differs goes to this run, too, or is written for the next one."""
+    from speedtui.tui.draft.desk import look
+
     try:
         settings = settings_now(app.front.state())
     except SpeedtuiError as error:
         tell_error(app, error)
         return
+    shown = look(app)
+    if shown is None:
+        return
+    draft = shown.draft
 
     def edited(values: dict[str, Scalar] | None) -> None:
         if values:
-            question = ask_which_run(change_text(settings, values), this_run=app.obeyed)
-            app.push_screen(question, lambda answer: _take(app, settings, values, answer))
+            question = ask_which_run(_question(draft, values), this_run=app.obeyed)
+            app.push_screen(question, lambda answer: _take(app, values, answer))
+        elif values is not None:
+            change(app, lambda draft: draft.edit_among(OFFERED_PATHS, values))
 
     heading = "Schedule, from the next step on or of the next run" if app.obeyed else "Schedule of the next run"
-    app.push_screen(EditScreen(heading, schedule_lines(settings), schedule_check(settings), names()), edited)
+    lines = schedule_lines(draft.settings)
+    app.push_screen(EditScreen(heading, lines, schedule_check(settings), names()), edited)
+
+
+def _question(draft: Draft, values: dict[str, Scalar]) -> str:
+    """What differs, and what the next run has besides."""
+    besides = [path.rpartition(".")[2] for path in draft.values() if path not in (*OFFERED_PATHS, *values)]
+    return change_text(draft.base, values) + (f"\nThe next run also changes {', '.join(besides)}." if besides else "")
 
 
 def take_draft(app: SpeedtuiApp) -> None:
@@ -87,17 +103,12 @@ def _nothing_to_take(values: Mapping[str, object]) -> str:
     return "None of these changes can be made while a run goes on; w writes them for the next one."
 
 
-def _take(app: SpeedtuiApp, settings: Settings, values: dict[str, Scalar], answer: str | None) -> None:
+def _take(app: SpeedtuiApp, values: dict[str, Scalar], answer: str | None) -> None:
+    """The draft has it in both cases: what this run takes up is no difference any more then."""
+    if answer is None:
+        return
+    change(app, lambda draft: draft.edit_among(OFFERED_PATHS, values))
     if answer == "this":
         app.orders.send(Set(values=values))
-    elif answer == "next":
-        _write(app, settings, values)
-
-
-def _write(app: SpeedtuiApp, settings: Settings, values: dict[str, Scalar]) -> None:
-    try:
-        path = write_next(app.front.session.folder.path, settings, values)
-    except SpeedtuiError as error:
-        tell_error(app, error)
-        return
-    app.push_screen(say("Written for the next run", f"{path}\nTrain with it:\n{train_command(path)}"))
+    else:
+        write(app)

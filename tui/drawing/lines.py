@@ -7,13 +7,12 @@ most of the traffic, so the rows are compared here and only what differs is mark
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -22,27 +21,31 @@ from speedtui.tui.drawing.text import Row, fit
 MERGE_CELLS = 8
 """Changes nearer than this go out as one: a cursor move and a colour cost about as many bytes."""
 
+STYLES = (
+    "dim", "strong", "frame", "title", "good", "warn", "bad", "accent", "key", "off", "cursor", "tab", "bar", "rest",
+    "curve", "history", "mark", "limit", "phase-forward", "phase-backward", "phase-optimizer", "phase-data",
+    "phase-h2d", "phase-log", "phase-other",
+)  # fmt: skip
+COMPONENTS = {f"lines--{name}" for name in STYLES}
+"""Component classes of the app and not of each widget: Textual works all of them out for a widget that has them
+whenever one of its classes changes, which for each pane of a screen would be most of what a key takes."""
+
 
 class Lines(Widget):
     """Shows rows of exactly its size; `set_rows` redraws what differs."""
 
-    STYLES: ClassVar[tuple[str, ...]] = (
-        "dim", "strong", "frame", "title", "good", "warn", "bad", "accent", "key", "off", "cursor", "tab", "bar",
-        "rest", "curve", "history", "mark", "limit", "phase-forward", "phase-backward", "phase-optimizer",
-        "phase-data", "phase-h2d", "phase-log", "phase-other",
-    )  # fmt: skip
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"lines--{name}" for name in STYLES}
-
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self.rows: list[Row] = []
+        self._fits: list[tuple[Row, Row]] = []
+        """(as it was given, cut and filled to this width) of each row given last."""
+        self._width = -1
         self._styles_by_names: dict[str, Style] = {}
 
     def set_rows(self, rows: Sequence[Row]) -> None:
         """Shows these rows, cut and filled to the widget's size."""
-        width, height = self.size
-        new = [fit(line, width) for line in rows[:height]]
-        new += [fit((), width)] * (height - len(new))
+        height = self.size.height
+        new = self._fitted([*rows[:height], *[()] * (height - len(rows))])
         old, self.rows = self.rows, new
         if len(old) != len(new):
             self.refresh()
@@ -55,6 +58,20 @@ class Lines(Widget):
         ]
         if regions:
             self.refresh(*regions)
+
+    def _size_updated(self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True) -> bool:
+        """Nothing here scrolls: another size asks for no second layout, which would paint the screen again."""
+        return super()._size_updated(size, virtual_size, container_size, layout=False)
+
+    def _fitted(self, rows: Sequence[Row]) -> list[Row]:
+        """The rows cut and filled; one that is given again is not worked out again."""
+        width = self.size.width
+        if width != self._width or len(rows) != len(self._fits):
+            self._width, self._fits = width, [(line, fit(line, width)) for line in rows]
+        else:
+            pairs = zip(rows, self._fits, strict=True)
+            self._fits = [known if line == known[0] else (line, fit(line, width)) for line, known in pairs]
+        return [fitted for _, fitted in self._fits]
 
     def render_line(self, y: int) -> Strip:
         """One row for the compositor."""
@@ -79,7 +96,7 @@ class Lines(Widget):
         _, _, background, color = self.colors
         text_style = Style()
         for name in names:
-            rules = self.get_component_styles(f"lines--{name}")
+            rules = self.app.get_component_styles(f"lines--{name}")
             if rules.has_rule("background"):
                 background = _over(background, rules.background)
             if rules.has_rule("color"):

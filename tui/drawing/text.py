@@ -44,7 +44,10 @@ def clean(text: str) -> str:
 
 def width_of(line: Row) -> int:
     """Terminal cells that it takes."""
-    return sum(cell_len(span.text) for span in line)
+    cells = 0
+    for text, _ in line:
+        cells += len(text) if text.isascii() and text.isprintable() else cell_len(text)
+    return cells
 
 
 def plain(line: Row) -> str:
@@ -72,9 +75,11 @@ def crop(line: Row, width: int) -> Row:
 
 def fit(line: Row, width: int) -> Row:
     """Exactly `width` cells."""
-    short = crop(line, width)
-    missing = width - width_of(short)
-    return row(short, " " * missing) if missing > 0 else short
+    missing = width - width_of(line)
+    if missing < 0:
+        line = crop(line, width)
+        missing = width - width_of(line)
+    return (*line, Span(" " * missing)) if missing > 0 else line
 
 
 def spread(left: Row, right: Row, width: int) -> Row:

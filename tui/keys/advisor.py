@@ -17,9 +17,8 @@ def returnable(now: Situation) -> bool:
 
 
 def probes(now: Situation) -> bool:
-    """The study takes candidates, and its worker is not busy with the training."""
-    training = now.study.training
-    return study_open(now) and (training is None or training.finished is not None)
+    """The study takes candidates."""
+    return study_open(now)
 
 
 def probeable(now: Situation) -> bool:
@@ -34,19 +33,19 @@ def has_strategy(now: Situation) -> bool:
 
 ADVISOR = (
     Key(id="advisor.apply", keys="enter,space", shown="enter", action="take", label="take", scope="advisor",
-        allowed=takeable, help="the next run takes the strategy; also space"),
+        allowed=takeable, help="take for next run; space"),
     Key(id="advisor.undo", keys="u", shown="u", action="untake", label="undo", scope="advisor", allowed=returnable,
-        help="take the strategy back, else the last change of the next run"),
+        help="take it back, or undo"),
     Key(id="advisor.probe", keys="b", shown="b", action="probe", label="probe", scope="advisor", allowed=probeable,
-        help="try the strategy now, as a candidate of the study"),
+        live=True, help="try it now, as a trial"),
     Key(id="advisor.probe_all", keys="B", shown="B", action="probe_all", label="probe all", scope="advisor",
-        allowed=probes, help="try every strategy that nobody measured"),
+        allowed=probes, live=True, help="try all that are unmeasured"),
     Key(id="advisor.levers", keys="l", shown="l", action="levers", label="levers", scope="advisor", allowed=levers,
-        help="what helps a late run, to be taken by it at once (asks)"),
+        live=True, help="help for a late run (asks)"),
     Key(id="advisor.difference", keys="v", shown="v", action="difference", label="diff", scope="advisor",
-        help="what the next run has that this one has not"),
+        help="what the next run changes"),
     Key(id="advisor.report", keys="w", shown="w", action="report", label="report", scope="advisor",
-        help="write report.md into the run's folder"),
+        help="write report.md for the run"),
     Key(id="advisor.sort", keys="o", shown="o", action="sort", label="sort", scope="advisor",
-        help="sort by gain, memory, risk or name"),
+        help="sort by another column"),
 )  # fmt: skip

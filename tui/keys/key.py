@@ -28,6 +28,8 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """The next run has it already."""
     next_differs: bool = False
     """The next run has something that this one has not."""
+    next_edited: bool = False
+    """Something was done to the next run that can be undone."""
     replaying: bool = False
     """A recording is shown."""
     read_only: bool = False
@@ -62,6 +64,13 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     """What it and its neighbours with the same words here do, in one row of the help; empty for a row of its own."""
     scope: Scope = "everywhere"
     allowed: Callable[[Situation], bool] = always
+    live: bool = False
+    """Works on a run that goes on; of one that is over it is not in the footer."""
+
+    def gone(self, now: Situation) -> bool:
+        """Whether it can never work again with what is shown."""
+        run = now.study if self.scope in ("trials", "advisor") else now.run
+        return self.live and not self.allowed(now) and (now.read_only or run.status is RunStatus.FINISHED)
 
     def label_now(self, now: Situation, *, short: bool = False) -> str:
         """What the footer calls it."""

@@ -12,21 +12,26 @@ def followed(now: Situation) -> bool:
     return now.run.status not in (RunStatus.FINISHED, RunStatus.LOST) and not now.read_only
 
 
+def pausable(now: Situation) -> bool:
+    """A run that goes on, or a recording that plays."""
+    return now.replaying or followed(now)
+
+
 MONITOR = (
     Key(id="run.pause", keys="space", shown="space", action="app.pause", label="pause", paused_label="resume",
-        scope="monitor", help="pause at the next step, or go on"),
+        scope="monitor", allowed=pausable, live=True, help="pause after a step, go on"),
     Key(id="monitor.evaluate", keys="e", shown="e", action="evaluate", label="evaluate", short="eval", scope="monitor",
-        allowed=training, help="evaluate now"),
+        allowed=training, live=True, help="evaluate now"),
     Key(id="monitor.checkpoint", keys="c", shown="c", action="checkpoint", label="checkpoint", short="ckpt",
-        scope="monitor", allowed=training, help="save a checkpoint now"),
+        scope="monitor", allowed=training, live=True, help="save a checkpoint now"),
     Key(id="monitor.schedule", keys="S", shown="S", action="schedule", label="schedule", scope="monitor",
-        allowed=has_training, help="edit the schedule, of this run or the next"),
+        allowed=has_training, live=True, help="schedule: this run or next"),
     Key(id="monitor.levers", keys="l", shown="l", action="levers", label="levers", scope="monitor",
-        allowed=levers, help="what helps a late run, to be applied"),
+        allowed=levers, live=True, help="help for a late run (asks)"),
     Key(id="monitor.mark", keys="m", shown="m", action="mark", label="mark", scope="monitor", allowed=followed,
-        help="mark this moment in the run's log"),
+        live=True, help="mark this moment in the log"),
     Key(id="monitor.axis", keys="x", shown="x", action="axis", label="axis", scope="monitor",
-        help="time axis of the charts: run, 10 min, 1 min"),
+        help="charts: run, 10 min, 1 min"),
     Key(id="monitor.zoom", keys="enter", shown="enter", action="zoom", scope="monitor",
-        help="the pane alone on the screen, and back; as z"),
+        help="zoom the pane, as z"),
 )  # fmt: skip

@@ -32,8 +32,8 @@ def has_training(now: Situation) -> bool:
 
 
 def study_open(now: Situation) -> bool:
-    """The study takes candidates and commands."""
-    over = now.study.status in (RunStatus.FINISHED, RunStatus.LOST)
+    """The study takes candidates and commands: it is not over, and its worker does not train its winner."""
+    over = now.study.status in (RunStatus.FINISHED, RunStatus.LOST) or now.study.training is not None
     return now.study.study is not None and not over and not now.read_only
 
 

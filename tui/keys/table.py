@@ -30,7 +30,7 @@ Keymap = Mapping[str, str]
 AS_SHIPPED: Keymap = {}
 
 OVERRIDES: dict[tuple[Scope, str], str] = {
-    ("trials", "K"): "the same; its footer names it while a trial runs",
+    ("trials", "K"): "the study's worker, which need not be the one in front; its footer names it while a trial runs",
     ("trials", "y"): "the same; its footer says what is copied",
     ("plan", "g"): "goal-seek; the first setting is one home away",
     **dict.fromkeys(

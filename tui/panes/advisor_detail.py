@@ -57,12 +57,13 @@ def _cut(facts: list[tuple[str, str]], width: int, room: int) -> list[Row]:
         if len(wrapped) - 1 + whole > room:
             wrapped.pop(label, None)
     spare = room - (len(wrapped) - 1 + whole)
-    rows: list[Row] = []
+    blocks = []
     for label, lines in wrapped.items():
         more = whole - 1 if label == "Change" else max(0, min(spare, len(lines) - 1))
         spare -= more if label != "Change" else 0
-        rows += _fact(label, lines, 1 + more, width)
-    return rows
+        blocks.append(_fact(label, lines, 1 + more, width))
+    airy = spare >= len(blocks) - 1  # all of it is there, and there is room to set them apart
+    return [line for i, block in enumerate(blocks) for line in [*([()] if airy and i else []), *block]]
 
 
 def _fact(label: str, lines: list[str], count: int, width: int) -> list[Row]:

@@ -9,7 +9,7 @@ from speedtui.engine.state import StudyState
 from speedtui.engine.units import format_seconds
 from speedtui.tui.drawing.bars import PHASE_LETTERS, in_order, phase_bar
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
-from speedtui.tui.drawing.text import Row, Span, cell, row
+from speedtui.tui.drawing.text import Row, Span, cell, row, wrap
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.advisor_detail import measured_pair
 from speedtui.tui.panes.advisor_shown import AdvisorPane, Shown
@@ -17,6 +17,7 @@ from speedtui.tui.panes.pane import title
 
 LABEL = 8
 TIME = 8
+NOT_MEASURED = "Drawn when trials without and with it were measured."
 LITTLE = 0.005
 """Share of a step below which a phase gets no row of its own."""
 
@@ -34,8 +35,7 @@ def draw_phases(shown: Shown, study: StudyState | None, width: int, height: int)
     pair = measured_pair(shown.selected, study) if shown.selected is not None else []
     heading = title("Where the step goes")
     if len(pair) < 2:
-        return framed(heading, (), [row(Span("Drawn when trials without and with it were measured.", "dim"))],
-                      width, height)  # fmt: skip
+        return framed(heading, (), [row(Span(line, "dim")) for line in wrap(NOT_MEASURED, inner)][:room], width, height)
     scaled = [_of_the_step(measured) for measured in pair]
     longest = max(sum(phases.values()) for phases in scaled)
     bars = [_bar(label, phases, inner, longest) for label, phases in zip(("without", "with"), scaled, strict=True)]

@@ -23,6 +23,7 @@ NAME = (21, 38)
 """A name gets what the screen has left, within these."""
 STATE = 15
 DASH = "–"
+SAVES = "saves"
 ARROW = "▼"
 SORTED_BY = {"gain": "speed-up", "memory": "peak", "risk": "risk", "name": "strategy"}
 """The column that stands for each order."""
@@ -139,17 +140,31 @@ def _chosen(width: int) -> tuple[list[Column], int]:
     while chosen and LEAD + NAME[0] + STATE + sum(column.width for column in chosen) > width:
         chosen.remove(max(chosen, key=lambda column: column.priority))
     room = width - LEAD - STATE - sum(column.width for column in chosen)
-    return chosen, max(min(room, NAME[1]), min(13, room))
+    name = max(min(room, NAME[1]), min(13, room))
+    if SAVES not in (column.name for column in chosen):
+        chosen = [column._replace(text=gain_text) if column.text is speed_text else column for column in chosen]
+    if len(chosen) == len(COLUMNS):  # the evidence is the longest text, and the last
+        chosen[-1] = chosen[-1]._replace(width=chosen[-1].width + room - name)
+    return chosen, name
 
 
 def speed_text(strategy: Strategy) -> str:
-    """`1.31× [1.29 1.33]`, `~1.09× computed`; a dash where nothing is known."""
+    """`1.31× [1.29 1.33]`, `~1.09× computed`; without an interval where too little was measured to make one, and a dash
+    where nothing is known."""
     gain = strategy.gain
     if gain is None:
         return DASH
-    if strategy.source == "estimate" or gain.low is None or gain.high is None:
+    if strategy.source == "estimate":
         return f"~{gain.ratio:.2f}× computed"
+    if gain.low is None or gain.high is None:
+        return f"{gain.ratio:.2f}×"
     return f"{gain.ratio:.2f}× [{gain.low:.2f} {gain.high:.2f}]"
+
+
+def gain_text(strategy: Strategy) -> str:
+    """The speed-up; of what does not change a step the time that it saves."""
+    saved = saves_text(strategy) if strategy.gain is None else DASH
+    return f"{SAVES} {saved}" if saved != DASH else speed_text(strategy)
 
 
 def peak_text(strategy: Strategy) -> str:
@@ -183,7 +198,7 @@ COLUMNS = (
     Column("speed-up", 18, 0, speed_text),
     Column("peak", 10, 3, peak_text, right=True),
     Column("  risk", 11, 2, lambda strategy: f"  {strategy.risk}"),
-    Column("saves", 9, 4, saves_text, right=True),
+    Column(SAVES, 9, 4, saves_text, right=True),
     Column("  evidence", 39, 5, lambda strategy: f"  {clean(evidence_text(strategy))}"),
 )
 """The speed-up stays as long as any."""

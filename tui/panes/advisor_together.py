@@ -21,14 +21,16 @@ TIME = 9
 FIGURES = 32
 """Cells for the ratio with its interval and what it is."""
 BAR = "━"
+ROWS_FROM = 36
+"""Rows of the terminal from which the stack has a row for each configuration: the strategies have theirs before."""
 
 
 class TogetherPane(AdvisorPane):
     """A row for each configuration where there is room, else one line for all."""
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """As high as the stack; a line where nothing was measured together."""
-        return EDGES + max(1, len(self.shown.advised.stack))
+        """As high as the stack where the screen has room; else, and where nothing was measured together, a line."""
+        return EDGES + (max(1, len(self.shown.advised.stack)) if viewport.height >= ROWS_FROM else 1)
 
     def lines(self, shown: Shown, frame: Frame, width: int, height: int) -> Sequence[Row]:
         return draw_together(shown.advised.stack, width, height)

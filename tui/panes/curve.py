@@ -7,12 +7,18 @@ import math
 from speedtui.engine.state import RunState, TrialRow
 from speedtui.tui.candidates.figures import measured
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
-from speedtui.tui.drawing.plot import Axis, Series, draw_plot, nice_step, value_axis
-from speedtui.tui.drawing.text import Row, Span, row
+from speedtui.tui.drawing.plot import BRAILLE, Axis, Series, draw_plot, nice_step, value_axis
+from speedtui.tui.drawing.text import Row, Span, pack, row, width_of
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import Pane, middle, title
 
-WARM_UP = "○"
+WARM_UP, MEASURED = "○", "●"
+FEW = 10
+"""Points up to which each is drawn by itself: a line through two of them would show a course that nobody measured."""
+TICK = 6
+"""Cells for a tick's label and the gap to the next."""
+HEADING_EDGES = 11
+"""Cells of the upper edge that are neither the title nor what stands at its right."""
 LEAST_HEIGHT = 4
 """Rows below which a curve is a line of noise."""
 
@@ -41,7 +47,7 @@ def _status(run: RunState, selected: int | None) -> object:
 
 
 def draw_curve(run: RunState, selected: int | None, width: int, height: int) -> list[Row]:
-    """The pane at a size; steps from left to right, milliseconds or seconds upwards."""
+    """The pane at a size; batches from left to right, milliseconds or seconds a step upwards."""
     trial = run.study.row(selected) if run.study is not None and selected is not None else None
     inner_width, inner_height = width - EDGES - INSET, height - EDGES
     if trial is None or len(trial.steps.recent_seconds) < 2 or inner_height < LEAST_HEIGHT:
@@ -50,27 +56,39 @@ def draw_curve(run: RunState, selected: int | None, width: int, height: int) -> 
         empty = middle([row(Span(text, "dim"))], inner_height)
         return framed(title("Step times"), (), empty, width, height)
     name = title(f"Step times of #{trial.candidate.id}")
-    return framed(name, _legend(trial), _plot(trial, inner_width, inner_height), width, height)
+    return framed(
+        name,
+        _legend(trial, width - width_of(name) - HEADING_EDGES),
+        _plot(trial, inner_width, inner_height),
+        width,
+        height,
+    )
 
 
 def _plot(trial: TrialRow, width: int, height: int) -> list[Row]:
-    seconds, first = trial.steps.recent_seconds, first_step(trial)
+    """Each step stands at the last of its batches."""
+    seconds, first, each = trial.steps.recent_seconds, first_step(trial), _batches_a_step(trial)
     scale = 1000.0 if max(seconds) < 1 else 1.0
-    points = [(float(number), value * scale) for number, value in enumerate(seconds, first)]
+    points = [(number * each, value * scale) for number, value in enumerate(seconds, first)]
     warm = warm_up_steps(trial)
-    before = [point for point in points if warm is not None and point[0] <= warm]
+    before = [point for point in points if warm is not None and point[0] <= warm * each]
     steady = points[len(before) :]
     y = value_axis([value for _, value in points], parts=max(3, height // 2), from_zero=True)
-    limit = warm + 0.5 if before and steady and warm is not None else None
+    limit = (warm + 0.5) * each if before and steady and warm is not None else None
+    marker = MEASURED if len(steady) <= FEW else BRAILLE
     return draw_plot(
-        [Series(steady), Series(before, WARM_UP)], _steps(first, first + len(points) - 1, width), y, width, height,
-        styles={WARM_UP: "warn"}, limit=limit,
+        [Series(steady, marker), Series(before, WARM_UP)], _batches([x for x, _ in points], width), y, width, height,
+        styles={WARM_UP: "warn", MEASURED: "curve"}, limit=limit,
     )  # fmt: skip
+
+
+def _batches_a_step(trial: TrialRow) -> float:
+    return trial.steps.micro_steps or 1.0
 
 
 def first_step(trial: TrialRow) -> int:
     """Number of the oldest step that is kept, from 1."""
-    done = round(trial.batches_done / (trial.steps.micro_steps or 1.0))
+    done = round(trial.batches_done / _batches_a_step(trial))
     return max(1, done - len(trial.steps.recent_seconds) + 1)
 
 
@@ -79,22 +97,27 @@ def warm_up_steps(trial: TrialRow) -> int | None:
     found = measured(trial)
     if found is None:
         return None
-    return math.ceil(found.warmup_batches / (trial.steps.micro_steps or 1.0))
+    return math.ceil(found.warmup_batches / _batches_a_step(trial))
 
 
-def _legend(trial: TrialRow) -> Row:
-    """Unit, and how many of the steps are which."""
+def _legend(trial: TrialRow, width: int) -> Row:
+    """What the two axes are, and how many of the steps are which."""
     count, warm = len(trial.steps.recent_seconds), warm_up_steps(trial)
-    unit = Span("ms" if max(trial.steps.recent_seconds) < 1 else "s", "dim")
+    axes = row(Span(f"{'ms' if max(trial.steps.recent_seconds) < 1 else 's'} ↑ batch →", "dim"))
     if warm is None:
-        return row(unit, Span(f", {count} steps", "dim"))
+        return pack([axes, row(Span(f"{count} steps", "dim"))], width, gap="  ")
     shown = max(0, min(count, warm - first_step(trial) + 1))
-    mark = row(Span(WARM_UP, "warn"), Span(f" warm-up {shown} │ ", "dim")) if shown else ()
-    return row(unit, "  ", mark, Span(f"steady {count - shown}", "dim"))
+    mark = row(Span(WARM_UP, "warn"), Span(f" warm-up {shown}", "dim")) if shown else ()
+    return pack([axes, mark, row(Span(f"steady {count - shown}", "dim"))], width, gap="  ")
 
 
-def _steps(first: int, last: int, width: int) -> Axis:
-    step = max(1.0, nice_step(last - first + 1, max(2, width // 12)))
-    numbers = range(math.ceil(first / step), int(last / step) + 1)
-    ticks = tuple((value, f"{value:.0f}") for value in (float(first), *(i * step for i in numbers)))
-    return Axis(float(first), float(max(first + 1, last)), tuple(dict.fromkeys(ticks)))
+def _batches(numbers: list[float], width: int) -> Axis:
+    """A tick at every point of a few, as far as there is room; else at round numbers."""
+    low, high = numbers[0], max(numbers[0] + 1, numbers[-1])
+    room = max(2, width // TICK)
+    if len(numbers) <= min(FEW, room):
+        return Axis(low, high, tuple((number, f"{number:.0f}") for number in numbers))
+    step = max(1.0, nice_step(high - low, room))
+    rounds = [i * step for i in range(math.ceil(low / step), int(high / step) + 1)]
+    clear = [value for value in rounds if value - low > step / 2]  # so that the first one's label has its room
+    return Axis(low, high, tuple((value, f"{value:.0f}") for value in (low, *clear)))

@@ -200,7 +200,7 @@ def _between_steps(run: RunState, training: TrainingState) -> Row:
 def _spare(seconds: float | None) -> Row:
     if seconds is None:
         return row("spare –")
-    return row(f"spare {roughly(seconds)}") if seconds >= 0 else row(f"short {roughly(-seconds)}")
+    return row(f"spare {roughly(seconds)}") if seconds >= 0 else row(f"short {roughly(max(1.0, -seconds))}")
 
 
 def _verdict(eta: EtaUpdated, window: Window | None, training: TrainingState, finish: float) -> list[Row]:
@@ -210,7 +210,7 @@ def _verdict(eta: EtaUpdated, window: Window | None, training: TrainingState, fi
     if eta.verdict == "measuring":
         word = f"… {_measuring(training)}"
     elif eta.verdict == "late" and window is not None and finish > window.deadline:
-        word = f"{word} by {roughly(finish - window.deadline)}"
+        word = f"{word} by {roughly(max(1.0, finish - window.deadline))}"  # nobody is late by 0s
     return [row(Span(word, style))]
 
 
@@ -239,7 +239,7 @@ def _study_now(run: RunState, study: StudyState) -> Row:
     if run.status is RunStatus.PAUSED:
         return row(Span("‖ PAUSED", "warn"))
     if running is not None:
-        position = next(i for i, trial in enumerate(study.rows, 1) if trial is running)
+        position = 1 + sum(trial.status.finished for trial in study.rows)  # they run in the order they were asked for
         what = f"{running.probe} probe" if running.probe else "setting up"
         return row(
             f"trial {position} of {len(study.rows)}: ",

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from speedtui.engine.candidate import Memory, TrialResult, TrialStatus
+from speedtui.engine.candidate import Measurement, Memory, TrialResult, TrialStatus
 from speedtui.engine.search.candidates import CHECKPOINTING, MICRO_BATCH
 from speedtui.engine.state import RunState, TrialRow
 from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span
-from speedtui.tui.candidates.figures import FIT_STYLES, base_of, finish, fits, full_run_seconds, measured, ratio
+from speedtui.tui.candidates.figures import (
+    FIT_STYLES,
+    Ratio,
+    base_of,
+    finish,
+    fits,
+    free_words,
+    full_run_seconds,
+    lead,
+    measured,
+    noise,
+    ratio,
+)
 from speedtui.tui.drawing.bars import in_order
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
 from speedtui.tui.drawing.text import Row, Span, clean, clock, labelled, row, wrap
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import Pane, title
 from speedtui.tui.panes.results import TRIAL_STYLES, status_word
+from speedtui.tui.panes.trial_columns import NOISE_FROM
 from speedtui.tui.values import changes, format_value, value_at
 
 LABEL = 10
+SPARE = ("terms", "parts", "loss", "phases", "speed", "lead", "memory", "total", "step", "changed")
+"""In this order they give way where there is no room; why a trial failed and what comes next never do."""
 LEAST_TERM_SECONDS = 0.5
 """Of the whole run; less would be written as nothing."""
 
@@ -49,29 +64,35 @@ def draw_detail(run: RunState, selected: int | None, width: int, height: int) ->
     if trial is None:
         return framed(title("Trial"), (), [row(Span("No trial is selected.", "dim"))], width, height)
     inner_width, inner_height = width - EDGES - INSET, height - EDGES
-    rows = [_changed(run, trial, inner_width), *_reason(trial, inner_width), *_remedy(run, trial, inner_width)]
-    rows += [*_result(run, trial, inner_width), _memory(trial, inner_width), *_total(run, trial, inner_width)]
-    rows += [_weights(trial.result, inner_width), _speed(run, trial, inner_width), _parts(trial, inner_width)]
-    rows += [_terms(trial, inner_width)]
-    rows = [line for line in rows if line]
-    if run.study is not None and trial.status is TrialStatus.RUNNING:
-        rows += _live(run, trial, inner_width)
-    rows = [*rows[: max(0, inner_height - 1)], _next(trial, inner_width)]
+    facts = {
+        label: labelled(label, pieces, inner_width, LABEL) for label, pieces in _facts(run, trial).items() if pieces
+    }
+    last = [*_reason(trial, inner_width), *_remedy(run, trial, inner_width), _next(trial, inner_width)]
+    for label in SPARE:
+        if len(facts) + len(last) > inner_height:
+            facts.pop(label, None)
+    rows = [*facts.values(), *last][-max(1, inner_height) :]
     name = title(f"#{trial.candidate.id}", Span(clean(trial.candidate.label), "strong"))
     right = row(Span(status_word(trial.status), TRIAL_STYLES[trial.status]))
     return framed(name, right, rows, width, height)
 
 
-def _changed(run: RunState, trial: TrialRow, width: int) -> Row:
+def _facts(run: RunState, trial: TrialRow) -> dict[str, list[Row]]:
+    """What is known of it, by label, in the order in which it is read."""
+    facts = {"changed": _changed(run, trial), "weights": _weights(trial.result)}
+    facts |= _live(run, trial) if trial.status is TrialStatus.RUNNING else _result(run, trial)
+    facts |= {"memory": _memory(trial), "parts": _parts(trial)}
+    return facts | {"total": _total(run, trial), "terms": _terms(trial)}
+
+
+def _changed(run: RunState, trial: TrialRow) -> list[Row]:
     pieces = [
         row(Span(f"{path} ", "dim"), f"{format_value(before)} → ", Span(format_value(after), "strong"))
         for path, before, after in changes(run.config, trial.candidate.values)
     ]
     tried = trial.candidate
     batch = f"batch {tried.micro_batch_size} × {tried.grad_accum_steps} = {tried.effective_batch_size}"
-    return labelled(
-        "changed", [*(pieces or [row("nothing: the configuration as it is")]), row(Span(batch, "dim"))], width, LABEL
-    )
+    return [*(pieces or [row("nothing: the configuration as it is")]), row(Span(batch, "dim"))]
 
 
 def _reason(trial: TrialRow, width: int) -> list[Row]:
@@ -95,49 +116,65 @@ def _remedy(run: RunState, trial: TrialRow, width: int) -> list[Row]:
     return [labelled("or" if i else "try", [row(way)], width, LABEL) for i, way in enumerate(ways)]
 
 
-def _result(run: RunState, trial: TrialRow, width: int) -> list[Row]:
-    """Time of a step with its interval, and what it consists of."""
+def _result(run: RunState, trial: TrialRow) -> dict[str, list[Row]]:
+    """Time of a step with its interval, what it consists of, and how fast that is."""
     found = measured(trial)
     if found is None:
-        return []
-    interval = f"[{format_seconds(found.step_seconds_low)} {format_seconds(found.step_seconds_high)}]"
-    base = base_of(run.study) if run.study is not None else None
-    against = ratio(trial, base) if base is not None and base is not trial else None
-    pieces = [row(Span(format_seconds(found.step_seconds), "strong"), Span(f" {interval}", "dim"))]
-    if against is not None and base is not None:
-        pieces.append(row(f"{against}", Span(f" of #{base.candidate.id}", "dim")))
-    pieces.append(row(Span(f"{found.batches} batches after {found.warmup_batches} of warm-up", "dim")))
+        return {}
     phases = [
         row(Span(f"{name} ", "dim"), format_seconds(found.phases[name]))
         for name in in_order(found.phases) if found.phases[name]
     ]  # fmt: skip
-    rows = [labelled("step", pieces, width, LABEL)]
-    return [*rows, labelled("phases", phases, width, LABEL)] if phases else rows
-
-
-def _speed(run: RunState, trial: TrialRow, width: int) -> Row:
-    found = measured(trial)
-    if found is None:
-        return ()
-    return labelled("speed", [
+    speed = [
         row(Span(format_count(found.samples_per_second), "strong"), " samples/s"),
         row(f"{format_count(found.tokens_per_second)} tok/s"),
         row(Span("padding ", "dim"), format_share(found.padding_fraction)),
-        _loss(run, trial, found.loss),
-    ], width, LABEL)  # fmt: skip
+    ]
+    return {"step": _step(run, trial, found), "lead": _lead(run, trial), "phases": phases, "speed": speed,
+            "loss": _loss(run, trial, found.loss)}  # fmt: skip
 
 
-def _loss(run: RunState, trial: TrialRow, loss: float | None) -> Row:
+def _step(run: RunState, trial: TrialRow, found: Measurement) -> list[Row]:
+    interval = f"[{format_seconds(found.step_seconds_low)} {format_seconds(found.step_seconds_high)}]"
+    pieces = [row(Span(format_seconds(found.step_seconds), "strong"), Span(f" {interval}", "dim"))]
+    noisy = noise(trial)
+    if noisy is not None:
+        pieces.append(row(Span(f"! noisy ±{noisy * 100:.0f} %: {NOISE_FROM}", "warn")))
+    base = base_of(run)
+    against = (
+        ratio(run.study, trial, base) if run.study is not None and base is not None and base is not trial else None
+    )
+    if against is not None and base is not None:
+        pieces.append(_beside(against, base))
+    return [*pieces, row(Span(f"{found.batches} batches after {found.warmup_batches} of warm-up", "dim"))]
+
+
+def _beside(found: Ratio, other: TrialRow) -> Row:
+    turns = ", in turns" if found.in_turns else ""
+    return row(Span(f"{found}", "dim" if found.open else ""), Span(f" of #{other.candidate.id}{turns}", "dim"))
+
+
+def _lead(run: RunState, trial: TrialRow) -> list[Row]:
+    """Of the best one, over the next fastest that fits."""
+    ahead = lead(run.study) if run.study is not None and run.study.best == trial.candidate.id else None
+    if ahead is None:
+        return []
+    second, found = ahead
+    proof = Span("not proven: ", "warn") if found.open else ""
+    return [row(proof, _beside(found, second), Span(", the next fastest", "dim"))]
+
+
+def _loss(run: RunState, trial: TrialRow, loss: float | None) -> list[Row]:
     """Of the last step measured, beside the base's: a setting that spoils the arithmetic shows here first."""
     if loss is None:
-        return ()
-    base = base_of(run.study) if run.study is not None else None
+        return []
+    base = base_of(run)
     other = measured(base) if base is not None and base is not trial else None
     beside = f", #{base.candidate.id} {other.loss:.3f}" if base and other and other.loss is not None else ""
-    return row(Span("loss ", "dim"), f"{loss:.3f}", Span(beside, "dim"))
+    return [row(f"{loss:.3f}", Span(beside, "dim"))]
 
 
-def _memory(trial: TrialRow, width: int) -> Row:
+def _memory(trial: TrialRow) -> list[Row]:
     """Measured, with the prediction beside it; before a trial the prediction alone."""
     memory, predicted = (trial.result.memory if trial.result is not None else None), trial.predicted_bytes
     pieces = _peak(memory) if memory is not None else []
@@ -149,31 +186,30 @@ def _memory(trial: TrialRow, width: int) -> Row:
         pieces.append(row(Span(f"at the longest sample, {memory.longest_tokens} tokens", "dim")))
     if memory is not None and memory.peak_rss_bytes is not None:
         pieces.append(row(Span(f"process {format_size(memory.peak_rss_bytes)}", "dim")))
-    return labelled("memory", pieces, width, LABEL) if pieces else ()
+    return pieces
 
 
 def _peak(memory: Memory) -> list[Row]:
     limit = f" of {format_size(memory.limit_bytes)}" if memory.limit_bytes is not None else ""
     free = memory.headroom_fraction
     pieces = [row("peak ", Span(format_size(memory.peak_bytes), "strong"), limit)]
-    return [*pieces, row(f"{format_share(free)} free")] if free is not None else pieces
+    return [*pieces, row(Span(free_words(free), "bad" if free < 0 else ""))] if free is not None else pieces
 
 
-def _parts(trial: TrialRow, width: int) -> Row:
+def _parts(trial: TrialRow) -> list[Row]:
     """What the predicted peak consists of."""
     parts = trial.breakdown
     if parts is None:
-        return ()
+        return []
     named = (
         ("weights", parts.weights_bytes), ("gradients", parts.gradients_bytes), ("optimizer", parts.optimizer_bytes),
         ("activations", parts.activations_bytes), ("logits", parts.logits_bytes),
     )  # fmt: skip
     largest_first = sorted(named, key=lambda part: -part[1])
-    pieces = [row(Span(f"{name} ", "dim"), format_size(size)) for name, size in largest_first if size]
-    return labelled("parts", pieces, width, LABEL)
+    return [row(Span(f"{name} ", "dim"), format_size(size)) for name, size in largest_first if size]
 
 
-def _total(run: RunState, trial: TrialRow, width: int) -> list[Row]:
+def _total(run: RunState, trial: TrialRow) -> list[Row]:
     """The whole run with these settings, and against the window."""
     total = full_run_seconds(run.study, trial) if run.study is not None else None
     if total is None:
@@ -190,49 +226,39 @@ def _total(run: RunState, trial: TrialRow, width: int) -> list[Row]:
         pieces.append(row(Span("fits ", "dim"), Span(word, FIT_STYLES.get(word, "dim"))))
     if trial.result is not None:
         pieces.append(row(Span(f"trial took {format_span(trial.result.seconds)}", "dim")))
-    return [labelled("whole run", pieces, width, LABEL)]
+    return pieces
 
 
-def _terms(trial: TrialRow, width: int) -> Row:
+def _terms(trial: TrialRow) -> list[Row]:
     """What the whole run consists of: steps with their count, evaluations, checkpoints, loading."""
     estimate = trial.result.estimate if trial.result is not None else None
     if estimate is None:
-        return ()
+        return []
     counts = {"steps": estimate.total_steps, "evals": estimate.evals, "saves": estimate.saves}
-    pieces = [
+    return [
         row(Span(f"{counts[name]} {name} " if name in counts else f"{name} ", "dim"), format_span(term))
         for name, term in estimate.terms.items()
         if term >= LEAST_TERM_SECONDS
     ]
-    return labelled("terms", pieces, width, LABEL)
 
 
-def _weights(result: TrialResult | None, width: int) -> Row:
-    if result is not None and result.base_weights_unchanged is False:
-        return labelled("weights", [row(Span("! the base weights changed during this trial", "bad"))], width, LABEL)
-    return ()
+def _weights(result: TrialResult | None) -> list[Row]:
+    changed = result is not None and result.base_weights_unchanged is False
+    return [row(Span("! the base weights changed during this trial", "bad"))] if changed else []
 
 
-def _live(run: RunState, trial: TrialRow, width: int) -> list[Row]:
+def _live(run: RunState, trial: TrialRow) -> dict[str, list[Row]]:
+    """How far it is, and how fast so far."""
     steps, batches = trial.steps, run.study.batches if run.study is not None else 0
     probe = f"{trial.probe} probe" if trial.probe else "setting up"
     since = f"since {format_span(run.t - trial.started_at)}" if trial.started_at is not None else ""
-    rows = [
-        labelled(
-            "now",
-            [row(probe), row(f"{trial.batches_done} of {batches} batches"), row(Span(since, "dim"))],
-            width,
-            LABEL,
-        )
+    now = [row(probe), row(f"{trial.batches_done} of {batches} batches"), row(Span(since, "dim"))]
+    speeds = [
+        row("~", format_seconds(trial.step_seconds_so_far)),
+        row(f"{format_count(steps.samples_per_second)} samples/s"),
+        row(f"{format_count(steps.tokens_per_second)} tok/s"),
     ]
-    if steps.count:
-        speeds = [
-            row("~", format_seconds(trial.step_seconds_so_far)),
-            row(f"{format_count(steps.samples_per_second)} samples/s"),
-            row(f"{format_count(steps.tokens_per_second)} tok/s"),
-        ]
-        rows.append(labelled("step", speeds, width, LABEL))
-    return rows
+    return {"now": now, "step": speeds if steps.count else []}
 
 
 def _next(trial: TrialRow, width: int) -> Row:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
+from typing import NamedTuple
 
 from speedtui.engine.state import RunState
+from speedtui.engine.state.lines import PREDICTED, TOO_MUCH
 from speedtui.engine.state.snapshot import LogLine
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
 from speedtui.tui.drawing.text import Row, Span, clean, row, width_of, wrap
@@ -21,6 +24,16 @@ HEADING_EDGES = 11
 MOST_ROWS = 3
 """Of one event; the trial's own pane has the whole reason."""
 LEVELS = {"warning": ("! ", "warn"), "error": ("✗ ", "bad")}
+FOLDED_FROM = 3
+"""Predicted peaks one after the other from which on they stand in one line: each is in its trial's own log, too."""
+
+
+class Entry(NamedTuple):
+    """What stands in the pane for one line of the log, or for several that belong together."""
+
+    line: LogLine
+    """The oldest one."""
+    text: str
 
 
 class EventsPane(Pane):
@@ -39,7 +52,7 @@ class EventsPane(Pane):
             return
         found = listed(self.frame.run, self.filter_text)
         at = max(0, min(len(found) - 1, self._skipped(found) + lines))
-        self._first = found[at] if at else None
+        self._first = found[at].line if at else None
         self.redraw()
 
     def show_oldest(self) -> None:
@@ -50,28 +63,51 @@ class EventsPane(Pane):
         room, at = self.size.height - EDGES, len(found)
         while at > 0 and (room := room - len(_lines(run, found[at - 1], self.size.width - EDGES - INSET))) >= 0:
             at -= 1
-        self._first = found[at] if 0 < at < len(found) else None
+        self._first = found[at].line if 0 < at < len(found) else None
         self.redraw()
 
     @property
-    def top_line(self) -> LogLine | None:
-        """The one at the top, such as it is to be copied."""
+    def top_text(self) -> str:
+        """Of the one at the top, such as it is to be copied; empty where there is none."""
         found = listed(self.frame.run, self.filter_text) if self.frame is not None else []
-        return found[self._skipped(found)] if found else None
+        return found[self._skipped(found)].text if found else ""
 
-    def _skipped(self, found: Sequence[LogLine]) -> int:
+    def _skipped(self, found: Sequence[Entry]) -> int:
         """Newer lines than the one at the top; one that a filter hides or that is gone counts as the newest."""
-        return next((i for i, line in enumerate(found) if line is self._first), 0)
+        return next((i for i, entry in enumerate(found) if entry.line is self._first), 0)
 
     def draw(self, frame: Frame, width: int, height: int) -> list[Row]:
         skipped = self._skipped(listed(frame.run, self.filter_text)) if self._first is not None else 0
         return draw_events(frame.run, skipped, width, height, self.filter_text)
 
 
-def listed(run: RunState, wanted: str) -> list[LogLine]:
-    """Lines that have all words of a filter in their text, kind or level, the newest first."""
-    newest_first = reversed(run.log)
-    return [line for line in newest_first if not wanted or matches(f"{line.kind} {line.level} {line.text}", wanted)]
+def listed(run: RunState, wanted: str) -> list[Entry]:
+    """Lines that have all words of a filter in their text, kind or level, the newest first. Without a filter predicted
+    peaks that came together stand in one, and what was predicted again is left out.
+    """
+    if wanted:
+        found = [line for line in run.log if matches(f"{line.kind} {line.level} {line.text}", wanted)]
+        return [Entry(line, line.text) for line in reversed(found)]
+    entries: list[Entry] = []
+    told: set[int | None] = set()
+    for predictions, group in groupby(run.log, key=_is_prediction):
+        lines = [line for line in group if not predictions or line.trial not in told]
+        entries += _predictions(lines) if predictions else [Entry(line, line.text) for line in lines]
+        told |= {line.trial for line in lines} if predictions else set()
+    return entries[::-1]
+
+
+def _is_prediction(line: LogLine) -> bool:
+    return line.trial is not None and PREDICTED in line.text
+
+
+def _predictions(lines: Sequence[LogLine]) -> list[Entry]:
+    latest_of = {line.trial: line for line in lines}
+    if len(latest_of) < FOLDED_FROM:
+        return [Entry(line, line.text) for line in latest_of.values()]
+    *others, latest = [f"#{trial}" for trial, line in latest_of.items() if TOO_MUCH in line.text] or [""]
+    names = f"{', '.join(others)} and {latest} do" if others else f"{latest} does"
+    return [Entry(lines[0], f"{len(latest_of)} peaks predicted; {f'{names} not fit' if latest else 'all fit'}")]
 
 
 def draw_events(run: RunState, skipped: int, width: int, height: int, wanted: str = "") -> list[Row]:
@@ -79,10 +115,10 @@ def draw_events(run: RunState, skipped: int, width: int, height: int, wanted: st
     inner_width, inner_height = width - EDGES - INSET, height - EDGES
     found = listed(run, wanted)
     rows: list[Row] = []
-    for line in found[skipped:]:
+    for entry in found[skipped:]:
         if len(rows) >= inner_height:
             break
-        rows += _lines(run, line, inner_width)
+        rows += _lines(run, entry, inner_width)
     if not rows:
         words = "No event has these words; esc takes the filter away." if wanted else "Nothing has happened yet."
         rows = middle([row(Span(text, "dim")) for text in wrap(words, inner_width)], inner_height)
@@ -94,12 +130,13 @@ def draw_events(run: RunState, skipped: int, width: int, height: int, wanted: st
     return framed(heading, row(Span(right, "dim")), rows, width, height)
 
 
-def _lines(run: RunState, line: LogLine, width: int) -> list[Row]:
+def _lines(run: RunState, entry: Entry, width: int) -> list[Row]:
+    line, text = entry
     mark, style = LEVELS.get(line.level, ("", ""))
     time_of_day = clock_text(run.started_at + line.t, run.now)
     head = row(Span(time_of_day + " ", "dim"), Span(mark, style))
     room = max(8, width - width_of(head))
     if not mark and width < WRAP_WIDTH:
-        return [row(head, clean(line.text))]
-    first, *rest = wrap(line.text, room) or [""]
-    return [row(head, first), *(row(" " * width_of(head), text) for text in rest[: MOST_ROWS - 1])]
+        return [row(head, clean(text))]
+    first, *rest = wrap(text, room) or [""]
+    return [row(head, first), *(row(" " * width_of(head), more) for more in rest[: MOST_ROWS - 1])]

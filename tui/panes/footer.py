@@ -44,7 +44,7 @@ def draw_footer(
     """The keys in up to `height` rows; where they do not all fit, the later ones of the table are left out."""
     everywhere = list(keys_of("everywhere", keymap))
     replay = keys_of("replay", keymap) if now.replaying else ()
-    labelled = [key for key in (*replay, *keys_of(scope, keymap), *everywhere) if key.label]
+    labelled = [key for key in (*replay, *keys_of(scope, keymap), *everywhere) if key.label and not key.gone(now)]
     end = [[key] for key in labelled if key.id in LAST]
     palette = [[key] for key in labelled if key.id in BEFORE_LAST]
     others = [list(group) for _, group in groupby(

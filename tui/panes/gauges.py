@@ -113,13 +113,19 @@ def history_rows(past: HardwareHistory, axis: Axis, width: int) -> list[Row]:
     ]  # fmt: skip
 
 
+def _busy(host: HostSample) -> Span:
+    """Whether more wants to run than there are cores for, so that times are not to be trusted."""
+    over = host.load_1m is not None and host.cores is not None and host.load_1m > host.cores
+    return Span(" ! busy" if over else "", "warn")
+
+
 def host_line(host: HostSample, width: int) -> Row:
     """The machine in one row, beside GPUs."""
     load = "–" if host.load_1m is None else f"{host.load_1m:.1f}" + (f"/{host.cores}" if host.cores else "")
     pieces = [
         row(f"cpu {format_share(host.cpu_fraction)}"),
         row(f"rss {format_size(host.rss_bytes)}"),
-        row(f"load {load}"),
+        row(f"load {load}", _busy(host)),
         row(f"disk {_rate(host.disk_write_bytes_per_second)}"),
     ]
     return row(cell("host", LABEL, style="dim"), pack(pieces, width - LABEL, gap="  "))
@@ -138,12 +144,12 @@ def host_rows(run: RunState, host: HostSample, width: int, height: int) -> list[
     if host.rss_bytes is not None and host.memory_available_bytes is not None:
         total = host.rss_bytes + host.memory_available_bytes
     on = f" on {host.cores} cores" if host.cores else ""
-    load = "–" if host.load_1m is None else f"{format_count(host.load_1m)}{on}"
+    load = row("–" if host.load_1m is None else f"{format_count(host.load_1m)}{on}", _busy(host))
     rows = [
         gauge("cpu", host.cpu_fraction, format_share(host.cpu_fraction), width),
         gauge("load", ratio(host.load_1m, host.cores), load, width),
         gauge("worker", ratio(host.rss_bytes, total), format_size(host.rss_bytes), width),
-        gauge("peak", ratio(peak, limit), part_of(peak, limit), width),
+        *([gauge("peak", ratio(peak, limit), part_of(peak, limit), width)] if peak is not None else []),
         row(cell("memory", LABEL, style="dim"), f"{format_size(host.memory_available_bytes)} available"),
         row(cell("disk", LABEL, style="dim"), pack(
             [

@@ -86,7 +86,7 @@ def _enough(lever: Advice, training: TrainingState) -> str:
     spare = training.eta.spare_seconds if training.eta is not None else None
     if lever.gain_seconds is None or spare is None or spare >= 0:
         return ""
-    return ", enough" if lever.gain_seconds >= -spare else f" of {roughly(-spare)}"
+    return ", enough" if lever.gain_seconds >= -spare else f" of {roughly(max(1.0, -spare))}"
 
 
 def gain_words(lever: Advice) -> str:

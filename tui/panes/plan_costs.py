@@ -7,14 +7,32 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from speedtui.engine.config.paths import value_at
 from speedtui.engine.config.settings import Scalar
-from speedtui.engine.plan.tables import CHECKPOINT_EVERY, CHECKPOINT_SHARE, EVAL_EVERY, recommended_checkpoint
+from speedtui.engine.plan.tables import (
+    CHECKPOINT_EVERY,
+    CHECKPOINT_SHARE,
+    EVAL_EVERY,
+    recommended_checkpoint,
+    the_end,
+)
 from speedtui.engine.planned import FrequencyRow, ScheduleRow
 from speedtui.engine.units import format_seconds
+from speedtui.tui.draft.draft import laid_over
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
 from speedtui.tui.drawing.text import Row, Span, clean, crop, row, wrap
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import middle, title
-from speedtui.tui.panes.plan_pane import Column, PlanPane, about, fit_span, lit, scrolled, span, table, time_of_day
+from speedtui.tui.panes.plan_pane import (
+    Column,
+    PlanPane,
+    about,
+    at_least,
+    fit_span,
+    lit,
+    scrolled,
+    span,
+    table,
+    time_of_day,
+)
 
 if TYPE_CHECKING:
     from speedtui.tui.draft.next_run import NextRun
@@ -22,14 +40,15 @@ if TYPE_CHECKING:
 LEAD = 2
 """Cursor and sign of what is set now."""
 LEAST_ROWS = 5
-"""Of a table, before words about the row under the cursor get any."""
+"""Of a table where the keys act, before words about the row under the cursor get any."""
 FREQUENCY = (
     Column("every", 0, words=True), Column("times", 4), Column("time", 5), Column("share", 1), Column("finish", 3),
     Column("fits", 2, words=True), Column("blind for", 6),
 )  # fmt: skip
 SCHEDULE = (
-    Column("schedule", 0, words=True), Column("epoch", 5), Column("gap", 3), Column("total", 1), Column("finish", 4),
-    Column("fits", 2, words=True), Column("still monitored", 6, words=True),
+    Column("schedule", 0, words=True), Column("epoch", 2), Column("gap", 3), Column("total", 1), Column("finish", 7),
+    Column("fits", 1, words=True), Column("loss", 4, words=True), Column("answers", 5, words=True),
+    Column("ckpt", 6, words=True),
 )  # fmt: skip
 
 
@@ -102,7 +121,7 @@ def draw_offers(
     present = next((i for i, offer in enumerate(offers) if offer.current), 0)
     at = min(cursor, len(offers) - 1) if cursor is not None else present
     words = [row(Span(f"  {text}", "dim")) for text in wrap(offers[at].words, inner - LEAD)]
-    if room - 1 - len(words) < (min(len(offers), LEAST_ROWS) if cursor is None else 1):
+    if room - 1 - len(words) < (len(offers) if cursor is None else min(len(offers), LEAST_ROWS)):
         words = []
     found = table(columns, [offer.texts for offer in offers], inner - LEAD)
     rows = [
@@ -156,11 +175,20 @@ def _frequency(found: FrequencyRow, shown: NextRun, best: FrequencyRow | None) -
     texts = [
         Span(f"{'eval' if of_eval else 'ckpt'} {_short(found.every)}"), Span(str(found.count)),
         Span(about(span(found.cost_seconds), sure) if known else "–"),
-        Span(f"{found.share * 100:.1f} %" if known else "–"),
-        Span(about(time_of_day(found.finish, shown.now), sure)), fit_span(found.fit), Span(about(span(blind), sure)),
+        Span(f"{found.share * 100:.1f} %" if known else "–"), _finish(found.finish, shown),
+        fit_span(found.fit, shown.unpriced), Span(about(span(blind), sure)),
     ]  # fmt: skip
     values: dict[str, Scalar] = {EVAL_EVERY if of_eval else CHECKPOINT_EVERY: found.every}
     return Offer(texts, values, found.current, _words(found, best))
+
+
+def _finish(when: float | None, shown: NextRun) -> Span:
+    return _whole(time_of_day(when, shown.now), shown)
+
+
+def _whole(text: str, shown: NextRun) -> Span:
+    """Of evaluations and checkpoints together: marked where some of it is left out."""
+    return Span(at_least(text, shown.unpriced) if shown.unpriced else about(text, shown.measured))
 
 
 def blind_seconds(found: FrequencyRow) -> float | None:
@@ -189,17 +217,35 @@ def _schedule(found: ScheduleRow, shown: NextRun) -> Offer:
     sure = shown.measured
     texts = [
         Span(found.name), Span(about(format_seconds(found.epoch_seconds), sure)),
-        Span(about(format_seconds(found.gap_seconds or None), sure)), Span(about(span(found.total_seconds), sure)),
-        Span(about(time_of_day(found.finish, shown.now), sure)), fit_span(found.fit),
-        Span(clean(found.monitored), "dim"),
+        _whole(format_seconds(found.gap_seconds or None), shown), _whole(span(found.total_seconds), shown),
+        _finish(found.finish, shown), fit_span(found.fit, shown.unpriced), *_seen(found, shown),
     ]  # fmt: skip
-    words = f"still monitored: {clean(found.monitored)}"
+    words = f"{found.name}, still monitored: {clean(found.monitored)}"
     settings = shown.draft.settings
     current = all(value_at(settings, path) == value for path, value in found.values.items())
     return Offer(texts, found.values, current, words)
 
 
+def _seen(found: ScheduleRow, shown: NextRun) -> list[Span]:
+    """How often there is a loss of the evaluation, answers, and a checkpoint."""
+    schedule = laid_over(shown.draft.settings, found.values).schedule
+    often, loss, saves = (
+        _often(every, shown) for every in (schedule.eval_every, schedule.fast_eval_every, schedule.checkpoint_every)
+    )
+    evaluates = any(row.what == "eval" and row.count for row in shown.frequencies)
+    saved = f"best, {saves}" if schedule.save_only_best else saves
+    answers = often if schedule.generate else "–"
+    seen = (often if loss == "never" else loss, answers) if evaluates else ("–", "–")
+    return [Span(text, "dim" if text in ("–", "never") else "") for text in (*seen, saved)]
+
+
+def _often(every: str, shown: NextRun) -> str:
+    """A spacing as long as the run in words."""
+    total, epoch = shown.sizes.total_steps, shown.sizes.epoch_steps
+    return "at end" if total and epoch and every == the_end(total, epoch) else every
+
+
 def _among_frequencies(offer: Offer) -> Offer:
     """A schedule's cells in the columns of the frequencies."""
-    name, _, gap, _, finish, fits, _ = offer.texts
+    name, _, gap, _, finish, fits, *_ = offer.texts
     return offer._replace(texts=[name, Span(""), Span(f"gap {gap.text}"), Span(""), finish, fits, Span("")])

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from speedtui.tui.draft.next_run import NextRun
 
 FIT_WORDS: dict[Fit, tuple[str, str]] = {
-    "fits": ("yes", "good"), "tight": ("TIGHT", "warn"), "late": ("LATE", "bad"), "no_memory": ("MEMORY", "bad"),
-    "unknown": ("–", "dim"),
+    "fits": ("✓ yes", "good"), "tight": ("! tight", "warn"), "late": ("✗ late", "bad"),
+    "no_memory": ("✗ memory", "bad"), "unknown": ("–", "dim"),
 }  # fmt: skip
-"""Word and style; the word says it where there is no colour."""
+"""Sign, word and style; the word says it where there is no colour."""
 
 
 class PlanPane(Pane):
@@ -54,14 +54,20 @@ class PlanPane(Pane):
         self.redraw()
 
 
-def fit_span(fit: Fit) -> Span:
-    """The verdict as a word."""
-    return Span(*FIT_WORDS[fit])
+def fit_span(fit: Fit, unpriced: Sequence[str] = ()) -> Span:
+    """The verdict as a word; with a `?` where it holds only without what nobody measured."""
+    word, style = FIT_WORDS[fit]
+    return Span(f"{word}?", "warn") if unpriced and fit in ("fits", "tight") else Span(word, style)
 
 
 def about(text: str, measured: bool) -> str:
     """`~` before what rests on no measurement."""
     return text if measured or text == "–" else f"~{text}"
+
+
+def at_least(text: str, unpriced: Sequence[str]) -> str:
+    """`≥` before a time in which something is left out."""
+    return f"≥{text}" if unpriced and text != "–" else text
 
 
 def time_of_day(when: float | None, now: float) -> str:
@@ -120,8 +126,8 @@ class Table(NamedTuple):
     rows: list[Row]
 
 
-GAPS = (2, 1)
-"""Cells between two columns; the narrow one where a column would have to go."""
+GAPS = ((100, 3), (48, 2), (0, 1))
+"""From so many cells on, so many between two columns; below, figures are more welcome than the space between them."""
 
 
 def table(columns: Sequence[Column], texts: Sequence[Sequence[Span]], width: int) -> Table:
@@ -130,9 +136,11 @@ def table(columns: Sequence[Column], texts: Sequence[Sequence[Span]], width: int
         max(cell_len(column.name), *(cell_len(line[i].text) for line in texts), 0) for i, column in enumerate(columns)
     ]
     kept = list(range(len(columns)))
-    gap = next(
-        (gap for gap in GAPS if _wide(kept, columns, sizes, gap) <= width), GAPS[-1] if width < NARROW else GAPS[0]
-    )
+    gap = next(gap for least, gap in GAPS if width >= least)
+    if gap > 1:
+        gap = gap if _wide(kept, columns, sizes, gap) <= width else 2
+    elif _wide(kept, columns, sizes, 2) <= width:
+        gap = 2
     while len(kept) > 1 and _wide(kept, columns, sizes, gap) > width:
         kept.remove(max(kept, key=lambda i: columns[i].priority))
     lines = [_table_row([line[i] for i in kept], [columns[i] for i in kept], [sizes[i] for i in kept], width, gap)
@@ -140,8 +148,6 @@ def table(columns: Sequence[Column], texts: Sequence[Sequence[Span]], width: int
     return Table(lines[0], lines[1:])
 
 
-NARROW = 48
-"""Cells below which figures are more welcome than the space between them."""
 LAST_WORDS = 16
 """Cells that a last column of words needs at least; what does not fit is cut."""
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from textual.geometry import Size
 
 from speedtui.engine.advise.words import age_words
+from speedtui.engine.candidate import Estimate
 from speedtui.engine.state import RunState
+from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.units import format_count, format_seconds, format_share, format_size
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
 from speedtui.tui.drawing.text import Row, Span, cell, clean, crop, row
@@ -18,6 +20,7 @@ from speedtui.tui.panes.plan_pane import (
     Column,
     PlanPane,
     about,
+    at_least,
     fit_span,
     lit,
     scrolled,
@@ -48,20 +51,38 @@ class ProfilesPane(PlanPane):
     """The choices; enter takes the one under the cursor."""
 
     def count(self) -> int:
-        return len(self.next_run.lines) if self.next_run is not None else 0
+        return len(choices(self.next_run.lines).shown) if self.next_run is not None else 0
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """Heading, edges and the choices, up to what the screen has for them."""
-        most = next(choices for rows, choices in MOST_ROWS if viewport.height >= rows)
-        return EDGES + 1 + max(1, min(most, self.count()))
+        most = next(most for rows, most in MOST_ROWS if viewport.height >= rows)
+        folded = self.next_run is not None and bool(choices(self.next_run.lines).folded)
+        return EDGES + 1 + max(1, min(most, self.count() + folded))
 
     def selected(self) -> Line | None:
         """The choice under the cursor."""
-        lines = self.next_run.lines if self.next_run is not None else ()
+        lines = choices(self.next_run.lines).shown if self.next_run is not None else ()
         return lines[min(self.at, len(lines) - 1)] if lines else None
 
     def draw(self, frame: Frame, width: int, height: int) -> list[Row]:
         return draw_profiles(self.next_run, frame, self.at if self.has_keys else None, self.at, width, height)
+
+
+class Choices(NamedTuple):
+    """What there is to be taken."""
+
+    shown: tuple[Line, ...]
+    """A row each."""
+    folded: tuple[Line, ...]
+    """Nothing is known of them: they share a row."""
+
+
+def choices(lines: Sequence[Line]) -> Choices:
+    """A single profile of which nothing is known keeps its row, as does the one that is taken."""
+    unknown = tuple(line for line in lines if line.option.kind == "profile" and not line.known and not line.taken)
+    if len(unknown) < 2:
+        return Choices(tuple(lines), ())
+    return Choices(tuple(line for line in lines if line not in unknown), unknown)
 
 
 def draw_profiles(
@@ -69,11 +90,30 @@ def draw_profiles(
 ) -> list[Row]:
     """The table in its frame; `cursor`: the row that is marked, `at`: the one that must be seen."""
     inner, room = width - EDGES - INSET, height - EDGES
-    heading = title("Profiles", Span("● next run takes it", "dim") if width >= 60 else "")
+    heading = title("Profiles", Span(f"● next run takes it{_in_all(shown, room)}", "dim") if width >= 60 else "")
     if shown is None:
         return framed(heading, (), middle(_nothing(frame.run), room), width, height)
-    rows = draw_lines(shown.lines, shown.now, cursor, at, inner, room)
+    known, folded = choices(shown.lines)
+    rows = draw_lines(known, shown.now, cursor, at, inner, max(2, room - bool(folded)))
+    if folded:
+        rows.append(crop(row(" " * LEAD, Span(_folded_words(folded, inner - LEAD), "dim")), inner))
+    if any(line.left_out for line in known):
+        heading = title("Profiles", Span("without edits that nobody measured with them", "dim") if width >= 72 else "")
     return framed(heading, planning_words(frame), rows, width, height)
+
+
+def _in_all(shown: NextRun | None, room: int) -> str:
+    """How many there are, where not all are seen."""
+    known, folded = choices(shown.lines) if shown is not None else Choices((), ())
+    return f"   {len(known)} in all" if len(known) > room - 1 - bool(folded) else ""
+
+
+def _folded_words(folded: Sequence[Line], width: int) -> str:
+    """`fast, balanced: not known yet; R plans them, p takes one`, or their number where the names are too long."""
+    names = ", ".join(clean(line.option.name) for line in folded)
+    told = ("not known yet; R plans them, p takes one", "not known yet; R plans them", "not known yet")
+    texts = [f"{subject}: {words}" for subject in (names, f"{len(folded)} profiles") for words in told]
+    return next((text for text in texts if len(text) <= width), texts[-1])
 
 
 def draw_lines(
@@ -101,21 +141,37 @@ def _marked(line: Line, text: Row, here: bool, width: int) -> Row:
 def _texts(line: Line, now: float) -> list[Span]:
     """A cell a column."""
     option, basis, estimate = line.option, line.basis, line.estimate
-    sure = basis.measured
+    sure, computed = line.measured, estimate if line.computed else None
     costs = basis.known.costs if basis.known is not None else None
-    style = "strong" if line.taken else "" if estimate is not None else "dim"
+    guess = "dim" if basis.source == "model" or computed is not None else ""
+    style = "strong" if line.taken else "" if estimate is not None and not guess else "dim"
     figures = (
-        format_seconds(basis.step_seconds), format_count(basis.tokens_per_second), format_size(basis.peak_bytes),
-        _free(basis), _cost(costs.eval_seconds if costs is not None else None),
+        *_step_figures(basis, computed),
+        _cost(_evaluation(costs) if costs is not None else None),
         _cost(costs.save_seconds if costs is not None else None),
+    )
+    times = (
         span(estimate.p50_seconds if estimate is not None else None), time_of_day(line.finish, now),
         time_of_day(line.finish_p90, now),
     )  # fmt: skip
     return [
         Span(cell(clean(option.name), min(len(option.name), NAME_MOST)).text, style),
-        *(Span(about(text, sure), "dim" if text == "–" else "") for text in figures),
-        Span(spare(line.spare_seconds)), fit_span(line.fit), Span(_source(basis), "dim"), Span(_note(line), "dim"),
+        *(Span(about(text, sure), "dim" if text == "–" else guess) for text in figures),
+        *(Span(at_least(text, line.unpriced) if line.unpriced else about(text, sure),
+               "dim" if text == "–" else guess) for text in times),
+        Span(spare(line.spare_seconds), guess), fit_span(line.fit, line.unpriced),
+        Span(_source(basis, computed), "dim"), Span(_note(line), "dim"),
     ]  # fmt: skip
+
+
+def _step_figures(basis: Option, computed: Estimate | None) -> tuple[str, str, str, str]:
+    """Step, tokens a second, peak and what is free; `computed`: from other steps, whose peak says nothing."""
+    step, rate = basis.step_seconds, basis.tokens_per_second
+    if computed is None:
+        return format_seconds(step), format_count(rate), format_size(basis.peak_bytes), _free(basis)
+    now = computed.terms.get("steps", 0.0) / max(computed.total_steps, 1)
+    faster = rate * step / now if rate is not None and step is not None and now > 0 else None
+    return format_seconds(now or None), format_count(faster), "–", "–"
 
 
 def _cost(seconds: float | None) -> str:
@@ -123,20 +179,35 @@ def _cost(seconds: float | None) -> str:
     return format_seconds(seconds or None)
 
 
+def _evaluation(costs: RunCosts) -> float | None:
+    """Seconds of one with its answers and metric, where it has them."""
+    if not costs.eval_seconds:
+        return None
+    return costs.eval_seconds + (costs.generate_seconds or 0.0) + (costs.metric_seconds or 0.0)
+
+
 def _free(option: Option) -> str:
     peak, limit = option.peak_bytes, option.limit_bytes
-    return "–" if peak is None or not limit else format_share(1 - peak / limit)
+    if peak is None or not limit:
+        return "–"
+    return format_share(1 - peak / limit) if peak <= limit else f"over {format_share(peak / limit - 1)}"
 
 
-def _source(option: Option) -> str:
+def _source(option: Option, computed: Estimate | None) -> str:
+    if computed is not None:
+        return "computed"
     if option.source == "history" and option.source_age_seconds is not None:
         return f"{age_words(option.source_age_seconds)} old"
     return option.source or "not known"
 
 
 def _note(line: Line) -> str:
+    if line.unpriced:
+        return f"without {' and '.join(line.unpriced)}"
     if line.option.note:
         return clean(line.option.note)
+    if line.left_out:
+        return "without the edits"
     return "another step: not measured" if line.option.known is not None and line.estimate is None else ""
 
 

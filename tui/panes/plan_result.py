@@ -14,7 +14,7 @@ from speedtui.tui.drawing.text import Row, Span, clean, clock, pack, roughly, ro
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import title
 from speedtui.tui.panes.plan_costs import missing_words
-from speedtui.tui.panes.plan_pane import PlanPane, about
+from speedtui.tui.panes.plan_pane import PlanPane, about, at_least
 from speedtui.tui.panes.time_axis import SAFE
 
 if TYPE_CHECKING:
@@ -67,8 +67,9 @@ def _unknown(shown: NextRun | None, width: int) -> list[Row]:
         return [pack([row(Span("? NOT KNOWN", "warn")), row("nothing is measured yet"), key], width)]
     if shown.missing == "the plan":
         return [row(Span("… PLANNING", "accent"))]
-    verdict = row(Span("? NEEDS A TRIAL" if shown.missing == "another step" else "? NOT KNOWN", "warn"))
-    return [verdict, *(row(line) for line in wrap(missing_words(shown), width))]
+    verdict = "? NEEDS A TRIAL" if shown.missing == "another step" else "? NOT KNOWN"
+    first, *more = wrap(f"{verdict}. {missing_words(shown)}", width)
+    return [row(Span(first[: len(verdict)], "warn"), first[len(verdict) :]), *map(row, more)]
 
 
 def _pieces(shown: NextRun, estimate: Estimate) -> list[Row]:
@@ -76,13 +77,18 @@ def _pieces(shown: NextRun, estimate: Estimate) -> list[Row]:
     window, now, sure = shown.window, shown.now, shown.measured
     finish, late = now + estimate.p50_seconds, now + estimate.p90_seconds
     pieces = [_verdict(shown, finish)]
-    total = f"{about(roughly(estimate.p50_seconds), sure)}"
+    total, end = about(roughly(estimate.p50_seconds), sure), clock(finish, now)
+    if shown.unpriced:
+        total, end = at_least(roughly(estimate.p50_seconds), shown.unpriced), at_least(end, shown.unpriced)
     pieces.append(row("total ", Span(total, "strong"), f" of {roughly(window.deadline - now)}" if window else ""))
-    pieces += [row("finish ", Span(clock(finish, now), "strong")), row(f"p90 {clock(late, now)}")]
+    pieces += [row("finish ", Span(end, "strong")), row(f"p90 {clock(late, now)}")]
+    if shown.unpriced:
+        pieces.insert(2, row(Span(f"without {' and '.join(shown.unpriced)}: not measured", "warn")))
     if window is None:
         return [*(piece for piece in pieces if piece), row(Span("no deadline set", "dim"))]
     spare = window.safe_until - finish
-    pieces.insert(2, row(f"spare {roughly(spare)}" if spare >= 0 else f"short {roughly(-spare)}"))
+    if spare < 0 or not shown.unpriced:
+        pieces.insert(2, row(f"spare {roughly(spare)}" if spare >= 0 else f"short {roughly(-spare)}"))
     pieces.append(row(f"safe until {clock(window.safe_until, now)}"))
     return pieces
 
@@ -93,6 +99,8 @@ def _verdict(shown: NextRun, finish: float) -> Row:
     if shown.fit not in VERDICTS:
         return ()
     word, style = VERDICTS[shown.fit]
+    if shown.unpriced and shown.fit in ("fits", "tight"):
+        word, style = f"{word}?", "warn"
     if shown.fit == "late" and shown.window is not None and finish > shown.window.deadline:
         word += f" by {roughly(finish - shown.window.deadline)}"
     return row(Span(word, style))
@@ -140,10 +148,6 @@ def _shares(estimate: Estimate, sure: bool) -> list[Row]:
             pieces.append(
                 row(Span(f"{LETTERS[name]} ", style), f"{name} {about(roughly(seconds), sure)} ", Span(share, "dim"))
             )
-    if estimate.evals and not _seconds(estimate, PARTS[2][2]):
-        pieces.append(row(Span("eval not measured", "dim")))
-    if estimate.saves and not estimate.terms.get("saves"):
-        pieces.append(row(Span("ckpt not measured", "dim")))
     return pieces
 
 

@@ -40,8 +40,18 @@ def draw_results(run: RunState, width: int, height: int) -> list[Row]:
     rates = {trial.candidate.id: _rate(trial) for trial in study.rows}
     top = max((rate for rate in rates.values() if rate is not None), default=0.0)
     first = _first_shown(study, inner_height)
-    rows = [_line(study, trial, top, inner_width) for trial in study.rows[first : first + inner_height]]
+    proven = _proven(study)
+    rows = [_line(study, trial, top, inner_width, proven=proven) for trial in study.rows[first : first + inner_height]]
     return framed(title("Results"), row(Span("samples/s", "dim")), rows, width, height)
+
+
+def _proven(study: StudyState) -> bool:
+    """Whether the best one is faster than the next."""
+    # Imported when there is a best one: the first paint of a training need not wait for it.
+    from speedtui.tui.candidates.figures import lead
+
+    ahead = lead(study) if study.best is not None else None
+    return ahead is None or not ahead[1].open
 
 
 def _rate(trial: TrialRow) -> float | None:
@@ -54,14 +64,15 @@ def _first_shown(study: StudyState, height: int) -> int:
     return max(0, min(max(done, default=0) - height + 2, len(study.rows) - height))
 
 
-def _line(study: StudyState, trial: TrialRow, top: float, width: int) -> Row:
+def _line(study: StudyState, trial: TrialRow, top: float, width: int, *, proven: bool) -> Row:
+    """The best one has a star: a hollow one where the next fastest may be as fast."""
     rate = _rate(trial)
     label_width = max(8, min(30, width // 2 - 4))
     best = trial.candidate.id == study.best
     head = row(
-        Span("★ " if best else "  ", "good"),
+        Span("  " if not best else "★ " if proven else "☆ ", "good" if proven else "warn"),
         cell(f"#{trial.candidate.id}", 4, style="dim"),
-        cell(clean(trial.candidate.label), label_width, style="strong" if best else ""),
+        cell(clean(trial.candidate.label), label_width, style="strong" if best and proven else ""),
     )
     room = width - label_width - 6
     if rate is None or not top:

@@ -9,22 +9,23 @@ from typing import NamedTuple
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.state import RunState, StudyState, TrialRow
 from speedtui.engine.units import GIB, MIB, format_count
-from speedtui.tui.candidates.figures import measured, memory_of
+from speedtui.tui.candidates.figures import lead, measured, memory_of
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
 from speedtui.tui.drawing.plot import Axis, Series, draw_plot, value_axis
 from speedtui.tui.drawing.text import Row, Span, pack, row
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import Pane, middle, title
 
-DOT, BEATEN, EXPECTED, BEST, CURSOR = "●", "•", "○", "★", "◆"
-STYLES = {DOT: "good", BEATEN: "dim", EXPECTED: "warn", BEST: "good", CURSOR: "accent"}
-DRAWN = (EXPECTED, BEATEN, DOT, BEST, CURSOR)
+DOT, BEATEN, EXPECTED, BEST, UNPROVEN, CURSOR = "●", "•", "○", "★", "☆", "◆"
+STYLES = {DOT: "good", BEATEN: "dim", EXPECTED: "warn", BEST: "good", UNPROVEN: "warn", CURSOR: "accent"}
+DRAWN = (EXPECTED, BEATEN, DOT, BEST, UNPROVEN, CURSOR)
 """In this order, so that the last of two dots in one cell is the one that matters more."""
 AXIS_ROWS = 2
 """Rows of the lower axis and its ticks."""
 LEGEND_GAP = 46
 """Cells of the edge that the legend leaves to the title."""
 LEAST_HEIGHT = 4
+LIMIT = "limit"
 CROWD = 30
 """Dots from which on those that are beaten in both have no number: the table has it."""
 LABELS = 3
@@ -85,12 +86,14 @@ def dots(study: StudyState | None, selected: int | None) -> list[Dot]:
         return []
     found = [dot for trial in study.rows if (dot := _dot(trial)) is not None]
     known = [dot for dot in found if dot.mark == DOT]
+    ahead = lead(study)
+    best = UNPROVEN if ahead is not None and ahead[1].open else BEST
 
     def mark(dot: Dot) -> str:
         if dot.trial == selected:
             return CURSOR
         if dot.trial == study.best and dot.mark == DOT:
-            return BEST
+            return best
         return BEATEN if dot.mark == DOT and _beaten(dot, known) else dot.mark
 
     return [dot._replace(mark=mark(dot)) for dot in found]
@@ -140,7 +143,22 @@ def _plot(placed: Sequence[Dot], x: Axis, y: Axis, cells: Cells, limit: float | 
     series = [Series([(dot.peak, dot.rate) for dot in placed if dot.mark == mark], mark) for mark in DRAWN]
     texts = [(cells.value(x, column, cells.columns), cells.value(y, line, cells.lines), text)
              for line, column, text in labels(placed, x, y, cells)]  # fmt: skip
+    if limit is not None:
+        texts += _limit_label(placed, x, y, cells, limit)
     return draw_plot(series, x, y, cells.width, cells.lines + AXIS_ROWS, styles=STYLES, limit=limit, texts=texts)
+
+
+def _limit_label(
+    placed: Sequence[Dot], x: Axis, y: Axis, cells: Cells, limit: float
+) -> list[tuple[float, float, str]]:  # fmt: skip
+    """A word left of the line of the limit, in the highest row in which nothing is in its way."""
+    column = cells.place(x, limit, cells.columns) - len(LIMIT) - 1
+    taken = set(_by_cell(placed, x, y, cells))
+    taken |= {(line, start + i) for line, start, text in labels(placed, x, y, cells) for i in range(len(text))}
+    for line in range(cells.lines - 1, 0, -1):
+        if column > 0 and not {(line, column + i) for i in range(-1, len(LIMIT) + 1)} & taken:
+            return [(cells.value(x, column, cells.columns), cells.value(y, line, cells.lines), LIMIT)]
+    return []
 
 
 def labels(placed: Sequence[Dot], x: Axis, y: Axis, cells: Cells) -> list[tuple[int, int, str]]:
@@ -182,7 +200,13 @@ def _numbers(group: Sequence[Dot]) -> str:
 
 def _legend(marks: set[str], unit: str, limit: float | None, under: int, width: int) -> Row:
     """What the marks say, as far as there is room; the limit before all, then how many dots lie under others."""
-    words: Mapping[str, str] = {BEST: "best", EXPECTED: "predicted", BEATEN: "beaten in both", CURSOR: "cursor"}
+    words: Mapping[str, str] = {
+        BEST: "best",
+        UNPROVEN: "best, not proven",
+        EXPECTED: "predicted",
+        BEATEN: "beaten in both",
+        CURSOR: "cursor",
+    }
     pieces = [row(Span(f"│ limit {limit:.4g} {unit}", "limit"))] if limit is not None else [row(Span(unit, "dim"))]
     pieces.append(row(Span(f"{under} under others", "warn")) if under else ())
     pieces += [row(Span(mark, STYLES[mark]), Span(f" {text}", "dim")) for mark, text in words.items() if mark in marks]

@@ -15,6 +15,8 @@ from speedtui.tui.values import value_words
 TERMS = {"steps": "steps", "evals": "evaluations", "saves": "checkpoints", "final": "end"}
 STEP_PARTS = tuple(phase for phase in STEP_PHASES if phase != "other")
 """One share together; where they go in turn is the step's own pane."""
+LEAST_TOLD_SECONDS = 5.0
+"""What comes sooner is only said to come within it."""
 LEAST_SHARE = 0.005
 """Of the time so far: less reads 0 %."""
 
@@ -96,7 +98,9 @@ def _next(run: RunState, what: str, setting: str, coming: Coming | None) -> Row:
 
 def _coarse(seconds: float) -> str:
     """To the minute, below one to ten seconds: every second would be drawn for nothing."""
-    rounded = 60 * round(seconds / 60) if seconds >= 60 else max(10, 10 * round(seconds / 10))
+    if seconds < LEAST_TOLD_SECONDS:
+        return f"<{LEAST_TOLD_SECONDS:g}s"
+    rounded = 60 * round(seconds / 60) if seconds >= 60 else 10 * round(seconds / 10)
     return format_span(rounded).removesuffix(" 00s")
 
 

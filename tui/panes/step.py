@@ -70,7 +70,8 @@ def _empty_text(run: RunState) -> str:
 
 
 def _rates(steps: StepWindow, width: int) -> Row:
-    spread = f" ±{_in_unit_of(steps.spread_seconds, steps.seconds)}" if steps.spread_seconds is not None else ""
+    known = steps.spread_seconds if steps.count > 1 else None  # of one step, or one line of steps, there is none
+    spread = f" ±{_in_unit_of(known, steps.seconds)}" if known else ""
     return pack(
         [
             row(Span(format_seconds(steps.seconds), "strong"), Span(spread, "dim")),

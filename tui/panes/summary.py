@@ -5,6 +5,7 @@ from __future__ import annotations
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.state import RunState, StudyState
 from speedtui.engine.units import format_size, format_span
+from speedtui.tui.candidates.figures import base_of, lead
 from speedtui.tui.candidates.listing import PLAIN, Listing, listed
 from speedtui.tui.drawing.text import Row, Span, clean, clock, pack, roughly, row
 from speedtui.tui.frame import Frame
@@ -38,7 +39,7 @@ def draw_summary(frame: Frame, width: int, listing: Listing = PLAIN) -> Row:
     study = run.study
     if study is None:
         return row(" ", pack([row(Span(_without_study(run), "dim"))], width - 2))
-    pieces = [*_shown(study, listing), _counts(study), _window(run), _budget(run), _base(study)]
+    pieces = [*_shown(study, listing), _counts(study), _lead(study), _window(run), _base(run), _budget(run)]
     pieces += [
         row(Span("limit ", "dim"), format_size(study.memory_limit_bytes)) if study.memory_limit_bytes else (),
         row(Span("each ", "dim"), f"{study.batches} batches"),
@@ -76,8 +77,20 @@ def _window(run: RunState) -> Row:
     return row(Span("window ", "dim"), rest, clock(run.window.deadline, run.now))
 
 
-def _base(study: StudyState) -> Row:
-    return row(Span("base ", "dim"), f"#{study.rows[0].candidate.id}") if study.rows else ()
+def _lead(study: StudyState) -> Row:
+    """The best one, and whether the next one may be as fast."""
+    ahead = lead(study)
+    if study.best is None:
+        return ()
+    open_yet = ahead is not None and ahead[1].open
+    proof = Span(f" ? not proven against #{ahead[0].candidate.id}", "warn") if ahead and open_yet else ""
+    return row(Span("best ", "dim"), f"#{study.best}", proof)
+
+
+def _base(run: RunState) -> Row:
+    """What the others are held against, here and on the Advisor."""
+    base = base_of(run)
+    return row(Span("base ", "dim"), f"#{base.candidate.id}") if base is not None else ()
 
 
 def _without_study(run: RunState) -> str:

@@ -7,15 +7,18 @@ from typing import NamedTuple
 
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.state import RunState, StudyState, TrialRow
-from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span
+from speedtui.engine.units import format_count, format_seconds, format_size, format_span
 from speedtui.tui.candidates.figures import (
     FIT_STYLES,
     base_of,
     finish,
     fits,
+    free_cell,
     full_run_seconds,
+    lead,
     measured,
     memory_of,
+    noise,
     ratio,
 )
 from speedtui.tui.drawing.text import clean, clock
@@ -26,10 +29,32 @@ Text = tuple[str, str]
 MISSING: Text = ("–", "dim")
 LEFT = ("status", "fits", "note")
 """Columns of words; the others hold figures."""
-SHORTEST_CONFIG, LEAST_CONFIG, MOST_CONFIG = 13, 20, 40
+SHORTEST_CONFIG, LEAST_CONFIG, MOST_CONFIG = 13, 19, 40
 """Cells for a configuration's name: on a narrow screen, what other columns must leave it elsewhere, and the most."""
+PROOF = 2
+"""Cells at the end of a comparison for the question mark of one that is open."""
+NOISE_FROM = "other work on this machine?"
 NARROW = 72
 """Cells below which a column more tells more than a longer name."""
+WIDE = 100
+"""Cells from which columns with words have their room."""
+
+
+class Told(NamedTuple):
+    """What all rows of a table share, worked out once for all of them."""
+
+    run: RunState
+    study: StudyState
+    base: TrialRow | None
+    """What the others are held against; None before the first is measured."""
+    unproven: bool
+    """Whether the best one may be no faster than the next one."""
+
+    @staticmethod
+    def of(run: RunState, study: StudyState) -> Told:
+        """Of a run's study."""
+        ahead = lead(study)
+        return Told(run, study, base_of(run), ahead is not None and ahead[1].open)
 
 
 class Column(NamedTuple):
@@ -40,11 +65,12 @@ class Column(NamedTuple):
     """Its gap to the one before included."""
     priority: int
     """The highest number goes first where there is no room."""
-    text: Callable[[RunState, StudyState, TrialRow], Text]
+    text: Callable[[Told, TrialRow], Text]
 
-    def heading(self, study: StudyState) -> str:
+    def heading(self, told: Told) -> str:
         """Its name; the comparison names what it compares with."""
-        return f"vs #{study.rows[0].candidate.id}" if self.name == "vs base" and study.rows else self.name
+        named = self.name == "vs base" and told.base is not None
+        return f"vs #{told.base.candidate.id}" + " " * PROOF if named and told.base is not None else self.name
 
 
 def chosen_columns(width: int, longest: int, lead: int) -> tuple[list[Column], int]:
@@ -52,7 +78,8 @@ def chosen_columns(width: int, longest: int, lead: int) -> tuple[list[Column], i
 
     `longest`: cells that the longest name would take.
     """
-    chosen = list(COLUMNS)
+    others = SHORT if width < NARROW else WITH_WORDS if width >= WIDE else {}
+    chosen = [others.get(column.name, column) for column in COLUMNS]
     wanted = min(longest, SHORTEST_CONFIG if width < NARROW else LEAST_CONFIG)
     while chosen and lead + wanted + sum(column.width for column in chosen) > width:
         chosen.remove(max(chosen, key=lambda column: column.priority))
@@ -73,12 +100,18 @@ def live_status(study: StudyState, trial: TrialRow) -> str:
     return f"{trial.probe} probe" if trial.probe else "starting"
 
 
-def _status(_: RunState, study: StudyState, trial: TrialRow) -> Text:
+def _status(told: Told, trial: TrialRow) -> Text:
     running = trial.status is TrialStatus.RUNNING
-    return live_status(study, trial) if running else status_word(trial.status), TRIAL_STYLES[trial.status]
+    return live_status(told.study, trial) if running else status_word(trial.status), TRIAL_STYLES[trial.status]
 
 
-def _step(_: RunState, study: StudyState, trial: TrialRow) -> Text:
+def _short_status(told: Told, trial: TrialRow) -> Text:
+    """With `no memory` for the longest one."""
+    text, style = _status(told, trial)
+    return text.replace("out of memory", "no memory"), style
+
+
+def _step(told: Told, trial: TrialRow) -> Text:
     found = measured(trial)
     if found is None:
         return (f"~{format_seconds(trial.step_seconds_so_far)}", "") if trial.steps.count else MISSING
@@ -86,7 +119,7 @@ def _step(_: RunState, study: StudyState, trial: TrialRow) -> Text:
     return f"{format_seconds(found.step_seconds)} ±{half * 100:.1f} %", ""
 
 
-def _samples(_: RunState, study: StudyState, trial: TrialRow) -> Text:
+def _samples(told: Told, trial: TrialRow) -> Text:
     found, steps = measured(trial), trial.steps
     if found is not None:
         return format_count(found.samples_per_second), ""
@@ -94,7 +127,7 @@ def _samples(_: RunState, study: StudyState, trial: TrialRow) -> Text:
     return (f"~{format_count(steps.samples_per_second)}", "") if running else MISSING
 
 
-def _tokens(_: RunState, study: StudyState, trial: TrialRow) -> Text:
+def _tokens(told: Told, trial: TrialRow) -> Text:
     found, steps = measured(trial), trial.steps
     if found is not None:
         return format_count(found.tokens_per_second), ""
@@ -102,83 +135,102 @@ def _tokens(_: RunState, study: StudyState, trial: TrialRow) -> Text:
     return (f"~{format_count(steps.tokens_per_second)}", "") if running else MISSING
 
 
-def _peak(run: RunState, study: StudyState, trial: TrialRow) -> Text:
+def _peak(told: Told, trial: TrialRow) -> Text:
     """Measured; else what is expected."""
     memory = memory_of(trial)
     if memory is None or memory.peak_bytes is None:
-        return _predicted(run, study, trial)
+        return _predicted(told, trial)
     return format_size(memory.peak_bytes), ""
 
 
-def _free(_: RunState, study: StudyState, trial: TrialRow) -> Text:
+def _free(told: Told, trial: TrialRow) -> Text:
     """Of the limit, at the peak: measured, else expected."""
+    return _free_text(told, trial, words=False)
+
+
+def _free_or_over(told: Told, trial: TrialRow) -> Text:
+    """With by how much it is over."""
+    return _free_text(told, trial, words=True)
+
+
+def _free_text(told: Told, trial: TrialRow, *, words: bool) -> Text:
     memory = memory_of(trial)
     if memory is not None and memory.headroom_fraction is not None:
-        return _share(memory.headroom_fraction), ""
-    if trial.predicted_bytes is None or not study.memory_limit_bytes:
+        return free_cell(memory.headroom_fraction, words=words), ""
+    if trial.predicted_bytes is None or not told.study.memory_limit_bytes:
         return MISSING
-    return f"~{_share(1 - trial.predicted_bytes / study.memory_limit_bytes)}", "dim"
+    return f"~{free_cell(1 - trial.predicted_bytes / told.study.memory_limit_bytes, words=words)}", "dim"
 
 
-def _share(free: float) -> str:
-    return format_share(free) if free >= 0 else "over"
-
-
-def _predicted(_: RunState, study: StudyState, trial: TrialRow) -> Text:
+def _predicted(told: Told, trial: TrialRow) -> Text:
     return MISSING if trial.predicted_bytes is None else (f"~{format_size(trial.predicted_bytes)}", "dim")
 
 
-def _against_base(_: RunState, study: StudyState, trial: TrialRow) -> Text:
-    base = base_of(study)
-    found = ratio(trial, base) if base is not None else None
-    return MISSING if found is None else (str(found), "dim" if trial is base else "")
+def _against_base(told: Told, trial: TrialRow) -> Text:
+    """Dim and with a question mark where the interval contains no difference; the mark has cells of its own."""
+    found = ratio(told.study, trial, told.base) if told.base is not None else None
+    if found is None:
+        return MISSING[0] + " " * PROOF, MISSING[1]
+    text = str(found)
+    quiet = found.open or trial is told.base
+    return text if found.open else text + " " * PROOF, "dim" if quiet else ""
 
 
-def _full_run(_: RunState, study: StudyState, trial: TrialRow) -> Text:
-    total = full_run_seconds(study, trial)
+def _full_run(told: Told, trial: TrialRow) -> Text:
+    total = full_run_seconds(told.study, trial)
     if total is None:
         return MISSING
     return f"{'~' if total[1] else ''}{format_span(total[0])}", ""
 
 
-def _p90(_: RunState, study: StudyState, trial: TrialRow) -> Text:
+def _p90(told: Told, trial: TrialRow) -> Text:
     estimate = trial.result.estimate if trial.result is not None else None
     return MISSING if estimate is None else (format_span(estimate.p90_seconds), "")
 
 
-def _finish(run: RunState, study: StudyState, trial: TrialRow) -> Text:
-    at = finish(run, trial)
-    return MISSING if at is None else (clock(at, run.now), "")
+def _finish(told: Told, trial: TrialRow) -> Text:
+    at = finish(told.run, trial)
+    return MISSING if at is None else (clock(at, told.run.now), "")
 
 
-def _fits(run: RunState, study: StudyState, trial: TrialRow) -> Text:
-    word = fits(run, trial)
+def _fits(told: Told, trial: TrialRow) -> Text:
+    word = fits(told.run, trial)
     return word, FIT_STYLES.get(word, "dim")
 
 
-def _note(_: RunState, study: StudyState, trial: TrialRow) -> Text:
-    if trial.candidate.id == study.promoted:
+def _note(told: Told, trial: TrialRow) -> Text:
+    """What a person has to know before reading the figures."""
+    number = trial.candidate.id
+    if number == told.study.promoted:
         return "promoted", "good"
     if trial.result is not None and trial.result.reason:
         said = f"{status_word(trial.status)} "  # in the column of the status
         return clean(trial.result.reason).removeprefix(said), "dim"
-    words = {study.rows[0].candidate.id: "base", study.best: "best"}
-    return words.get(trial.candidate.id, ""), "dim"
+    words = ["best, not proven" if told.unproven else "best"] if number == told.study.best else []
+    words = words or (["base"] if trial is told.base else [])  # the heading names it, too
+    noisy = noise(trial)
+    if noisy is not None:
+        return "; ".join([*words, f"noisy ±{noisy * 100:.0f} %: {NOISE_FROM}"]), "warn"
+    return ", ".join(words), "dim"
 
 
 COLUMNS = (
-    Column("status", 15, 0, _status),
+    Column("status", 14, 0, _status),
     Column("step ±", 15, 6, _step),
     Column("smp/s", 7, 2, _samples),
-    Column("tok/s", 7, 8, _tokens),
+    Column("tok/s", 7, 9, _tokens),
     Column("peak", 10, 4, _peak),
     Column("free", 7, 5, _free),
     Column("predicted", 11, 11, _predicted),
-    Column("vs base", 19, 7, _against_base),
+    Column("vs base", 21, 7, _against_base),
     Column("ETA", 9, 3, _full_run),
     Column("p90", 9, 12, _p90),
-    Column("finish", 10, 9, _finish),
-    Column("fits", 6, 1, _fits),
-    Column("note", 10, 10, _note),
+    Column("finish", 10, 10, _finish),
+    Column("fits", 8, 1, _fits),
+    Column("note", 18, 8, _note),
 )
 """The most telling ones have the lowest priority numbers. ETA: how long the whole run takes, at P50."""
+WITH_WORDS = {"free": Column("free", 12, 5, _free_or_over)}
+"""In place of columns of the same names on a wide screen."""
+SHORT = {"status": Column("status", 13, 0, _short_status)}
+"""And on a narrow one."""

@@ -10,10 +10,10 @@ from textual.message import Message
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.state import RunState, StudyState, TrialRow
 from speedtui.tui.candidates.listing import PLAIN, Listing, listed
-from speedtui.tui.drawing.text import Row, Span, cell, clean, row, width_of
+from speedtui.tui.drawing.text import Row, Span, cell, clean, crop, row, width_of
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import Pane, middle
-from speedtui.tui.panes.trial_columns import LEFT, Column, chosen_columns
+from speedtui.tui.panes.trial_columns import LEFT, Column, Told, chosen_columns
 
 LEAD = 6
 """Cursor, mark, number and a gap, before the configuration."""
@@ -34,6 +34,8 @@ class TrialsPane(Pane):
         self.selected: int | None = None
         self.listing = PLAIN
         self._rows_wanted = LEAST_ROWS
+        self._before: frozenset[int] | None = None
+        """Candidates there were when another one was asked for; None while none is awaited."""
         self.first = 0
         """Row at the top."""
 
@@ -91,6 +93,17 @@ class TrialsPane(Pane):
             self.redraw()
             self.post_message(self.Selected())
 
+    def await_candidate(self) -> None:
+        """Puts the cursor on the next candidate that comes."""
+        study = self.study
+        self._before = frozenset(trial.candidate.id for trial in study.rows) if study is not None else frozenset()
+
+    def _select_awaited(self, ids: list[int]) -> None:
+        come = [number for number in ids if self._before is not None and number not in self._before]
+        if come:
+            self.selected, self._before = come[0], None
+            self.post_message(self.Selected())
+
     def on_click(self, event: Click) -> None:
         rows, at = self.shown(), self.first + event.y - 1
         if event.y > 0 and at < len(rows):
@@ -105,10 +118,11 @@ class TrialsPane(Pane):
     def draw(self, frame: Frame, width: int, height: int) -> list[Row]:
         study = frame.study.study
         if study is None or not study.rows:
-            return draw_empty(frame.study, height)
+            return [crop(line, width) for line in draw_empty(frame.study, height)]
         ids = [trial.candidate.id for trial in listed(study, self.listing)]
         if not ids:
-            return draw_none_found(study, self.listing, height)
+            return [crop(line, width) for line in draw_none_found(study, self.listing, height)]
+        self._select_awaited(ids)
         if self.selected not in ids:
             self.selected = ids[0]
             self.post_message(self.Selected())
@@ -156,15 +170,16 @@ def draw_trials(
     shown = listed(study, listing)
     last = first + height - 1
     part = f"{first + 1}–{min(last, len(shown))} of {len(shown)}" if first or last < len(shown) else ""
-    rows: list[Row] = [_heading(study, columns, config, listing, part)]
+    told = Told.of(run, study)
+    rows: list[Row] = [_heading(told, columns, config, listing, part)]
     for trial in shown[first:last]:
         under = trial.candidate.id == selected
-        line = _line(run, study, trial, columns, config, under, trial.candidate.id in listing.marked)
+        line = _line(told, trial, columns, config, under, trial.candidate.id in listing.marked)
         rows.append(row(line, Span(" " * max(0, width - width_of(line)), "cursor")) if under else line)
     return rows
 
 
-def _heading(study: StudyState, columns: list[Column], config: int, listing: Listing, part: str) -> Row:
+def _heading(told: Told, columns: list[Column], config: int, listing: Listing, part: str) -> Row:
     """Names of the columns, an arrow at the sorted one; `part`: which rows are seen, where not all are."""
     by_number = listing.sort == "#" and listing.reverse
     number = cell(
@@ -173,42 +188,45 @@ def _heading(study: StudyState, columns: list[Column], config: int, listing: Lis
     return row(
         number,
         cell(f"  {part or 'configuration'}", config + 2, style="dim"),
-        *(_head(study, c, listing) for c in columns),
+        *(_head(told, c, listing) for c in columns),
     )
 
 
-def _head(study: StudyState, column: Column, listing: Listing) -> Span:
+def _head(told: Told, column: Column, listing: Listing) -> Span:
     words = column.name in LEFT
-    name, style = column.heading(study), "dim"
+    name, style = column.heading(told), "dim"
     if column.name == listing.sort:
         name, style = f"{name}{listing.arrow}" if words else f"{listing.arrow}{name}", "accent"
     return cell(f" {name}" if words else name, column.width, right=not words, style=style)
 
 
 def _line(
-    run: RunState, study: StudyState, trial: TrialRow, columns: list[Column], config: int, under: bool, marked: bool
-) -> Row:
+    told: Told, trial: TrialRow, columns: list[Column], config: int, under: bool, marked: bool
+) -> Row:  # fmt: skip
     candidate = trial.candidate
     base = "cursor " if under else ""
-    best = candidate.id == study.best
+    best = candidate.id == told.study.best and not told.unproven
     quiet = trial.status in (TrialStatus.WAITING, TrialStatus.QUEUED)
     spans = [
         Span("›" if under else " ", base + "accent"),
-        _sign(study, trial, marked, base),
+        _sign(told, trial, marked, base),
         cell(str(candidate.id), LEAD - 4, right=True, style=base + "dim"),
         Span("  ", base),
         cell(clean(candidate.label), config, style=base + ("strong" if best else "dim" if quiet else "")),
     ]
     for column in columns:
-        text, style = column.text(run, study, trial)
+        text, style = column.text(told, trial)
         words = column.name in LEFT
         spans.append(cell(f" {text}" if words else text, column.width, right=not words, style=base + style))
     return row(*spans)
 
 
-def _sign(study: StudyState, trial: TrialRow, marked: bool, base: str) -> Span:
-    """Marked, promoted, best: the one that somebody set last in time comes first."""
+def _sign(told: Told, trial: TrialRow, marked: bool, base: str) -> Span:
+    """Marked, promoted, best: the one that somebody set last in time comes first. A hollow star is not proven."""
     if marked:
         return Span("*", base + "accent")
-    best, promoted = trial.candidate.id == study.best, trial.candidate.id == study.promoted
-    return Span("P" if promoted else "★" if best else " ", base + "good")
+    if trial.candidate.id == told.study.promoted:
+        return Span("P", base + "good")
+    if trial.candidate.id != told.study.best:
+        return Span(" ", base + "good")
+    return Span("☆", base + "warn") if told.unproven else Span("★", base + "good")

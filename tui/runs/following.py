@@ -122,7 +122,8 @@ class Following:
 
     def catching_up(self) -> float | None:
         """The share of a long log that was read, while it is read; None once it is shown as it is now."""
-        return self.session.share_read if isinstance(self.session, FollowedRun) else None
+        session = self.session
+        return session.share_read if isinstance(session, FollowedRun | ReplaySession) else None
 
     def unanswered(self) -> tuple[str, ...]:
         """Names of the commands sent from this screen that wait for an answer, the oldest first."""

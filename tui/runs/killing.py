@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from speedtui.tui.screens.confirm import Question
 
 
-def ask_and_kill(app: SpeedtuiApp) -> None:
-    """Says what would be lost, and kills the worker of the run in front."""
-    following = app.front
-    if app.orders.refused():
+def ask_and_kill(app: SpeedtuiApp, *, study: bool = False) -> None:
+    """Says what would be lost, and kills the worker of the run in front, or of the study's."""
+    following = app.study if study else app.front
+    if app.orders.refused(study=study):
         return
     if following.ended:
         app.notify("The run is over: there is no worker to kill.", severity="warning")

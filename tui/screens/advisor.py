@@ -16,7 +16,7 @@ from speedtui.engine.state import RunState
 from speedtui.tui.frame import Frame
 from speedtui.tui.keys import Situation, bindings
 from speedtui.tui.keys.advisor import probes
-from speedtui.tui.panes.advisor_detail import StrategyPane
+from speedtui.tui.panes.advisor_detail import StrategyPane, measured_pair
 from speedtui.tui.panes.advisor_diagnosis import DiagnosisPane
 from speedtui.tui.panes.advisor_phases import PhasesPane
 from speedtui.tui.panes.advisor_shown import AdvisorPane, Shown
@@ -84,6 +84,9 @@ class AdvisorScreen(View):
         self._arrange(frame)
         for pane in self.query(AdvisorPane):
             pane.shown = self.shown
+        strategy = self.strategy
+        measured = strategy is not None and bool(measured_pair(strategy, frame.study.study))
+        self.query_one("#strategy-band").set_class(not measured, "-not-measured")
 
     def _arrange(self, frame: Frame) -> None:
         from speedtui.tui.draft.advised import taken

@@ -10,7 +10,16 @@ from textual.binding import Binding, BindingType
 from speedtui.engine.candidate import Measurement
 from speedtui.engine.state import RunState, TrialRow
 from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span
-from speedtui.tui.candidates.figures import FIT_STYLES, finish, fits, full_run_seconds, measured, memory_of, ratio
+from speedtui.tui.candidates.figures import (
+    FIT_STYLES,
+    finish,
+    fits,
+    free_cell,
+    full_run_seconds,
+    measured,
+    memory_of,
+    ratio,
+)
 from speedtui.tui.drawing.bars import in_order
 from speedtui.tui.drawing.frame import EDGES, INSET
 from speedtui.tui.drawing.text import Row, Span, cell, clean, clock, row, wrap
@@ -113,7 +122,7 @@ def _figures(run: RunState, trials: Sequence[TrialRow]) -> list[tuple[str, Calla
         ("status", lambda trial: (status_word(trial.status), TRIAL_STYLES[trial.status])),
         ("reason", lambda trial: (trial.result.reason, "") if trial.result and trial.result.reason else NONE),
         ("samples/s", _of(lambda found: format_count(found.samples_per_second))),
-        ("against first", lambda trial: _against(trial, first)),
+        ("against first", lambda trial: _against(run, trial, first)),
         ("tok/s", _of(lambda found: format_count(found.tokens_per_second))),
         ("step", _of(lambda found: format_seconds(found.step_seconds))),
         ("  95 %", _of(lambda f: f"[{format_seconds(f.step_seconds_low)} {format_seconds(f.step_seconds_high)}]")),
@@ -122,7 +131,7 @@ def _figures(run: RunState, trials: Sequence[TrialRow]) -> list[tuple[str, Calla
         ("loss", _of(lambda found: "–" if found.loss is None else f"{found.loss:.3f}")),
         ("peak", lambda trial: _size(memory.peak_bytes) if (memory := memory_of(trial)) else NONE),
         ("predicted", lambda trial: (f"~{format_size(size)}", "") if (size := trial.predicted_bytes) else NONE),
-        ("free", lambda trial: (format_share(memory.headroom_fraction), "") if (memory := memory_of(trial)) else NONE),
+        ("free", lambda trial: _free(trial)),
         ("whole run", lambda trial: _total(run, trial)),
         ("  p90", _p90),
         ("finish", lambda trial: (clock(at, run.now), "") if (at := finish(run, trial)) is not None else NONE),
@@ -142,9 +151,18 @@ def _phase(name: str) -> Callable[[TrialRow], Cell]:
     return _of(lambda found: format_seconds(found.phases.get(name)))
 
 
-def _against(trial: TrialRow, first: TrialRow) -> Cell:
-    found = ratio(trial, first)
-    return (str(found), "" if trial is first else "strong") if found is not None else NONE
+def _against(run: RunState, trial: TrialRow, first: TrialRow) -> Cell:
+    """Dim and with a question mark where the interval contains no difference."""
+    found = ratio(run.study, trial, first) if run.study is not None else None
+    if found is None:
+        return NONE
+    return str(found), "dim" if found.open else "" if trial is first else "strong"
+
+
+def _free(trial: TrialRow) -> Cell:
+    memory = memory_of(trial)
+    free = memory.headroom_fraction if memory is not None else None
+    return (free_cell(free, words=True), "") if free is not None else NONE
 
 
 def _size(size: int | None) -> Cell:

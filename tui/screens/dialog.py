@@ -42,7 +42,9 @@ class Dialog(ModalScreen[Answer]):
         """Row at the top, where not all find room."""
 
     def compose(self) -> ComposeResult:
-        yield Box(classes="dialog")
+        box = Box(classes="dialog")
+        box.rows = self._fitted(box, follow=True)  # painted once: at its size, and with its text
+        yield box
 
     def body(self, width: int) -> Sequence[Row]:
         """All rows at a width; those under the cursor in the cursor's style."""
@@ -59,6 +61,9 @@ class Dialog(ModalScreen[Answer]):
     def draw(self, *, follow: bool = True) -> None:
         """Fits the box to its text and the screen, and draws it; `follow`: scrolled to where the cursor is."""
         box = self.query_one(Box)
+        box.set_rows(self._fitted(box, follow=follow))
+
+    def _fitted(self, box: Box, *, follow: bool) -> list[Row]:
         width = min(self.WIDEST, self.app.size.width)
         inner = width - EDGES - INSET
         foot = [self.foot(inner)] if self.foot(inner) else []
@@ -71,7 +76,7 @@ class Dialog(ModalScreen[Answer]):
         height = len(shown) + len(foot) + EDGES
         box.styles.width, box.styles.height = width, height
         hint = self.hint(cut=len(rows) > room)
-        box.set_rows(framed(title(self._heading), hint, [*shown, *foot], width, height))
+        return framed(title(self._heading), hint, [*shown, *foot], width, height)
 
     def action_scroll_rows(self, rows: int) -> None:
         """Scrolls, whatever the cursor is on."""

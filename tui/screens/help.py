@@ -18,13 +18,18 @@ from speedtui.tui.screens.dialog import Dialog
 SIGNS = (
     ("▶ ‖ ■", "running, paused, finished"),
     ("○ … ✗", "idle, starting, lost"),
-    ("✓ ! ✗", "fits, tight, late or failed"),
+    ("✓ ! ✗", "fits, tight, late/failed"),
     ("★ P ›", "best, promoted, cursor"),
-    ("○ ◦", "evaluation, of the loss alone"),
+    ("○ ◦", "evaluation, loss alone"),
     ("~", "an estimate, not measured"),
     ("–", "not measured"),
 )
-KEY_CELLS = 10
+HELD_BACK = {
+    "slow link": "slow link: the terminal takes no more",
+    "traffic limit": "traffic limit: redraws less, not to flood the connection",
+}
+"""Why the screen is redrawn less often than was chosen."""
+KEY_CELLS = 9
 """Of the keys at the left of a row, with a gap."""
 COLUMN_GAP = 2
 COLUMN_CELLS = 34
@@ -125,10 +130,12 @@ def draw_help(
     signs = _section("Signs", SIGNS, cells)
     if not columns:
         return [line for part in (own, replay, general, signs) if part for line in (*part, ())][:-1]
-    right = [*own, (), *replay, *([()] if replay else []), *signs]
-    count = max(len(general), len(right))
-    pairs = zip(_filled(general, count), _filled(right, count), strict=True)
-    return [row(fit(left, half), " " * COLUMN_GAP, other) for left, other in pairs]
+    left, right = general, [*own, *([(), *replay] if replay else [])]
+    shorter = min(right, left, key=len)
+    shorter += [(), *signs]
+    count = max(len(left), len(right))
+    pairs = zip(_filled(left, count), _filled(right, count), strict=True)
+    return [row(fit(one, half), " " * COLUMN_GAP, other) for one, other in pairs]
 
 
 def found_keys(wanted: str, width: int, keymap: Keymap = AS_SHIPPED) -> list[Row]:
@@ -149,7 +156,7 @@ def draw_own_state(frame: Frame | None, width: int) -> Row:
     if frame is None:
         return ()
     traffic = f"{frame.kib_per_second} KiB/s" if frame.kib_per_second is not None else "– KiB/s"
-    link = frame.held_back_by or "slow link" if frame.slow_link else "link ok"
+    link = HELD_BACK.get(frame.held_back_by, "slow link") if frame.slow_link else "link ok"
     pieces = (f"UI {frame.rate_hz:g} Hz", link, traffic, "remap: speedtui keys")
     return pack((row(Span(text, "dim")) for text in pieces), width, " · ")
 
@@ -164,9 +171,9 @@ def _section(heading: str, entries: Iterable[tuple[str, str]], width: int) -> li
 
 def _entry(left: str, right: str, width: int) -> list[Row]:
     """A row, or several where the words are too long for one."""
-    first, *rest = wrap(right, max(1, width - KEY_CELLS - 1)) or [""]
-    wide = width_of(row(left)) > KEY_CELLS - 1
-    keys = cell(f"{left} " if wide else left, max(KEY_CELLS, width_of(row(left)) + 1), style="key")
+    taken = max(KEY_CELLS, width_of(row(left)) + 1)
+    first, *rest = wrap(right, max(1, width - taken - 1)) or [""]
+    keys = cell(left, taken, style="key")
     return [row(" ", keys, first), *(row(" " * (KEY_CELLS + 1), line) for line in rest)]
 
 

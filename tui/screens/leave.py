@@ -5,19 +5,26 @@ from __future__ import annotations
 from typing import Literal
 
 from speedtui.engine.state import RunState, RunStatus
+from speedtui.tui.drawing.text import clean
 from speedtui.tui.screens.confirm import Choice, Question
 
 Leaving = Literal["detach", "stop", "cancel"]
 
 
-def ask_leave(run: RunState) -> Question:
-    """Detaching is the first answer: it loses nothing."""
+def ask_leave(run: RunState, *, named: bool = False, in_thread: bool = False) -> Question:
+    """Detaching is the first answer: it loses nothing. `named`: which run it is, where several are open; `in_thread`:
+    the job runs in this program and cannot outlive it.
+    """
     what = {RunStatus.TRAINING: "A training runs", RunStatus.PAUSED: "The run is paused"}.get(
         run.status, "A study runs"
     )
+    which = f": {clean(run.run)}" if named else ""
     kept = "save a checkpoint, " if run.training is not None else ""
-    return Question("Leave?", f"{what}.", [
-        Choice("detach", "d", "detach", "leave it running; `speedtui attach` shows it again"),
+    leave = Choice("detach", "d", "detach", "leave it running; `speedtui attach` shows it again")
+    if in_thread:
+        leave = Choice("detach", "d", "leave", "it runs in this program, so leaving ends it safely after this step")
+    return Question("Leave?", f"{what}{which}.", [
+        leave,
         Choice("stop", "s", "stop safely", f"finish the step, {kept}write the files, then leave"),
         Choice("cancel", "c", "cancel", "end at the next step without saving, then leave"),
     ])  # fmt: skip

@@ -25,8 +25,8 @@ from speedtui.tui.screens.view import View
 
 DEADLINE_ROWS = 4
 """Of the deadline while nothing needs a person and rows are scarce."""
-AROUND_ROWS = 2
-"""Header and footer."""
+AROUND_ROWS = {"-flat": 2, "-low": 3, "-short": 13, "-tall": 19}
+"""Header, footer, and what the bands of each layout take at least."""
 AXES: tuple[Axis, ...] = ("run", "10m", "1m")
 
 
@@ -63,7 +63,8 @@ class MonitorScreen(View):
             rows = deadline_rows(frame, self.size.width)
         else:
             rows = DEADLINE_ROWS + len(notices(frame, self.size.width - EDGES - INSET))
-        height = max(DEADLINE_ROWS, min(rows, self.size.height - AROUND_ROWS))
+        around = next((taken for layout, taken in AROUND_ROWS.items() if self.has_class(layout)), 2)
+        height = max(DEADLINE_ROWS, min(rows, self.size.height - around))
         for pane in self.query(DeadlinePane):
             if pane.styles.height is None or pane.styles.height.value != height:
                 pane.styles.height = height
@@ -82,8 +83,7 @@ class MonitorScreen(View):
         if self.pane_in_focus not in ("", "events"):
             rows = self.query_one(f"#{self.pane_in_focus}", Pane).rows
             return self.pane_in_focus, "\n".join(plain(line).rstrip() for line in rows)
-        line = self.query_one(EventsPane).top_line
-        return "event", line.text if line is not None else ""
+        return "event", self.query_one(EventsPane).top_text
 
     def action_move(self, rows: int) -> None:
         self.query_one(EventsPane).scroll_lines(rows)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 from textual.app import ComposeResult
 from textual.containers import Container
 
 from speedtui.tui.frame import Frame
-from speedtui.tui.keys import bindings
+from speedtui.tui.keys import Situation, bindings
 from speedtui.tui.panes.footer import Footer
 from speedtui.tui.panes.header import Header
 from speedtui.tui.panes.plan_costs import CostsPane, SchedulesPane
@@ -72,6 +73,13 @@ class PlanScreen(View):
     def action_move(self, rows: int) -> None:
         self.active.move(rows)
 
+    def situation(self) -> Situation | None:
+        now, shown = super().situation(), self.active.next_run
+        if now is None or shown is None:
+            return now
+        draft = shown.draft
+        return msgspec.structs.replace(now, next_differs=bool(draft.diff()), next_edited=bool(draft.past))
+
     def copy_text(self) -> tuple[str, str]:
         from speedtui.tui.draft.draft import diff_as_toml
 
@@ -110,11 +118,9 @@ class PlanScreen(View):
 
     def action_flip(self) -> None:
         """On or off; a setting that is neither goes one on."""
-        pane = self.active
-        field = pane.selected() if isinstance(pane, FieldsPane) else None
-        if field is not None and field.kind == "flag":
+        if isinstance(self.active, FieldsPane):
             self.action_adjust(1)
-        elif not isinstance(pane, FieldsPane):
+        else:
             self.action_choose()
 
     def action_reset(self) -> None:

@@ -198,7 +198,7 @@ class TrialsScreen(View):
         """Every combination of several values."""
         from speedtui.tui.screens.grid import GridScreen
 
-        if self.speedtui.orders.refused():
+        if self.speedtui.orders.refused(study=True):
             return
         config, study = self.speedtui.study_config, self.table.study
         present = study.rows if study is not None else ()
@@ -214,6 +214,7 @@ class TrialsScreen(View):
 
     def _add(self, values: dict[str, Scalar] | None) -> None:
         if values is not None:
+            self.table.await_candidate()
             self.order(AddCandidate(values=values))
 
     def _edit(self, heading: str, values: dict[str, Scalar], done: Callable[[dict[str, Scalar] | None], None]) -> None:
@@ -221,7 +222,7 @@ class TrialsScreen(View):
         from speedtui.tui.candidates.edit import candidate_check, candidate_lines
         from speedtui.tui.screens.edit import EditScreen
 
-        if not self.speedtui.orders.refused():
+        if not self.speedtui.orders.refused(study=True):
             config = self.speedtui.study_config
             lines, check = candidate_lines(values), candidate_check(config)
             self.app.push_screen(EditScreen(heading, lines, check, setting_paths(), config), done)
@@ -240,12 +241,18 @@ class TrialsScreen(View):
         if self.selected is not None:
             self.order(StopTrial(trial=self.selected.candidate.id))
 
+    def action_kill(self) -> None:
+        """Kills the study's worker, after asking."""
+        from speedtui.tui.runs.killing import ask_and_kill
+
+        ask_and_kill(self.speedtui, study=True)
+
     def action_delete(self) -> None:
         """Asks, then deletes."""
         from speedtui.tui.screens.confirm import confirm_delete
 
         trial = self.selected
-        if trial is None or self.speedtui.orders.refused():
+        if trial is None or self.speedtui.orders.refused(study=True):
             return
         number = trial.candidate.id
 

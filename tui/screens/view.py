@@ -44,6 +44,7 @@ class View(Screen[None], inherit_bindings=False):
     frame: Frame | None = None
     pane_in_focus: str = ""
     """Id of the pane that keys go to first; empty until tab is pressed."""
+    _to_be_drawn: bool = False
     filter_text: str = ""
     """Words that all occur in what the panes list; empty without a filter."""
 
@@ -59,11 +60,25 @@ class View(Screen[None], inherit_bindings=False):
 
     def on_screen_resume(self) -> None:
         """In front again, or for the first time: everything is drawn at once."""
-        self.call_after_refresh(self.speedtui.draw_now)
+        self._draw_soon()
+
+    def on_screen_suspend(self) -> None:
+        """A dialog or another screen comes over it: that was asked for."""
+        self.speedtui.drawing.excuse()
 
     def on_resize(self) -> None:
         """A larger terminal has room for panes that were hidden and hold nothing yet."""
-        self.call_after_refresh(self.speedtui.draw_now)
+        self._draw_soon()
+
+    def _draw_soon(self) -> None:
+        """Once the layout is known; once for all who ask until then."""
+        if not self._to_be_drawn:
+            self._to_be_drawn = True
+            self.call_after_refresh(self._draw_everything)
+
+    def _draw_everything(self) -> None:
+        self._to_be_drawn = False
+        self.speedtui.draw_now()
 
     def show(self, frame: Frame) -> None:
         """Shows a frame."""
@@ -138,14 +153,15 @@ class View(Screen[None], inherit_bindings=False):
 
     def _zoom(self, name: str) -> None:
         for widget in self.query(f".{ZOOM}"):
-            widget.remove_class(ZOOM)
-        self.set_class(bool(name), ZOOMED)
+            widget.remove_class(ZOOM, update=False)
+        self.set_class(bool(name), ZOOMED, update=False)
         if name:
             pane = self._pane(name)
             for node in pane.ancestors_with_self:
                 if isinstance(node, Widget) and not isinstance(node, Screen):
-                    node.add_class(ZOOM)
-        self.call_after_refresh(self.speedtui.draw_now)
+                    node.add_class(ZOOM, update=False)
+        self.update_node_styles()
+        self._draw_soon()
 
     def _pane(self, name: str) -> Pane:
         return self.query_one(f"#{name}", Pane)

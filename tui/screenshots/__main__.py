@@ -18,7 +18,8 @@ LIST = "README.md"
 PREFACE = """# The screens
 
 Drawn by `make screenshots` from runs that really happened; `make recordings` records them again. `demo.cast` is the
-demo as it ran in a terminal: `asciinema play screenshots/demo.cast`.
+demo as it ran in a terminal: `asciinema play screenshots/demo.cast`. `walk.cast` is a person's whole way, from
+a data file to the replay of its training, keyboard only; `make walk` goes it again.
 """
 
 

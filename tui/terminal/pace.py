@@ -12,6 +12,8 @@ BACKLOG = 5
 """Frames that wait to be written; a terminal that keeps up has one or two."""
 CLEAN_TICKS = 10
 """Without a backlog before the rate goes up again."""
+MEASURED_TICKS = 2
+"""The same where the traffic was too much: what it is now has been counted for seconds before the rate goes up."""
 SLOW_PANES_HZ = 1.0
 """Charts and devices: their sources change no faster."""
 SLOWEST_PANES_HZ = 0.2
@@ -24,7 +26,10 @@ BUDGET_HZ = 2.0
 WINDOW_SECONDS = 5.0
 """Over which traffic is counted: one large frame is no trend."""
 
-HeldBack = Literal["", "slow link", "byte budget"]
+ASKED_SECONDS = 1.0
+"""After a screen was asked for, in which what is sent is not counted: it is drawn in full, once."""
+
+HeldBack = Literal["", "slow link", "traffic limit"]
 
 
 class Traffic:
@@ -32,16 +37,24 @@ class Traffic:
 
     def __init__(self) -> None:
         self._seen: deque[tuple[float, int]] = deque()
+        self._deaf_until = -math.inf
 
     def count(self, now: float, written_bytes: int) -> None:
         """`now`: monotonic seconds; `written_bytes`: since the start."""
+        if now < self._deaf_until:
+            self._seen.clear()
         self._seen.append((now, written_bytes))
         while len(self._seen) > 2 and now - self._seen[1][0] >= WINDOW_SECONDS:
             self._seen.popleft()
 
     def forget(self) -> None:
-        """What comes next was asked for: a screen drawn in full is no trend either."""
+        """What was sent so far is no measure of what comes."""
         self._seen.clear()
+
+    def excuse(self, now: float) -> None:
+        """What comes next was asked for: a screen drawn in full is no trend."""
+        self.forget()
+        self._deaf_until = now + ASKED_SECONDS
 
     @property
     def bytes_per_second(self) -> float | None:
@@ -99,11 +112,10 @@ class Pace:
             self._step_down("slow link")
             return False
         if bytes_per_second is not None and bytes_per_second > self.budget_bytes_per_second:
-            self._step_down("byte budget")
+            self._step_down("traffic limit")
         else:
             self._clean += 1
-            if self._held_back and self._clean >= CLEAN_TICKS and self._room_above(bytes_per_second):
-                self._step_up()
+            self._come_back(bytes_per_second)
         self._ticks += 1
         return True
 
@@ -113,18 +125,24 @@ class Pace:
             self._held_back += 1
             self.held_back_by = reason
 
-    def _step_up(self) -> None:
-        self._held_back -= 1
+    def _come_back(self, bytes_per_second: float | None) -> None:
+        """A step up once the terminal has kept up for a while; where the traffic was too much, as far as it allows."""
+        if self.held_back_by == "slow link" and self._clean >= CLEAN_TICKS:
+            self._held_back -= 1
+        elif self.held_back_by and bytes_per_second is not None and self._clean >= MEASURED_TICKS:
+            self._held_back = self._least_held_back(bytes_per_second)
+        else:
+            return
         self._clean = 0
         if not self._held_back:
             self.held_back_by = ""
 
-    def _room_above(self, bytes_per_second: float | None) -> bool:
-        """Whether the next higher rate would stay within the budget, going by what is sent at this one."""
-        if bytes_per_second is None:
-            return self.held_back_by == "slow link"
-        above = RATES_HZ[self._chosen + self._held_back - 1]
-        return bytes_per_second * above / self.rate_hz <= self.budget_bytes_per_second
+    def _least_held_back(self, bytes_per_second: float) -> int:
+        """Steps below the chosen rate that keep within the budget, going by what is sent at this one."""
+        a_redraw = bytes_per_second / self.rate_hz
+        above = range(self._held_back)
+        within = (i for i in above if a_redraw * RATES_HZ[self._chosen + i] <= self.budget_bytes_per_second)
+        return next(within, self._held_back)
 
     def slow_panes_due(self) -> bool:
         """Whether charts and devices are drawn at this tick."""

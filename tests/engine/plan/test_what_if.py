@@ -8,10 +8,13 @@ import sys
 import msgspec
 import pytest
 
+from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.paths import with_values
 from speedtui.engine.config.settings import DataSettings, ModelSettings, ScheduleSettings, Settings, TrainSettings
 from speedtui.engine.plan.goals import seek_goals
-from speedtui.engine.plan.what_if import Known, known_from_estimate, nearest_known, unmeasured, what_if
+from speedtui.engine.plan.schedules import schedules
+from speedtui.engine.plan.what_if import Known, known_from_estimate, nearest_known, unmeasured, unpriced, what_if
+from speedtui.engine.planned import Saving
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.estimate import estimate_schedule
 from speedtui.engine.timing.schedule_time import StepsTime
@@ -72,6 +75,62 @@ def test_it_says_what_the_engine_would(known: Known, values: dict[str, object]) 
     assert found is not None
     assert found.p50_seconds == pytest.approx(expected.p50_seconds, rel=0.01)
     assert found.evals == pytest.approx(expected.evals, abs=1) and found.total_steps == expected.total_steps
+
+
+def test_three_schedules_are_those_of_the_engine(known: Known) -> None:
+    def engine(settings: Settings) -> Estimate:
+        share = (settings.data.eval_rows or 512) / 512
+        priced = {name: getattr(COSTS, name) * share for name in ("eval_seconds", "generate_seconds", "metric_seconds")}
+        return engine_says(settings, msgspec.structs.replace(COSTS, **priced))
+
+    asked = (None, 0.0, EPOCH_STEPS)
+    expected = schedules(MEASURED, engine, *asked, eval_rows=512)
+    found = schedules(MEASURED, lambda settings: what_if(known, settings), *asked, eval_rows=512)
+    assert [row.name for row in found] == ["full", "fast", "ultra fast"]
+    for one, other in zip(found, expected, strict=True):
+        assert (one.name, one.values, one.monitored) == (other.name, other.values, other.monitored)
+        for figure in ("epoch_seconds", "gap_seconds", "total_seconds"):
+            assert getattr(one, figure) == pytest.approx(getattr(other, figure), rel=0.01), (one.name, figure)
+    full, fast, ultra = found
+    assert full.gap_seconds == pytest.approx(6.0 + 20.0 + 12.0 + 3.5, rel=0.1)
+    assert full.gap_seconds > fast.gap_seconds > 10 * ultra.gap_seconds > 0
+    assert "answers and metric every epoch" in full.monitored and "answers" not in ultra.monitored
+
+
+def grouped(known: Known, *, share: float = 0.25) -> Known:
+    saving = Saving(lever="group_by_length", seconds=share * 1200, share=share, padding_before=0.3, padding_after=0.02,
+                    values={"train.group_by_length": True})  # fmt: skip
+    return msgspec.structs.replace(known, savings=(saving,))
+
+
+def test_steps_that_were_computed_take_what_was_computed_and_say_so(known: Known) -> None:
+    settings = with_values(MEASURED, {"train.group_by_length": True, "train.epochs": 3.0}, "test")
+    assert what_if(known, settings) is None
+    found, plain = what_if(grouped(known), settings), what_if(known, with_values(MEASURED, {"train.epochs": 3.0}, "t"))
+    assert found is not None and plain is not None
+    assert found.terms["steps"] == pytest.approx(0.75 * plain.terms["steps"])
+    assert (plain.source, found.source) == ("measured", "model")
+    other = with_values(settings, {"train.micro_batch_size": 2}, "test")
+    assert unmeasured(grouped(known), other) == "another step"
+
+
+def test_a_measurement_of_the_same_steps_answers_before_a_computation(known: Known) -> None:
+    settings = with_values(MEASURED, {"train.group_by_length": True}, "test")
+    measured = known_from_estimate(engine_says(settings), settings, rows=8000, eval_rows=512)
+    assert nearest_known(settings, [grouped(known), measured]) is measured
+    assert nearest_known(settings, [grouped(known)]) is not None
+
+
+def test_what_an_estimate_takes_for_nothing_is_named() -> None:
+    costs = RunCosts(load_seconds=30.0, eval_seconds=6.0, save_seconds=None)
+    known = known_from_estimate(engine_says(MEASURED, costs), MEASURED, rows=8000, eval_rows=512)
+    found = what_if(known, MEASURED)
+    assert found is not None
+    assert unpriced(known, found, MEASURED.schedule) == ["answers", "the metric", "checkpoints"]
+    alone = with_values(MEASURED, {"schedule.generate": False, "schedule.metric": ""}, "test")
+    assert unpriced(known, found, alone.schedule) == ["checkpoints"]
+    nothing = known_from_estimate(engine_says(MEASURED, RunCosts()), MEASURED, rows=8000, eval_rows=512)
+    assert unpriced(nothing, found, MEASURED.schedule) == ["evaluations", "checkpoints"]
 
 
 def test_the_ninety_percent_point_keeps_its_distance_from_what_is_computed(known: Known) -> None:

@@ -78,6 +78,8 @@ def test_a_label_says_what_is_tried() -> None:
     }
     assert make_candidate(0, values, BASE, "here").label == "mb4 ga16 r32 +ckpt w2"
     assert make_candidate(0, {"recipe.ddpm_mul": 4}, BASE, "here").label == "mb1 ga64 r16 ddpm_mul 4"
+    assert make_candidate(0, {"data.packing": True}, BASE, "here").label == "mb1 ga64 r16 +packing"
+    assert make_candidate(0, {"train.learning_rate": 1e-3}, BASE, "here").label == "mb1 ga64 r16 lr 0.001"
 
 
 def test_a_micro_batch_that_does_not_divide_is_refused_with_those_that_do() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import sys
 import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 
 import msgspec
 import pytest
@@ -163,6 +165,39 @@ def test_a_long_log_is_never_in_memory_as_a_whole(long_log: tuple[RunFolder, lis
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 0.7 * size, "its events as objects are several times its size"
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_on_the_way_to_a_moment_that_nobody_had_read_it_tells_how_much_was_read_and_shows_it(
+    long_log: tuple[RunFolder, list[e.AnyEvent]],
+) -> None:
+    folder, events = long_log
+    session = ReplaySession(folder, speed=1e-6, stay=True)
+    session.seek(events[-1].t)
+    steps = step_by_step(session)
+    shares = [share for share, _ in steps]
+    assert session.share_read is None and session.snapshot() == fold(events)
+    assert len(shares) > 10 and shares == sorted(shares)
+    assert 0 < shares[0] < 0.2 and 0.8 < shares[-1] <= 1
+    for share, state in steps:
+        assert state.t / events[-1].t == pytest.approx(share, abs=0.01)
+
+
+def step_by_step(session: ReplaySession) -> list[tuple[float, RunState]]:
+    """Goes where it was asked to; the share read and the state at every piece of the log, as a screen may see them."""
+    seen: list[tuple[float, RunState]] = []
+
+    def look(_frame: FrameType, event: str, _argument: object) -> None:
+        share = session.share_read
+        if event == "return" and share is not None and (not seen or share > seen[-1][0]):
+            seen.append((share, session.snapshot()))
+
+    sys.setprofile(look)
+    try:
+        session._go_where_wanted()
+    finally:
+        sys.setprofile(None)
+    return seen
 
 
 @pytest.mark.parametrize("paused", [True, False])

@@ -1,0 +1,73 @@
+"""What Textual's app does more often than this one needs: it parses every style again for each screen that is seen for
+the first time, and works out the styles of text for each pane that may hold some."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from rich.console import RenderableType
+from textual.app import App
+from textual.await_complete import AwaitComplete
+from textual.cache import LRUCache
+from textual.css.stylesheet import Stylesheet
+from textual.screen import Screen
+
+from speedtui.tui.drawing.lines import COMPONENTS
+from speedtui.tui.drawing.update import tightened
+
+SWITCH_SECONDS = 0.001
+"""As long as nothing is drawn when another screen comes to the front: its first layout is in one piece."""
+
+SOURCES = 1024
+"""Of styles that are kept parsed: Textual's 64 are fewer than there are kinds of widgets on the screens and dialogs."""
+
+
+class LeanApp(App[None]):
+    """Draws and styles with less work; what is seen is the same."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = COMPONENTS
+
+    def style_once(self) -> None:
+        """Takes the chosen theme's colours before the first parse, so that it is the only one."""
+        self.stylesheet = ParsedOnce(variables=self.get_css_variables())
+
+    def _load_screen_css(self, screen: Screen[Any]) -> None:
+        super()._load_screen_css(screen)
+        screen._css_update_count = self._css_update_count  # it was styled when it was registered, a moment ago
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        super()._display(screen, tightened(renderable))
+
+    def push_screen(self, *arguments: Any, **options: Any) -> Any:
+        """A dialog is drawn when it has its size, and not before as well."""
+        self.delay_update()
+        return super().push_screen(*arguments, **options)
+
+    def pop_screen(self) -> AwaitComplete:
+        """What lay below is drawn when it has heard that it is in front, and not before as well."""
+        self.delay_update()
+        return super().pop_screen()
+
+    def delay_update(self, delay: float = SWITCH_SECONDS) -> None:
+        """Textual holds back a screen that is switched to for 50 ms, which is most of what its key takes."""
+        super().delay_update(delay)
+
+
+class ParsedOnce(Stylesheet):
+    """Keeps what it parsed until a colour or a source changes."""
+
+    def __init__(self, *, variables: dict[str, str]) -> None:
+        """`variables`: the theme's colours by name."""
+        super().__init__(variables=variables)
+        self._parse_cache = LRUCache(SOURCES)
+
+    def set_variables(self, variables: dict[str, str]) -> None:
+        """The theme's colours by name."""
+        if variables != self._variables:
+            super().set_variables(variables)
+            self._require_parse = True
+
+    def reparse(self) -> None:
+        """Parses what is not parsed."""
+        if self._require_parse:
+            self.parse()
