@@ -24,6 +24,9 @@ _BRAILLE_CELLS = range(0x2801, 0x2900)
 EDGE_STEPS = 2
 """An axis ends at a half of its tick step: near enough to the values, and seldom moved."""
 
+X_AXIS_ROWS = 2
+"""The line and its labels."""
+
 Point = tuple[float, float]
 
 
@@ -57,7 +60,8 @@ def draw_plot(
     figure.xaxes(True, False)
     figure.yaxes(True, False)
     figure.xticks([value for value, _ in x.ticks], [label for _, label in x.ticks])
-    figure.yticks([value for value, _ in y.ticks], [label for _, label in y.ticks])
+    upwards = _one_a_row(y, height - X_AXIS_ROWS)
+    figure.yticks([value for value, _ in upwards], [label for _, label in upwards])
     if limit is not None:
         figure.vline(limit)
     curves = [points for points, marker in series if points and marker == BRAILLE]
@@ -94,6 +98,13 @@ def _with_marks(lines: list[str], marks: Sequence[tuple[Sequence[Point], str]], 
 def _dot(value: float, axis: Axis, dots: int) -> int:
     """The dot of a curve that a value falls on, as plotext rounds."""
     return math.floor(0.5 + (dots - 1) * (value - axis.low) / (axis.high - axis.low))
+
+
+def _one_a_row(axis: Axis, rows: int) -> list[tuple[float, str]]:
+    """The ticks, at most one in each row: of two in one row plotext would show either."""
+    span = axis.high - axis.low
+    by_row = {round((value - axis.low) / span * (rows - 1)): (value, label) for value, label in reversed(axis.ticks)}
+    return list(by_row.values())
 
 
 @lru_cache(maxsize=1)
