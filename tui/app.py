@@ -202,8 +202,18 @@ class SpeedtuiApp(LeanApp):
             self.orders.send(Resume() if paused else Pause())
 
     def action_stop_safely(self) -> None:
-        """Ends the job; the screen stays."""
-        self.orders.send(Stop())
+        """Ends the job, a training after asking; the screen stays."""
+        state = self.front.state()
+        if state.training is None or state.training.finished is not None:
+            self.orders.send(Stop())
+        elif not self.orders.refused():
+            from speedtui.tui.screens.leave import ask_stop
+
+            self.push_screen(ask_stop(state), self._stop_as)
+
+    def _stop_as(self, answer: str | None) -> None:
+        if answer == "stop":
+            self.orders.send(Stop())
 
     # --- each of these in a module of its own, imported when it is needed: the first paint need not wait for it ---
 

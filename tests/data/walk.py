@@ -227,6 +227,7 @@ def comes_back(walk: Walk) -> None:
     walk.line("speedtui attach", "attach")
     walk.until("ON TRACK")
     walk.look(READ_SECONDS * 2)
+    walk.key("s", "stop safely", until="go on")
     walk.key("s", "stop safely", until="STOPPED", look=READ_SECONDS)
     walk.key("q")
     walk.until_prompt()

@@ -63,14 +63,22 @@ async def test_a_key_on_the_trials_sends_its_command(
         assert without_ids(session.commands) == [expected]
 
 
-@pytest.mark.parametrize(
-    ("key", "expected"), [("space", "pause"), ("e", "evaluate"), ("c", "checkpoint"), ("s", "stop")]
-)
+@pytest.mark.parametrize(("key", "expected"), [("space", "pause"), ("e", "evaluate"), ("c", "checkpoint")])
 async def test_a_key_on_the_monitor_sends_its_command(key: str, expected: str, open_app: OpenApp) -> None:
     session = RecordedSession(b.training_log(200))
     async with open_app(session).run_test(size=(100, 30)) as pilot:
         await press(pilot, key)
         assert [c.command_name(sent) for sent in session.commands] == [expected]
+
+
+async def test_a_training_is_stopped_only_after_asking(open_app: OpenApp) -> None:
+    session = RecordedSession(b.training_log(200))
+    async with open_app(session).run_test(size=(100, 30)) as pilot:
+        await press(pilot, "s", "n")
+        await press(pilot, "s", "escape")
+        assert session.commands == []
+        await press(pilot, "s", "s")
+        assert [c.command_name(sent) for sent in session.commands] == ["stop"]
 
 
 async def test_the_same_key_resumes_a_paused_run(open_app: OpenApp) -> None:

@@ -14,6 +14,8 @@ from speedtui.tui.commands.options import Common, Output, typed_look
 from speedtui.tui.commands.screen import study_screen
 from speedtui.tui.commands.starting import start_options
 
+NO_CONFIG = "There is no speedtui.toml here, so this is the demo. `speedtui init` writes one for your model and data."
+
 
 def open_default() -> ExitCode:
     """The screen on ./speedtui.toml with its candidates waiting, or on the demo.
@@ -27,7 +29,7 @@ def open_default() -> ExitCode:
     if common.output is not Output.SCREEN:
         raise UsageError("there is no terminal to open the screen on", "Name a command; `speedtui --help` lists them.")
     if not common.config.exists():
-        return run_demo(common, "process", "quick")
+        return run_demo(common, "process", "quick", said=(NO_CONFIG,))
     settings = load_settings(common.config)
     session = start_study(settings, start_options(common, "process", queued=False, hold=True))
     started: list[Session] = []

@@ -29,10 +29,11 @@ def command(common: Common, engine: str, mode: str) -> ExitCode:
     return run_demo(common, engine, mode)
 
 
-def run_demo(common: Common, engine: str, mode: str) -> ExitCode:
-    """Starts the demo and shows it."""
+def run_demo(common: Common, engine: str, mode: str, *, said: tuple[str, ...] = ()) -> ExitCode:
+    """Starts the demo and shows it; `said`: what the screen says when it opens."""
     settings = demo_settings(cache_folder("demo"))
     search = msgspec.structs.replace(settings.search, mode=mode)
     session = start_study(msgspec.structs.replace(settings, search=search), start_options(common, engine), job="demo")
     started: list[Session] = []
-    return follow(session, common, screen=training_screen(common, engine, started), started=started)
+    screen = msgspec.structs.replace(training_screen(common, engine, started), warnings=said)
+    return follow(session, common, screen=screen, started=started)

@@ -62,8 +62,8 @@ class Desk:
         return self.draft
 
     def _begun(self, draft: Draft, run: RunState, plan_run: RunState) -> Draft:
-        """Nobody has touched it yet: before a training it begins with the profile that the plan is for."""
-        plan = plan_run.plan
+        """Nobody has touched it yet: in a run that planned, and has not trained, it begins with the plan's profile."""
+        plan = run.plan if run is plan_run else None
         if plan is None or run.training is not None or draft.past or draft.layers != Layers():
             return draft
         option = next((one for one in self._options if one.name == plan.selected), None)

@@ -1,4 +1,4 @@
-"""What happens to a run when the screen is left."""
+"""What happens to a run when the screen is left, or the run is stopped."""
 
 from __future__ import annotations
 
@@ -27,4 +27,14 @@ def ask_leave(run: RunState, *, named: bool = False, in_thread: bool = False) ->
         leave,
         Choice("stop", "s", "stop safely", f"finish the step, {kept}write the files, then leave"),
         Choice("cancel", "c", "cancel", "end at the next step without saving, then leave"),
+    ])  # fmt: skip
+
+
+def ask_stop(run: RunState) -> Question:
+    """One slip of a finger should not end a training of twelve hours, though it loses nothing."""
+    training = run.training
+    where = f" at step {training.step} of {training.total_steps}" if training is not None else ""
+    return Question("Stop the training?", f"It is{where}.", [
+        Choice("stop", "s", "stop safely", "finish the step and save a checkpoint; `--resume` goes on from there"),
+        Choice("keep", "n", "go on", "change nothing"),
     ])  # fmt: skip
