@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from speedtui.engine import events as e
+from speedtui.engine.planned import Advice
 from speedtui.engine.state import RunState, fold
 from speedtui.engine.state.lines import describe
 from speedtui.tui.drawing.text import Row, plain
@@ -116,3 +117,12 @@ def test_old_recordings_are_told_with_their_predictions_in_one_line() -> None:
 
     log = Path(__file__).parents[1] / "data" / "recordings" / "study.jsonl"
     assert sum("peaks predicted" in entry.text for entry in listed(fold(list(read_events(log))), "")) == 1
+
+
+def test_the_same_lever_is_told_again_only_when_the_shortage_is_another() -> None:
+    def found(t: float, short: float, levers: list[Advice] = b.LEVERS) -> e.LeversFound:
+        return e.LeversFound(t=t, levers=levers, short_seconds=short)
+
+    told = [found(9000.0, 600.0), found(9100.0, 500.0), found(9200.0, 200.0), found(9300.0, 190.0, b.LEVERS[1:])]
+    lines = [line.text for line in fold([*b.training_log(200), *told]).log if line.text.startswith("late by")]
+    assert [line.partition(":")[0] for line in lines] == ["late by 10m 00s", "late by 3m 20s", "late by 3m 10s"]

@@ -143,8 +143,9 @@ def host_rows(run: RunState, host: HostSample, width: int, height: int) -> list[
     total = None
     if host.rss_bytes is not None and host.memory_available_bytes is not None:
         total = host.rss_bytes + host.memory_available_bytes
-    on = f" on {host.cores} cores" if host.cores else ""
-    load = row("–" if host.load_1m is None else f"{format_count(host.load_1m)}{on}", _busy(host))
+    busy = _busy(host)
+    on = f" on {host.cores}{'' if busy.text else ' cores'}" if host.cores else ""
+    load = row("–" if host.load_1m is None else f"{format_count(host.load_1m)}{on}", busy)
     rows = [
         gauge("cpu", host.cpu_fraction, format_share(host.cpu_fraction), width),
         gauge("load", ratio(host.load_1m, host.cores), load, width),
