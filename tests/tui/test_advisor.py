@@ -8,9 +8,9 @@ from pathlib import Path
 import builders as b
 import builders_advisor as ba
 import pytest
+from pressing import press
 from recorded import RecordedSession
 from rich.cells import cell_len
-from textual.pilot import Pilot
 
 from speedtui.engine import commands as c
 from speedtui.engine import events as e
@@ -32,8 +32,6 @@ from speedtui.tui.screens.confirm import Question
 from speedtui.tui.screens.levers import LeversScreen
 
 OpenApp = Callable[..., SpeedtuiApp]
-SETTLE = 0.15
-"""Seconds: Textual switches screens after 50 ms, and a timer of 2 Hz need not have ticked."""
 WIDTHS = (36, 40, 60, 80, 100, 140, 200)
 
 
@@ -123,12 +121,6 @@ def test_the_next_run_names_what_it_takes() -> None:
 
 
 # -- keys ------------------------------------------------------------------------------------------
-
-
-async def press(pilot: Pilot[None], *keys: str) -> None:
-    await pilot.pause(SETTLE)
-    await pilot.press(*keys)
-    await pilot.pause(SETTLE)
 
 
 def screen_of(app: SpeedtuiApp) -> AdvisorScreen:

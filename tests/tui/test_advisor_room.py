@@ -8,8 +8,8 @@ from pathlib import Path
 import builders_advisor as ba
 import pytest
 from builders_states import state_log
+from pressing import press
 from recorded import RecordedSession
-from textual.pilot import Pilot
 
 from speedtui.engine.log.tail import read_events
 from speedtui.tui.app import SpeedtuiApp
@@ -19,17 +19,9 @@ from speedtui.tui.screens.advisor import AdvisorScreen
 from speedtui.tui.screens.levers import LeversScreen
 
 OpenApp = Callable[..., SpeedtuiApp]
-SETTLE = 0.15
-"""Seconds: Textual switches screens after 50 ms, and a timer of 2 Hz need not have ticked."""
 DEADLINE = Path(__file__).parents[1] / "data/recordings/deadline.jsonl"
 LATE_AT = 50.0
 """Seconds into it; it was late from 42 s on, until somebody took a lever."""
-
-
-async def press(pilot: Pilot[None], *keys: str) -> None:
-    await pilot.pause(SETTLE)
-    await pilot.press(*keys)
-    await pilot.pause(SETTLE)
 
 
 def screen_of(app: SpeedtuiApp) -> AdvisorScreen:

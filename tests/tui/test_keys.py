@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import builders as b
 import pytest
+from pressing import SETTLE, press
 from recorded import RecordedSession
 from textual.command import CommandList
-from textual.pilot import Pilot
 
 from speedtui.engine import commands as c
 from speedtui.engine import events as e
@@ -26,14 +26,6 @@ from speedtui.tui.screens.trials import TrialsScreen
 
 pytestmark = pytest.mark.asyncio
 OpenApp = Callable[..., SpeedtuiApp]
-SETTLE = 0.15
-"""Seconds: Textual switches screens after 50 ms, and a timer of 2 Hz need not have ticked."""
-
-
-async def press(pilot: Pilot[None], *keys: str) -> None:
-    await pilot.pause(SETTLE)
-    await pilot.press(*keys)
-    await pilot.pause(SETTLE)
 
 
 def without_ids(sent: list[c.AnyCommand]) -> list[tuple[str, dict[str, object]]]:

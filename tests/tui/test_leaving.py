@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import builders as b
 import pytest
+from pressing import press
 from recorded import RecordedSession
-from textual.pilot import Pilot
 
 from speedtui.engine import commands as c
 from speedtui.engine import events as e
@@ -21,12 +21,6 @@ from speedtui.tui.screens.confirm import Question
 
 pytestmark = pytest.mark.asyncio
 OpenApp = Callable[..., SpeedtuiApp]
-
-
-async def press(pilot: Pilot[None], *keys: str) -> None:
-    await pilot.pause(0.15)
-    await pilot.press(*keys)
-    await pilot.pause(0.15)
 
 
 async def test_leaving_a_running_job_asks_and_escape_stays(open_app: OpenApp) -> None:

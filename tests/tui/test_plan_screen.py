@@ -9,6 +9,7 @@ import builders as b
 import builders_plan as bp
 import msgspec
 import pytest
+from pressing import press
 from recorded import RecordedSession
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
@@ -33,7 +34,6 @@ from speedtui.tui.screens.profiles import ProfilesScreen
 
 pytestmark = pytest.mark.asyncio
 OpenApp = Callable[..., SpeedtuiApp]
-SETTLE = 0.15
 TICK = 0.7
 """At two redraws a second."""
 EVERY = "schedule.eval_every"
@@ -42,12 +42,6 @@ EVERY = "schedule.eval_every"
 @pytest.fixture(autouse=True)
 def own_profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-
-
-async def press(pilot: Pilot[None], *keys: str) -> None:
-    await pilot.pause(SETTLE)
-    await pilot.press(*keys)
-    await pilot.pause(SETTLE)
 
 
 def draft(pilot: Pilot[None]) -> Draft:

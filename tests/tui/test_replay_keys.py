@@ -8,8 +8,8 @@ from pathlib import Path
 
 import builders as b
 import pytest
+from pressing import press
 from recorded import RecordedSession
-from textual.pilot import Pilot
 
 from speedtui.engine import events as e
 from speedtui.engine.errors import JobError
@@ -23,13 +23,6 @@ from speedtui.tui.screens.confirm import Question
 
 pytestmark = pytest.mark.asyncio
 OpenApp = Callable[..., SpeedtuiApp]
-SETTLE = 0.15
-
-
-async def press(pilot: Pilot[None], *keys: str) -> None:
-    await pilot.pause(SETTLE)
-    await pilot.press(*keys)
-    await pilot.pause(SETTLE)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import builders as b
 import pytest
+from pressing import press
 from recorded import RecordedSession
 from textual.pilot import Pilot
 
@@ -28,7 +29,6 @@ from speedtui.tui.screens.runs import RunsScreen
 from speedtui.tui.screens.trials import TrialsScreen
 
 OpenApp = Callable[..., SpeedtuiApp]
-SETTLE = 0.15
 ENDED = e.RunFinished(t=400.0, outcome="ok", exit_code=0, next="Train with the best settings.")
 
 
@@ -49,12 +49,6 @@ def runs(tmp_path: Path) -> Path:
     write(folder, "20260101-040000-demo-eeee", b.loading_log())
     (folder / "notes").mkdir()
     return folder
-
-
-async def press(pilot: Pilot[None], *keys: str) -> None:
-    await pilot.pause(SETTLE)
-    await pilot.press(*keys)
-    await pilot.pause(SETTLE)
 
 
 async def listed(pilot: Pilot[None]) -> RunsScreen:

@@ -9,6 +9,7 @@ from pathlib import Path
 import builders as b
 import msgspec
 import pytest
+from pressing import SETTLE, press
 from recorded import RecordedSession
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -29,15 +30,8 @@ from speedtui.tui.screens.monitor import MonitorScreen
 
 pytestmark = pytest.mark.asyncio
 OpenApp = Callable[..., SpeedtuiApp]
-SETTLE = 0.15
 LATE = b.late_training_log()
 EVERY = "schedule.eval_every"
-
-
-async def press(pilot: Pilot[None], *keys: str) -> None:
-    await pilot.pause(SETTLE)
-    await pilot.press(*keys)
-    await pilot.pause(SETTLE)
 
 
 async def edit(pilot: Pilot[None], *lines: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import builders as b
 import builders_trials as bt
 import pytest
+from pressing import SETTLE, press
 from recorded import RecordedSession
 from textual.geometry import Region
 from textual.pilot import Pilot
@@ -35,14 +36,6 @@ from speedtui.tui.screens.trials import TrialsScreen
 
 pytestmark = pytest.mark.asyncio
 OpenApp = Callable[..., SpeedtuiApp]
-SETTLE = 0.15
-"""Seconds: Textual switches screens after 50 ms, and a timer of 2 Hz need not have ticked."""
-
-
-async def press(pilot: Pilot[None], *keys: str) -> None:
-    await pilot.pause(SETTLE)
-    await pilot.press(*keys)
-    await pilot.pause(SETTLE)
 
 
 def table(pilot: Pilot[None]) -> TrialsPane:

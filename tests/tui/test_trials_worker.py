@@ -8,8 +8,8 @@ import builders as b
 import builders_trials as bt
 import pytest
 from builders_states import state_log
+from pressing import SETTLE, press
 from recorded import RecordedSession
-from textual.pilot import Pilot
 
 from speedtui.tui.app import SpeedtuiApp
 from speedtui.tui.drawing.lines import Lines
@@ -19,14 +19,6 @@ from speedtui.tui.screens.trials import TrialsScreen
 
 pytestmark = pytest.mark.asyncio
 OpenApp = Callable[..., SpeedtuiApp]
-SETTLE = 0.15
-"""Seconds: Textual switches screens after 50 ms, and a timer of 2 Hz need not have ticked."""
-
-
-async def press(pilot: Pilot[None], *keys: str) -> None:
-    await pilot.pause(SETTLE)
-    await pilot.press(*keys)
-    await pilot.pause(SETTLE)
 
 
 async def test_kill_is_about_the_study_s_worker_and_not_about_the_training_in_front(open_app: OpenApp) -> None:
