@@ -102,7 +102,10 @@ class Cast:
             "idle_time_limit": IDLE_SECONDS, "env": {"TERM": TERM},
         }  # fmt: skip
         lines = [header, *self.events]
-        path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+        path.write_text(
+            "".join(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines),
+            encoding="utf-8",
+        )
 
 
 def record(folder: Path) -> Cast:
