@@ -173,19 +173,6 @@ class SpeedtuiApp(LeanApp):
         """The configuration that candidates differ from."""
         return self.study.state().config
 
-    @property
-    def note(self) -> str:
-        """What the screen itself waits for."""
-        return self.news.note
-
-    def train_promoted(self, trial: int) -> None:
-        """Starts the training of a trial as soon as it is promoted and the study has ended."""
-        self.news.await_promotion(self.study, trial)
-
-    def train_next(self, config_file: str) -> None:
-        """Starts a training with this file as soon as the study in front has ended."""
-        self.news.await_end(self.front, config_file)
-
     # --- commands ---
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

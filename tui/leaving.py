@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from speedtui.engine.commands import AnyCommand, Cancel, Finish, Stop
-from speedtui.engine.errors import ExitCode, SpeedtuiError
+from speedtui.engine.errors import ExitCode
 from speedtui.engine.state import RunState, RunStatus
 from speedtui.tui.runs.following import Following
 from speedtui.tui.screens.leave import ask_leave
@@ -107,7 +107,4 @@ class Leaving:
     def _end_with(self, asked: Following, command: AnyCommand) -> None:
         """The screen goes once the run has."""
         self._when_ended = True
-        try:
-            asked.send(command)
-        except (SpeedtuiError, OSError) as error:
-            self._app.notify(f"The command could not be sent: {error}", severity="error")
+        self._app.orders.pass_on(command, asked)

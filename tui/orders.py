@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from speedtui.engine.commands import AnyCommand
 from speedtui.engine.errors import SpeedtuiError
 from speedtui.tui.news import tell_error
+from speedtui.tui.runs.following import Following
 
 if TYPE_CHECKING:
     from speedtui.tui.app import SpeedtuiApp
@@ -33,6 +34,10 @@ class Orders:
         if following.ended:
             self._app.notify("The run is over: nothing follows commands any more.", severity="warning")
             return False
+        return self.pass_on(command, following)
+
+    def pass_on(self, command: AnyCommand, following: Following) -> bool:
+        """To a run that follows commands; whether it was sent, and says why not."""
         try:
             following.send(command)
         except (SpeedtuiError, OSError) as error:

@@ -101,7 +101,7 @@ class Redraw:
             plan_error=planning.error if planning is not None else None,
             clock=app.options.clock(), rate_hz=self.pace.rate_hz, slow_link=self.pace.slow_link,
             held_back_by=self.pace.held_back_by, kib_per_second=self.traffic.kib_per_second, frozen=self.frozen,
-            read_only=app.read_only, error=front.error, note=app.note, slow_panes=self.pace.slow_panes_due(),
+            read_only=app.read_only, error=front.error, note=app.news.note, slow_panes=self.pace.slow_panes_due(),
             every=every, axis=self.axis, runs=len(fleet.open), at=fleet.open.index(front), replay=front.replay(),
             catching_up=front.catching_up(),
             unanswered=tuple(dict.fromkeys((*front.unanswered(), *study.unanswered()))),

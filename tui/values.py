@@ -43,6 +43,18 @@ def value_at(config: Mapping[str, Any], path: str) -> Any:
     return node
 
 
+def split_line(line: str, where: str, example: str) -> tuple[str, str]:
+    """Name and text of `setting = value`; the text may be empty.
+
+    Raises:
+        ConfigError: there is no equals sign, or no name before it; `example` says how it is written.
+    """
+    name, equals, text = (part.strip() for part in line.partition("="))
+    if not equals or not name:
+        raise ConfigError(f"{where}: expected `setting = value`, got {line.strip()!r}", example)
+    return name, text
+
+
 def parse_line(line: str, where: str = WHERE) -> tuple[str, Scalar]:
     """Path and value of `path = value`; text need not be quoted. `where` opens the messages.
 

@@ -103,8 +103,8 @@ def turns_of(study: StudyState) -> dict[tuple[int, int], Gain]:
 def in_turns(study: StudyState, without: TrialRow, with_it: TrialRow) -> Gain | None:
     """What a search measured of these two in turns; None where it did not."""
     wanted = without.candidate.id, with_it.candidate.id
-    told = next((d for d in reversed(study.decisions) if {d.against, d.trial} == {*wanted}), None)
-    return dict(_both_ways(told)).get(wanted) if told is not None else None
+    of_both = (told for told in reversed(study.decisions) if {told.against, told.trial} == {*wanted})
+    return next((gain for told in of_both for pair, gain in _both_ways(told) if pair == wanted), None)
 
 
 def _both_ways(told: DecisionMade) -> Iterator[tuple[tuple[int, int], Gain]]:

@@ -95,7 +95,7 @@ class Cast:
         times = [0.0, *(moment for moment, _, _ in self.events)]
         return sum(min(IDLE_SECONDS, after - before) for before, after in pairwise(times))
 
-    def write(self, path: Path, title: str = "speedtui demo") -> None:
+    def write(self, path: Path, title: str) -> None:
         """As asciicast v2."""
         header: dict[str, Any] = {
             "version": 2, "width": COLUMNS, "height": ROWS, "timestamp": int(time.time()), "title": title,
@@ -145,21 +145,21 @@ def _watch_until(cast: Cast, wanted: Seen, runs: Path) -> None:
             raise TimeoutError(f"waited {PATIENCE_SECONDS:g} s in vain")
 
 
-def main(arguments: list[str]) -> int:
-    """Records and writes."""
+def record_into(arguments: list[str], usage: str | None, make: Callable[[Path], Cast], title: str) -> int:
+    """Records in a home of its own and writes to the one argument, or says how it is called."""
     if len(arguments) != 1:
-        print(__doc__, file=sys.stderr)
+        print(usage, file=sys.stderr)
         return 2
     out = Path(arguments[0]).resolve()
     with tempfile.TemporaryDirectory(prefix="speedtui-cast-") as made:
         root = Path(made).resolve()
         os.environ.update({f"XDG_{kind}_HOME": str(root / kind.lower()) for kind in ("CACHE", "DATA", "CONFIG")})
-        cast = record(root)
+        cast = make(root)
     out.parent.mkdir(parents=True, exist_ok=True)
-    cast.write(out)
-    print(f"{out.name}: {len(cast.events)} pieces, {out.stat().st_size / 1024:.0f} KiB")
+    cast.write(out, title)
+    print(f"{out.name}: {len(cast.events)} pieces, {out.stat().st_size / 1024:.0f} KiB, {cast.seconds:.0f} s")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(record_into(sys.argv[1:], __doc__, record, "speedtui demo"))

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 import pyte
 
 from speedtui.engine.demo.corpus import write_corpus
-from tests.data.cast import CHUNK_SECONDS, COLUMNS, ROWS, SPEEDTUI, TERM, Cast, end_workers
+from tests.data.cast import CHUNK_SECONDS, COLUMNS, ROWS, SPEEDTUI, TERM, Cast, end_workers, record_into
 from tests.tui.pseudo_terminal import Terminal
 
 REPOSITORY = str(Path(__file__).parents[2])
@@ -278,24 +277,14 @@ def record(folder: Path) -> Cast:
     return walk.cast
 
 
-def main(arguments: list[str]) -> int:
-    """Records and writes."""
-    if len(arguments) != 1:
-        print(__doc__, file=sys.stderr)
-        return 2
-    out = Path(arguments[0]).resolve()
-    with tempfile.TemporaryDirectory(prefix="speedtui-walk-") as made:
-        root = Path(made).resolve()
-        os.environ.update({f"XDG_{kind}_HOME": str(root / kind.lower()) for kind in ("CACHE", "DATA", "CONFIG")})
-        work = root / "finetune"
-        work.mkdir()
-        cast = record(work)
-    out.parent.mkdir(parents=True, exist_ok=True)
+def recorded(root: Path) -> Cast:
+    """In a folder of its own, without the place of this repository in it."""
+    work = root / "finetune"
+    work.mkdir()
+    cast = record(work)
     cast.events = [(moment, kind, text.replace(REPOSITORY, SHOWN_FOLDER)) for moment, kind, text in cast.events]
-    cast.write(out, TITLE)
-    print(f"{out.name}: {len(cast.events)} pieces, {out.stat().st_size / 1024:.0f} KiB, {cast.seconds:.0f} s")
-    return 0
+    return cast
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(record_into(sys.argv[1:], __doc__, recorded, TITLE))

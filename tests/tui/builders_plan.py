@@ -11,7 +11,12 @@ from speedtui.engine import events as e
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.window import Window
 from speedtui.engine.planned import Choice, Plan, ProfileRow
+from speedtui.engine.profile.load import Profiles, built_in_profiles
+from speedtui.engine.state import fold
 from speedtui.engine.units import GIB
+from speedtui.tui.draft.draft import Draft, Value
+from speedtui.tui.draft.next_run import NextRun, next_run, options_of
+from speedtui.tui.draft.schedule_edit import settings_now
 
 SCHEDULE: dict[str, Any] = {"eval_every": "1200 steps", "checkpoint_every": "2400 steps"}
 WINDOW: dict[str, Any] = {"length": "3h20m", "margin": "20m"}
@@ -84,3 +89,14 @@ def planned_log(**tables: dict[str, Any]) -> list[e.AnyEvent]:
 
 def window(seconds: float = 12_000.0, margin: float = 1200.0, now: float = 0.0) -> Window:
     return Window(deadline=now + seconds, margin_seconds=margin)
+
+
+def made(log: list[e.AnyEvent], values: dict[str, Value] | None = None, *, profile: str = "") -> NextRun:
+    """What a run and some edits come to."""
+    run = fold(log)
+    base = settings_now(run)
+    options = options_of(base, run, run, Profiles(profiles=built_in_profiles()))
+    draft = Draft(base=base)
+    if profile:
+        draft = draft.take(profile, next(one.values for one in options if one.name == profile))
+    return next_run(draft.edit(values or {}), options, run, run, run.now)

@@ -9,15 +9,15 @@ from typing import Any
 import builders_plan as bp
 import msgspec
 import pytest
+from builders_plan import made
 
 from speedtui.engine import events as e
 from speedtui.engine.config.paths import value_at
 from speedtui.engine.log.tail import read_events
 from speedtui.engine.planned import Plan, Saving
-from speedtui.engine.profile.load import Profiles, built_in_profiles
 from speedtui.engine.state import fold
-from speedtui.tui.draft.draft import Draft, Value
-from speedtui.tui.draft.next_run import Line, NextRun, next_run, options_of
+from speedtui.tui.draft.draft import Value
+from speedtui.tui.draft.next_run import Line, NextRun
 from speedtui.tui.draft.schedule_edit import settings_now
 from speedtui.tui.drawing.text import Row, plain
 from speedtui.tui.frame import Frame
@@ -28,16 +28,6 @@ from speedtui.tui.panes.plan_result import draw_result
 DEADLINE = Path(__file__).parents[1] / "data" / "recordings" / "deadline.jsonl"
 GROUP, LENGTH = "train.group_by_length", "data.max_length"
 GROUPED: dict[str, Value] = {GROUP: True}
-
-
-def made(log: list[e.AnyEvent], values: dict[str, Value] | None = None, *, profile: str = "") -> NextRun:
-    run = fold(log)
-    base = settings_now(run)
-    options = options_of(base, run, run, Profiles(profiles=built_in_profiles()))
-    draft = Draft(base=base)
-    if profile:
-        draft = draft.take(profile, next(one.values for one in options if one.name == profile))
-    return next_run(draft.edit(values or {}), options, run, run, run.now)
 
 
 def planned(**plan: Any) -> list[e.AnyEvent]:

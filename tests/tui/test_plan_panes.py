@@ -5,14 +5,13 @@ from __future__ import annotations
 import builders as b
 import builders_plan as bp
 import pytest
+from builders_plan import made
 
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.events import AnyEvent
-from speedtui.engine.profile.load import Profiles, built_in_profiles
 from speedtui.engine.state import fold
-from speedtui.tui.draft.draft import Draft, Value
-from speedtui.tui.draft.next_run import NextRun, next_run, options_of
-from speedtui.tui.draft.schedule_edit import settings_now
+from speedtui.tui.draft.draft import Value
+from speedtui.tui.draft.next_run import NextRun
 from speedtui.tui.drawing.text import Row, plain, width_of
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.plan_costs import FREQUENCY, SCHEDULE, draw_offers, frequency_offers, schedule_offers
@@ -22,17 +21,6 @@ from speedtui.tui.panes.plan_profiles import draw_profiles
 from speedtui.tui.panes.plan_result import draw_result
 
 SIZES = [(40, 4), (60, 8), (78, 7), (80, 24), (138, 12), (200, 40)]
-
-
-def made(log: list[AnyEvent], values: dict[str, Value] | None = None, *, profile: str = "") -> NextRun:
-    """What a run and some edits come to."""
-    run = fold(log)
-    base = settings_now(run)
-    options = options_of(base, run, run, Profiles(profiles=built_in_profiles()))
-    draft = Draft(base=base)
-    if profile:
-        draft = draft.take(profile, next(one.values for one in options if one.name == profile))
-    return next_run(draft.edit(values or {}), options, run, run, run.now)
 
 
 def frame_of(log: list[AnyEvent]) -> Frame:

@@ -88,12 +88,17 @@ def lead(study: StudyState) -> tuple[TrialRow, Ratio] | None:
     return (second, found) if found is not None else None
 
 
+def half_interval(found: Measurement) -> float:
+    """Half of the step time's 95 % interval, as a share of it."""
+    return (found.step_seconds_high - found.step_seconds_low) / 2 / found.step_seconds
+
+
 def noise(trial: TrialRow) -> float | None:
     """Half of the step time's 95 % interval as a share of it, where that is so wide that it deserves a word."""
     found = measured(trial)
     if found is None or not found.step_seconds:
         return None
-    half = (found.step_seconds_high - found.step_seconds_low) / 2 / found.step_seconds
+    half = half_interval(found)
     return half if half >= NOISY else None
 
 

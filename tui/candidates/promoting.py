@@ -27,16 +27,15 @@ USUAL_RUNS = "runs"
 def study_over(app: SpeedtuiApp) -> bool:
     """Whether no worker is there to be asked."""
     status = app.study.state().status
-    return app.read_only or app.study.ended or status in (RunStatus.FINISHED, RunStatus.LOST)
+    return app.study.read_only or app.study.ended or status in (RunStatus.FINISHED, RunStatus.LOST)
 
 
 def promote(app: SpeedtuiApp, trial: TrialRow, *, train: bool) -> None:
     """Makes the settings those of the next training, and starts that where it is asked for."""
     number = trial.candidate.id
     if not study_over(app):
-        app.orders.send(Promote(trial=number), study=True)
-        if train:
-            app.train_promoted(number)
+        if app.orders.send(Promote(trial=number), study=True) and train:
+            app.news.await_promotion(app.study, number)
         return
     try:
         file = write_finished(app.study.session.folder, app.study.state(), trial)

@@ -12,6 +12,7 @@ from speedtui.engine.errors import SpeedtuiError, UsageError
 from speedtui.engine.profile.load import BUILT_IN, own_folder, save_profile
 from speedtui.engine.profile.profile import EFFECTIVE_BATCH, Baseline, check_profile_name
 from speedtui.engine.state import RunState, TrialRow
+from speedtui.tui.news import tell_error
 
 
 def check_name(name: str) -> str:
@@ -30,12 +31,18 @@ def check_name(name: str) -> str:
 def save_trial(app: App[Any], name: str, trial: TrialRow, run: RunState) -> None:
     """Saves and says so, or says why not."""
     description = f"trial #{trial.candidate.id} of run {run.run}: {trial.candidate.label}"
+    keep_profile(app, name, description, profile_values(trial, run.config), _baseline(trial, run))
+
+
+def keep_profile(app: App[Any], name: str, description: str, values: Mapping[str, Scalar], baseline: Baseline) -> bool:
+    """Saves settings under a name and says so, or says why not; whether it was saved."""
     try:
-        save_profile(name, description, profile_values(trial, run.config), baseline=_baseline(trial, run))
+        save_profile(name, description, values, baseline=baseline)
     except SpeedtuiError as error:
-        app.notify(f"{error.message} {error.hint}".strip(), severity="error")
-    else:
-        app.notify(f"Saved. Train with it: speedtui train --profile {name}")
+        tell_error(app, error)
+        return False
+    app.notify(f"Saved. Train with it: speedtui train --profile {name}")
+    return True
 
 
 def profile_values(trial: TrialRow, config: Mapping[str, Any]) -> dict[str, Scalar]:

@@ -14,11 +14,6 @@ if TYPE_CHECKING:
     from speedtui.tui.app import SpeedtuiApp
 
 
-def apply(app: SpeedtuiApp, values: Mapping[str, Scalar]) -> None:
-    """The next run takes these settings; says why where they do not go with the rest."""
-    change(app, lambda draft: draft.edit(values))
-
-
 def unapply(app: SpeedtuiApp, values: Mapping[str, Scalar]) -> None:
     """The next run has these settings as they are now; says why where that does not go with the rest."""
     change(app, lambda draft: _reset(draft, values))

@@ -78,7 +78,7 @@ class Desk:
         tried = study.finished if study is not None else None
         results = sum(row.result is not None for row in study.rows) if study is not None else 0
         seen = (
-            id(plan_run.plan),
+            plan_run.plan,
             plan_run.status,
             run.status,
             made,

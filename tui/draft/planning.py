@@ -15,7 +15,7 @@ from speedtui.tui.draft.draft import WHERE, Draft, Value, laid_over, typed_value
 from speedtui.tui.draft.fields import Field
 from speedtui.tui.draft.next_run import NextRun
 from speedtui.tui.news import tell_error
-from speedtui.tui.values import format_value, value_words
+from speedtui.tui.values import format_value, split_line, value_words
 
 if TYPE_CHECKING:
     from speedtui.tui.app import SpeedtuiApp
@@ -92,10 +92,8 @@ def draft_check(draft: Draft) -> Check:
 
 
 def _pair(line: str) -> tuple[str, Value]:
-    name, equals, text = line.partition("=")
-    if not equals or not name.strip():
-        raise ConfigError(f"{WHERE}: expected `setting = value`, got {line.strip()!r}", "Such as epochs = 3.")
-    path = resolve_path(name.strip(), WHERE)
+    name, text = split_line(line, WHERE, "Such as epochs = 3.")
+    path = resolve_path(name, WHERE)
     return path, typed_value(path, text)
 
 
@@ -168,8 +166,7 @@ def _note(app: SpeedtuiApp, draft: Draft) -> str:
 
 def save_as_profile(app: SpeedtuiApp) -> None:
     """Asks for a name and keeps the next run's settings under it."""
-    from speedtui.engine.profile.load import save_profile
-    from speedtui.tui.candidates.saving import check_name
+    from speedtui.tui.candidates.saving import check_name, keep_profile
     from speedtui.tui.screens.name import NameScreen
 
     shown = look(app)
@@ -177,16 +174,10 @@ def save_as_profile(app: SpeedtuiApp) -> None:
         return
 
     def named(name: str | None) -> None:
-        if name is None:
-            return
-        try:
-            save_profile(name, _description(app, shown), profile_values(shown.draft), baseline=_baseline(app, shown))
-        except SpeedtuiError as error:
-            tell_error(app, error)
-            return
-        desk_of(app).read_profiles()
-        app.notify(f"Saved. Train with it: speedtui train --profile {name}")
-        app.draw_now()
+        values, baseline = profile_values(shown.draft), _baseline(app, shown)
+        if name is not None and keep_profile(app, name, _description(app, shown), values, baseline):
+            desk_of(app).read_profiles()
+            app.draw_now()
 
     app.push_screen(NameScreen("Save the next run's settings as a profile", check_name), named)
 

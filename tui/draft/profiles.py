@@ -53,4 +53,4 @@ def train_now(app: SpeedtuiApp) -> None:
         app.orders.train(str(path))
         return
     if app.orders.send(Finish()):
-        app.train_next(str(path))
+        app.news.await_end(app.front, str(path))

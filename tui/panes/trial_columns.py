@@ -15,6 +15,7 @@ from speedtui.tui.candidates.figures import (
     fits,
     free_cell,
     full_run_seconds,
+    half_interval,
     lead,
     measured,
     memory_of,
@@ -115,24 +116,25 @@ def _step(told: Told, trial: TrialRow) -> Text:
     found = measured(trial)
     if found is None:
         return (f"~{format_seconds(trial.step_seconds_so_far)}", "") if trial.steps.count else MISSING
-    half = (found.step_seconds_high - found.step_seconds_low) / 2 / found.step_seconds
-    return f"{format_seconds(found.step_seconds)} ±{half * 100:.1f} %", ""
+    return f"{format_seconds(found.step_seconds)} ±{half_interval(found) * 100:.1f} %", ""
 
 
 def _samples(told: Told, trial: TrialRow) -> Text:
-    found, steps = measured(trial), trial.steps
-    if found is not None:
-        return format_count(found.samples_per_second), ""
-    running = trial.status is TrialStatus.RUNNING and steps.samples_per_second is not None
-    return (f"~{format_count(steps.samples_per_second)}", "") if running else MISSING
+    found = measured(trial)
+    return _rate(trial, found.samples_per_second if found is not None else None, trial.steps.samples_per_second)
 
 
 def _tokens(told: Told, trial: TrialRow) -> Text:
-    found, steps = measured(trial), trial.steps
-    if found is not None:
-        return format_count(found.tokens_per_second), ""
-    running = trial.status is TrialStatus.RUNNING and steps.tokens_per_second is not None
-    return (f"~{format_count(steps.tokens_per_second)}", "") if running else MISSING
+    found = measured(trial)
+    return _rate(trial, found.tokens_per_second if found is not None else None, trial.steps.tokens_per_second)
+
+
+def _rate(trial: TrialRow, known: float | None, so_far: float | None) -> Text:
+    """Measured; of a running trial what its steps make so far."""
+    if known is not None:
+        return format_count(known), ""
+    running = trial.status is TrialStatus.RUNNING and so_far is not None
+    return (f"~{format_count(so_far)}", "") if running else MISSING
 
 
 def _peak(told: Told, trial: TrialRow) -> Text:

@@ -158,10 +158,10 @@ class AdvisorScreen(View):
 
     def action_take(self) -> None:
         """The next run has it from now on."""
-        from speedtui.tui.draft.advised import apply
+        from speedtui.tui.draft.planning import set_values
 
         if self.strategy is not None:
-            apply(self.speedtui, self.strategy.values)
+            set_values(self.speedtui, self.strategy.values)
 
     def action_untake(self) -> None:
         """Takes back what is under the cursor; where that is not taken, the last change."""

@@ -43,8 +43,8 @@ class CompareScreen(Dialog[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,m,q,enter", "dismiss(None)", "back", show=False),
-        Binding("down,j", "scroll(1)", "down", show=False),
-        Binding("up,k", "scroll(-1)", "up", show=False),
+        Binding("down,j", "scroll_rows(1)", "down", show=False),
+        Binding("up,k", "scroll_rows(-1)", "up", show=False),
         Binding("right,l", "shift(1)", "next trials", show=False),
         Binding("left,h", "shift(-1)", "trials before", show=False),
     ]
@@ -67,11 +67,6 @@ class CompareScreen(Dialog[None]):
         room = _columns(min(self.WIDEST, self.app.size.width) - EDGES - INSET)
         shift = row(Span("← →", "key"), Span(" trials  ", "dim")) if len(self._trials) > room else ()
         return row(shift, scroll, Span("esc", "key"), Span(" back", "dim"))
-
-    def action_scroll(self, rows: int) -> None:
-        """Down (positive) or up."""
-        self.first += rows
-        self.draw()
 
     def action_shift(self, trials: int) -> None:
         """To the trials that found no room; the first stays."""

@@ -66,7 +66,7 @@ class Dialog(ModalScreen[Answer]):
     def _fitted(self, box: Box, *, follow: bool) -> list[Row]:
         width = min(self.WIDEST, self.app.size.width)
         inner = width - EDGES - INSET
-        foot = [self.foot(inner)] if self.foot(inner) else []
+        foot = [line] if (line := self.foot(inner)) else []
         room = max(1, self.app.size.height - EDGES - len(foot))
         rows = _without_gaps(list(self.body(inner)), room)
         if follow:

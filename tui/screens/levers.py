@@ -8,7 +8,6 @@ from textual.binding import Binding, BindingType
 
 from speedtui.engine.planned import Advice
 from speedtui.engine.state import RunState
-from speedtui.tui.drawing.frame import EDGES
 from speedtui.tui.drawing.text import Row, Span, cell, clean, clock, crop, roughly, row, width_of, wrap
 from speedtui.tui.panes.notices import gain_words
 from speedtui.tui.screens.dialog import Dialog
@@ -42,9 +41,8 @@ class LeversScreen(Dialog[Advice | None]):
         return row(Span("enter", "key"), Span(" applies   ", "dim"), Span("esc", "key"), Span(" back", "dim"))
 
     def action_step(self, rows: int) -> None:
-        """Moves the cursor, and the rows with it where not all are seen."""
+        """Moves the cursor."""
         self._at = max(0, min(len(self._levers) - 1, self._at + rows))
-        self.first = max(0, self._at + 3 - (self.app.size.height - EDGES))
         self.draw()
 
     def action_choose(self) -> None:
