@@ -103,6 +103,9 @@ def _check_data(settings: Settings, where: str) -> None:
             f"{where}: [data] must name the columns in one way",
             "Give prompt and response, or text, or messages.",
         )
+    for key, given in (("tools", data.tools), ("fold_system", data.fold_system)):
+        if given and not data.messages:
+            raise ConfigError(f"{where}: data.{key} goes with data.messages", f"Remove data.{key}.")
     if bool(data.prompt) != bool(data.response):
         missing = "response" if data.prompt else "prompt"
         raise ConfigError(f"{where}: data.{missing} is missing", "prompt and response go together.")

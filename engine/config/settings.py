@@ -50,6 +50,10 @@ class DataSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     response: str | None = None
     text: str | None = None
     messages: str | None = None
+    tools: str | None = None
+    """The column with the tools of a conversation; by default a column `tools`, where there is one."""
+    fold_system: bool = False
+    """A conversation's system message becomes the beginning of its first user message."""
     max_length: int = 1024
     """Tokens; a longer sample is cut at its end, and how many were cut is said."""
     eval_rows: int | None = None

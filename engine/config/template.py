@@ -18,6 +18,8 @@ attention = "sdpa"                # sdpa, eager, flash_attention_2
 train = "{train}"                 # JSON lines, CSV, Parquet or a saved dataset
 # eval = "test.jsonl"
 {columns}
+# tools = "tools"                 # with messages: the column with a conversation's tools
+# fold_system = true              # the system message into the first user message, for templates without that role
 max_length = 1024                 # tokens; longer samples are cut and counted
 packing = false                   # whole samples laid end to end up to max_length; a row is then a pack
 # eval_rows = 512                 # evaluate on the first rows only

@@ -19,6 +19,7 @@ from speedtui.engine.errors import ModelError
 from speedtui.engine.workload.base import Report
 from speedtui.engine.workload.cache import cache_folder, file_identity, key_of, replacing, touch
 from speedtui.engine.workload.data import Table
+from speedtui.engine.workload.messages import Conversation
 from speedtui.engine.workload.pretrained import DTYPES, auto_model, clear_errors, place
 
 DEFAULT_VOCABULARY = 4096
@@ -93,7 +94,7 @@ def tokenizer_for(table: Table, vocabulary: int, report: Report) -> PreTrainedTo
     Raises:
         DataError: the data is not what the configuration says.
     """
-    key = key_of([VERSION, file_identity(table.path), table.form, table.columns, vocabulary])
+    key = key_of([VERSION, file_identity(table.path), table.way, vocabulary])
     path = cache_folder("tokenizers") / f"{key}.json"
     kept = _read_tokenizer(path)
     if kept is None:
@@ -123,8 +124,11 @@ def _keep(tokenizer: Tokenizer, path: Path) -> None:
 
 def _texts(table: Table) -> Iterator[str]:
     for _, content in islice(table.contents(), TRAINING_ROWS):
-        for part in content or ():
-            yield part["content"] if isinstance(part, dict) else part
+        yield from (
+            (message["content"] for message in content.messages)
+            if isinstance(content, Conversation)
+            else (content or ())
+        )
 
 
 def train_tokenizer(texts: Iterator[str], vocabulary: int) -> Tokenizer:

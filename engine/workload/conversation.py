@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from speedtui.engine.errors import DataError, ModelError
+from speedtui.engine.workload.messages import Conversation, Messages
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-Messages = list[dict[str, Any]]
 
 
 def require_chat_template(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
@@ -25,8 +24,8 @@ def require_chat_template(tokenizer: PreTrainedTokenizerBase, name: str) -> None
         )
 
 
-def render(tokenizer: PreTrainedTokenizerBase, messages: Messages, where: str) -> list[tuple[str, bool]]:
-    """The conversation's text in pieces, each with whether it is learned: the assistant's turns are.
+def render(tokenizer: PreTrainedTokenizerBase, conversation: Conversation, where: str) -> list[tuple[str, bool]]:
+    """The conversation's text in pieces, each with whether it is learned.
 
     A turn begins where the template's generation prompt ends, as it will when the model answers. The template needs
     no marks for it: it is applied to the conversation's beginnings.
@@ -34,9 +33,10 @@ def render(tokenizer: PreTrainedTokenizerBase, messages: Messages, where: str) -
     Raises:
         DataError: the template refuses the conversation; `where` opens the message.
     """
+    messages = conversation.messages
     try:
         full = _apply(tokenizer, messages)
-        spans = [_span(tokenizer, messages, turn, full) for turn in _answers(messages)]
+        spans = [_span(tokenizer, messages, turn, full) for turn in conversation.learned]
     except Exception as error:  # a template is a program of the model's author and raises what it likes
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DataError(
@@ -48,10 +48,6 @@ def render(tokenizer: PreTrainedTokenizerBase, messages: Messages, where: str) -
 
 def _apply(tokenizer: PreTrainedTokenizerBase, messages: Messages, *, prompt: bool = False) -> str:
     return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=prompt))
-
-
-def _answers(messages: Messages) -> list[int]:
-    return [turn for turn, message in enumerate(messages) if message["role"] == "assistant"]
 
 
 def _span(tokenizer: PreTrainedTokenizerBase, messages: Messages, turn: int, full: str) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,21 +13,19 @@ from typing import Any, Literal
 from speedtui.engine.config.settings import DataSettings
 from speedtui.engine.errors import DataError
 from speedtui.engine.workload.base import Progress, Report
+from speedtui.engine.workload.messages import TOOLS, Conversation, read_conversation
 from speedtui.engine.workload.readers import read_rows, whole_columns
 
 Form = Literal["prompt", "text", "messages"]
 
-Messages = list[dict[str, Any]]
-
-Content = tuple[str, ...] | Messages
+Content = tuple[str, ...] | Conversation
 """(prompt, response), (text,), or a conversation."""
 
 
 def _answer(content: Content | None) -> str | None:
-    if not isinstance(content, list):
-        return content[-1] if content is not None else None
-    turns = [message["content"] for message in content[1:] if message["role"] == "assistant"]
-    return turns[0] if turns else None
+    if isinstance(content, Conversation):
+        return content.answer()
+    return content[-1] if content is not None else None
 
 
 @dataclass(frozen=True)
@@ -36,19 +35,25 @@ class Table:
     path: Path
     form: Form
     columns: tuple[str, ...]
-    """Names, in the order of a `Content`."""
+    """Names, in the order of a `Content`; of conversations the messages, and the tools where they are named."""
     limit: int | None = None
     """Only the first rows; None takes them all."""
+    fold_system: bool = False
+    """A conversation's system message becomes the beginning of its first user message."""
+
+    @property
+    def way(self) -> list[Any]:
+        """All but the file that decides what its rows are read as: part of what names a file in a cache."""
+        return [value for name, value in vars(self).items() if name != "path"]
 
     def contents(self) -> Iterator[tuple[str, Content | None]]:
-        """(place, content) of each row; None where there is nothing to learn from.
+        """(place, content) of each row; None where there is nothing to learn from, a conversation in any case.
 
         Raises:
             DataError: the file or a row is not what the configuration says.
         """
-        read = _READERS[self.form]
-        for place, row in islice(read_rows(self.path, self.columns), self.limit):
-            yield place, read(row, self.columns, f"{self.path} {place}")
+        for place, row in islice(read_rows(self.path, self._wanted()), self.limit):
+            yield place, self._content(row, f"{self.path} {place}")
 
     def answered_rows(self, *, whole: bool) -> Iterator[tuple[Mapping[str, Any], str | None]]:
         """(row, what is to be answered) of each row, dropped ones too; `whole` rows have all of their columns.
@@ -58,16 +63,37 @@ class Table:
         Raises:
             DataError: the file or a row is not what the configuration says.
         """
-        read = _READERS[self.form]
         wanted = [*dict.fromkeys([*self.columns, *(whole_columns(self.path) if whole else ())])]
         for place, row in islice(read_rows(self.path, wanted), self.limit):
-            yield row, _answer(read(row, self.columns, f"{self.path} {place}"))
+            yield row, _answer(self._content(row, f"{self.path} {place}"))
+
+    def _wanted(self) -> Sequence[str]:
+        """The columns, and that with the tools where there is one: a reader of columns must be asked for it."""
+        if self.form != "messages" or len(self.columns) > 1 or TOOLS not in whole_columns(self.path):
+            return self.columns
+        return (*self.columns, TOOLS)
+
+    def _content(self, row: Mapping[str, Any], where: str) -> Content | None:
+        if self.form == "messages":
+            return self._conversation(row, where)
+        return _READERS[self.form](row, self.columns, where)
+
+    def _conversation(self, row: Mapping[str, Any], where: str) -> Conversation:
+        name, *tools = self.columns
+        if row[name] is None:
+            return Conversation([], (), reason=f"{name} is empty")
+        arrow = self.path.is_dir() or self.path.suffix.lower() == ".parquet"
+        return read_conversation(
+            row[name], row.get(tools[0] if tools else TOOLS), f'{where}: column "{name}"', arrow=arrow,
+            fold_system=self.fold_system,
+        )  # fmt: skip
 
 
 def table_of(path: str, data: DataSettings, limit: int | None = None) -> Table:
     """The table in a file, in the form that [data] names."""
     if data.messages:
-        return Table(Path(path), "messages", (data.messages,), limit)
+        columns = (data.messages, data.tools) if data.tools else (data.messages,)
+        return Table(Path(path), "messages", columns, limit, data.fold_system)
     if data.text:
         return Table(Path(path), "text", (data.text,), limit)
     if data.prompt and data.response:
@@ -85,7 +111,7 @@ def check_table(table: Table, report: Report) -> int:
     rows = useful = 0
     for _, content in table.contents():
         rows += 1
-        useful += content is not None
+        useful += bool(content.learned if isinstance(content, Conversation) else content)
         progress.at(rows)
     progress.finish(rows)
     if not rows:
@@ -125,11 +151,18 @@ def no_rows(table: Table) -> DataError:
 
 def nothing_to_learn(table: Table, rows: int, why: str = "") -> DataError:
     """The refusal of data of which every row was dropped."""
-    learned = {"prompt": table.columns[-1], "text": table.columns[0], "messages": "assistant turn"}[table.form]
     return DataError(
-        f"{table.path}: nothing to learn from in any of its {rows} rows{why or f': every {learned} is empty'}",
+        f"{table.path}: nothing to learn from in any of its {rows} rows{why or f': {_commonest_reason(table)}'}",
         "Check the columns named in [data].",
     )
+
+
+def _commonest_reason(table: Table) -> str:
+    if table.form != "messages":
+        return f"every {table.columns[-1]} is empty"
+    contents = (content for _, content in table.contents())
+    reasons = Counter(content.reason for content in contents if isinstance(content, Conversation) and content.reason)
+    return reasons.most_common(1)[0][0]
 
 
 def _pair(row: Mapping[str, Any], columns: Sequence[str], where: str) -> Content | None:
@@ -154,21 +187,4 @@ def _text(row: Mapping[str, Any], name: str, where: str) -> str:
     return value
 
 
-def _conversation(row: Mapping[str, Any], columns: Sequence[str], where: str) -> Content | None:
-    value = row[columns[0]]
-    if value is None:
-        return None
-    if not isinstance(value, list) or not all(map(_is_message, value)):
-        raise DataError(
-            f'{where}: column "{columns[0]}": expected a list of {{"role": ..., "content": ...}}, got {value!r:.60}',
-            "Each message must have a role and a content, both text.",
-        )
-    has_answer = any(message["role"] == "assistant" and message["content"].strip() for message in value)
-    return value if has_answer else None
-
-
-def _is_message(value: Any) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("role"), str) and isinstance(value.get("content"), str)
-
-
-_READERS = {"prompt": _pair, "text": _single, "messages": _conversation}
+_READERS = {"prompt": _pair, "text": _single}

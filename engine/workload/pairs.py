@@ -75,11 +75,11 @@ class PairEncoder:
 
     def encode(self, batch: Sequence[tuple[str, Content | None]]) -> Iterator[Tokens | None]:
         """A sample for each row, None where it has no response."""
-        rows = [content for _, content in batch if content is not None]
+        rows = [content for _, content in batch if isinstance(content, tuple)]
         sources = iter(_ids(self._tokenizer, "text", [row[0] for row in rows]) if rows else ())
         targets = iter(_ids(self._tokenizer, "text_target", [row[1] for row in rows]) if rows else ())
         for _, content in batch:
-            yield self._joined(next(sources), next(targets)) if content is not None else None
+            yield self._joined(next(sources), next(targets)) if isinstance(content, tuple) else None
 
     def _joined(self, source: list[int], target: list[int]) -> Tokens:
         opening, closing = self._source

@@ -63,8 +63,8 @@ def data_differs(old: Settings, new: Settings) -> bool:
     return packing or old.data != new.data
 
 
-def _texts_of(data: DataSettings) -> tuple[str | None, ...]:
-    return (data.train, data.prompt, data.response, data.text, data.messages)
+def _texts_of(data: DataSettings) -> tuple[str | bool | None, ...]:
+    return (data.train, data.prompt, data.response, data.text, data.messages, data.fold_system)
 
 
 def require_recipe(path: Path) -> None:

@@ -15,13 +15,14 @@ from speedtui.engine.workload.base import Progress, Report
 from speedtui.engine.workload.cache import cache_folder, file_identity, key_of, prune, replacing, touch
 from speedtui.engine.workload.conversation import render
 from speedtui.engine.workload.data import Content, Table, check_table, nothing_to_learn
+from speedtui.engine.workload.messages import Conversation
 from speedtui.engine.workload.token_store import TokenCounts, TokenDataset, Tokens, TokenWriter, open_tokens
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PreTrainedTokenizerBase
 
-VERSION = 1
+VERSION = 2
 """Counts changes in what is made of a row; older files in the cache are then not used."""
 
 BATCH_ROWS = 512
@@ -114,10 +115,7 @@ def _write_all(
 
 def _cache_key(encoder: SampleEncoder, tokenizer: PreTrainedTokenizerBase) -> str:
     table = encoder.table
-    return key_of(
-        [*encoder.way, file_identity(table.path), table.form, table.columns, table.limit, encoder.max_length,
-         identity(tokenizer)]
-    )  # fmt: skip
+    return key_of([*encoder.way, file_identity(table.path), table.way, encoder.max_length, identity(tokenizer)])
 
 
 def identity(tokenizer: PreTrainedTokenizerBase) -> str:
@@ -155,15 +153,17 @@ class Encoder:
         Raises:
             DataError: the chat template refuses a conversation.
         """
-        rows = [self._segments(place, content) if content is not None else None for place, content in batch]
+        rows = [self._segments(place, content) for place, content in batch]
         texts = [text for row in rows for text, _ in row or ()]
         encoded = iter(_encode_texts(self._tokenizer, texts) if texts else ())
         for row in rows:
             yield self._joined([(next(encoded), learned) for _, learned in row]) if row is not None else None
 
-    def _segments(self, place: str, content: Content) -> list[Segment]:
-        if isinstance(content, list):
-            return render(self._tokenizer, content, f"{self.table.path} {place}")
+    def _segments(self, place: str, content: Content | None) -> list[Segment] | None:
+        if isinstance(content, Conversation):
+            return render(self._tokenizer, content, f"{self.table.path} {place}") if content.learned else None
+        if content is None:
+            return None
         *prompts, learned = content
         return [*((f"{prompt}\n", False) for prompt in prompts), (learned, True)]
 

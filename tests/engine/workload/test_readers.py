@@ -192,11 +192,16 @@ def test_a_saved_dataset_of_several_splits_asks_for_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["hello", [["user", "hi"]], [{"from": "human", "value": "hi"}], [{"role": "user", "content": None}]]
+    ("value", "says"),
+    [
+        ("hello", 'expected a list of {"role": ..., "content": ...}'),
+        ([["user", "hi"]], "message 1: expected an object with role and content"),
+        ([{"role": "user", "content": None}], "message 1 (user): expected content that is text"),
+    ],
 )
-def test_messages_that_are_no_messages_are_refused(write_rows: Any, value: Any) -> None:
+def test_messages_that_are_no_messages_are_refused(write_rows: Any, value: Any, says: str) -> None:
     error = refusal(write_rows("bad.jsonl", [{"messages": value}]), MESSAGES)
-    assert 'line 1: column "messages": expected a list of {"role": ..., "content": ...}' in error.message
+    assert f'line 1: column "messages": {says}' in error.message
 
 
 def test_rows_with_nothing_to_learn_from_count_as_none(write_rows: Any) -> None:
