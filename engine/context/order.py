@@ -62,7 +62,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """For a plan."""
     trial: int | None = None
     """For a training: the candidate its settings come from."""
-    label: str = ""
+    named: list[str] = []
+    """Settings by path that its label tells besides the usual ones: those that the trial was for."""
     estimate: Estimate | None = None
     """What that trial or plan expected of the whole run."""
     step_seconds: float | None = None

@@ -36,6 +36,6 @@ def run_demo(context: JobContext) -> JobResult:
     settings = apply_candidate(candidate, context.settings)
     workload = tuning.runner.load(settings)
     return train(
-        context, settings, workload, tuning.runner.device, label=candidate.label, trial=best,
+        context, settings, workload, tuning.runner.device, named=list(candidate.values), trial=best,
         estimate=result.estimate.without_loading() if result.estimate is not None else None, since=context.t,
     )  # fmt: skip

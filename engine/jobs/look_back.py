@@ -10,6 +10,7 @@ from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.jobs.remember import Remembering
 from speedtui.engine.planned import ProfileRow
+from speedtui.engine.search.candidates import label
 from speedtui.engine.timing.made import Made
 
 
@@ -43,7 +44,7 @@ def _row(context: JobContext, settings: Settings, estimate: Estimate | None) -> 
     return ProfileRow(
         profile=context.order.profile or "",
         description="",
-        label=context.order.label,
+        label=label(settings, context.order.named),
         values={},
         micro_batch_size=train.micro_batch_size,
         grad_accum_steps=train.effective_batch_size // train.micro_batch_size,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -36,18 +37,20 @@ def run_train(context: JobContext) -> JobResult:
         started = time.perf_counter()
         device = pick_device()
         workload = load_workload(settings, device=device, report=context.progress)
-    tell_loaded(context, workload, time.perf_counter() - started)
+    tell_loaded(context, workload, settings, time.perf_counter() - started)
     order = context.order
     _tell_job_end(context)
-    return train(context, settings, workload, device, label=order.label, trial=order.trial,
+    return train(context, settings, workload, device, named=order.named, trial=order.trial,
                  estimate=order.estimate, since=0.0)  # fmt: skip
 
 
 def train(
-    context: JobContext, settings: Settings, workload: Workload, device: torch.device, *, label: str,
+    context: JobContext, settings: Settings, workload: Workload, device: torch.device, *, named: Sequence[str],
     trial: int | None, estimate: Estimate | None, since: float,
 ) -> JobResult:  # fmt: skip
-    """Trains a loaded workload with these settings; `since`: the run's time that `estimate` counts from.
+    """Trains a loaded workload with these settings.
+
+    `named`: what its label tells besides; `since`: the run's time that `estimate` counts from.
 
     Raises:
         JobStopped: as `run_train`.
@@ -58,7 +61,7 @@ def train(
 
     with tracking(context, estimate=estimate, since=since):
         training = Training(
-            context, settings, workload, device, label=label, trial=trial, estimate=estimate, since=since
+            context, settings, workload, device, named=named, trial=trial, estimate=estimate, since=since
         )
         return training.run()
 

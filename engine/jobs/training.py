@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -42,14 +42,14 @@ class Training:
     """From a loaded workload to the saved model."""
 
     def __init__(
-        self, context: JobContext, settings: Settings, workload: Workload, device: torch.device, *, label: str,
-        trial: int | None, estimate: Estimate | None, since: float,
+        self, context: JobContext, settings: Settings, workload: Workload, device: torch.device, *,
+        named: Sequence[str], trial: int | None, estimate: Estimate | None, since: float,
     ) -> None:  # fmt: skip
-        """`since`: the run's time that `estimate` counts from."""
+        """`named`: settings by path that the label tells besides; `since`: the run's time `estimate` counts from."""
         self._context = context
         self._workload = workload
         self._device = device
-        self._label = label
+        self._named = named
         self._trial = trial
         self._estimate = estimate
         self._since = since
@@ -69,7 +69,6 @@ class Training:
         self._schedule = self._make_schedule(settings)
         self._evaluator = self._make_evaluator(settings)
         self._trainer: TrainingTrainer | None = None
-        self._trained_anew = False
 
     @property
     def _first_step(self) -> int:
@@ -192,18 +191,11 @@ class Training:
     def _train_anew(self, outlook: Outlook) -> TrainingTrainer:
         """After a setting changed that only a new trainer takes up: goes on from the checkpoint just saved."""
         self._schedule.rebuild = False
-        self._trained_anew = True
         micro_batch = self._live.current.train.micro_batch_size
         measured = (a.step_seconds for a in self._context.order.alternatives if a.values.get(REBUILDING) == micro_batch)
         self._eta.rebuilt(step_sizes(self._workload, self._live.current), next(measured, None))
         self._found = self._store.newest(model_fingerprint(self._model))
         return self._train(outlook, rehearses=False)
-
-    @property
-    def _relabelled(self) -> bool:
-        """Whether a command changed what the run was called by, in this worker or before it."""
-        before = self._context.before.training
-        return self._trained_anew or (before is not None and REBUILDING in before.changed)
 
     def _tell_started(self) -> None:
         train = self._live.current.train
@@ -214,7 +206,7 @@ class Training:
                 epochs=train.epochs,
                 micro_batch_size=train.micro_batch_size,
                 grad_accum_steps=train.effective_batch_size // train.micro_batch_size,
-                label=label(self._live.current, {}) if self._relabelled else self._label,
+                label=label(self._live.current, self._named),
                 trial=self._trial,
                 first_step=self._first_step,
             ),

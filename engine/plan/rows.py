@@ -38,7 +38,7 @@ def profile_row(
     return ProfileRow(
         profile=case.profile.name,
         description=case.profile.description,
-        label=label(case.settings, {}),
+        label=label(case.settings),
         values=case.values(settings),
         micro_batch_size=train.micro_batch_size,
         grad_accum_steps=train.effective_batch_size // train.micro_batch_size,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from speedtui.engine.candidate import Candidate
 from speedtui.engine.config.check import check
@@ -39,8 +39,11 @@ def apply_candidate(candidate: Candidate, settings: Settings) -> Settings:
     return with_values(settings, candidate.values, f"candidate #{candidate.id}")
 
 
-def label(resolved: Settings, values: Mapping[str, Scalar]) -> str:
-    """A short name for a table row: `mb4 ga4 r16 +ckpt workers 2 ddpm_mul 4`."""
+def label(resolved: Settings, named: Iterable[str] = ()) -> str:
+    """A short name for a table row: `mb4 ga4 r16 +ckpt workers 2 ddpm_mul 4`.
+
+    `named`: paths of what is told besides, with the values that the settings have.
+    """
     train = resolved.train
     parts = [f"mb{train.micro_batch_size}", f"ga{train.effective_batch_size // train.micro_batch_size}"]
     if train.method == "lora" and resolved.model.kind != "python":
@@ -51,9 +54,11 @@ def label(resolved: Settings, values: Mapping[str, Scalar]) -> str:
         parts.append("+compile")
     if train.bf16:
         parts.append("+bf16")
-    shown = (MICRO_BATCH, RANK, CHECKPOINTING, "train.compile", "train.bf16")
-    others = [path for path in values if path not in shown and value_at(resolved, path) not in (None, 0)]
-    return " ".join([*parts, *(_named(path, values[path]) for path in others)])
+    shown: tuple[str, ...] = (MICRO_BATCH, RANK, CHECKPOINTING, "train.compile", "train.bf16")
+    if train.max_steps is not None:
+        shown = (*shown, "train.epochs")  # which it overrides
+    others = [path for path in named if path not in shown and value_at(resolved, path) not in (None, 0)]
+    return " ".join([*parts, *(_named(path, value_at(resolved, path)) for path in others)])
 
 
 def _named(path: str, value: Scalar) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -100,7 +100,7 @@ def start_training(
     settings: Settings,
     options: StartOptions,
     *,
-    label: str,
+    named: Iterable[str] = (),
     trial: int | None = None,
     profile: str | None = None,
     estimate: Estimate | None = None,
@@ -109,7 +109,8 @@ def start_training(
 ) -> Session:
     """A training with the configuration as it is.
 
-    `profile`: where its settings come from; `step_seconds`, `alternatives`: what the trial or plan behind it measured.
+    `named`: settings by path that its label tells besides the usual ones; `profile`: where its settings come from;
+    `step_seconds`, `alternatives`: what the trial or plan behind it measured.
 
     Raises:
         SpeedtuiError: nothing could be started, and nothing is left behind.
@@ -120,7 +121,7 @@ def start_training(
         job="train",
         started_at=time.time(),
         window=_window(settings, options.where),
-        label=label,
+        named=list(named),
         trial=trial,
         profile=profile,
         estimate=estimate,

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from torch import nn
+
 from speedtui.engine import events as e
+from speedtui.engine.checkpoint.randomness import kept_randomness
+from speedtui.engine.config.settings import Settings, TrainSettings
 from speedtui.engine.context.context import JobContext
+from speedtui.engine.errors import ConfigError
 from speedtui.engine.workload.base import Workload
+from speedtui.engine.workload.model import attach_lora, detach_lora
 
 
-def tell_loaded(context: JobContext, workload: Workload, seconds: float) -> None:
-    """Emits `model_loaded`, and a notice where rows were cut or dropped."""
+def tell_loaded(context: JobContext, workload: Workload, settings: Settings, seconds: float) -> None:
+    """Emits `model_loaded`, and a notice where rows were cut or dropped; `settings`: what it was loaded for."""
     facts = workload.facts
-    parameters = list(workload.model.parameters())
     context.loaded = e.ModelLoaded(
         t=context.t,
         model=workload.name,
-        parameters=sum(p.numel() for p in parameters),
-        trainable_parameters=sum(p.numel() for p in parameters if p.requires_grad),
+        parameters=sum(p.numel() for p in workload.model.parameters()),
+        trainable_parameters=trained_parameters(workload.model, settings.train),
         seconds=round(seconds, 3),
         train_rows=facts.train_rows,
         eval_rows=facts.eval_rows or 0,
@@ -26,13 +31,31 @@ def tell_loaded(context: JobContext, workload: Workload, seconds: float) -> None
     )
     context.emit(context.loaded)
     if facts.cut_rows:
-        limit = context.settings.data.max_length
+        limit = settings.data.max_length
         context.notice(f"cut to data.max_length {limit}: {_rows(facts.cut_rows)}", level="warning")
     if facts.dropped_rows:
         context.notice(f"dropped, with nothing to learn from: {_rows(facts.dropped_rows)}", level="warning")
     if facts.packed_fill is not None:
         packs = f"{facts.train_rows} pack{'' if facts.train_rows == 1 else 's'}, {facts.packed_fill:.0%} full"
         context.notice(f"packed: {_rows(facts.train_samples)} in {packs}; a row of an effective batch is a pack")
+
+
+def trained_parameters(model: nn.Module, train: TrainSettings) -> int | None:
+    """Of the loaded model, how many these settings train: the adapter's, or those that are not frozen.
+
+    The model and what comes after it in random numbers are left as they were. None where no adapter can be attached.
+    """
+    if train.method == "full":
+        return sum(p.numel() for p in model.parameters() if p.requires_grad)
+    with kept_randomness():
+        try:
+            adapted = attach_lora(model, train.lora)
+        except ConfigError:
+            return None
+        try:
+            return sum(p.numel() for p in adapted.parameters() if p.requires_grad)
+        finally:
+            detach_lora(adapted)
 
 
 def _rows(count: int) -> str:

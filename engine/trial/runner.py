@@ -30,7 +30,7 @@ from speedtui.engine.trial.costs import CostKey, MeasuredCosts, cost_key
 from speedtui.engine.trial.failures import TrialEnded
 from speedtui.engine.trial.prepared import StateGuard
 from speedtui.engine.workload.base import Workload
-from speedtui.engine.workload.load import load_workload
+from speedtui.engine.workload.load import load_workload, with_model
 from speedtui.engine.workload.recipe import data_differs, rebuild_needed
 from speedtui.engine.workload.shelf import DataShelf
 
@@ -75,7 +75,7 @@ class TrialRunner:
         loaded_for = self._loaded_for
         if self.workload is not None and loaded_for is not None and not rebuild_needed(loaded_for, settings):
             return self._with_data(self.workload, loaded_for, settings)
-        self.workload, self._loaded_for = None, None
+        self.workload = self._loaded_for = self._shelf = None  # before the next one comes, not once it has come
         self.guard.forget()
         gc.unfreeze()
         release_memory(self.device)
@@ -88,13 +88,13 @@ class TrialRunner:
         gc.freeze()  # what is loaded stays: else each of a trial's collections walks through all of torch again
         if self.device.type == "cuda":
             self._baseline_bytes = torch.cuda.memory_allocated(self.device)
-        tell_loaded(self.context, workload, time.perf_counter() - started)
+        tell_loaded(self.context, workload, settings, time.perf_counter() - started)
         if self.load_seconds is None:
             self.load_seconds = self._since_start()
         return workload
 
     def data_for(self, settings: Settings) -> Workload:
-        """A workload with the data of these settings; its model is the loaded one, and what is loaded stays so.
+        """A workload with the data of these settings, without a model; what is loaded stays so.
 
         Raises:
             DataError, ConfigError: they name data that cannot be used.
@@ -107,7 +107,7 @@ class TrialRunner:
     def _with_data(self, workload: Workload, loaded_for: Settings, settings: Settings) -> Workload:
         """The loaded model with the data of these settings, which another maximum length or packing makes anew."""
         if data_differs(loaded_for, settings):
-            self.workload = self.data_for(settings)
+            self.workload = with_model(self.data_for(settings), workload, settings)
             self._loaded_for = settings
         return self.workload or workload
 

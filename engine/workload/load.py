@@ -118,6 +118,17 @@ def reload_data(workload: Workload, settings: Settings, report: Report) -> Workl
     return renewed
 
 
+def with_model(data: Workload, loaded: Workload, settings: Settings) -> Workload:
+    """A workload of data that was made without a model, and the model of another.
+
+    Raises:
+        ConfigError: the data is packed, and the model would mix the samples of a pack.
+    """
+    whole = dataclasses.replace(data, model=loaded.model, generate=loaded.generate)
+    _check_packing(whole, settings)
+    return whole
+
+
 def _load_language_model(settings: Settings, device: torch.device, report: Report) -> Workload:
     from speedtui.engine.workload.pretrained import check_vocabulary, complete_config, require_kind
     from speedtui.engine.workload.samples import make_samples, training_table

@@ -9,11 +9,10 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
-from transformers.pytorch_utils import Conv1D
 
-from speedtui.engine.config.paths import nearest
 from speedtui.engine.config.settings import LoraSettings
 from speedtui.engine.errors import ConfigError
+from speedtui.engine.workload.targets import find_targets, not_adaptable
 
 _SAVED = "speedtui_saved"
 """Attribute of an adapted model: what its base was like before."""
@@ -28,12 +27,13 @@ class _Saved:
 
 
 def attach_lora(model: nn.Module, settings: LoraSettings) -> PeftModel:
-    """Wraps any module's linear layers in adapters; base weights are frozen, adapters float32.
+    """Wraps any module's linear layers, and fused experts, in adapters; base weights are frozen, adapters float32.
 
     Raises:
-        ConfigError: a target module does not exist or is no linear layer; the model has no linear layer.
+        ConfigError: a target module does not exist or cannot have an adapter; the model has no linear layer; peft
+            cannot do what the settings ask for.
     """
-    _check_targets(model, settings)
+    targets = find_targets(model, settings)
     _drop_input_hooks(model)  # peft sets them again where they are needed, and would lose the handles of these
     saved = _Saved(
         trainable={name: parameter.requires_grad for name, parameter in model.named_parameters()},
@@ -43,13 +43,19 @@ def attach_lora(model: nn.Module, settings: LoraSettings) -> PeftModel:
         r=settings.r,
         lora_alpha=settings.alpha or 2 * settings.r,
         lora_dropout=settings.dropout,
-        target_modules=settings.target_modules,
+        target_modules=targets.modules,
+        target_parameters=targets.parameters or None,
         task_type=_task_type(model),
     )
     with warnings.catch_warnings():
         # peft calls transformers' is_gradient_checkpointing, which is on its way out
         warnings.simplefilter("ignore", FutureWarning)
-        adapted = get_peft_model(model, lora)
+        # of fused experts it looks up ranks among layers alone, and says that it found none
+        warnings.filterwarnings("ignore", "The following (rank|alpha)_pattern keys", RuntimeWarning)
+        try:
+            adapted = get_peft_model(model, lora)
+        except (ValueError, TypeError) as error:
+            raise not_adaptable(model, settings, error) from error
     setattr(adapted, _SAVED, saved)
     return adapted
 
@@ -84,38 +90,6 @@ def set_attention(model: nn.Module, attention: str) -> None:
     switch = getattr(model, "set_attn_implementation", None)
     if switch is not None and getattr(config, "_attn_implementation", attention) != attention:
         switch(attention)
-
-
-def linear_names(model: nn.Module) -> list[str]:
-    """Last parts of the linear layers' names, such as `q_proj`, each once."""
-    return sorted({name.rpartition(".")[2] for name, module in model.named_modules() if _is_linear(module)})
-
-
-def _is_linear(module: nn.Module) -> bool:
-    return isinstance(module, nn.Linear | Conv1D)
-
-
-def _check_targets(model: nn.Module, settings: LoraSettings) -> None:
-    """peft ignores names that match nothing beside one that does, and fails half-way on a layer it cannot wrap."""
-    known = linear_names(model)
-    if not known:
-        raise ConfigError(
-            f"train.lora: {type(model).__name__} has no linear layer for an adapter", 'Set train.method = "full".'
-        )
-    if settings.target_modules == "all-linear":
-        return
-    if not settings.target_modules:
-        raise ConfigError("train.lora.target_modules is empty", _targets_hint(known))
-    for target in settings.target_modules:
-        found = [m for name, m in model.named_modules() if name == target or name.endswith("." + target)]
-        if not found or not all(map(_is_linear, found)):
-            problem = "is not a linear layer" if found else "is not in the model" + nearest(target, known)
-            raise ConfigError(f"train.lora.target_modules: {target} {problem}", _targets_hint(known))
-
-
-def _targets_hint(known: list[str]) -> str:
-    shown = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
-    return f'Take "all-linear" or some of: {shown}.'
 
 
 def set_gradient_checkpointing(model: nn.Module, on: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import msgspec
 
 from speedtui.engine.config.settings import DataSettings, Settings
@@ -10,15 +12,19 @@ from speedtui.engine.workload.load import reload_data
 
 
 class DataShelf:
-    """Gives the workload whose data some settings name; the model in it is always the first one's."""
+    """Gives a workload of the data that some settings name, without a model.
+
+    It may outlive the model that came with the first of them, which must not stay in memory for its sake while the
+    next one is loaded.
+    """
 
     def __init__(self, workload: Workload, settings: Settings, report: Report) -> None:
         """`workload`: as these settings made it."""
-        self._first = workload
+        self._first = _without_model(workload)
         self._report = report
-        self._made = {_key(settings): workload}
+        self._made = {_key(settings): self._first}
         self._uncut: list[tuple[DataSettings, Workload]] = []
-        self._note(workload, settings)
+        self._note(self._first, settings)
 
     def get(self, settings: Settings) -> Workload:
         """The data of these settings, which differ in what is made of the files at most.
@@ -48,6 +54,13 @@ class DataShelf:
     def _note(self, workload: Workload, settings: Settings) -> None:
         if workload.lengths is not None and not workload.packed and _longest(workload) < settings.data.max_length:
             self._uncut.append((settings.data, workload))
+
+
+def _without_model(workload: Workload) -> Workload:
+    """The data alone; a recipe's own way to answer goes too, since it may hold the model that it was made with."""
+    import torch
+
+    return dataclasses.replace(workload, model=torch.nn.Module(), generate=None)
 
 
 def _key(settings: Settings) -> bytes:

@@ -113,7 +113,7 @@ def real_run(folder: Path, settings: Settings, workload: Workload) -> tuple[floa
     """(seconds, events) of the training, from its call to the saved model."""
     with job(folder, settings, "train") as context:
         began = context.t
-        train(context, settings, workload, CPU, label="bench", trial=None, estimate=None, since=0.0)
+        train(context, settings, workload, CPU, named=(), trial=None, estimate=None, since=0.0)
         context.log.flush()
         events = list(read_events(context.folder.events))
     finished = next(event for event in events if isinstance(event, e.TrainingFinished))
@@ -172,7 +172,7 @@ def test_a_whole_run_from_its_start_to_the_saved_model(tmp_path: Path) -> None:
         estimate = study.results[0].estimate
         assert estimate is not None, study.results[0].reason
         session = start_training(
-            settings, StartOptions(runs=tmp_path / "runs", where="bench", train_command=["speedtui", "train"]), label=""
+            settings, StartOptions(runs=tmp_path / "runs", where="bench", train_command=["speedtui", "train"])
         )
         assert session.run() is ExitCode.DONE
         events = list(read_events(session.folder.events))

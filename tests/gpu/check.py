@@ -245,7 +245,7 @@ def train(settings: Settings, best: tuple[float, dict[str, Any]], runs: Path) ->
 
     expected, values = best
     options = StartOptions(runs=runs, where="gpu-check", train_command=["speedtui", "train"])
-    session = start_training(with_values(settings, values, "gpu-check"), options, label="winner")
+    session = start_training(with_values(settings, values, "gpu-check"), options)
     code = session.run()
     known: list[AnyEvent] = list(read_events(session.folder.events))
     steps = [event for event in known if isinstance(event, e.StepCompleted)]

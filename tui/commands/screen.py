@@ -29,12 +29,11 @@ def _trainer(common: Common, engine: str, started: list[Session]) -> Callable[[s
     def train(config_file: str) -> Session:
         # Imported when it is needed: whoever looks at a run need not wait for what starts another.
         from speedtui.engine.config.load import load_settings
-        from speedtui.engine.search.candidates import label
         from speedtui.engine.session.start import start_training
         from speedtui.tui.commands.starting import start_options
 
         settings = load_settings(Path(config_file))
-        started.append(start_training(settings, start_options(common, engine), label=label(settings, {})))
+        started.append(start_training(settings, start_options(common, engine)))
         return started[-1]
 
     return train

@@ -20,8 +20,8 @@ from speedtui.engine.profile.apply import apply_profile, written_paths
 from speedtui.engine.profile.load import find_profile
 from speedtui.engine.report.lookup import find_plan, find_trial
 from speedtui.engine.report.stage import find_stage
+from speedtui.engine.report.taken import Figures, in_force, laid_over_any, settings_measured
 from speedtui.engine.runs import find_run
-from speedtui.engine.search.candidates import label
 from speedtui.engine.session.base import Session
 from speedtui.engine.session.start import StartOptions, resume_training, start_training
 from speedtui.tui.commands.following import follow
@@ -79,7 +79,9 @@ def command(
         return _follow(_as_planned(common, options, plan, flags), common, engine)
     if stage is not None:
         return _follow(_next_stage(common, options, stage, flags), common, engine)
-    return _follow(_start(common, options, trial, profile, flags), common, engine)
+    if trial is not None:
+        return _follow(_of_trial(common, options, trial, flags), common, engine)
+    return _follow(_start(common, options, profile, flags), common, engine)
 
 
 def _follow(session: Session, common: Common, engine: str) -> ExitCode:
@@ -120,25 +122,30 @@ def _resumed(common: Common, options: StartOptions, run: str, times: dict[str, s
     return resume_training(folder, options, window)
 
 
-def _start(
-    common: Common, options: StartOptions, trial: str | None, profile: str | None, flags: dict[str, Any]
-) -> Session:  # fmt: skip
-    found = find_trial(common.runs, trial) if trial is not None else None
-    of_trial = found.values if found is not None and not _config_typed() else {}
-    source = found.config if found is not None and not _config_typed() else common.config
-    settings = _load(source, {**of_trial, **flags})
-    _require_time(settings, source, common)
+def _start(common: Common, options: StartOptions, profile: str | None, flags: dict[str, Any]) -> Session:
+    settings = _load(common.config, flags)
     if profile is not None:
         settings = _with_profile(settings, profile, written_paths(common.config), flags)
+    return start_training(settings, _options_for(options, common.config), profile=profile)
+
+
+def _of_trial(common: Common, options: StartOptions, trial: str, flags: dict[str, Any]) -> Session:
+    """The trial's settings, laid over the file that was typed or else over the study's own."""
+    found = find_trial(common.runs, trial)
+    source = common.config if _config_typed() else found.config
+    measured = settings_measured(found.config, found.values)
+    settings = _load(source, {**laid_over_any(found.values, measured), **flags})
+    _require_time(settings, source, common)
+    figures = Figures(estimate=found.estimate, step_seconds=found.step_seconds, alternatives=found.alternatives)
+    figures = figures.that_count(measured, settings)
     return start_training(
         settings,
         _options_for(options, source),
-        label=found.label if found is not None else label(settings, {}),
-        trial=found.trial if found is not None else None,
-        profile=profile,
-        estimate=found.estimate if found is not None and not _changed(flags) else None,
-        step_seconds=found.step_seconds if found is not None else None,
-        alternatives=found.alternatives if found is not None else (),
+        named=found.values,
+        trial=found.trial if in_force(found.values, settings) else None,
+        estimate=figures.estimate,
+        step_seconds=figures.step_seconds,
+        alternatives=figures.alternatives,
     )
 
 
@@ -148,18 +155,21 @@ def _with_profile(settings: Settings, profile: str, written: Collection[str], fl
 
 
 def _as_planned(common: Common, options: StartOptions, plan: str, flags: dict[str, Any]) -> Session:
+    """What the plan makes of its configuration, made of the file that was typed."""
     found = find_plan(common.runs, plan)
     source = common.config if _config_typed() else found.config
-    settings = _load(source, flags)
+    row, measured = found.row, settings_measured(found.config, {})
+    settings = _load(source, {**laid_over_any(row.values, measured), **flags})
     _require_time(settings, source, common)
+    figures = Figures(estimate=row.estimate, step_seconds=row.step_seconds, alternatives=found.alternatives)
+    figures = figures.that_count(measured, settings)
     return start_training(
         settings,
         _options_for(options, source),
-        label=label(settings, {}),
-        profile=found.row.profile,
-        estimate=found.row.estimate if not _changed(flags) else None,
-        step_seconds=found.row.step_seconds,
-        alternatives=found.alternatives,
+        profile=row.profile,
+        estimate=figures.estimate,
+        step_seconds=figures.step_seconds,
+        alternatives=figures.alternatives,
     )
 
 
@@ -167,7 +177,7 @@ def _next_stage(common: Common, options: StartOptions, stage: str, flags: dict[s
     found = find_stage(common.runs, stage)
     source = common.config if _config_typed() else found.config
     settings = _load(source, {**({} if _config_typed() else NO_WINDOW), **found.values, **flags})
-    return start_training(settings, _options_for(options, source), label=label(settings, {}))
+    return start_training(settings, _options_for(options, source))
 
 
 def _load(source: Path, flags: dict[str, Any]) -> Settings:
@@ -188,11 +198,6 @@ def _require_time(settings: Settings, source: Path, common: Common) -> None:
         resolve_window(settings.window, datetime.now().astimezone(), str(source))
     except ConfigError as error:
         raise ConfigError(error.message, "Give this run a time of its own: --window 2h or --deadline 18:40.") from None
-
-
-def _changed(flags: dict[str, Any]) -> bool:
-    """Whether the run is another one than was estimated."""
-    return any(not path.startswith("window.") for path in flags)
 
 
 def _options_for(options: StartOptions, source: Path) -> StartOptions:

@@ -128,7 +128,7 @@ class Starter:
 
     def training(self, *, in_thread: bool = False, values: dict[str, Any] | None = None) -> Driven:
         settings = with_values(self.settings, values or {}, "test")
-        return self._drive(start_training(settings, self.options(in_thread), label="mb2 ga4"))
+        return self._drive(start_training(settings, self.options(in_thread)))
 
     def resumed(self, run: RunFolder, *, in_thread: bool = False, window: WindowSettings | None = None) -> Driven:
         return self._drive(resume_training(run, self.options(in_thread), window))

@@ -82,7 +82,7 @@ class SlowTraining:
 
     def create(self) -> RunFolder:
         """A run that nobody has started yet."""
-        return start_training(self.settings, self.options(), label="tiny").folder
+        return start_training(self.settings, self.options()).folder
 
     def options(self) -> StartOptions:
         return StartOptions(runs=self.runs, where="test", train_command=["speedtui", "train"])

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 
-from speedtui.engine.config.settings import LoraSettings
+from speedtui.engine.checkpoint.start import load_start
+from speedtui.engine.config.settings import LoraSettings, TrainSettings
 from speedtui.engine.errors import ConfigError
+from speedtui.engine.trainer.loaded import trained_parameters
 from speedtui.engine.workload.guard import hash_tensor
 from speedtui.engine.workload.model import attach_lora, detach_lora, loss_of, set_gradient_checkpointing
 
@@ -159,3 +161,103 @@ def test_the_loss_is_found_in_what_models_return() -> None:
     assert loss_of((loss, "logits")) is loss
     assert loss_of({"logits": loss}) is None
     assert loss_of(torch.ones(3)) is None
+
+
+EXPERTS: dict[str, dict[str, int]] = {
+    "mixtral": {"num_local_experts": 4},
+    "qwen3_moe": {"num_experts": 4, "moe_intermediate_size": 16, "head_dim": 16},
+    "gpt_oss": {"num_local_experts": 4, "head_dim": 16},
+}
+
+
+def experts(model_type: str) -> Any:
+    config = AutoConfig.for_model(
+        model_type, hidden_size=32, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=2, vocab_size=100, num_experts_per_tok=2, **EXPERTS[model_type],
+    )  # fmt: skip
+    torch.manual_seed(1)
+    return AutoModelForCausalLM.from_config(config, attn_implementation="eager")
+
+
+def adapted_weights(adapted: nn.Module) -> dict[str, int]:
+    """Elements of the weights that have an adapter, by the last part of their name."""
+    found: dict[str, int] = {}
+    for name, module in adapted.named_modules():
+        if getattr(module, "lora_A", None):
+            fused = getattr(module, "parameter_name", None)
+            weight: Any = module.get_param() if hasattr(module, "get_param") else module.base_layer.weight
+            last = fused or name.rpartition(".")[2]
+            found[last] = found.get(last, 0) + weight.numel()
+    return found
+
+
+@pytest.mark.parametrize("model_type", EXPERTS)
+def test_fused_experts_that_are_named_are_adapted_train_and_leave_no_trace(model_type: str, tmp_path: Path) -> None:
+    model = experts(model_type)
+    before, names = all_hashes(model), [name for name, _ in model.named_parameters()]
+    sizes = {name.rpartition(".")[2]: 0 for name in names}
+    for name, weight in model.named_parameters():
+        sizes[name.rpartition(".")[2]] += weight.numel()
+    adapted = attach_lora(model, LoraSettings(r=2, target_modules=["q_proj", "gate_up_proj", "down_proj"]))
+    found = adapted_weights(adapted)
+    assert found.keys() == {"q_proj", "gate_up_proj", "down_proj"}
+    assert (found["gate_up_proj"], found["down_proj"]) == (sizes["gate_up_proj"], sizes["down_proj"])
+    trained = {name: p for name, p in adapted.named_parameters() if p.requires_grad}
+    assert all("lora_" in name for name in trained)
+    ids = tokens()
+    losses = train_a_little(adapted, steps=4, **ids)
+    assert losses[-1] < losses[0]
+    assert all(p.abs().sum() > 0 for name, p in trained.items() if "lora_B" in name)
+    adapted.save_pretrained(tmp_path)
+    other = attach_lora(experts(model_type), LoraSettings(r=2, target_modules=["q_proj", "gate_up_proj", "down_proj"]))
+    load_start(other, tmp_path)
+    with torch.no_grad():
+        left, right = loss_of(adapted.eval()(**ids)), loss_of(other.eval()(**ids))
+    assert left is not None and right is not None and left.item() == right.item()
+    base = detach_lora(adapted)
+    assert all_hashes(base) == before
+    assert sorted(name for name, _ in base.named_parameters()) == sorted(names)
+
+
+@pytest.mark.parametrize("model_type", ["mixtral", "qwen3_moe"])
+def test_all_linear_and_the_names_it_stands_for_reach_the_same_weights(model_type: str) -> None:
+    whole = adapted_weights(attach_lora(experts(model_type), LoraSettings(r=2)))
+    named = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_up_proj", "down_proj", "gate.weight"]
+    spelled = adapted_weights(attach_lora(experts(model_type), LoraSettings(r=2, target_modules=named)))
+    assert whole == spelled
+    assert sum(whole.values()) > 0.5 * sum(p.numel() for p in experts(model_type).parameters())
+
+
+def test_fused_experts_are_among_the_names_that_can_be_taken() -> None:
+    with pytest.raises(ConfigError, match=r"gate_up_prj is not in the model; did you mean gate_up_proj\?") as caught:
+        attach_lora(experts("mixtral"), LoraSettings(target_modules=["q_proj", "gate_up_prj"]))
+    assert caught.value.hint == (
+        'Take "all-linear" or some of: k_proj, lm_head, o_proj, q_proj, v_proj, down_proj, gate_up_proj.'
+    )
+    for target in ("weight", "embed_tokens", "embed_tokens.weight", "experts", "input_layernorm"):
+        with pytest.raises(ConfigError, match=f"{target} is not a linear layer"):
+            attach_lora(experts("mixtral"), LoraSettings(target_modules=["q_proj", target]))
+
+
+@pytest.mark.parametrize("targets", [["q_proj", "gate_up_proj"], "all-linear"])
+def test_an_adapter_of_fused_experts_with_a_dropout_is_refused_in_one_line(targets: Any) -> None:
+    with pytest.raises(ConfigError, match="dropout") as caught:
+        attach_lora(experts("mixtral"), LoraSettings(target_modules=targets, dropout=0.1))
+    assert "\n" not in caught.value.message
+    assert caught.value.hint.startswith("Set train.lora.dropout = 0")
+
+
+def test_the_parameters_that_are_trained_are_counted_with_the_adapter(model: Any) -> None:
+    before, random = all_hashes(model), torch.get_rng_state()
+    whole = sum(p.numel() for p in model.parameters())
+    for rank in (1, 4):
+        lora = LoraSettings(r=rank)
+        counted = trained_parameters(model, TrainSettings(lora=lora))
+        adapted = attach_lora(model, lora)
+        assert counted == sum(p.numel() for p in adapted.parameters() if p.requires_grad)
+        assert 0 < counted < whole
+        model = detach_lora(adapted)
+        torch.set_rng_state(random)
+    assert trained_parameters(model, TrainSettings(method="full")) == whole
+    assert trained_parameters(model, TrainSettings(lora=LoraSettings(target_modules=["nothing"]))) is None
+    assert torch.equal(torch.get_rng_state(), random) and all_hashes(model) == before
