@@ -25,6 +25,8 @@ _AT_LEAST: tuple[tuple[str, Callable[[Settings], float | None], float], ...] = (
     ("train.loader_workers", lambda s: s.train.loader_workers, 0),
     ("search.batches", lambda s: s.search.batches, 1),
     ("schedule.keep_checkpoints", lambda s: s.schedule.keep_checkpoints, 1),
+    ("schedule.eval_batch_size", lambda s: s.schedule.eval_batch_size, 1),
+    ("schedule.generation_batch_size", lambda s: s.schedule.generation_batch_size, 1),
     ("schedule.beams", lambda s: s.schedule.beams, 1),
     ("schedule.max_new_tokens", lambda s: s.schedule.max_new_tokens, 1),
     ("schedule.metric_threads", lambda s: s.schedule.metric_threads, 1),

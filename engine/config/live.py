@@ -13,8 +13,9 @@ from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.errors import ConfigError
 
 LIVE_SETTINGS = (
-    "schedule.eval_every", "schedule.fast_eval_every", "schedule.eval_share", "schedule.generate", "schedule.beams",
-    "schedule.max_new_tokens", "schedule.metric", "schedule.metric_threads", "schedule.metric_timeout",
+    "schedule.eval_every", "schedule.fast_eval_every", "schedule.eval_share", "schedule.eval_batch_size",
+    "schedule.generate", "schedule.beams", "schedule.max_new_tokens", "schedule.generation_batch_size",
+    "schedule.metric", "schedule.metric_threads", "schedule.metric_timeout",
     "schedule.best_by", "schedule.patience", "schedule.save_only_best", "schedule.checkpoint_every",
     "schedule.keep_checkpoints", "schedule.lr_ends_at_deadline", "train.micro_batch_size", "train.max_steps",
 )  # fmt: skip

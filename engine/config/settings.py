@@ -118,13 +118,17 @@ class ScheduleSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields
     """The loss alone, in between."""
     eval_share: float | None = None
     """Most of the run's time for full evaluations, such as 0.05; one that is due and would take more is left out."""
+    eval_batch_size: int | None = None
+    """Rows whose loss is computed at a time; None: what should fit by what training takes, halved where it does not."""
     check_evaluation: bool = True
-    """Two micro-batches of a full evaluation before the first step: what fails then fails now."""
+    """The loss of two batches and the answers of one before the first step: what fails then fails now."""
     generate: bool = False
     """Full evaluations write what the model answers."""
     beams: int = 1
     """Of the search that generates; 1 takes the likeliest token each time."""
     max_new_tokens: int = 128
+    generation_batch_size: int | None = None
+    """Rows that are answered at a time; None as for `eval_batch_size`."""
     metric: str | None = None
     """`metric.py:function` that scores what was generated; an empty text is none."""
     metric_threads: int = 8

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
+import msgspec
 import torch
 from torch import nn
 
@@ -15,6 +16,7 @@ from speedtui.engine.evaluate.answering import answering
 from speedtui.engine.evaluate.answers import Answer, ModelAnswer, RecipeAnswer
 from speedtui.engine.evaluate.prompts import Prompts
 from speedtui.engine.workload import Report, Workload
+from speedtui.engine.workload.evaluation_batch import generation_rows
 from speedtui.engine.workload.memory import is_out_of_memory
 
 
@@ -27,7 +29,7 @@ class Generation:
     ) -> None:  # fmt: skip
         self._settings, self._workload, self._device = settings, workload, device
         self._report, self._notice = report, notice
-        self._batch = settings.train.micro_batch_size
+        self._wanted, self._batch = 0, 0
         self._done, self._total = 0, 0
         self._short_told = False
 
@@ -39,6 +41,7 @@ class Generation:
         Raises:
             RecipeError: the recipe's own `generate` raised or returned something else.
         """
+        self._size(schedule)
         order = self._longest_first(rows)
         texts = [""] * len(rows)
         self._done, self._total = 0, len(rows)
@@ -57,6 +60,12 @@ class Generation:
         self._look()
         self._tell_short(answer)
         return texts
+
+    def _size(self, schedule: ScheduleSettings) -> None:
+        """The batch as the settings are now; a smaller one that was found to fit stays until they ask for another."""
+        wanted = generation_rows(msgspec.structs.replace(self._settings, schedule=schedule), self._workload)
+        if wanted != self._wanted:
+            self._wanted = self._batch = wanted
 
     def _look(self) -> None:
         self._report("generating", self._done, self._total)

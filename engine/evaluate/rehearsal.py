@@ -14,6 +14,7 @@ from speedtui.engine.evaluate.prompts import Prompts, allowed_tokens, positions_
 from speedtui.engine.units import parse_duration
 from speedtui.engine.workload import Workload
 from speedtui.engine.workload.base import silent
+from speedtui.engine.workload.evaluation_batch import row_tokens_of
 from speedtui.engine.workload.pairs import PairDataset
 from speedtui.engine.workload.probe_batch import longest_index
 from speedtui.engine.workload.token_store import TokenDataset
@@ -22,8 +23,8 @@ SCAN_SECONDS = 2.0
 """For finding a long sample of a recipe's by reading them."""
 
 
-def rehearsal_rows(workload: Workload, micro_batch_size: int, batches: int = 2) -> list[int]:
-    """Rows of the evaluation dataset, each once: the longest micro-batch, so that memory is found out, then others.
+def rehearsal_rows(workload: Workload, batch_size: int, batches: int = 2) -> list[int]:
+    """Rows of the evaluation dataset, each once: the longest batch, so that memory is found out, then others.
 
     The others are evenly from the longest to the median, the last one around it, so with two batches there is one
     of each. Of a recipe, whose lengths are not known, the longest sample that is found in a short time and the first
@@ -32,17 +33,17 @@ def rehearsal_rows(workload: Workload, micro_batch_size: int, batches: int = 2) 
     dataset = workload.eval_dataset
     if dataset is None or not len(dataset):
         return []
-    lengths = _lengths(dataset)
-    wanted = min(micro_batch_size * batches, len(dataset))
+    lengths = row_tokens_of(dataset)
+    wanted = min(batch_size * batches, len(dataset))
     if lengths is None:
         longest = longest_index(dataset, None, silent, seconds=SCAN_SECONDS)
         return list(dict.fromkeys([longest, *range(wanted)]))[:wanted]
     order = np.argsort(-lengths, kind="stable")
-    median = max(len(order) // 2 - micro_batch_size // 2, 0)
+    median = max(len(order) // 2 - batch_size // 2, 0)
     rows: dict[int, None] = {}
     for batch in range(batches):
         first = round(median * batch / max(batches - 1, 1))
-        rows.update(dict.fromkeys(order[first : first + micro_batch_size].tolist()))
+        rows.update(dict.fromkeys(order[first : first + batch_size].tolist()))
     return list(rows)
 
 
@@ -72,17 +73,10 @@ def _ratio(workload: Workload, rows: Sequence[int], phase: str, schedule: Schedu
     dataset: Any = workload.eval_dataset
     if phase == "metric":
         return math.ceil(len(dataset) / schedule.metric_threads) / math.ceil(len(rows) / schedule.metric_threads)
-    amounts = _allowed(workload, schedule) if phase == "generate" else _lengths(dataset)
+    amounts = _allowed(workload, schedule) if phase == "generate" else row_tokens_of(dataset)
     if amounts is None:
         return len(dataset) / len(rows)
     return float(amounts.sum(dtype=np.int64) / amounts[list(rows)].sum(dtype=np.int64))
-
-
-def _lengths(dataset: Any) -> NDArray[np.int32] | None:
-    """Tokens of each row, source and target together; None where only a recipe knows."""
-    if isinstance(dataset, PairDataset):
-        return dataset.lengths + dataset.target_lengths
-    return dataset.lengths if isinstance(dataset, TokenDataset) else None
 
 
 def _allowed(workload: Workload, schedule: ScheduleSettings) -> NDArray[np.int64] | None:

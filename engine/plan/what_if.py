@@ -28,9 +28,10 @@ from speedtui.engine.timing.schedule_time import COMPUTED, StepsTime, time_sched
 
 ROUNDS = 4
 """In which full evaluations are told from those of the loss alone: what comes by the clock moves with their prices."""
-GENERATING = ("schedule.beams", "schedule.max_new_tokens")
+EVALUATING = ("schedule.eval_batch_size",)
+GENERATING = ("schedule.beams", "schedule.max_new_tokens", "schedule.generation_batch_size")
 SCORING = ("schedule.metric", "schedule.metric_threads", "schedule.metric_timeout")
-"""What changes the price of an answer and of its score, besides leaving them out."""
+"""What changes the price of a loss, of an answer and of its score, besides leaving them out."""
 BESIDES = ("window.", "schedule.", "search.", "track.", "train.epochs", "train.max_steps", "train.lr_warmup_steps",
            "data.eval")  # fmt: skip
 """Beginnings of the settings that leave each step as it is; `data.eval` is that of `data.eval_rows`, too."""
@@ -118,7 +119,11 @@ def unmeasured(known: Known, settings: Settings) -> str:
     schedule, costs = settings.schedule, known.costs
     if not known.evaluates or schedule.eval_every == schedule.fast_eval_every == "never":
         return ""
-    if costs.eval_seconds is None or _more_rows_than_known(known, settings):
+    if (
+        costs.eval_seconds is None
+        or _more_rows_than_known(known, settings)
+        or _differ(EVALUATING, known.settings, settings)
+    ):
         return "the time of an evaluation"
     if schedule.eval_every == "never" or not schedule.generate:
         return ""

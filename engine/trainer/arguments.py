@@ -15,10 +15,11 @@ GROUPED = "group_by_length"
 
 def training_arguments(
     settings: Settings, output: Path, device: torch.device, *, max_steps: int | None = None,
-    grad_accum_steps: int | None = None,
+    grad_accum_steps: int | None = None, eval_rows: int | None = None,
 ) -> TrainingArguments:  # fmt: skip
     """The arguments of a training, or of a probe of `max_steps` steps with its own accumulation.
 
+    `eval_rows`: of an evaluation batch; None where nothing is evaluated.
     Logging, evaluating and saving are left to the caller's callbacks: they decide by steps, epochs or time.
     """
     train = settings.train
@@ -27,7 +28,7 @@ def training_arguments(
     arguments = TrainingArguments(
         output_dir=str(output),
         per_device_train_batch_size=train.micro_batch_size,
-        per_device_eval_batch_size=train.micro_batch_size,
+        per_device_eval_batch_size=eval_rows or train.micro_batch_size,
         gradient_accumulation_steps=accumulation,
         max_steps=steps if steps is not None else -1,
         num_train_epochs=train.epochs,

@@ -25,6 +25,7 @@ from speedtui.engine.trainer.best import LOSS
 from speedtui.engine.trainer.live import LiveSettings
 from speedtui.engine.trainer.schedule import EvaluationLeft, TrainingSchedule
 from speedtui.engine.workload.base import Workload
+from speedtui.engine.workload.evaluation_batch import evaluation_rows, generation_rows
 from speedtui.engine.workload.memory import is_out_of_memory
 
 PHASES = ("eval", "generate", "metric")
@@ -81,10 +82,16 @@ class Evaluating:
         self._schedule.evaluated(evaluation, control, last=step >= state.max_steps)
         return metrics
 
-    def rehearse(self, model: nn.Module, micro_batch_size: int, loss_pass: Callable[[Any], Metrics]) -> None:
+    @property
+    def rows_at_a_time(self) -> int:
+        """Rows of a batch of which the loss is computed, by the settings as they are now."""
+        return evaluation_rows(self._live.current, self._workload)
+
+    def rehearse(self, model: nn.Module, loss_pass: Callable[[Any], Metrics]) -> None:
         """Evaluates a few rows in full, so that what fails in it fails before anything was trained.
 
-        `loss_pass`: over a dataset.
+        The loss of two batches, the longest one and one around the median, and the answers to the longest batch of
+        prompts. `loss_pass`: over a dataset.
 
         Raises:
             SpeedtuiError: the metric or a recipe cannot work.
@@ -93,12 +100,13 @@ class Evaluating:
         dataset: Any = self._workload.eval_dataset
         if dataset is None:
             return
-        rows = rehearsal_rows(self._workload, micro_batch_size)
+        rows = rehearsal_rows(self._workload, self.rows_at_a_time)
+        answered = rehearsal_rows(self._workload, generation_rows(self._live.current, self._workload), batches=1)
         started, before = time.perf_counter(), self._seconds()
         try:
             with kept_randomness():
                 loss_pass(Subset(dataset, rows))
-                scores = self._scores(model, rows)
+                scores = self._scores(model, answered)
         except EvaluationLeft:
             if self._schedule.stopped is not None:
                 raise self._schedule.stopped from None
@@ -106,7 +114,11 @@ class Evaluating:
         if scores is not None:
             _require_numbers(scores, self._live.current.schedule)
         phases = self._since(before)
-        expected = expected_seconds(self._workload, rows, phases, self._live.current.schedule)
+        loss = {name: seconds for name, seconds in phases.items() if name == "eval"}
+        answers = {name: seconds for name, seconds in phases.items() if name != "eval"}
+        schedule = self._live.current.schedule
+        expected = expected_seconds(self._workload, rows, loss, schedule)
+        expected |= expected_seconds(self._workload, answered, answers, schedule)
         self._eta.rehearsed(sum(expected.values()), expected)
         self._context.emit(
             e.EvaluationRehearsed(

@@ -20,6 +20,7 @@ from speedtui.engine.trainer.saving import Saving
 from speedtui.engine.trainer.schedule import TrainingSchedule
 from speedtui.engine.trainer.training import TrainingTrainer
 from speedtui.engine.workload.base import Workload, count_tokens
+from speedtui.engine.workload.evaluation_batch import evaluation_rows
 
 SLOW_DISK_BYTES_PER_SECOND = 100e6
 """What a disk is taken to write before anything was written to it: less than most do, so that time is kept."""
@@ -38,7 +39,9 @@ def make_training_trainer(
     )
     return TrainingTrainer(
         model=model,
-        args=training_arguments(live.current, context.folder.checkpoints, device),
+        args=training_arguments(
+            live.current, context.folder.checkpoints, device, eval_rows=evaluation_rows(live.current, workload)
+        ),
         train_dataset=workload.train_dataset,
         eval_dataset=workload.eval_dataset,
         data_collator=workload.collator,

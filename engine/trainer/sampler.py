@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from torch.utils.data import Sampler
 
 from speedtui.engine.errors import ConfigError
+from speedtui.engine.workload.base import MapDataset
+from speedtui.engine.workload.evaluation_batch import evaluation_order
 from speedtui.engine.workload.order import epoch_order
 
 if TYPE_CHECKING:
@@ -33,6 +35,19 @@ class EpochSampler(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         order = epoch_order(self._rows, self._lengths, seed=self._seed, epoch=self.epoch, group=self._group)
         return iter(order.tolist())
+
+
+class EvaluationSampler(Sampler[int]):
+    """Rows in the order of `evaluation_order`."""
+
+    def __init__(self, dataset: MapDataset) -> None:
+        self._order = evaluation_order(dataset)
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._order.tolist())
 
 
 def row_tokens(dataset: Any) -> NDArray[np.int32]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,13 @@ from transformers.trainer_utils import TrainOutput
 
 from speedtui.engine.checkpoint.start import load_start
 from speedtui.engine.checkpoint.weights import untied
+from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.meter.meter import Meter
 from speedtui.engine.trainer.arguments import GROUPED
 from speedtui.engine.trainer.loaders import leave_signals_to_the_training
-from speedtui.engine.trainer.sampler import EpochSampler, row_tokens
+from speedtui.engine.trainer.sampler import EpochSampler, EvaluationSampler, row_tokens
 from speedtui.engine.workload.collate import IGNORED
+from speedtui.engine.workload.memory import is_out_of_memory
 
 Batch = dict[str, Any]
 
@@ -38,9 +40,13 @@ class MeteredTrainer(Trainer):
     Evaluation and saving are wrapped whole, since the Trainer calls back only after them.
     """
 
-    def __init__(self, *args: Any, meter: Meter, in_order: bool = False, **kwargs: Any) -> None:
-        """`in_order`: the samples come as the dataset has them, as a probe wants it."""
+    def __init__(
+        self, *args: Any, meter: Meter, in_order: bool = False, notice: Callable[[str], None] = lambda text: None,
+        **kwargs: Any,
+    ) -> None:  # fmt: skip
+        """`in_order`: the samples come as the dataset has them, as a probe wants it; `notice` tells a person."""
         self.meter = meter
+        self._notice = notice
         self._in_order = in_order
         # first of all, so that what other callbacks do is not billed to the optimizer
         # a single one: transformers hands nine arguments to each callback at five places of a step
@@ -73,6 +79,9 @@ class MeteredTrainer(Trainer):
             seed=self.args.seed if self.args.data_seed is None else self.args.data_seed,
             group=self.args.per_device_train_batch_size if grouped else None,
         )
+
+    def _get_eval_sampler(self, eval_dataset: Any) -> Sampler[int]:
+        return EvaluationSampler(eval_dataset)
 
     def get_batch_samples(self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device) -> Any:
         """Fetches the micro-batches of one step; billed to data."""
@@ -176,10 +185,33 @@ class MeteredTrainer(Trainer):
         return 0
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """Evaluates; billed to eval."""
+        """Evaluates; billed to eval.
+
+        Where a batch finds no memory, all is evaluated again by half as many rows at a time: the longest come first,
+        so that little is lost, and no more memory is needed later.
+        """
         with self.meter.clock.phase("eval"):
+            while True:
+                metrics = self._tried_evaluation(*args, **kwargs)
+                if metrics is not None:
+                    return metrics
+                self._halve_evaluation()
+
+    def _tried_evaluation(self, *args: Any, **kwargs: Any) -> dict[str, float] | None:
+        """None where there was no memory for so many rows at once."""
+        try:
             metrics: dict[str, float] = super().evaluate(*args, **kwargs)
+        except Exception as error:
+            if self.args.per_device_eval_batch_size == 1 or not is_out_of_memory(error):
+                raise
+            return None  # with it go the frames and their tensors
         return metrics
+
+    def _halve_evaluation(self) -> None:
+        rows = self.args.per_device_eval_batch_size
+        self.args.per_device_eval_batch_size = rows // 2
+        release_memory(self.args.device)
+        self._notice(f"evaluating {rows} rows at a time ran out of memory; it goes on with {rows // 2}")
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         with self.meter.clock.phase("checkpoint"):

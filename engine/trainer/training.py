@@ -32,7 +32,7 @@ class TrainingTrainer(MeteredTrainer):
         evaluating: Evaluating, saving: Saving, rehearses: bool, **kwargs: Any,
     ) -> None:  # fmt: skip
         """`rehearses`: a part of a full evaluation is made before the first step."""
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, notice=lambda text: context.notice(text, level="warning"), **kwargs)
         self._context = context
         self._live = live
         self._schedule = schedule
@@ -41,6 +41,7 @@ class TrainingTrainer(MeteredTrainer):
         self._saving = saving
         self._rehearses = rehearses
         self._anchor_at, self._anchored = 0.0, False
+        self._eval_wanted = self.args.per_device_eval_batch_size
 
     # -- boundaries --------------------------------------------------------------------------------
 
@@ -49,8 +50,7 @@ class TrainingTrainer(MeteredTrainer):
         if self._rehearses:
             model: Any = self.model
             loss_pass = super().evaluate
-            size = self.args.per_device_eval_batch_size
-            self.evaluating.rehearse(model, size, lambda dataset: loss_pass(eval_dataset=dataset))
+            self.evaluating.rehearse(model, lambda dataset: loss_pass(eval_dataset=dataset))
 
     def after_step(self) -> None:
         """The schedule decides what comes now."""
@@ -72,10 +72,17 @@ class TrainingTrainer(MeteredTrainer):
         """The evaluation that is due."""
         model: Any = self.model
         loss_pass = super().evaluate
+        self._size_evaluation()
         metrics = self.evaluating.evaluate(model, self.state, self.control, lambda: loss_pass(*args, **kwargs))
         if not metrics:
             release_memory(self.args.device)  # it was left or failed, perhaps for want of memory
         return metrics
+
+    def _size_evaluation(self) -> None:
+        """The batch as the settings are now; a smaller one that was found to fit stays until they ask for another."""
+        wanted = self.evaluating.rows_at_a_time
+        if wanted != self._eval_wanted:
+            self._eval_wanted = self.args.per_device_eval_batch_size = wanted
 
     def evaluation_loop(self, dataloader: Any, *args: Any, **kwargs: Any) -> Any:
         """As transformers has it; the batches are counted."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from speedtui.engine.trial.batches import Rows
 from speedtui.engine.trial.probe import ProbeSetup
 from speedtui.engine.units import format_size
 from speedtui.engine.workload.base import MapDataset, Workload
+from speedtui.engine.workload.evaluation_batch import evaluation_order
 
 EVAL_QUANTILES = (0.5, 0.95, 0.05, 0.6, 0.3, 1.0)
 """Of the evaluation's batches by their tokens; what came before the first warms up the forward pass, so that the
@@ -39,7 +38,7 @@ Batch = tuple[list[int], int]
 
 
 def cost_key(settings: Settings) -> CostKey:
-    """What evaluations and saves depend on besides the micro-batch size and lengths: mainly how much is saved."""
+    """What evaluations and saves depend on besides the size of their batches and lengths: mainly how much is saved."""
     train = settings.train
     return (
         train.method,
@@ -48,29 +47,32 @@ def cost_key(settings: Settings) -> CostKey:
         settings.model.dtype,
         train.loader_workers > 0,
         train.group_by_length,
+        settings.schedule.eval_batch_size or 0,
     )
 
 
 class MeasuredCosts(msgspec.Struct, frozen=True, kw_only=True):
-    """What was measured once and holds for other micro-batch sizes too."""
+    """What was measured once and holds for batches of other sizes too."""
 
     epoch_seconds: float
-    eval_order: Indices | None = None
-    """Rows of the evaluation set in the order in which they are evaluated, (rows,)."""
     eval_curve: Curve | None = None
     """Of one evaluation batch; None where there is no evaluation set."""
     eval_besides_seconds: float = 0.0
     """Of an evaluation, besides its batches."""
+    eval_most_rows: int | None = None
+    """Rows of a batch that found memory where those asked for did not; None where they did."""
     save_seconds: float | None = None
     final_seconds: float | None = None
 
-    def of_run(self, workload: Workload, micro_batch_size: int, *, start: RunCosts) -> RunCosts:
-        """The costs of a run with this micro-batch size; `start`: what is known of its beginning."""
+    def of_run(self, workload: Workload, eval_rows: int, *, start: RunCosts) -> RunCosts:
+        """The costs of a run.
+
+        `eval_rows`: of an evaluation batch, as asked for; `start`: what is known of the run's beginning.
+        """
         evaluation = None
-        if self.eval_curve is not None and self.eval_order is not None and workload.eval_dataset is not None:
-            order = self.eval_order % len(workload.eval_dataset)  # of other data it is as good as any
-            batches = _all_batches(self.eval_curve, workload.eval_dataset, order, micro_batch_size)
-            evaluation = self.eval_besides_seconds + batches
+        if self.eval_curve is not None and workload.eval_dataset is not None:
+            size = min(eval_rows, self.eval_most_rows or eval_rows)
+            evaluation = self.eval_besides_seconds + _all_batches(self.eval_curve, workload.eval_dataset, size)
         return msgspec.structs.replace(
             start, epoch_seconds=self.epoch_seconds, eval_seconds=evaluation, save_seconds=self.save_seconds,
             final_seconds=self.final_seconds,
@@ -83,14 +85,15 @@ def measure_costs(setup: ProbeSetup, trainer: MeteredTrainer, data_seconds: floa
     `trainer`: after its steps, so that there is an optimizer with its state; `data_seconds`: of waiting for one
     micro-batch when the loader is running.
     """
-    order = _eval_order(setup, trainer)
-    evaluation = _time_evaluation(setup, trainer, order) if order is not None else None
+    asked = trainer.args.per_device_eval_batch_size
+    evaluation = _time_evaluation(setup, trainer) if setup.workload.eval_dataset is not None else None
+    fitted = trainer.args.per_device_eval_batch_size
     save, final = _time_saves(setup, trainer)
     return MeasuredCosts(
         epoch_seconds=_time_epoch_start(setup, trainer, data_seconds),
-        eval_order=order,
         eval_curve=evaluation[0] if evaluation is not None else None,
         eval_besides_seconds=evaluation[1] if evaluation is not None else 0.0,
+        eval_most_rows=fitted if fitted < asked else None,
         save_seconds=save,
         final_seconds=final,
     )
@@ -111,44 +114,24 @@ def _time_epoch_start(setup: ProbeSetup, trainer: MeteredTrainer, data_seconds: 
 # -- evaluation ------------------------------------------------------------------------------------
 
 
-def _eval_order(setup: ProbeSetup, trainer: MeteredTrainer) -> Indices | None:
-    """The trainer's own order of the evaluation set; transformers groups it by length where the training is."""
-    dataset: Any = setup.workload.eval_dataset
-    if dataset is None:
-        return None
-    sampler = trainer._get_eval_sampler(dataset)
-    return np.arange(len(dataset)) if sampler is None else np.fromiter(sampler, dtype=np.int64, count=len(dataset))
-
-
-def _time_evaluation(setup: ProbeSetup, trainer: MeteredTrainer, order: Indices) -> tuple[Curve, float]:
+def _time_evaluation(setup: ProbeSetup, trainer: MeteredTrainer) -> tuple[Curve, float]:
     """(curve of a batch, seconds of an evaluation besides its batches)."""
     dataset = setup.workload.eval_dataset
     assert dataset is not None
-    batches = _chosen(dataset, order, trainer.args.eval_batch_size)
+    size = trainer.args.eval_batch_size
+    batches = _chosen(dataset, size)
     clock = _BatchEnds(setup.device)
     trainer.add_callback(clock)
-    rows = [row for rows, _ in batches for row in rows]
-    subset: Any = Rows(dataset, rows)
+    subset: Any = Rows(dataset, [row for rows, _ in batches for row in rows])
     try:
-        with _as_it_comes(trainer):
-            began = time.perf_counter()
-            trainer.evaluate(eval_dataset=subset)
-            total = time.perf_counter() - began
+        began = time.perf_counter()
+        trainer.evaluate(eval_dataset=subset)
+        total = time.perf_counter() - began
     finally:
         trainer.remove_callback(clock)
+    if trainer.args.eval_batch_size != size:  # it was halved on the way
+        return _time_evaluation(setup, trainer)
     return _fit_evaluation(batches, clock.ends, total)
-
-
-@contextmanager
-def _as_it_comes(trainer: MeteredTrainer) -> Iterator[None]:
-    """Evaluation in the dataset's order, whatever the training's."""
-    arguments: Any = trainer.args
-    strategy = getattr(arguments, "train_sampling_strategy", None)
-    arguments.train_sampling_strategy = "random"  # to transformers: evaluation in order
-    try:
-        yield
-    finally:
-        arguments.train_sampling_strategy = strategy
 
 
 def _fit_evaluation(batches: list[Batch], ends: list[float], total: float) -> tuple[Curve, float]:
@@ -178,8 +161,9 @@ class _BatchEnds(TrainerCallback):
         self.ends.append(time.perf_counter())
 
 
-def _chosen(dataset: MapDataset, order: Indices, size: int) -> list[Batch]:
+def _chosen(dataset: MapDataset, size: int) -> list[Batch]:
     """Evaluation batches in the order to measure them."""
+    order = evaluation_order(dataset)
     lengths = _batch_lengths(dataset, order, size)
     batches = [(order[i * size : (i + 1) * size].tolist(), round(n)) for i, n in enumerate(lengths)]
     full = [batch for batch in batches if len(batch[0]) == size] or batches
@@ -189,8 +173,9 @@ def _chosen(dataset: MapDataset, order: Indices, size: int) -> list[Batch]:
     return [ranked[min(int(q * len(ranked)), len(ranked) - 1)] for q in EVAL_QUANTILES]
 
 
-def _all_batches(curve: Curve, dataset: MapDataset, order: Indices, size: int) -> float:
+def _all_batches(curve: Curve, dataset: MapDataset, size: int) -> float:
     """Seconds of all evaluation batches."""
+    order = evaluation_order(dataset)
     lengths = _batch_lengths(dataset, order, size)
     rows = np.full(len(lengths), float(size))
     rows[-1] = len(order) - (len(lengths) - 1) * size

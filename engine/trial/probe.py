@@ -28,6 +28,7 @@ from speedtui.engine.trial.batches import Rows, plan_probe
 from speedtui.engine.trial.failures import TrialEnded
 from speedtui.engine.trial.judgement import Judgement
 from speedtui.engine.workload.base import MapDataset, Workload, count_tokens
+from speedtui.engine.workload.evaluation_batch import evaluation_rows
 
 MEMORY_STEPS = 2
 """The second step has the optimizer's state."""
@@ -197,13 +198,13 @@ def run_steps(
     )  # fmt: skip
     arguments = training_arguments(
         setup.settings, context.folder.path / PROBE_FOLDER, setup.device, max_steps=steps,
-        grad_accum_steps=setup.probe_accumulation,
+        grad_accum_steps=setup.probe_accumulation, eval_rows=evaluation_rows(setup.settings, setup.workload),
     )  # fmt: skip
     checks = _StepCheck(setup, meter, judgement)
     trainer = MeteredTrainer(
         model=setup.model, args=arguments, train_dataset=dataset,
         data_collator=setup.workload.collator, meter=meter,
-        in_order=True, callbacks=[checks],
+        in_order=True, callbacks=[checks], notice=lambda text: context.notice(text, level="warning"),
     )  # fmt: skip
     context.log.add_source(meter.pump)
     try:

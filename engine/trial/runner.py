@@ -30,6 +30,7 @@ from speedtui.engine.trial.costs import CostKey, MeasuredCosts, cost_key
 from speedtui.engine.trial.failures import TrialEnded
 from speedtui.engine.trial.prepared import StateGuard
 from speedtui.engine.workload.base import Workload
+from speedtui.engine.workload.evaluation_batch import evaluation_rows
 from speedtui.engine.workload.load import load_workload, with_model
 from speedtui.engine.workload.recipe import data_differs, rebuild_needed
 from speedtui.engine.workload.shelf import DataShelf
@@ -139,7 +140,7 @@ class TrialRunner:
         start = msgspec.structs.replace(start, load_seconds=self.load_seconds)
         if measured is None or self.workload is None:
             return start
-        return measured.of_run(self.workload, settings.train.micro_batch_size, start=start)
+        return measured.of_run(self.workload, evaluation_rows(settings, self.workload), start=start)
 
     def run(self, candidate: Candidate, best: Measurement | None) -> TrialResult:
         """Tries a candidate; whatever happens in it is a result.

@@ -49,10 +49,10 @@ def state_of(model: Any) -> dict[str, Any]:
 def test_a_batch_gives_what_each_sample_gives_alone(
     architecture: dict[str, Any], beams: int, asked: Asked, made: Make
 ) -> None:
-    settings = asked(architecture, schedule={"beams": beams}, micro_batch_size=6, effective_batch_size=6)
+    settings = asked(architecture, schedule={"beams": beams, "generation_batch_size": 6})
     workload = load(settings)
     together = made(settings, workload).texts()
-    alone = made(changed(settings, "train", micro_batch_size=1), workload).texts()
+    alone = made(changed(settings, "schedule", generation_batch_size=1), workload).texts()
     assert together == alone
     assert len(set(together)) > 1, "all answers are the same: padding could not have shown"
 
@@ -118,7 +118,7 @@ def test_what_interrupts_it_leaves_the_model_as_it_was(asked: Asked, made: Make)
         if done == 2 and looks.count(2) == 3:  # in the middle of the second batch
             raise Stopped
 
-    settings = asked(BART, schedule={})
+    settings = asked(BART, schedule={"generation_batch_size": 2})
     workload = load(settings)
     set_gradient_checkpointing(workload.model, True)
     before = state_of(workload.model)
@@ -131,7 +131,7 @@ def test_what_interrupts_it_leaves_the_model_as_it_was(asked: Asked, made: Make)
 
 def test_too_large_a_batch_is_halved_and_said(asked: Asked, made: Make) -> None:
     """The model refuses more than one row as torch's allocator does; more cannot be had without a small device."""
-    settings = asked(LLAMA, schedule={}, micro_batch_size=4, effective_batch_size=4)
+    settings = asked(LLAMA, schedule={"generation_batch_size": 4})
     workload = load(settings)
     expected = made(settings, workload).texts()
     embeddings: Any = workload.model.get_input_embeddings()
@@ -152,6 +152,8 @@ def test_too_large_a_batch_is_halved_and_said(asked: Asked, made: Make) -> None:
     sizes.clear()
     assert one.texts() == expected  # and it is not tried again
     assert set(sizes) == {1}
+    assert one.texts(generation_batch_size=2) == expected  # as it is when somebody asks for another size
+    assert one.notices[2:] == ["generating for 2 samples at a time ran out of memory; it goes on with 1"]
     handle.remove()
 
 
