@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 
 from speedtui.engine.config.batch import divisors
 from speedtui.engine.config.frequency import parse_frequency
-from speedtui.engine.config.settings import Settings
+from speedtui.engine.config.precision import check_precision
+from speedtui.engine.config.settings import Section, Settings
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.units import parse_duration, parse_size
 
@@ -44,6 +46,7 @@ def check(settings: Settings, where: str) -> None:
     _check_model(settings, where)
     _check_data(settings, where)
     _check_layout(settings, where)
+    check_precision(settings, where)
     _check_texts(settings, where)
     _check_schedule(settings, where)
     check_batch(settings, where)
@@ -62,7 +65,7 @@ def check_batch(settings: Settings, where: str) -> None:
 def _check_numbers(settings: Settings, where: str) -> None:
     for path, value_of, least in _AT_LEAST:
         value = value_of(settings)
-        if value is not None and value < least:
+        if value is not None and not value >= least:  # which NaN is not
             raise ConfigError(f"{where}: {path} must be at least {least:g}, got {value:g}")
     for path, number in (
         ("train.epochs", settings.train.epochs),
@@ -72,6 +75,19 @@ def _check_numbers(settings: Settings, where: str) -> None:
             raise ConfigError(f"{where}: {path} must be above zero, got {number:g}")
     if settings.train.lora.dropout >= 1:
         raise ConfigError(f"{where}: train.lora.dropout must be below 1, got {settings.train.lora.dropout:g}")
+    for path, number in _numbers(settings):
+        if not math.isfinite(number):
+            raise ConfigError(f"{where}: {path} must be a finite number, got {number:g}")
+
+
+def _numbers(section: Section, prefix: str = "") -> Iterator[tuple[str, float]]:
+    """Every number that is set, with its path; those of the user's own tables are the user's."""
+    for name in section.__struct_fields__:
+        value = getattr(section, name)
+        if isinstance(value, Section):
+            yield from _numbers(value, f"{prefix}{name}.")
+        elif isinstance(value, float):
+            yield prefix + name, value
 
 
 def _check_model(settings: Settings, where: str) -> None:

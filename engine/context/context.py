@@ -70,6 +70,7 @@ class JobContext:
         self._stop: JobStopped | None = None
         self._paused = False
         self._progress_due: dict[str, float] = {}
+        self._warned: set[str] = set()
         self._books_due = time.monotonic() + BOOKS_SECONDS
         log.add_source(self._fetch_commands)
         log.add_source(self._tell_books)
@@ -90,6 +91,12 @@ class JobContext:
     def notice(self, text: str, *, level: e.Level = "info", hint: str = "") -> None:
         """Tells a person something."""
         self.emit(e.Notice(t=self.t, level=level, text=text, hint=hint))
+
+    def warn_once(self, text: str) -> None:
+        """A warning that is told once however often it is found; nothing where there is no text."""
+        if text and text not in self._warned:
+            self._warned.add(text)
+            self.notice(text, level="warning")
 
     def progress(self, what: str, done: int, total: int | None) -> None:
         """Tells how far something is, at most ten times a second; also where a stop can take effect."""

@@ -36,6 +36,7 @@ from speedtui.engine.trainer.training import TrainingTrainer
 from speedtui.engine.trial.failures import describe_failure
 from speedtui.engine.trial.prepared import make_trainable
 from speedtui.engine.workload.base import Workload
+from speedtui.engine.workload.precision import precision_warning
 
 
 class Training:
@@ -61,6 +62,7 @@ class Training:
         self._live.listeners.append(self._on_change)
         self._store = CheckpointStore(context.folder.checkpoints, settings.schedule.keep_checkpoints)
         self._model = self._make_model(settings)
+        context.warn_once(precision_warning(self._model, settings))
         self._found = self._find_checkpoint() if context.order.resume else None
         if self._found is None and settings.model.start_from:
             context.notice(f"begins with {load_start(self._model, Path(settings.model.start_from))}")

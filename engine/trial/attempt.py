@@ -35,6 +35,7 @@ from speedtui.engine.trial.probe import (
 )
 from speedtui.engine.units import format_size
 from speedtui.engine.workload.base import Workload
+from speedtui.engine.workload.precision import precision_warning
 
 if TYPE_CHECKING:
     from speedtui.engine.trial.runner import TrialRunner
@@ -123,6 +124,7 @@ class Attempt:
         runner = self._runner
         workload = runner.load(self._settings)
         with runner.guard.trial(workload, self._settings) as model:
+            runner.context.warn_once(precision_warning(model, self._settings))
             setup = self._setup(workload, model)
             with runner.limit(model):
                 self._memory, first_longer = memory_probe(setup, runner.context.order.memory_limit_bytes)

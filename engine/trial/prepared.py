@@ -11,17 +11,19 @@ from speedtui.engine.config.settings import Settings
 from speedtui.engine.workload.base import Workload
 from speedtui.engine.workload.guard import Fingerprint, Snapshot
 from speedtui.engine.workload.model import attach_lora, detach_lora, set_attention, set_gradient_checkpointing
+from speedtui.engine.workload.precision import require_trainable
 
 
 def make_trainable(model: nn.Module, settings: Settings) -> nn.Module:
     """The model as it is trained: attention, adapter and gradient checkpointing as the settings say.
 
     Raises:
-        ConfigError: the model cannot do one of them.
+        ConfigError: the model cannot do one of them, or its weights cannot be trained in their precision.
     """
     set_attention(model, settings.model.attention)
     trained: nn.Module = attach_lora(model, settings.train.lora) if settings.train.method == "lora" else model
     try:
+        require_trainable(trained, settings)
         set_gradient_checkpointing(trained, settings.train.gradient_checkpointing)
     except BaseException:
         restore_base(trained, settings)
