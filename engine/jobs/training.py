@@ -249,5 +249,4 @@ class Training:
         self._live.total_steps = total_steps
         self._eta.shorten(total_steps)
         if self._trainer is not None:
-            self._trainer.state.max_steps = total_steps
-            self._trainer.anchor(total_steps - self._live.step)
+            self._trainer.resize(total_steps)

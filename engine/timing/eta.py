@@ -258,13 +258,13 @@ class Eta:
     def _deviation(self, steps: int, seconds: float) -> float:
         """Of the steps to come: each has its own, their mean is known from so many, and the machine changes."""
         of_steps = self._pace.deviation * math.sqrt(steps + steps**2 / max(self._pace.measured_steps, 1.0))
-        return math.hypot(of_steps, seconds * (DRIFT if self._steady else GUESS_SPREAD))
+        return math.hypot(of_steps, seconds * (DRIFT if self.steady else GUESS_SPREAD))
 
     def _steps_seconds(self, last_step: int) -> float:
         """Of the steps to come, with the beginnings of their epochs."""
         first = self._track.step
         steps = max(last_step - first, 0)
-        if self._guess_step is not None and not self._steady:
+        if self._guess_step is not None and not self.steady:
             return steps * self._guess_step
         size = self._track.sizes.between(first, last_step)
         return self._pace.seconds(steps, size) + self._track.epochs_ahead(last_step) * self._pace.epoch_seconds
@@ -280,7 +280,7 @@ class Eta:
     # -- facts -------------------------------------------------------------------------------------
 
     @property
-    def _steady(self) -> bool:
+    def steady(self) -> bool:
         return steady_enough(self._pace.steady_steps, self.total_steps - self._first_step)
 
     @property
@@ -296,7 +296,7 @@ class Eta:
         if self._window is None:
             return None
         wanted: e.Verdict = "measuring"
-        if self._steady or self._track.step >= self.total_steps:
+        if self.steady or self._track.step >= self.total_steps:
             wanted = judge(finish_p50, finish_p90, self._window)
         return self._held.take(wanted, t)
 

@@ -40,13 +40,15 @@ class TrainingTrainer(MeteredTrainer):
         self.evaluating = evaluating
         self._saving = saving
         self._rehearses = rehearses
-        self._anchor_at, self._anchored = 0.0, False
+        self._anchor_at = 0.0
+        self._told: set[str] = set()
         self._eval_wanted = self.args.per_device_eval_batch_size
 
     # -- boundaries --------------------------------------------------------------------------------
 
     def before_first_step(self) -> None:
-        """A few rows are evaluated in full."""
+        """A few rows are evaluated in full; an anchor to another deadline than today's is released."""
+        self._take_up_rate()
         if self._rehearses:
             model: Any = self.model
             loss_pass = super().evaluate
@@ -55,8 +57,7 @@ class TrainingTrainer(MeteredTrainer):
     def after_step(self) -> None:
         """The schedule decides what comes now."""
         self._schedule.after_step(self.state.global_step, self.state.max_steps, self.control)
-        if self._live.current.schedule.lr_ends_at_deadline:
-            self._keep_rate_to_deadline()
+        self._keep_rate_to_deadline()
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
         """The micro-batches of a step; the first ones of an epoch end the gap before it."""
@@ -132,25 +133,45 @@ class TrainingTrainer(MeteredTrainer):
             self._created_lr_scheduler = True
         return self.lr_scheduler
 
+    def _take_up_rate(self) -> None:
+        """A resumed training may have been given other time; what is left of an anchor to the old one is nothing."""
+        schedule, window = self.lr_scheduler, self._context.order.window
+        if isinstance(schedule, AnchoredSchedule) and (window is None or schedule.until != window.safe_until):
+            schedule.release()
+
     def _keep_rate_to_deadline(self) -> None:
-        """Where the deadline comes before the last step: ends the schedule with the time."""
-        now = time.monotonic()
-        if now < self._anchor_at:
+        """Where the deadline comes before the last step, has the schedule end with the time; otherwise with the steps.
+
+        Not before the pace is known: of the first steps too many minutes or too few would be made of.
+        """
+        schedule, window, now = self.lr_scheduler, self._context.order.window, time.monotonic()
+        if not isinstance(schedule, AnchoredSchedule):
             return
-        remaining = self.state.max_steps - self.state.global_step
-        reachable = self._eta.reachable_steps(self._context.clock.started_at + self._context.t)
-        if reachable is None:
+        if window is None or not self._live.current.schedule.lr_ends_at_deadline:
+            schedule.release()
+            return
+        if now < self._anchor_at or not self._eta.steady:
             return
         self._anchor_at = now + ANCHOR_SECONDS
-        if reachable >= remaining or remaining < 1:
+        step, total = self.state.global_step, self.state.max_steps
+        reachable = self._eta.reachable_steps(self._context.clock.started_at + self._context.t)
+        if reachable is None or step >= total:
             return
-        if not self._anchored:
-            self._anchored = True
-            text = f"about {reachable} of {remaining} steps fit before the deadline: the learning rate ends there"
-            self._context.notice(text, level="warning")
-        self.anchor(max(reachable, 1))
+        if step + reachable < total:
+            text = f"about {reachable} of {total - step} steps fit before the deadline: the learning rate ends there"
+            self._tell_once("anchored", text, "warning")
+            schedule.anchor(reachable, window.safe_until)
+        elif schedule.anchored:
+            self._tell_once("released", "all steps fit before the deadline: the learning rate ends with the last one")
+            schedule.release()
 
-    def anchor(self, remaining_steps: int) -> None:
-        """The learning rate is to have run its schedule after so many more steps."""
+    def _tell_once(self, what: str, text: str, level: e.Level = "info") -> None:
+        if what not in self._told:
+            self._told.add(what)
+            self._context.notice(text, level=level)
+
+    def resize(self, total_steps: int) -> None:
+        """The training has another number of steps; what is left of its learning rate's schedule goes with them."""
+        self.state.max_steps = total_steps
         if isinstance(self.lr_scheduler, AnchoredSchedule):
-            self.lr_scheduler.anchor(remaining_steps)
+            self.lr_scheduler.resize(total_steps)

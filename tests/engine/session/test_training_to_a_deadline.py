@@ -177,6 +177,12 @@ def test_the_learning_rate_can_end_at_the_deadline(start: Starter) -> None:
     assert rates[0] > 0.9 * 5e-3
     assert rates[-1] < 0.5 * 5e-3
     assert any("the learning rate ends there" in notice.text for notice in driven.events(e.Notice))
+    again = start.resumed(driven.session.folder, window=WindowSettings(length="24h"))
+    reach(again, driven.events(e.StepCompleted)[-1].step + 40)
+    again.session.send(c.Stop())
+    again.end()
+    later = [step.lr for step in again.events(e.StepCompleted)][len(rates) :]
+    assert later[-1] > later[0] > 0.9 * rates[-1]
 
 
 def test_fewer_steps_take_the_learning_rate_with_them(start: Starter) -> None:

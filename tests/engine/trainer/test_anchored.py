@@ -64,8 +64,7 @@ def test_anchored_to_fewer_steps_it_ends_after_exactly_those() -> None:
     assert rates[0] == pytest.approx(0.6 * RATE)
     drops = [before - after for before, after in itertools.pairwise(rates)]
     assert drops == pytest.approx([0.6 * RATE / 7] * 6)
-    assert [float(rate) for rate in schedule.get_last_lr()] == [0.0, 0.0]
-    assert advance(schedule, 3) == [0.0, 0.0, 0.0]
+    assert advance(schedule, 3) == [rates[-1]] * 3  # the training goes on: as its last step, and not at 0
 
 
 def test_anchored_again_and_again_it_bends_without_a_jump_and_still_ends_in_time() -> None:
@@ -75,9 +74,8 @@ def test_anchored_again_and_again_it_bends_without_a_jump_and_still_ends_in_time
     for remaining, steps in ((300, 50), (200, 100), (400, 250), (10, 10)):
         schedule.anchor(remaining)
         rates += advance(schedule, steps)
-    assert all(before >= after for before, after in itertools.pairwise(rates))
+    assert all(before >= after > 0 for before, after in itertools.pairwise(rates))
     assert max(before - after for before, after in itertools.pairwise(rates)) < 0.03 * RATE
-    assert float(schedule.get_last_lr()[0]) == 0.0
 
 
 def test_it_never_ends_later_than_with_the_last_step() -> None:
@@ -108,12 +106,3 @@ def test_what_a_checkpoint_keeps_goes_on_with_the_same_rates() -> None:
     resumed.load_state_dict(torch.load(kept, weights_only=True))
     assert resumed.anchored
     assert advance(resumed, 11) == advance(schedule, 11)
-
-
-def test_the_number_of_steps_comes_from_the_settings_and_not_from_the_checkpoint() -> None:
-    schedule = AnchoredSchedule(optimizer(), kind="linear", warmup_steps=0, total_steps=10)
-    advance(schedule, 5)
-    longer = AnchoredSchedule(optimizer(), kind="linear", warmup_steps=0, total_steps=20)
-    longer.load_state_dict(schedule.state_dict())
-    advance(longer, 5)
-    assert float(longer.get_last_lr()[0]) == pytest.approx(0.5 * RATE)
