@@ -13,6 +13,7 @@ from transformers import StoppingCriteria, StoppingCriteriaList
 from speedtui.engine.config.settings import ScheduleSettings, Settings
 from speedtui.engine.errors import RecipeError
 from speedtui.engine.evaluate.answering import configured, generation_config
+from speedtui.engine.evaluate.frame import chat_frame, plain_frame
 from speedtui.engine.evaluate.prompts import Prompts, allowed_tokens, positions_of
 from speedtui.engine.workload.base import Generate
 from speedtui.engine.workload.recipe import RecipeErrors
@@ -32,8 +33,10 @@ class ModelAnswer:
         self._prompts, self._tokenizer = prompts, tokenizer
         self._device, self._schedule = device, schedule
         self._pad = 0 if tokenizer.pad_token_id is None else int(tokenizer.pad_token_id)
-        self._stops = prompts.stops(tokenizer, turns=turns)
-        self._criteria = StoppingCriteriaList([_Looks(look)])
+        self._frame = chat_frame(tokenizer) if turns else plain_frame(tokenizer)
+        self._stops = [end[0] for end in self._frame.ends if len(end) == 1]
+        written = [_Writes(end) for end in self._frame.ends if len(end) > 1]
+        self._criteria = StoppingCriteriaList([_Looks(look), *written])
         self.short: str | None = None
         """What to say where the model has no room for all tokens that were asked for."""
 
@@ -63,9 +66,12 @@ class ModelAnswer:
         return allowed
 
     def _decoded(self, tokens: list[int], ends: Sequence[int]) -> str:
-        """The text before the first token that ends it."""
+        """The text before the first token, or the first of the tokens, that ends it."""
         end = next((place for place, token in enumerate(tokens) if token in ends), len(tokens))
-        return str(self._tokenizer.decode(tokens[:end], skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        for closing in self._frame.ends:
+            starts = range(end - len(closing) + 1)
+            end = next((place for place in starts if tuple(tokens[place : place + len(closing)]) == closing), end)
+        return self._frame.text_of(tokens[:end], self._tokenizer)
 
 
 class _Looks(StoppingCriteria):
@@ -78,6 +84,20 @@ class _Looks(StoppingCriteria):
         """(sequences,), bool, none of which is done."""
         self._look()
         return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
+
+
+class _Writes(StoppingCriteria):
+    """Stops a sequence that ends with certain tokens: an end of turn that is no token of its own."""
+
+    def __init__(self, tokens: Sequence[int]) -> None:
+        self._tokens = torch.tensor(tokens)
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> Any:
+        """(sequences,), bool, which of them are done."""
+        ending = self._tokens.to(input_ids.device)
+        if input_ids.shape[1] < len(ending):
+            return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
+        return (input_ids[:, -len(ending) :] == ending).all(dim=1)
 
 
 class RecipeAnswer:

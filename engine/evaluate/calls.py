@@ -11,7 +11,7 @@ from typing import Any
 from speedtui.engine.errors import DataError
 from speedtui.engine.evaluate.messages import Began, Message, Request, Scored, SetScored, Source, Unread
 from speedtui.engine.evaluate.metric import Metric, NoScore, described, number_of, tell
-from speedtui.engine.workload.data import Table
+from speedtui.engine.workload.data import Content, Table, answer_of
 
 Send = Callable[[Message], None]
 
@@ -25,7 +25,7 @@ class Calls:
         self._metric = metric
         self._send_line = send
         self._lock = threading.Lock()
-        self._rows: dict[int, tuple[Mapping[str, Any], str | None]] = {}
+        self._rows: dict[int, tuple[Mapping[str, Any], Content | None]] = {}
         self._source: Source | None = None
         self._told = False
         """Of one request the first error is written to the log, not thousands that are like it."""
@@ -53,8 +53,9 @@ class Calls:
         samples: list[dict[str, Any]] = [{"prediction": text} for text in request.predictions]
         if request.source is not None and taken & {"reference", "row"}:
             self._read(request.source, request.numbers, whole="row" in taken)
-            for sample, number in zip(samples, request.numbers, strict=True):
-                sample["row"], sample["reference"] = self._rows[number]
+            for sample, number, turn in zip(samples, request.numbers, request.turns, strict=True):
+                sample["row"], content = self._rows[number]
+                sample["reference"] = answer_of(content, turn)
         elif request.references is not None:
             for sample, text in zip(samples, request.references, strict=True):
                 sample["reference"] = text

@@ -192,6 +192,7 @@ class Evaluator:
         dataset: Any = self._workload.eval_dataset
         return Request(
             predictions=texts, threads=threads, numbers=dataset.numbers[list(rows)].tolist(),
+            turns=dataset.turns[list(rows)].tolist(),
             source=Source(path=str(table.path), form=table.form, columns=list(table.columns), limit=table.limit),
         )  # fmt: skip
 

@@ -26,6 +26,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     source: Source | None = None
     numbers: list[int] = []
     """Row of the source for each prediction, counted from 0."""
+    turns: list[int] = []
+    """Which of a conversation's learned turns each prediction answers, counted from 0."""
     references: list[str] | None = None
     """Right answers that come from no table."""
 

@@ -13,7 +13,6 @@ from speedtui.engine.workload.token_store import TokenDataset
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from transformers import PreTrainedTokenizerBase
 
 
 class Prompts:
@@ -22,9 +21,7 @@ class Prompts:
     def __init__(self, dataset: TokenDataset | PairDataset) -> None:
         self._dataset = dataset
         self.seq2seq = isinstance(dataset, PairDataset)
-        self.lengths: NDArray[np.int32] = (
-            dataset.lengths if isinstance(dataset, PairDataset) else dataset.prompt_lengths()
-        )
+        self.lengths: NDArray[np.int32] = dataset.lengths if isinstance(dataset, PairDataset) else dataset.prompts
         """Tokens of each, (rows,), int32."""
 
     def batch(self, rows: Sequence[int], pad: int) -> dict[str, torch.Tensor]:
@@ -40,18 +37,6 @@ class Prompts:
             where = slice(0, len(prompt)) if self.seq2seq else slice(width - len(prompt), width)
             ids[place, where], mask[place, where] = prompt, 1
         return {"input_ids": ids, "attention_mask": mask}
-
-    def stops(self, tokenizer: PreTrainedTokenizerBase, *, turns: bool) -> list[int]:
-        """Tokens that end an answer; of conversations (`turns`) also the mark that closes the assistant's turn.
-
-        That one is the first special token of the first answer: nothing else tells it for every chat template.
-        """
-        stops = [] if tokenizer.eos_token_id is None else [int(tokenizer.eos_token_id)]
-        if turns:
-            special = set(tokenizer.all_special_ids)
-            answer = self._dataset[0]["input_ids"][int(self.lengths[0]) :].tolist()
-            stops += [token for token in answer if token in special][:1]
-        return stops
 
 
 def positions_of(base: Any) -> int | None:

@@ -14,7 +14,7 @@ from speedtui.engine.workload.model import attach_lora, detach_lora
 
 
 def tell_loaded(context: JobContext, workload: Workload, settings: Settings, seconds: float) -> None:
-    """Emits `model_loaded`, and a notice where rows were cut or dropped; `settings`: what it was loaded for."""
+    """Emits `model_loaded`, and notices of what became of the rows; `settings`: what it was loaded for."""
     facts = workload.facts
     context.loaded = e.ModelLoaded(
         t=context.t,
@@ -35,6 +35,8 @@ def tell_loaded(context: JobContext, workload: Workload, settings: Settings, sec
         context.notice(f"cut to data.max_length {limit}: {_rows(facts.cut_rows)}", level="warning")
     if facts.dropped_rows:
         context.notice(f"dropped, with nothing to learn from: {_rows(facts.dropped_rows)}", level="warning")
+    for note in facts.notes:
+        context.notice(note, level="warning")
     if facts.packed_fill is not None:
         packs = f"{facts.train_rows} pack{'' if facts.train_rows == 1 else 's'}, {facts.packed_fill:.0%} full"
         context.notice(f"packed: {_rows(facts.train_samples)} in {packs}; a row of an effective batch is a pack")

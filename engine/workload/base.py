@@ -97,6 +97,8 @@ class DataFacts:
     """Training samples longer than `data.max_length`, cut at their end."""
     dropped_rows: int = 0
     """Training rows that had nothing to learn from, or nothing left after the cut."""
+    notes: Sequence[str] = ()
+    """What else a person should know of what was made of the rows; of the evaluation's with its key before it."""
     packed_samples_per_pack: float | None = None
     """Mean; None where samples are not packed."""
     packed_fill: float | None = None

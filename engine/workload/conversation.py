@@ -1,14 +1,53 @@
-"""Conversations through the tokenizer's chat template, split into what is learned and what is not."""
+"""Conversations through the tokenizer's chat template: the text, and where in it each learned turn stands."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from speedtui.engine.errors import DataError, ModelError
-from speedtui.engine.workload.messages import Conversation, Messages
+from speedtui.engine.workload.messages import THOUGHTS, Conversation, Messages
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+Span = tuple[int, int]
+"""(start, end) in characters."""
+
+MARK = "5577006791947779410"
+"""Content of a turn whose place in a rendering is looked for: no template trims, cases or escapes digits."""
+
+_GENERATION = re.compile(r"\{%-?\s*generation\s*-?%\}")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One turn that is learned, in the texts that it stands in."""
+
+    number: int
+    """Which of the conversation's learned turns."""
+    prompt: str
+    """What a server sends to have it answered: all before it and the template's generation prompt."""
+    alone: str
+    """The conversation up to the turn: what is there once the model has answered."""
+    end: int | None
+    """Characters of the whole rendering up to its end; None where the whole begins otherwise than `alone`."""
+    marked: tuple[Span, ...] = ()
+    """In `alone`, what the template's own generation markers enclose of it; none where it has no markers."""
+    opens: bool = False
+    """Nothing but the template's own words stands before it."""
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """A text and its turns that are learned."""
+
+    text: str
+    turns: tuple[Turn, ...]
+    lost: tuple[tuple[int, str], ...] = ()
+    """(message, what of it) of turns of which the template writes nothing that could be learned."""
 
 
 def require_chat_template(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
@@ -24,65 +63,161 @@ def require_chat_template(tokenizer: PreTrainedTokenizerBase, name: str) -> None
         )
 
 
-def render(tokenizer: PreTrainedTokenizerBase, conversation: Conversation, where: str) -> list[tuple[str, bool]]:
-    """The conversation's text in pieces, each with whether it is learned.
+def render(tokenizer: PreTrainedTokenizerBase, conversation: Conversation, where: str) -> Rendering:
+    """The conversation as its template writes it.
 
-    A turn begins where the template's generation prompt ends, as it will when the model answers. The template needs
-    no marks for it: it is applied to the conversation's beginnings.
+    A turn begins where the template's generation prompt ends, as it will when the model answers, and ends with what
+    the template closes it with. A template may write a turn otherwise once more follow it (without its reasoning,
+    say): then the turn is not in the whole as the model would write it, and only in the rendering up to it.
 
     Raises:
         DataError: the template refuses the conversation; `where` opens the message.
     """
-    messages = conversation.messages
+    messages, tools = conversation.messages, conversation.tools
     try:
-        full = _apply(tokenizer, messages)
-        spans = [_span(tokenizer, messages, turn, full) for turn in conversation.learned]
+        upto = [messages[: place + 1] for place in conversation.learned]
+        (text, *alone), (_, *marks) = apply(tokenizer, [messages, *upto], tools)
+        prompts = _prompts(tokenizer, conversation)
+        turns = [
+            Turn(number, prompt, one, _end(text, one), _inside(spans, prompt, one), opens=not place)
+            for number, (place, prompt, one, spans) in enumerate(
+                zip(conversation.learned, prompts, alone, marks, strict=True)
+            )
+        ]
+        unwritten = [(turn, _unwritten(tokenizer, conversation, turn)) for turn in turns]
     except Exception as error:  # a template is a program of the model's author and raises what it likes
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DataError(
-            f"{where}: the chat template refuses the conversation: {reason}",
-            "Correct the order and roles of its messages.",
-        ) from error
-    return _pieces(full, spans)
+        raise _refused(tokenizer, conversation, where, error) from error
+    lost = tuple((conversation.learned[turn.number], what) for turn, what in unwritten if what)
+    return Rendering(text, tuple(turn for turn, what in unwritten if not what), lost)
 
 
-def _apply(tokenizer: PreTrainedTokenizerBase, messages: Messages, *, prompt: bool = False) -> str:
-    return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=prompt))
+def apply(
+    tokenizer: PreTrainedTokenizerBase, conversations: Sequence[Messages], tools: list[Any] | None, *,
+    prompt: bool = False,
+) -> tuple[list[str], list[tuple[Span, ...]]]:  # fmt: skip
+    """(texts, what the template's generation markers enclose in each); `prompt` ends each with what asks for an answer.
 
-
-def _span(tokenizer: PreTrainedTokenizerBase, messages: Messages, turn: int, full: str) -> tuple[int, int]:
-    """(start, end) of an assistant's turn in the full text.
-
-    A template may write a turn otherwise once more follow it (without its reasoning, say); then the turn is found by
-    its content, and its closing mark by what followed the content when it was the last.
+    Raises:
+        Exception: whatever the template raises.
     """
-    before = _apply(tokenizer, messages[:turn], prompt=True) if turn else ""
-    start = _common(before, full)
-    last = turn == len(messages) - 1
-    upto = full if last else _apply(tokenizer, messages[: turn + 1])
-    if full.startswith(upto):
-        return start, len(upto)
-    content = messages[turn]["content"].strip()
-    found = full.find(content, start)
-    if found < 0:
-        return start, start
-    end = found + len(content)
-    tail = upto[upto.rfind(content) + len(content) :]
-    return found, end + _common(tail, full[end:])
+    if not conversations:
+        return [], []
+    template: Any = tokenizer.get_chat_template(None, tools)
+    if prompt or not _GENERATION.search(template):
+        rendered: Any = tokenizer.apply_chat_template(
+            list(conversations), tools=tools, tokenize=False, add_generation_prompt=prompt
+        )
+        return rendered, [()] * len(rendered)
+    from transformers.utils.chat_template_utils import render_jinja_template
+
+    render: Any = render_jinja_template  # what apply_chat_template itself calls; annotated as if it gave one text
+    texts, marks = render(
+        conversations=list(conversations), tools=tools, chat_template=template, return_assistant_tokens_mask=True,
+        **tokenizer.special_tokens_map,
+    )  # fmt: skip
+    return texts, [tuple((start, end) for start, end in spans) for spans in marks]
 
 
-def _common(one: str, other: str) -> int:
-    """Characters that both texts begin with."""
-    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+def _prompts(tokenizer: PreTrainedTokenizerBase, conversation: Conversation) -> list[str]:
+    """What asks for each learned turn; of one that opens the conversation, what is written before its content."""
+    messages, tools = conversation.messages, conversation.tools
+    before = [messages[:place] for place in conversation.learned if place]
+    prompts, _ = apply(tokenizer, before, tools, prompt=True)
+    if conversation.learned[:1] == (0,):
+        (marked,), _ = apply(tokenizer, [[{"role": "assistant", "content": MARK}]], tools)
+        prompts = [marked[: max(marked.find(MARK), 0)], *prompts]
+    return prompts
 
 
-def _pieces(full: str, spans: list[tuple[int, int]]) -> list[tuple[str, bool]]:
-    pieces = []
-    at = 0
-    for start, end in spans:
-        start = max(start, at)
-        if end > start:
-            pieces += [(full[at:start], False), (full[start:end], True)]
-            at = end
-    pieces.append((full[at:], False))
-    return [(text, learned) for text, learned in pieces if text]
+def _end(text: str, alone: str) -> int | None:
+    """Where the rendering up to a turn ends in the whole; blank space at its end may be written otherwise."""
+    if text.startswith(alone):
+        return len(alone)
+    closed = alone.rstrip()
+    return len(closed) if text.startswith(closed) else None
+
+
+def common(one: Sequence[Any], other: Sequence[Any]) -> int:
+    """How much of two texts, or of their tokens, is the same from the beginning."""
+    shorter = min(len(one), len(other))
+    return next((place for place in range(shorter) if one[place] != other[place]), shorter)
+
+
+def _inside(spans: Sequence[Span], prompt: str, alone: str) -> tuple[Span, ...]:
+    start = common(prompt, alone)
+    return tuple((max(first, start), last) for first, last in spans if last > start)
+
+
+# -- what a template leaves out --------------------------------------------------------------------
+
+
+def _unwritten(tokenizer: PreTrainedTokenizerBase, conversation: Conversation, turn: Turn) -> str:
+    """What the template leaves out of a turn so that nothing of it could be learned; empty where it writes it."""
+    place = conversation.learned[turn.number]
+    message = conversation.messages[place]
+    content = message["content"].strip()
+    if message.get("tool_calls"):
+        without, what = {key: held for key, held in message.items() if key != "tool_calls"}, "tool calls"
+    elif content:
+        if content in turn.alone:
+            return ""
+        without, what = {**message, "content": ""}, "content"
+    else:
+        without, what = {key: held for key, held in message.items() if key not in THOUGHTS}, "reasoning"
+    try:
+        (bare,), _ = apply(tokenizer, [[*conversation.messages[:place], without]], conversation.tools)
+    except Exception:  # it wants what was left away, so it looks at it
+        return ""
+    return what if bare == turn.alone else ""
+
+
+def around_answer(tokenizer: PreTrainedTokenizerBase) -> tuple[str, str] | None:
+    """(what is written between the generation prompt and an answer's content, what after it).
+
+    None where that cannot be seen: the template wants more than a question and an answer, or changes every content.
+    """
+    ask = {"role": "user", "content": "1"}
+    try:
+        (whole,), _ = apply(tokenizer, [[ask, {"role": "assistant", "content": MARK}]], None)
+        (prompt,), _ = apply(tokenizer, [[ask]], None, prompt=True)
+    except Exception:  # a template is a program of the model's author and raises what it likes
+        return None
+    at = whole.rfind(MARK)
+    return None if at < 0 else (whole[common(prompt, whole) : at], whole[at + len(MARK) :])
+
+
+def writes_tools(tokenizer: PreTrainedTokenizerBase, conversation: Conversation) -> bool:
+    """Whether the conversation's tools change what the template writes."""
+    try:
+        with_tools, without = (
+            apply(tokenizer, [conversation.messages], tools)[0] for tools in (conversation.tools, None)
+        )
+    except Exception:  # refused by name where the conversation is rendered
+        return True
+    return with_tools != without
+
+
+# -- what a template refuses -----------------------------------------------------------------------
+
+
+def _refused(
+    tokenizer: PreTrainedTokenizerBase, conversation: Conversation, where: str, error: Exception
+) -> DataError:  # fmt: skip
+    reason = (str(error) or type(error).__name__).splitlines()[0]
+    messages = conversation.messages
+    at = next((n for n in range(1, len(messages)) if _refuses(tokenizer, messages[:n], conversation)), len(messages))
+    place = f"message {at} ({messages[at - 1]['role']})"
+    hint = "Correct the order and roles of its messages."
+    systems = [number for number, message in enumerate(messages) if message["role"] in ("system", "developer")]
+    if systems == [0] and len(messages) > 1 and not _refuses(tokenizer, messages[1:], conversation):
+        hint = "Set data.fold_system = true: it puts the system message at the beginning of the first user message."
+        place = "message 1 (system)"
+    return DataError(f"{where}: {place}: the chat template refuses the conversation: {reason}", hint)
+
+
+def _refuses(tokenizer: PreTrainedTokenizerBase, messages: Messages, conversation: Conversation) -> bool:
+    try:
+        apply(tokenizer, [messages], conversation.tools)
+    except Exception:
+        return True
+    return False

@@ -22,9 +22,10 @@ Content = tuple[str, ...] | Conversation
 """(prompt, response), (text,), or a conversation."""
 
 
-def _answer(content: Content | None) -> str | None:
+def answer_of(content: Content | None, turn: int | None = None) -> str | None:
+    """What is to be answered; of a conversation at its learned turn of this number, by default the first asked."""
     if isinstance(content, Conversation):
-        return content.answer()
+        return content.answer(turn)
     return content[-1] if content is not None else None
 
 
@@ -55,17 +56,15 @@ class Table:
         for place, row in islice(read_rows(self.path, self._wanted()), self.limit):
             yield place, self._content(row, f"{self.path} {place}")
 
-    def answered_rows(self, *, whole: bool) -> Iterator[tuple[Mapping[str, Any], str | None]]:
-        """(row, what is to be answered) of each row, dropped ones too; `whole` rows have all of their columns.
-
-        A conversation is answered by its first assistant turn that has something before it.
+    def answered_rows(self, *, whole: bool) -> Iterator[tuple[Mapping[str, Any], Content | None]]:
+        """(row, its content) of each row, dropped ones too; `whole` rows have all of their columns.
 
         Raises:
             DataError: the file or a row is not what the configuration says.
         """
         wanted = [*dict.fromkeys([*self.columns, *(whole_columns(self.path) if whole else ())])]
         for place, row in islice(read_rows(self.path, wanted), self.limit):
-            yield row, _answer(self._content(row, f"{self.path} {place}"))
+            yield row, self._content(row, f"{self.path} {place}")
 
     def _wanted(self) -> Sequence[str]:
         """The columns, and that with the tools where there is one: a reader of columns must be asked for it."""

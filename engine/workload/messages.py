@@ -42,6 +42,8 @@ class Conversation:
     learned: tuple[int, ...]
     """Places of the assistant's turns that are learned."""
     tools: list[Any] | None = None
+    empty: int = 0
+    """Assistant's turns that are not learned since there is nothing in them."""
     reason: str = ""
     """Why no turn is learned; empty where one is."""
 
@@ -88,7 +90,7 @@ def read_conversation(
             empty, told = empty + (learns and not says), told + (not learns)
         messages.append(message)
     reason = "" if learned else _reason(messages, empty, told)
-    conversation = Conversation(messages, tuple(learned), _tools(tools, where, arrow), reason)
+    conversation = Conversation(messages, tuple(learned), _tools(tools, where, arrow), empty, reason)
     return _folded(conversation, where) if fold_system else conversation
 
 

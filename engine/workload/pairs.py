@@ -10,13 +10,14 @@ import torch
 
 from speedtui.engine.workload.base import Report
 from speedtui.engine.workload.data import Content, Table
-from speedtui.engine.workload.token_store import TokenDataset, Tokens
+from speedtui.engine.workload.encode import UNENDED
+from speedtui.engine.workload.token_store import Sample, TokenDataset
 from speedtui.engine.workload.tokenize import made_or_kept
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-VERSION = 1
+VERSION = 2
 """Counts changes in what is made of a row; older files in the cache are then not used."""
 
 Side = Literal["text", "text_target"]
@@ -33,8 +34,8 @@ class PairDataset:
         """Tokens of each target, (rows,), int32."""
         self.lengths = samples.lengths - self.target_lengths
         """Tokens of each source, (rows,), int32."""
-        self.numbers = samples.numbers
-        """Which of the table's rows each sample was made of, counted from 0, (rows,), int32."""
+        self.numbers, self.turns = samples.numbers, samples.turns
+        """Which of the table's rows each sample was made of, counted from 0, and which of its turns, (rows,), int32."""
         self._samples = samples
 
     def __len__(self) -> int:
@@ -73,22 +74,27 @@ class PairEncoder:
         """Counts from zero."""
         self.cut_rows = 0
 
-    def encode(self, batch: Sequence[tuple[str, Content | None]]) -> Iterator[Tokens | None]:
-        """A sample for each row, None where it has no response."""
+    @property
+    def notes(self) -> list[str]:
+        """That the end of an answer is not learned, where the tokenizer has no token for it."""
+        return [] if self._target[1] else [UNENDED]
+
+    def encode(self, batch: Sequence[tuple[str, Content | None]]) -> Iterator[list[Sample]]:
+        """A sample for each row, none where it has no response."""
         rows = [content for _, content in batch if isinstance(content, tuple)]
         sources = iter(_ids(self._tokenizer, "text", [row[0] for row in rows]) if rows else ())
         targets = iter(_ids(self._tokenizer, "text_target", [row[1] for row in rows]) if rows else ())
         for _, content in batch:
-            yield self._joined(next(sources), next(targets)) if isinstance(content, tuple) else None
+            yield [self._joined(next(sources), next(targets))] if isinstance(content, tuple) else []
 
-    def _joined(self, source: list[int], target: list[int]) -> Tokens:
+    def _joined(self, source: list[int], target: list[int]) -> Sample:
         opening, closing = self._source
         room = max(self.max_length - len(opening) - len(closing), 0)
         read = [*opening, *source[:room], *closing][: self.max_length]
         opening, closing = self._target
         written = [*opening, *target, *closing]
         self.cut_rows += len(source) > room or len(written) > self.max_length
-        return np.array([*(~i for i in read), *written[: self.max_length]], dtype=np.int32)
+        return Sample(np.array([*(~i for i in read), *written[: self.max_length]], dtype=np.int32), len(read))
 
 
 def marks(tokenizer: PreTrainedTokenizerBase, side: Side) -> tuple[list[int], list[int]]:

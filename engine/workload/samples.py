@@ -107,6 +107,7 @@ def _facts(
         total_tokens=counts.tokens,
         cut_rows=counts.cut_rows,
         dropped_rows=counts.dropped_rows,
+        notes=[*counts.notes, *(f"data.eval: {note}" for note in (evaluated.counts.notes if evaluated else ()))],
         packed_samples_per_pack=None if packs is None else packs.samples_per_pack,
         packed_fill=None if packs is None else packs.fill,
     )

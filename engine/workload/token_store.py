@@ -6,10 +6,10 @@ import json
 import struct
 import zlib
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import torch
@@ -20,8 +20,24 @@ from speedtui.engine.workload.collate import IGNORED
 Tokens = NDArray[np.int32]
 """A token that is learned is its id; one that is not is ~id, which is negative. (tokens,), int32."""
 
-MAGIC = b"sptok\x00\x00\x02"
+Columns = NDArray[np.int32]
+"""Lengths, numbers, prompts and turns of the samples, (4, samples), int32; see `TokenDataset`."""
+
+COLUMNS = 4
+
+MAGIC = b"sptok\x00\x00\x03"
 """Ends a complete file; the last byte counts the format's versions."""
+
+
+class Sample(NamedTuple):
+    """What is made of a row, or of a part of it."""
+
+    tokens: Tokens
+    prompt: int
+    """Tokens before the answer that the model is asked for; at least one, since it needs something to go on from."""
+    turn: int = 0
+    """Which of a conversation's learned turns that answer is."""
+
 
 _TAIL = struct.Struct("<I8s")
 _CHUNK_BYTES = 16 * 1024**2
@@ -38,21 +54,28 @@ class TokenCounts:
     tokens: int
     cut_rows: int
     dropped_rows: int
+    """Rows of the table that gave no sample."""
+    notes: Sequence[str] = ()
+    """What else a person should know of what was made of the rows."""
 
 
 class TokenDataset:
     """Samples by index: `input_ids` and `labels` (-100 where not learned), each (tokens,), int64."""
 
-    def __init__(
-        self, flat: Tokens, lengths: NDArray[np.int32], numbers: NDArray[np.int32], counts: TokenCounts
-    ) -> None:
-        self.lengths = lengths
+    def __init__(self, flat: Tokens, columns: Columns, counts: TokenCounts) -> None:
+        lengths, numbers, prompts, turns = columns
+        self.lengths: NDArray[np.int32] = lengths
         """Tokens of each sample, (rows,), int32."""
-        self.numbers = numbers
-        """Which of the table's rows each sample was made of, counted from 0, (rows,), int32: some are dropped."""
+        self.numbers: NDArray[np.int32] = numbers
+        """Which of the table's rows each sample was made of, counted from 0, (rows,), int32: some give none, some
+        conversations several."""
+        self.prompts: NDArray[np.int32] = prompts
+        """Tokens of each sample before the answer that the model is asked for, (rows,), int32."""
+        self.turns: NDArray[np.int32] = turns
+        """Which of its conversation's learned turns that answer is, counted from 0, (rows,), int32."""
         self.counts = counts
         self._flat = flat
-        self._ends = np.cumsum(lengths, dtype=np.int64)
+        self._ends = np.cumsum(self.lengths, dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -72,24 +95,6 @@ class TokenDataset:
             counts[rows] = np.add.reduceat(learned, starts - starts[0], dtype=np.int32)
         return counts
 
-    def prompt_lengths(self) -> NDArray[np.int32]:
-        """Tokens of each sample before the first learned one that follows one that is not, (rows,), int32.
-
-        1 where there is none such: a model needs something to go on from.
-        """
-        counts = np.ones(len(self), dtype=np.int32)
-        for first in range(0, len(self), _ROWS_AT_A_TIME):
-            rows = slice(first, first + _ROWS_AT_A_TIME)
-            starts = self._ends[rows] - self.lengths[rows]
-            learned = self._flat[starts[0] : self._ends[rows][-1]] >= 0
-            begins = np.zeros(len(learned), dtype=bool)
-            begins[1:] = learned[1:] & ~learned[:-1]
-            begins[starts - starts[0]] = False  # what comes before it belongs to another sample
-            places = np.where(begins, np.arange(len(learned)), len(learned))
-            found = np.minimum.reduceat(places, starts - starts[0]) - (starts - starts[0])
-            counts[rows] = np.where(found < self.lengths[rows], found, 1)
-        return counts
-
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         tokens = self.tokens(index)
         ids = tokens ^ (tokens >> 31)  # ~ where negative
@@ -106,36 +111,34 @@ class TokenWriter:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._crc = 0
-        self._lengths = array("i")
-        self._numbers = array("i")
+        self._columns = tuple(array("i") for _ in range(COLUMNS))
         self.rows = 0
         """Rows of the table so far, the dropped ones too."""
-
-    def append(self, samples: Iterable[Tokens | None]) -> None:
-        """Adds the samples of the table's next rows at the end; None is a row that is dropped."""
-        for sample in samples:
-            if sample is not None:
-                self._lengths.append(len(sample))
-                self._numbers.append(self.rows)
-                self._write(sample.tobytes())
-            self.rows += 1
-
-    @property
-    def dropped_rows(self) -> int:
+        self.dropped_rows = 0
         """Of `rows`."""
-        return self.rows - len(self._lengths)
 
-    def finish(self, *, cut_rows: int) -> tuple[NDArray[np.int32], NDArray[np.int32], TokenCounts]:
-        """Writes lengths, row numbers, counts and checksum; returns lengths and numbers, (rows,) each, and counts."""
-        lengths, numbers = np.array(self._lengths, dtype=np.int32), np.array(self._numbers, dtype=np.int32)
+    def append(self, rows: Iterable[Sequence[Sample]]) -> None:
+        """Adds the samples of the table's next rows at the end; a row without any is dropped."""
+        for samples in rows:
+            for sample in samples:
+                values = (len(sample.tokens), self.rows, sample.prompt, sample.turn)
+                for column, value in zip(self._columns, values, strict=True):
+                    column.append(value)
+                self._write(sample.tokens.tobytes())
+            self.rows += 1
+            self.dropped_rows += not samples
+
+    def finish(self, *, cut_rows: int, notes: Sequence[str]) -> tuple[Columns, TokenCounts]:
+        """Writes columns, counts and checksum, and returns both."""
+        columns = np.array([np.array(column, dtype=np.int32) for column in self._columns])
         counts = TokenCounts(
-            rows=len(lengths), tokens=int(lengths.sum(dtype=np.int64)), cut_rows=cut_rows,
-            dropped_rows=self.dropped_rows,
+            rows=columns.shape[1], tokens=int(columns[0].sum(dtype=np.int64)), cut_rows=cut_rows,
+            dropped_rows=self.dropped_rows, notes=notes,
         )  # fmt: skip
-        self._write(lengths.tobytes() + numbers.tobytes())
+        self._write(columns.tobytes())
         note = json.dumps({**asdict(counts), "crc32": self._crc}).encode()
         self._file.write(note + _TAIL.pack(len(note), MAGIC))
-        return lengths, numbers, counts
+        return columns, counts
 
     def _write(self, data: bytes) -> None:
         self._crc = zlib.crc32(data, self._crc)
@@ -148,9 +151,9 @@ def open_tokens(path: Path) -> TokenDataset | None:
         counts = _checked_counts(path)
     except (OSError, ValueError, KeyError, TypeError, struct.error):
         return None
-    whole = np.memmap(path, dtype=np.int32, mode="r", shape=(counts.tokens + 2 * counts.rows,))
-    lengths, numbers = np.array(whole[counts.tokens :]).reshape(2, counts.rows)
-    return TokenDataset(whole[: counts.tokens], lengths, numbers, counts)
+    whole = np.memmap(path, dtype=np.int32, mode="r", shape=(counts.tokens + COLUMNS * counts.rows,))
+    columns = np.array(whole[counts.tokens :]).reshape(COLUMNS, counts.rows)
+    return TokenDataset(whole[: counts.tokens], columns, counts)
 
 
 def _checked_counts(path: Path) -> TokenCounts:
@@ -166,7 +169,7 @@ def _checked_counts(path: Path) -> TokenCounts:
         note = json.loads(file.read(note_size))
         crc = note.pop("crc32")
         counts = TokenCounts(**note)
-        if body != 4 * (counts.tokens + 2 * counts.rows) or crc != _crc_of(file, body):
+        if body != 4 * (counts.tokens + COLUMNS * counts.rows) or crc != _crc_of(file, body):
             raise ValueError("damaged")
     return counts
 

@@ -11,6 +11,7 @@ import torch
 
 from speedtui.engine.config.settings import LoraSettings, Settings
 from speedtui.engine.evaluate.evaluator import Evaluator
+from speedtui.engine.evaluate.frame import chat_frame
 from speedtui.engine.trial.prepared import make_trainable
 from speedtui.engine.workload.model import set_gradient_checkpointing
 from tests.engine.evaluate.conftest import QUESTIONS, write_rows
@@ -200,8 +201,8 @@ def test_a_conversation_is_answered_where_the_assistant_begins(asked: Asked, mad
     assert asked_first == "<|im_start|>user\nwhy<|im_end|>\n<|im_start|>assistant\n"
     assert asked_second.endswith("<|im_start|>user\nwhy<|im_end|>\n<|im_start|>assistant\n")
     assert asked_second.startswith("<|im_start|>assistant\nbecause")
-    stops = prompts.stops(tokenizer, turns=True)
-    assert tokenizer.convert_ids_to_tokens(stops) == ["<|endoftext|>", "<|im_end|>"]
+    ends = chat_frame(tokenizer).ends
+    assert [tokenizer.convert_ids_to_tokens(list(end)) for end in ends] == [["<|endoftext|>"], ["<|im_end|>"]]
 
 
 def test_no_more_is_generated_than_the_model_has_places_for(asked: Asked, made: Make) -> None:

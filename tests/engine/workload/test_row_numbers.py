@@ -5,16 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from transformers import AutoTokenizer
 
 from speedtui.engine.config.settings import DataSettings
-from speedtui.engine.workload import token_store
 from speedtui.engine.workload.base import silent
-from speedtui.engine.workload.data import table_of
+from speedtui.engine.workload.data import answer_of, table_of
 from speedtui.engine.workload.pairs import tokenize_pairs
-from speedtui.engine.workload.token_store import TokenDataset, open_tokens
+from speedtui.engine.workload.token_store import open_tokens
 from speedtui.engine.workload.tokenize import tokenize
 from tests.engine.workload.conftest import WriteRows
 
@@ -62,19 +60,6 @@ def test_without_a_cache_the_rows_are_known_too(
     assert tokenize(table, tokenizer, 64, silent).numbers.tolist() == [1, 2, 4]
 
 
-@pytest.mark.parametrize("at_a_time", [1, 2, 3, 100])
-def test_a_prompt_ends_where_the_answer_begins(at_a_time: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A minus is a token that is not learned."""
-    monkeypatch.setattr(token_store, "_ROWS_AT_A_TIME", at_a_time)
-    samples = ["---++", "-+", "+--+", "++++", "--+-+", "---", "+-"]
-    expected = [3, 1, 3, 1, 2, 1, 1]
-    flat = np.array([7 if mark == "+" else ~7 for mark in "".join(samples)], dtype=np.int32)
-    lengths = np.array([len(sample) for sample in samples], dtype=np.int32)
-    counts: Any = None
-    dataset = TokenDataset(flat, lengths, np.arange(len(samples), dtype=np.int32), counts)
-    assert dataset.prompt_lengths().tolist() == expected
-
-
 def test_whole_rows_come_with_what_is_to_be_answered(write_rows: WriteRows) -> None:
     talk = [
         {"role": "assistant", "content": "welcome"}, {"role": "user", "content": "why"},
@@ -82,5 +67,5 @@ def test_whole_rows_come_with_what_is_to_be_answered(write_rows: WriteRows) -> N
     ]  # fmt: skip
     path = write_rows("talks.jsonl", [{"m": talk, "id": 1}, {"m": talk[:2], "id": 2}, {"m": talk[1:], "id": 3}])
     table = table_of(str(path), DataSettings(messages="m"))
-    found = [(row["id"], answer) for row, answer in table.answered_rows(whole=True)]
+    found = [(row["id"], answer_of(content)) for row, content in table.answered_rows(whole=True)]
     assert found == [(1, "because"), (2, None), (3, "because")]

@@ -85,16 +85,27 @@ def test_the_assistants_turns_are_learned(write_rows: Any, tokenizer: Any) -> No
     assert whole(dataset, 0, tokenizer) == tokenizer.apply_chat_template(TALK, tokenize=False)
 
 
-def test_turns_are_found_in_a_template_that_rewrites_the_past(write_rows: Any, tokenizer: Any) -> None:
+def test_a_turn_that_the_template_rewrites_later_is_a_sample_of_its_own(write_rows: Any, tokenizer: Any) -> None:
+    """As the model is to write it, after what it is then asked; not as it is shown in what comes later."""
     tokenizer.chat_template = FORGETFUL
-    dataset = made(write_rows("m.jsonl", [{"messages": TALK}]), MESSAGES, tokenizer)
-    assert learned(dataset, 0, tokenizer) == "hi<|im_end|>\n(thinking)see you<|im_end|>\n"
+    dataset = made(write_rows("m.jsonl", [{"messages": TALK}, {"messages": TALK[:2]}]), MESSAGES, tokenizer)
+    assert [learned(dataset, index, tokenizer) for index in range(3)] == [
+        "(thinking)see you<|im_end|>\n", "(thinking)hi<|im_end|>\n", "(thinking)hi<|im_end|>\n",
+    ]  # fmt: skip
+    assert (dataset.numbers.tolist(), dataset.turns.tolist()) == ([0, 0, 1], [1, 0, 0])
+    assert whole(dataset, 0, tokenizer) == tokenizer.apply_chat_template(TALK, tokenize=False)
+    assert whole(dataset, 1, tokenizer) == tokenizer.apply_chat_template(TALK[:2], tokenize=False)
+    assert list(dataset.counts.notes) == [
+        "1 conversation became 2 samples: a turn is written or tokenized otherwise once more follow it"
+    ]
 
 
 def test_a_conversation_that_the_template_refuses_is_named(write_rows: Any, tokenizer: Any) -> None:
     tokenizer.chat_template = "{{ raise_exception('roles must alternate') }}"
     path = write_rows("m.jsonl", [{"messages": TALK}])
-    with pytest.raises(DataError, match="line 1: the chat template refuses the conversation: roles must alternate"):
+    with pytest.raises(
+        DataError, match=r"line 1: message 1 \(user\): the chat template refuses the conversation: roles must alternate"
+    ):
         made(path, MESSAGES, tokenizer)
 
 

@@ -1,0 +1,80 @@
+"""What a chat template writes around an answer: what a model writes before its text, and what ends it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from speedtui.engine.workload.conversation import MARK, around_answer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_TAG = re.compile(r"<[^<>]+>")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How the text of an answer is found in what a model wrote."""
+
+    ends: tuple[tuple[int, ...], ...] = ()
+    """Tokens that end an answer, each one or several in a row."""
+    tag: str = ""
+    """What stands last before the text where the model writes more before it, as a channel or its reasoning."""
+    before: str = ""
+    """Blank space before the text."""
+    after: str = ""
+    """What the template writes between the text and the token that ends it."""
+
+    def text_of(self, tokens: list[int], tokenizer: Any) -> str:
+        """The text of an answer, without special tokens; `tokens` are those before its end."""
+        if self.tag:
+            mark = tokenizer.convert_tokens_to_ids(self.tag) if self.tag in tokenizer.get_vocab() else None
+            if mark in tokens:
+                tokens = tokens[len(tokens) - tokens[::-1].index(mark) :]
+        text = str(tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        if self.tag:
+            text = text.rpartition(self.tag)[2]
+        return text.removeprefix(self.before).removesuffix(self.after)
+
+
+def plain_frame(tokenizer: PreTrainedTokenizerBase) -> Frame:
+    """Of prompts and responses: the end-of-sequence token alone."""
+    eos = tokenizer.eos_token_id
+    return Frame(() if eos is None else ((int(eos),),))
+
+
+def chat_frame(tokenizer: PreTrainedTokenizerBase) -> Frame:
+    """Of conversations: what the template writes around a content that stands for the answer.
+
+    The end is the first special token after it, or all of what follows it where none of it is special.
+    """
+    plain = plain_frame(tokenizer)
+    around = around_answer(tokenizer)
+    if around is None:
+        return plain
+    lead, tail = around
+    end, after = _end_in(tokenizer, tail)
+    tags = _TAG.findall(lead)
+    tag = tags[-1] if tags else lead.strip()
+    before = lead.rpartition(tag)[2] if tag else lead
+    return Frame((*plain.ends, *([end] if end and end not in plain.ends else [])), tag, before, after)
+
+
+def _end_in(tokenizer: Any, tail: str) -> tuple[tuple[int, ...], str]:
+    """(the tokens that end an answer, what is written before them)."""
+    known = {str(token): number for number, token in tokenizer.added_tokens_decoder.items()}
+    found = [(place, -len(text), text) for text in known if text and (place := tail.find(text)) >= 0]
+    if found:
+        place, _, text = min(found)
+        return (known[text],), tail[:place]
+    closing = tail.strip()
+    if not closing:
+        return (), tail
+    ids: list[int] = tokenizer(MARK + tail, add_special_tokens=False)["input_ids"]
+    alone: list[int] = tokenizer(MARK, add_special_tokens=False)["input_ids"]
+    blank: list[int] = tokenizer(MARK + tail[: tail.find(closing)], add_special_tokens=False)["input_ids"]
+    start = max(len(part) for part in (alone, blank) if ids[: len(part)] == part or not part)
+    end = tokenizer(MARK + tail.rstrip(), add_special_tokens=False)["input_ids"]
+    return tuple(end[start:]), ""
