@@ -73,7 +73,7 @@ def prompt_tokens_of(dataset: Any) -> NDArray[np.int32] | None:
     """Tokens of each row before its answer, (rows,), int32; None where only a recipe knows."""
     if isinstance(dataset, PairDataset):
         return dataset.lengths
-    return dataset.prompt_lengths() if isinstance(dataset, TokenDataset) else None
+    return dataset.prompts if isinstance(dataset, TokenDataset) else None
 
 
 def _rows(settings: Settings, workload: Workload, longest: int | None, times: int) -> int:
