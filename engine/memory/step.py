@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from accelerate.utils import convert_outputs_to_fp32
-from peft import PeftModel
 from torch import nn
 
 from speedtui.engine.config.settings import TrainSettings
@@ -38,7 +36,7 @@ def run_step(
     timeline.earlier(_tensors(earlier))
     timeline.begin("forward")
     inputs = new_batch()
-    _micro_step(forward, inputs, _items(model) if "labels" in inputs else None, timeline)
+    _micro_step(forward, inputs, timeline)
     timeline.begin("optimizer")
     if train.max_grad_norm > 0:
         torch.nn.utils.clip_grad_norm_(model.parameters(), train.max_grad_norm, foreach=foreach)
@@ -87,28 +85,16 @@ def _autocast(model: nn.Module) -> Forward:
     return outside
 
 
-def _items(model: nn.Module) -> torch.Tensor | None:
-    """What the Trainer passes as num_items_in_batch to a model that takes it; None where it divides the loss."""
-    base: Any = model.get_base_model() if isinstance(model, PeftModel) else model
-    takes = getattr(base, "accepts_loss_kwargs", None)
-    if takes is None:
-        parameters = inspect.signature(base.forward).parameters.values()
-        takes = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    return torch.empty((), dtype=torch.float32) if takes else None
-
-
-def _micro_step(forward: Forward, inputs: Mapping[str, Any], items: torch.Tensor | None, timeline: Timeline) -> None:
-    loss = _loss(forward, inputs, items)
+def _micro_step(forward: Forward, inputs: Mapping[str, Any], timeline: Timeline) -> None:
+    loss = _loss(forward, inputs)
     timeline.begin("backward")
-    if items is None:
-        loss = loss / MICRO_STEPS
+    loss = loss / MICRO_STEPS
     loss.backward()  # type: ignore[no-untyped-call]
 
 
-def _loss(forward: Forward, inputs: Mapping[str, Any], items: torch.Tensor | None) -> torch.Tensor:
+def _loss(forward: Forward, inputs: Mapping[str, Any]) -> torch.Tensor:
     """In a function of its own, so that the outputs are freed before the backward pass, as in the Trainer."""
-    outputs = forward(**inputs) if items is None else forward(**inputs, num_items_in_batch=items)
-    loss = loss_of(outputs)
+    loss = loss_of(forward(**inputs))
     if loss is None:
         raise ValueError("the model's forward returned no loss")
     return loss

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from speedtui.engine import events as e
@@ -9,12 +10,17 @@ from speedtui.engine.checkpoint.randomness import kept_randomness
 from speedtui.engine.config.settings import Settings, TrainSettings
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import ConfigError
+from speedtui.engine.meter.memory import release_memory
+from speedtui.engine.trainer.measure_loss import weighing_of
 from speedtui.engine.workload.base import Workload
 from speedtui.engine.workload.model import attach_lora, detach_lora
 
 
 def tell_loaded(context: JobContext, workload: Workload, settings: Settings, seconds: float) -> None:
-    """Emits `model_loaded`, and notices of what became of the rows; `settings`: what it was loaded for."""
+    """Emits `model_loaded`, and notices of what became of the rows and of steps that depend on the micro-batch.
+
+    `settings`: what it was loaded for.
+    """
     facts = workload.facts
     context.loaded = e.ModelLoaded(
         t=context.t,
@@ -40,6 +46,17 @@ def tell_loaded(context: JobContext, workload: Workload, settings: Settings, sec
     if facts.packed_fill is not None:
         packs = f"{facts.train_rows} pack{'' if facts.train_rows == 1 else 's'}, {facts.packed_fill:.0%} full"
         context.notice(f"packed: {_rows(facts.train_samples)} in {packs}; a row of an effective batch is a pack")
+    _tell_doubt(context, workload)
+
+
+def _tell_doubt(context: JobContext, workload: Workload) -> None:
+    """Measures the model's loss, before anything else is measured with it."""
+    weighing = weighing_of(workload.model, workload.train_dataset, workload.collator)
+    parameter = next(workload.model.parameters(), None)
+    release_memory(parameter.device if parameter is not None else torch.device("cpu"))
+    if weighing.doubt:
+        hint = "Losses and steps of runs with another micro-batch need not be the same."
+        context.notice(f"{workload.name}: {weighing.doubt}", level="warning", hint=hint)
 
 
 def trained_parameters(model: nn.Module, train: TrainSettings) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,15 @@ from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.meter.meter import Meter
 from speedtui.engine.trainer.arguments import GROUPED
 from speedtui.engine.trainer.loaders import leave_signals_to_the_training
+from speedtui.engine.trainer.measure_loss import weighing_of, without_router_losses
 from speedtui.engine.trainer.sampler import EpochSampler, EvaluationSampler, row_tokens
-from speedtui.engine.workload.collate import IGNORED
+from speedtui.engine.trainer.weighing import LossSum
 from speedtui.engine.workload.memory import is_out_of_memory
+from speedtui.engine.workload.model import loss_of
 
 Batch = dict[str, Any]
+EVAL_LOSS = "eval_loss"
+"""transformers' name for it among an evaluation's metrics."""
 
 
 class MeteredTrainer(Trainer):
@@ -53,7 +58,10 @@ class MeteredTrainer(Trainer):
         kwargs["callbacks"] = [_Boundaries(self), *(kwargs.get("callbacks") or ())]
         super().__init__(*args, **kwargs)
         self.remove_callback(PrinterCallback)  # stdout is not transformers' to write to
-        self._mean_losses = self._find_mean_losses()
+        trained: Any = self.model
+        self._weighing = weighing_of(trained, self.train_dataset, self.data_collator)
+        self.model_accepts_loss_kwargs = True  # else transformers would divide losses by the accumulation
+        self._loss_sum = LossSum(self._weighing)
         self._bill_backward()
 
     def get_train_dataloader(self) -> DataLoader[Any]:
@@ -84,46 +92,42 @@ class MeteredTrainer(Trainer):
         return EvaluationSampler(eval_dataset)
 
     def get_batch_samples(self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device) -> Any:
-        """Fetches the micro-batches of one step; billed to data."""
+        """(the micro-batches of one step, an iterator of their shares of its loss); fetching is billed to data.
+
+        transformers has the second for the number of label tokens, and leaves it to every model whose forward takes
+        any keyword to divide by it. Many take it and do nothing with it, and a balancing loss is not divided.
+        """
         self.meter.data()
-        # counted on the CPU: transformers' own transfer of the count waits for all that the device has to do
-        samples, items = super().get_batch_samples(epoch_iterator, num_batches, torch.device("cpu"))
+        samples = list(islice(epoch_iterator, num_batches))
+        shares = self._weighing.shares(samples)  # counted on the CPU, so that nothing waits for the device
         self.meter.data_done()
-        if torch.is_tensor(items):
-            items = items.to(device, non_blocking=True)
-        return samples, items
+        return samples, iter(shares)
 
     def training_step(self, model: nn.Module, inputs: Batch, num_items_in_batch: Any = None) -> torch.Tensor:
-        """Forward and backward of one micro-batch."""
+        """Forward and backward of one micro-batch; `num_items_in_batch`: the shares of those that are to come."""
+        share: Any = 1.0 if num_items_in_batch is None else next(num_items_in_batch)
         self.meter.micro_step(inputs)
-        loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
+        if share:
+            loss: torch.Tensor = super().training_step(model, inputs, share)
+        else:
+            loss = torch.zeros((), device=self.args.device)
         self.meter.micro_step_done(loss)
         return loss
-
-    def _find_mean_losses(self) -> bool:
-        """Whether losses are made parts of the step's mean here, see `compute_loss`.
-
-        transformers leaves that to every model whose forward takes any keyword, by an argument `num_items_in_batch`.
-        T5, BART and their like take it and do nothing with it: with an accumulation of 4, loss and gradient would be
-        4 times too large. Nor is a recipe's own module meant by it.
-        """
-        base: Any = self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
-        if not isinstance(base, PreTrainedModel):
-            self.model_accepts_loss_kwargs = bool(getattr(base, "accepts_loss_kwargs", False))
-            return False
-        if not getattr(base.config, "is_encoder_decoder", False):
-            return False
-        self.model_accepts_loss_kwargs = True  # so that the learned tokens of the step are counted
-        return True
 
     def compute_loss(
         self, model: nn.Module, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """The loss; of an encoder-decoder, its mean over the micro-batch's targets times their share of the step's."""
-        if not self._mean_losses or num_items_in_batch is None:
-            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        loss, outputs = super().compute_loss(model, inputs, return_outputs=True)
-        loss = loss * (inputs["labels"].ne(IGNORED).sum() / num_items_in_batch)
+        """The model's own loss; in training times the micro-batch's share of the step's, `num_items_in_batch`.
+
+        Raises:
+            ValueError: the model's forward gives none.
+        """
+        outputs = model(**inputs)
+        loss = loss_of(outputs)
+        if loss is None:
+            raise ValueError("the model's forward returned no loss")
+        if num_items_in_batch is not None:
+            loss = loss * num_items_in_batch
         return (loss, outputs) if return_outputs else loss
 
     def _prepare_inputs(self, inputs: Batch) -> Batch:
@@ -212,6 +216,27 @@ class MeteredTrainer(Trainer):
         self.args.per_device_eval_batch_size = rows // 2
         release_memory(self.args.device)
         self._notice(f"evaluating {rows} rows at a time ran out of memory; it goes on with {rows // 2}")
+
+    def evaluation_loop(self, dataloader: Any, *args: Any, **kwargs: Any) -> Any:
+        """As transformers has it, but for the loss: one over all label tokens or rows, however they are batched."""
+        self._loss_sum = LossSum(self._weighing)
+        model: Any = self.model
+        with without_router_losses(model):
+            output = super().evaluation_loop(dataloader, *args, **kwargs)
+        loss = self._loss_sum.mean()
+        metrics = {name: value for name, value in (output.metrics or {}).items() if name != EVAL_LOSS}
+        return output._replace(metrics=metrics if loss is None else {**metrics, EVAL_LOSS: loss})
+
+    def prediction_step(self, model: nn.Module, inputs: Batch, *args: Any, **kwargs: Any) -> Any:
+        """The loss of one batch; none where it has nothing to learn from, of which the mean is no number."""
+        weighed = self._loss_sum.weigh(inputs)
+        if not weighed[0]:
+            return None, None, None
+        moved = self._prepare_inputs(inputs)
+        with torch.no_grad(), self.compute_loss_context_manager():
+            loss = self.compute_loss(model, moved).detach()
+        self._loss_sum.add(loss, weighed)
+        return loss, None, None
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         with self.meter.clock.phase("checkpoint"):
