@@ -126,7 +126,7 @@ def test_an_estimate_counts_what_the_training_does(
     context = JobContext(
         RunFolder(tmp_path), runner.context.settings, Order(job="train", started_at=0.0), log, RunState(), frozenset()
     )
-    train(context, context.settings, workload, CPU, label="", trial=None, estimate=None, since=0.0)
+    train(context, context.settings, workload, CPU, named=(), trial=None, estimate=None, since=0.0)
     log.close()
     events = list(read_events(tmp_path / "train.jsonl"))
     steps = [x for x in events if isinstance(x, e.StepCompleted)]

@@ -303,7 +303,8 @@ def test_what_a_row_is_now_is_said_once(write_rows: WriteRows, model_folder: Pat
     for packing in (False, True):
         settings = settings_of(path, model={"path": str(model_folder)}, data={"packing": packing})
         order = Order(job="tune", started_at=0.0)
-        tell_loaded(JobContext(RunFolder(tmp_path), settings, order, log, RunState(), frozenset()), load(settings), 0.0)
+        context = JobContext(RunFolder(tmp_path), settings, order, log, RunState(), frozenset())
+        tell_loaded(context, load(settings), settings, 0.0)
     log.close()
     notices = [event.text for event in read_events(tmp_path / "events.jsonl") if isinstance(event, Notice)]
     (text,) = notices
