@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 
 from speedtui.engine.config.batch import divisors
+from speedtui.engine.config.formats import layout_of
 from speedtui.engine.config.frequency import parse_frequency
 from speedtui.engine.config.precision import check_precision
 from speedtui.engine.config.settings import Section, Settings
@@ -115,25 +116,27 @@ def _check_data(settings: Settings, where: str) -> None:
         return
     if not data.train:
         raise ConfigError(f"{where}: data.train is missing", 'Write train = "train.jsonl" under [data].')
-    forms = [bool(data.prompt or data.response), bool(data.text), bool(data.messages)]
-    if sum(forms) != 1:
-        raise ConfigError(
-            f"{where}: [data] must name the columns in one way",
-            "Give prompt and response, or text, or messages.",
-        )
+    layout_of(data, where)
     for key, given in (("tools", data.tools), ("fold_system", data.fold_system)):
-        if given and not data.messages:
+        if given and not data.chat:
             raise ConfigError(f"{where}: data.{key} goes with data.messages", f"Remove data.{key}.")
-    if bool(data.prompt) != bool(data.response):
-        missing = "response" if data.prompt else "prompt"
-        raise ConfigError(f"{where}: data.{missing} is missing", "prompt and response go together.")
+    share = data.validation_share
+    if share is None:
+        return
+    if not 0 < share < 1:
+        raise ConfigError(f"{where}: data.validation_share must be between 0 and 1, got {share:g}", "0.05 is 5 %.")
+    if data.eval:
+        raise ConfigError(
+            f"{where}: data.validation_share holds rows out of data.train, and data.eval names others",
+            "Keep one of the two.",
+        )
 
 
 def _check_layout(settings: Settings, where: str) -> None:
     """What goes with one kind of model only."""
     kind, data = settings.model.kind, settings.data
-    if kind == "seq2seq" and not data.prompt:
-        given = "data.text" if data.text else "data.messages"
+    if kind == "seq2seq" and layout_of(data, where).form != "prompt":
+        given = f"data.format {data.format}" if data.format else "data.text" if data.text else "data.messages"
         raise ConfigError(
             f'{where}: {given} does not go with model.kind "seq2seq", which learns a response to a prompt',
             "Name the columns data.prompt and data.response.",
@@ -167,13 +170,23 @@ def _check_schedule(settings: Settings, where: str) -> None:
             f"{where}: schedule.generate answers prompts, and data.text has none",
             "Name data.prompt and data.response, or set schedule.generate = false.",
         )
-    if schedule.generate and settings.model.kind != "python" and not settings.data.eval:
-        raise ConfigError(f"{where}: schedule.generate answers the samples of data.eval, which is missing", "Name it.")
+    if schedule.generate and settings.model.kind != "python" and not settings.data.evaluates:
+        raise ConfigError(
+            f"{where}: schedule.generate answers the samples of data.eval, which is missing",
+            "Name it, or hold rows out with data.validation_share.",
+        )
     if schedule.best_by != "loss" and not schedule.metric:
         raise ConfigError(f"{where}: schedule.best_by {schedule.best_by!r} needs schedule.metric", 'Or write "loss".')
-    if (schedule.patience or schedule.save_only_best) and settings.model.kind != "python" and not settings.data.eval:
+    if (
+        (schedule.patience or schedule.save_only_best)
+        and settings.model.kind != "python"
+        and not settings.data.evaluates
+    ):
         key = "patience" if schedule.patience else "save_only_best"
-        raise ConfigError(f"{where}: schedule.{key} needs evaluations, and data.eval is missing", "Name data.eval.")
+        raise ConfigError(
+            f"{where}: schedule.{key} needs evaluations, and data.eval is missing",
+            "Name data.eval, or hold rows out with data.validation_share.",
+        )
 
 
 def _check_texts(settings: Settings, where: str) -> None:

@@ -8,7 +8,8 @@ import msgspec
 
 Kind = Literal["causal-lm", "seq2seq", "python"]
 Dtype = Literal["float32", "bfloat16", "float16"]
-Attention = Literal["sdpa", "eager", "flash_attention_2"]
+Attention = Literal["auto", "sdpa", "eager", "flash_attention_2"]
+Format = Literal["alpaca", "sharegpt", "chatml", "prompt-completion"]
 Method = Literal["lora", "full"]
 Mode = Literal["minimal", "quick", "thorough", "auto"]
 Optimizer = Literal["adamw_torch_fused", "adamw_torch", "adafactor", "sgd", "adamw_bnb_8bit", "paged_adamw_8bit"]
@@ -34,7 +35,8 @@ class ModelSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     recipe: str | None = None
     """For kind "python": `file.py:function`."""
     dtype: Dtype = "float32"
-    attention: Attention = "sdpa"
+    attention: Attention = "auto"
+    """`auto`: sdpa where the model supports it, else eager."""
     trust_remote_code: bool = False
     start_from: str | None = None
     """The `model` folder of an earlier run: its adapter or weights are what this training begins with."""
@@ -44,9 +46,18 @@ class DataSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """[data]: what it is trained on."""
 
     train: str | None = None
-    """JSON lines, CSV, Parquet or a folder written by `save_to_disk`."""
+    """JSON lines, a JSON list, CSV or TSV, each also as .gz or .zst, Parquet, or a folder written by `save_to_disk`."""
     eval: str | None = None
-    prompt: str | None = None
+    """A file of the same columns to evaluate on."""
+    validation_share: float | None = None
+    """Instead of `eval`: this share of the training rows, such as 0.05, is held out and evaluated on. Which ones is
+    decided by `train.seed` and the number of rows, the same in every trial and run."""
+    format: Format | None = None
+    """Columns by the name of a common layout, instead of naming them: `engine.config.formats.MEANINGS`."""
+    prompt: str | list[str] | None = None
+    """A column, or several: those of a row that are not empty are joined with a blank line."""
+    prompt_template: str | None = None
+    """Instead of `prompt`: `"{context}\n\nQuestion: {question}"`; braces are written twice, as in `str.format`."""
     response: str | None = None
     text: str | None = None
     messages: str | None = None
@@ -60,6 +71,16 @@ class DataSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Evaluate on the first rows only; None takes them all."""
     packing: bool = False
     """Whole samples are laid end to end into sequences of max_length; a sequence is then a pack."""
+
+    @property
+    def evaluates(self) -> bool:
+        """There is something to evaluate on; a recipe has its own."""
+        return bool(self.eval or self.validation_share)
+
+    @property
+    def chat(self) -> bool:
+        """Rows are conversations."""
+        return bool(self.messages) or self.format in ("sharegpt", "chatml")
 
 
 class LoraSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -9,18 +9,22 @@ TEMPLATE = """\
 path = "{model}"                  # a folder or hub id for from_pretrained
 # architecture = {{ model_type = "llama", hidden_size = 64 }}   # instead of path: random weights, no download
 # tokenizer = "folder"            # default: the model's own; with an architecture alone, trained on the data
-# kind = "seq2seq"                # an encoder-decoder such as T5 or BART: prompt and response columns
+{kind:<34}# an encoder-decoder such as T5 or BART: prompt and response columns
 # kind = "python"                 # your own model: recipe = "recipe.py:build"
 dtype = "{dtype}"                 # weights: float32, bfloat16, float16
-attention = "sdpa"                # sdpa, eager, flash_attention_2
+attention = "auto"                # sdpa where the model supports it, else eager; or one of them, flash_attention_2
 
 [data]
-train = "{train}"                 # JSON lines, CSV, Parquet or a saved dataset
-# eval = "test.jsonl"
+train = "{train}"                 # JSON lines or list, CSV, TSV, each also .gz or .zst; Parquet, a saved dataset
+{evaluation}
 {columns}
+# format = "alpaca"               # columns by name instead: alpaca (instruction, input, output, in alpaca's words),
+#                                 # sharegpt (conversations), chatml (messages), prompt-completion
+# prompt = ["instruction", "input"]   # several: those of a row that are not empty, with a blank line between
+# prompt_template = "{{context}}\\n\\nQuestion: {{question}}"   # instead of prompt: columns in their places
 # tools = "tools"                 # with messages: the column with a conversation's tools
 # fold_system = true              # the system message into the first user message, for templates without that role
-max_length = 1024                 # tokens; longer samples are cut and counted
+{max_length_line:<34}# tokens; longer samples are cut and counted
 packing = false                   # whole samples laid end to end up to max_length; a row is then a pack
 # eval_rows = 512                 # evaluate on the first rows only
 
@@ -89,6 +93,21 @@ early_stop = true                 # end a probe that is precise enough or cannot
 """
 
 
-def render_template(*, model: str, train: str, columns: str, dtype: str) -> str:
-    """The text of a new configuration; `columns` are the lines that name the data's columns."""
-    return TEMPLATE.format(model=model, train=train, columns=columns, dtype=dtype)
+NO_EVALUATION = """\
+# eval = "test.jsonl"
+# validation_share = 0.05         # instead of eval: a share of the training rows, drawn with train.seed"""
+
+
+def render_template(
+    *, model: str, train: str, columns: str, dtype: str, kind: str = "", evaluation: str = NO_EVALUATION,
+    max_length: int = 1024,
+) -> str:  # fmt: skip
+    """The text of a new configuration; `columns` and `evaluation` are the lines that name columns and evaluation data.
+
+    `kind`: the model's, where it is not the usual "causal-lm".
+    """
+    lines = f'kind = "{kind}"' if kind else '# kind = "seq2seq"'
+    return TEMPLATE.format(
+        model=model, train=train, columns=columns, dtype=dtype, kind=lines, evaluation=evaluation,
+        max_length_line=f"max_length = {max_length}",
+    )  # fmt: skip

@@ -5,11 +5,10 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from speedtui.engine.errors import DataError
-from speedtui.engine.evaluate.messages import Began, Message, Request, Scored, SetScored, Source, Unread
+from speedtui.engine.evaluate.messages import Began, Message, Request, Scored, SetScored, Unread
 from speedtui.engine.evaluate.metric import Metric, NoScore, described, number_of, tell
 from speedtui.engine.workload.data import Content, Table, answer_of
 
@@ -26,7 +25,7 @@ class Calls:
         self._send_line = send
         self._lock = threading.Lock()
         self._rows: dict[int, tuple[Mapping[str, Any], Content | None]] = {}
-        self._source: Source | None = None
+        self._source: Table | None = None
         self._told = False
         """Of one request the first error is written to the log, not thousands that are like it."""
 
@@ -56,12 +55,13 @@ class Calls:
             for sample, number, turn in zip(samples, request.numbers, request.turns, strict=True):
                 sample["row"], content = self._rows[number]
                 sample["reference"] = answer_of(content, turn)
-        elif request.references is not None:
-            for sample, text in zip(samples, request.references, strict=True):
-                sample["reference"] = text
+            return samples
+        for name, given in (("reference", request.references), ("row", request.rows)):
+            for sample, value in zip(samples, given or (), strict=given is not None):
+                sample[name] = value
         return samples
 
-    def _read(self, source: Source, numbers: list[int], *, whole: bool) -> None:
+    def _read(self, source: Table, numbers: list[int], *, whole: bool) -> None:
         """Keeps the rows of these numbers.
 
         Raises:
@@ -72,8 +72,7 @@ class Calls:
         missing = set(numbers) - self._rows.keys()
         if not missing:
             return
-        table = Table(Path(source.path), source.form, tuple(source.columns), source.limit)
-        rows = itertools.islice(table.answered_rows(whole=whole), max(missing) + 1)
+        rows = itertools.islice(source.answered_rows(whole=whole), max(missing) + 1)
         self._rows.update((number, row) for number, row in enumerate(rows) if number in missing)
         if lost := missing - self._rows.keys():
             raise DataError(f"{source.path}: it has no row {min(lost) + 1} any more")

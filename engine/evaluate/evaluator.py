@@ -9,8 +9,9 @@ import msgspec
 
 from speedtui.engine.config.settings import ScheduleSettings, Settings
 from speedtui.engine.errors import ConfigError, DataError
+from speedtui.engine.evaluate.calls import PLURAL
 from speedtui.engine.evaluate.generation import Generation
-from speedtui.engine.evaluate.messages import Loaded, Request, Source
+from speedtui.engine.evaluate.messages import Loaded, Request
 from speedtui.engine.evaluate.scoring import Outcome, Scorer, ScorerGone
 from speedtui.engine.meter.phases import INDEX, PhaseClock
 from speedtui.engine.units import parse_duration
@@ -140,17 +141,18 @@ class Evaluator:
             )
 
     def _require_material(self, target: str, loaded: Loaded) -> None:
-        """A recipe has no rows, and only those right answers that it returns."""
+        """A recipe has only those rows and right answers that it returns."""
         if not self._is_recipe:
             return
-        lacking = (
-            {"row", "rows"} if self._workload.references is not None else {"row", "rows", "reference", "references"}
-        )
-        for name in loaded.needs:
-            if name in lacking:
+        materials = (
+            (self._workload.references, "references", "one text"), (self._workload.rows, "rows", "one dict")
+        )  # fmt: skip
+        for given, key, each in materials:
+            named = next((name for name in loaded.needs if PLURAL.get(name, name) == PLURAL[key]), None)
+            if given is None and named is not None:
                 raise ConfigError(
-                    f"schedule.metric: {target} needs {name}, which a recipe's samples do not have",
-                    "Return references from the recipe: one text for each sample of eval_dataset.",
+                    f"schedule.metric: {target} needs {named}, and the recipe {self._workload.name} returns no {key}",
+                    f"Return {key} from the recipe as well: {each} for each sample of eval_dataset.",
                 )
 
     # -- the metric --------------------------------------------------------------------------------
@@ -185,15 +187,17 @@ class Evaluator:
 
     def _request(self, texts: list[str], rows: Sequence[int], threads: int) -> Request:
         if self._is_recipe:
-            known = self._workload.references
-            references = None if known is None else [str(known[row]) for row in rows]
-            return Request(predictions=texts, threads=threads, references=references)
-        table = evaluation_table(self._settings)
+            known, told = self._workload.references, self._workload.rows
+            return Request(
+                predictions=texts, threads=threads,
+                references=None if known is None else [str(known[row]) for row in rows],
+                rows=None if told is None else [dict(told[row]) for row in rows],
+            )  # fmt: skip
         dataset: Any = self._workload.eval_dataset
         return Request(
             predictions=texts, threads=threads, numbers=dataset.numbers[list(rows)].tolist(),
             turns=dataset.turns[list(rows)].tolist(),
-            source=Source(path=str(table.path), form=table.form, columns=list(table.columns), limit=table.limit),
+            source=evaluation_table(self._settings),
         )  # fmt: skip
 
     def _result(self, target: str, outcome: Outcome, samples: int) -> tuple[dict[str, float], int, str | None]:

@@ -87,7 +87,7 @@ class Generation:
             return RecipeAnswer(self._settings, self._workload.generate, self._workload.eval_dataset, schedule)
         return ModelAnswer(
             self._prompts, self._workload.tokenizer, self._device, schedule,
-            turns=bool(self._settings.data.messages), look=self._look,
+            turns=self._settings.data.chat, look=self._look,
         )  # fmt: skip
 
     def _tried(self, answer: Answer, base: Any, rows: list[int]) -> list[str] | None:

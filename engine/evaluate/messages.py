@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
-from speedtui.engine.workload.data import Form
-
-
-class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """The table that evaluation rows come from."""
-
-    path: str
-    form: Form
-    columns: list[str]
-    limit: int | None
+from speedtui.engine.workload.data import Table
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,13 +14,16 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
     predictions: list[str]
     threads: int
-    source: Source | None = None
+    source: Table | None = None
+    """That the rows come from."""
     numbers: list[int] = []
     """Row of the source for each prediction, counted from 0."""
     turns: list[int] = []
     """Which of a conversation's learned turns each prediction answers, counted from 0."""
     references: list[str] | None = None
     """Right answers that come from no table."""
+    rows: list[dict[str, Any]] | None = None
+    """What a recipe tells of each prediction's sample."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):

@@ -49,6 +49,8 @@ class ModelLoaded(Event, frozen=True, kw_only=True):
     """Rows longer than max_length."""
     dropped_rows: int = 0
     """Rows without a token to learn from."""
+    held_out_rows: int = 0
+    """Rows of the training file that `data.validation_share` keeps for evaluations."""
 
 
 class SpanCompleted(Event, frozen=True, kw_only=True):

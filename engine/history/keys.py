@@ -52,6 +52,8 @@ def telling_settings(settings: Settings) -> dict[str, Scalar | None]:
     """The settings that time and memory of a micro-step depend on, by path; the recipe's own knobs are among them."""
     paths = TELLING + (TELLING_LORA if settings.train.method == "lora" else ())
     values = {path: _scalar(value_at(settings, path)) for path in paths}
+    if values["model.attention"] == "auto":
+        values["model.attention"] = "sdpa"  # what it comes to for all but a few models
     return values | {f"recipe.{name}": _scalar(value) for name, value in sorted(settings.recipe.items())}
 
 

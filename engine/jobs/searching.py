@@ -106,10 +106,13 @@ class Search:
         )  # fmt: skip
 
     def _machine(self) -> Machine:
+        from speedtui.engine.workload.attention import own_attention
+
         return Machine(
             cuda=self._runner.device.type == "cuda",
             cores=usable_cores(),
             flash_attention=find_spec("flash_attn") is not None,
+            sdpa=own_attention(self._context.settings.model) != "eager",
         )
 
     def _propose(self, ask: Try) -> None:

@@ -14,7 +14,7 @@ from speedtui.engine.memory.surface import MemoryRequest
 from speedtui.engine.workload.architecture import DEFAULT_VOCABULARY, check_model_type
 from speedtui.engine.workload.hub import check_source
 from speedtui.engine.workload.model import attach_lora, set_attention, set_gradient_checkpointing
-from speedtui.engine.workload.pretrained import DTYPES, auto_model, clear_errors
+from speedtui.engine.workload.pretrained import DTYPES, auto_model, clear_errors, implementation
 
 SPECIAL = 0
 """Id of every special token in a model that is only built to be looked at: in any vocabulary."""
@@ -61,7 +61,7 @@ def build_model(config: Any, model: ModelSettings) -> nn.Module:
         built: nn.Module = auto_model(model).from_config(
             copy.deepcopy(config),
             dtype=DTYPES[model.dtype],
-            attn_implementation=model.attention,
+            attn_implementation=implementation(model.attention),
             trust_remote_code=model.trust_remote_code,
         )
     if model.path:

@@ -175,6 +175,7 @@ def dataset_entry(loaded: ModelLoaded | None) -> dict[str, Any] | None:
         "mean_tokens": loaded.mean_tokens and round(loaded.mean_tokens, 2),
         "cut_rows": loaded.cut_rows,
         "dropped_rows": loaded.dropped_rows,
+        "held_out_rows": loaded.held_out_rows,
     }
 
 

@@ -33,6 +33,8 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     """That this process may use."""
     flash_attention: bool = False
     """The package is installed."""
+    sdpa: bool = True
+    """The model supports it."""
 
 
 class Knob(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +90,8 @@ def _attention(settings: Settings, machine: Machine) -> tuple[str, ...]:
         return (configured,)
     half = settings.model.dtype != "float32"
     flash = ["flash_attention_2"] if machine.cuda and machine.flash_attention and half else []
-    return tuple(dict.fromkeys((configured, "sdpa", "eager", *flash)))
+    plain = ["sdpa", "eager"] if machine.sdpa and configured != "auto" else []
+    return tuple(dict.fromkeys((configured, *plain, *flash)))
 
 
 def _optimizers(settings: Settings) -> tuple[str, ...]:

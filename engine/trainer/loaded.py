@@ -34,6 +34,7 @@ def tell_loaded(context: JobContext, workload: Workload, settings: Settings, sec
         mean_tokens=facts.mean_tokens,
         cut_rows=facts.cut_rows,
         dropped_rows=facts.dropped_rows,
+        held_out_rows=facts.held_out_rows,
     )
     context.emit(context.loaded)
     if facts.cut_rows:
@@ -41,6 +42,12 @@ def tell_loaded(context: JobContext, workload: Workload, settings: Settings, sec
         context.notice(f"cut to data.max_length {limit}: {_rows(facts.cut_rows)}", level="warning")
     if facts.dropped_rows:
         context.notice(f"dropped, with nothing to learn from: {_rows(facts.dropped_rows)}", level="warning")
+    if facts.held_out_rows:
+        data, seed = context.settings.data, context.settings.train.seed
+        context.notice(
+            f"held out to evaluate on: {_rows(facts.held_out_rows)} of the training data, which is "
+            f"data.validation_share {data.validation_share:g} of it, drawn with train.seed {seed}"
+        )
     for note in facts.notes:
         context.notice(note, level="warning")
     if facts.packed_fill is not None:

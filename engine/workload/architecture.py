@@ -17,10 +17,10 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from speedtui.engine.config.settings import ModelSettings
 from speedtui.engine.errors import ModelError
 from speedtui.engine.workload.base import Report
-from speedtui.engine.workload.cache import cache_folder, file_identity, key_of, replacing, touch
+from speedtui.engine.workload.cache import cache_folder, key_of, replacing, touch
 from speedtui.engine.workload.data import Table
 from speedtui.engine.workload.messages import Conversation
-from speedtui.engine.workload.pretrained import DTYPES, auto_model, clear_errors, place
+from speedtui.engine.workload.pretrained import DTYPES, auto_model, clear_errors, implementation, place
 
 DEFAULT_VOCABULARY = 4096
 """Tokens of a tokenizer trained on the data: small enough to train in seconds, large enough for words."""
@@ -58,7 +58,7 @@ def build_architecture(
         model = auto_model(settings).from_config(
             AutoConfig.for_model(model_type, **fields),
             dtype=DTYPES[settings.dtype],
-            attn_implementation=settings.attention,
+            attn_implementation=implementation(settings.attention),
         )
     return place(model, device)
 
@@ -94,7 +94,7 @@ def tokenizer_for(table: Table, vocabulary: int, report: Report) -> PreTrainedTo
     Raises:
         DataError: the data is not what the configuration says.
     """
-    key = key_of([VERSION, file_identity(table.path), table.way, vocabulary])
+    key = key_of([VERSION, table.identity(), vocabulary])
     path = cache_folder("tokenizers") / f"{key}.json"
     kept = _read_tokenizer(path)
     if kept is None:

@@ -99,6 +99,8 @@ class DataFacts:
     """Training rows that had nothing to learn from, or nothing left after the cut."""
     notes: Sequence[str] = ()
     """What else a person should know of what was made of the rows; of the evaluation's with its key before it."""
+    held_out_rows: int = 0
+    """Rows of the training file that are evaluated on instead, `data.validation_share` of all of them."""
     packed_samples_per_pack: float | None = None
     """Mean; None where samples are not packed."""
     packed_fill: float | None = None
@@ -129,6 +131,8 @@ class Recipe:
     `beams` and `max_new_tokens` where it takes them. What `schedule.generate` needs."""
     references: Sequence[str] | None = None
     """The right answer to each sample of `eval_dataset`, for a metric that looks at it."""
+    rows: Sequence[Mapping[str, Any]] | None = None
+    """What else a metric looks at, of each sample of `eval_dataset`: values that JSON can hold, by name."""
 
 
 @dataclass(kw_only=True)
@@ -156,6 +160,8 @@ class Workload:
     """A recipe's own way to answer."""
     references: Sequence[str] | None = None
     """A recipe's right answers, one for each row of the evaluation dataset."""
+    rows: Sequence[Mapping[str, Any]] | None = None
+    """What a recipe tells its metric of each row of the evaluation dataset."""
     _longest: int | None = field(default=None, init=False, repr=False)
 
     @property

@@ -58,7 +58,7 @@ def require_chat_template(tokenizer: PreTrainedTokenizerBase, name: str) -> None
     """
     if not tokenizer.chat_template:
         raise ModelError(
-            f"{name}: the tokenizer has no chat template, which data.messages needs",
+            f"{name}: the tokenizer has no chat template, which conversations need",
             "Take the instruction-tuned model's tokenizer (model.tokenizer), or prompt and response columns.",
         )
 

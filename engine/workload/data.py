@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import islice
+from decimal import Decimal
+from itertools import compress, islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+import msgspec
+
+from speedtui.engine.config.formats import Form, Layout, filled_in, layout_of, template_columns
 from speedtui.engine.config.settings import DataSettings
 from speedtui.engine.errors import DataError
 from speedtui.engine.workload.base import Progress, Report
-from speedtui.engine.workload.messages import TOOLS, Conversation, read_conversation
-from speedtui.engine.workload.readers import read_rows, whole_columns
-
-Form = Literal["prompt", "text", "messages"]
+from speedtui.engine.workload.cache import file_identity
+from speedtui.engine.workload.held_out import Part
+from speedtui.engine.workload.messages import Conversation, read_conversation
+from speedtui.engine.workload.readers import Row, read_rows, whole_columns
 
 Content = tuple[str, ...] | Conversation
 """(prompt, response), (text,), or a conversation."""
@@ -29,23 +33,25 @@ def answer_of(content: Content | None, turn: int | None = None) -> str | None:
     return content[-1] if content is not None else None
 
 
-@dataclass(frozen=True)
-class Table:
-    """A data file and the columns that are read from it."""
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """A data file and what is read from it: plain values, which another process reads the same rows by."""
 
-    path: Path
-    form: Form
-    columns: tuple[str, ...]
-    """Names, in the order of a `Content`; of conversations the messages, and the tools where they are named."""
+    file: str
+    layout: Layout
     limit: int | None = None
     """Only the first rows; None takes them all."""
-    fold_system: bool = False
-    """A conversation's system message becomes the beginning of its first user message."""
+    part: Part | None = None
+    """Only those that are held out, or only the others; None takes both."""
 
     @property
-    def way(self) -> list[Any]:
-        """All but the file that decides what its rows are read as: part of what names a file in a cache."""
-        return [value for name, value in vars(self).items() if name != "path"]
+    def path(self) -> Path:
+        """The file, or the folder of a saved dataset."""
+        return Path(self.file)
+
+    @property
+    def form(self) -> Form:
+        """What a row holds."""
+        return self.layout.form
 
     def contents(self) -> Iterator[tuple[str, Content | None]]:
         """(place, content) of each row; None where there is nothing to learn from, a conversation in any case.
@@ -53,7 +59,7 @@ class Table:
         Raises:
             DataError: the file or a row is not what the configuration says.
         """
-        for place, row in islice(read_rows(self.path, self._wanted()), self.limit):
+        for place, row in self._rows(self.layout.columns):
             yield place, self._content(row, f"{self.path} {place}")
 
     def answered_rows(self, *, whole: bool) -> Iterator[tuple[Mapping[str, Any], Content | None]]:
@@ -62,42 +68,42 @@ class Table:
         Raises:
             DataError: the file or a row is not what the configuration says.
         """
-        wanted = [*dict.fromkeys([*self.columns, *(whole_columns(self.path) if whole else ())])]
-        for place, row in islice(read_rows(self.path, wanted), self.limit):
+        wanted = [*dict.fromkeys([*self.layout.columns, *(whole_columns(self.path) if whole else ())])]
+        for place, row in self._rows(wanted):
             yield row, self._content(row, f"{self.path} {place}")
-
-    def _wanted(self) -> Sequence[str]:
-        """The columns, and that with the tools where there is one: a reader of columns must be asked for it."""
-        if self.form != "messages" or len(self.columns) > 1 or TOOLS not in whole_columns(self.path):
-            return self.columns
-        return (*self.columns, TOOLS)
 
     def _content(self, row: Mapping[str, Any], where: str) -> Content | None:
         if self.form == "messages":
             return self._conversation(row, where)
-        return _READERS[self.form](row, self.columns, where)
+        return _READERS[self.form](row, self.layout, where)
 
     def _conversation(self, row: Mapping[str, Any], where: str) -> Conversation:
-        name, *tools = self.columns
+        name, tools = [*self.layout.columns, *self.layout.optional][:2]
         if row[name] is None:
             return Conversation([], (), reason=f"{name} is empty")
         arrow = self.path.is_dir() or self.path.suffix.lower() == ".parquet"
         return read_conversation(
-            row[name], row.get(tools[0] if tools else TOOLS), f'{where}: column "{name}"', arrow=arrow,
-            fold_system=self.fold_system,
-        )  # fmt: skip
+            row[name], row.get(tools), f'{where}: column "{name}"', arrow=arrow, fold_system=self.layout.fold_system
+        )
+
+    def identity(self) -> list[Any]:
+        """Plain values that differ where the contents may."""
+        return [file_identity(self.path), *msgspec.to_builtins((self.layout, self.limit, self.part))]
+
+    def _rows(self, wanted: Sequence[str]) -> Iterator[Row]:
+        rows = read_rows(self.path, wanted, self.layout.optional)
+        if self.part is not None:
+            rows = compress(rows, self.part.of(self.path))
+        return islice(rows, self.limit)
 
 
-def table_of(path: str, data: DataSettings, limit: int | None = None) -> Table:
-    """The table in a file, in the form that [data] names."""
-    if data.messages:
-        columns = (data.messages, data.tools) if data.tools else (data.messages,)
-        return Table(Path(path), "messages", columns, limit, data.fold_system)
-    if data.text:
-        return Table(Path(path), "text", (data.text,), limit)
-    if data.prompt and data.response:
-        return Table(Path(path), "prompt", (data.prompt, data.response), limit)
-    raise DataError(f"{path}: [data] names no columns", "Give prompt and response, or text, or messages.")
+def table_of(path: str, data: DataSettings, limit: int | None = None, part: Part | None = None) -> Table:
+    """The table in a file, with the columns that [data] names.
+
+    Raises:
+        ConfigError: it names none.
+    """
+    return Table(file=path, layout=layout_of(data, path), limit=limit, part=part)
 
 
 def check_table(table: Table, report: Report) -> int:
@@ -158,32 +164,47 @@ def nothing_to_learn(table: Table, rows: int, why: str = "") -> DataError:
 
 def _commonest_reason(table: Table) -> str:
     if table.form != "messages":
-        return f"every {table.columns[-1]} is empty"
+        return f"every {table.layout.columns[-1]} is empty"
     contents = (content for _, content in table.contents())
     reasons = Counter(content.reason for content in contents if isinstance(content, Conversation) and content.reason)
     return reasons.most_common(1)[0][0]
 
 
-def _pair(row: Mapping[str, Any], columns: Sequence[str], where: str) -> Content | None:
-    prompt, response = (_text(row, name, where) for name in columns)
-    return (prompt, response) if response.strip() else None
+def _pair(row: Mapping[str, Any], layout: Layout, where: str) -> Content | None:
+    *asked, answer = layout.columns
+    response = _text(row, answer, where)
+    texts = {name: _text(row, name, where) for name in (*asked, *layout.optional)}
+    return (_prompt(texts, layout.templates), response) if response.strip() else None
 
 
-def _single(row: Mapping[str, Any], columns: Sequence[str], where: str) -> Content | None:
-    text = _text(row, columns[0], where)
+def _prompt(texts: Mapping[str, str], templates: Sequence[str]) -> str:
+    if not templates:
+        return "\n\n".join(text for text in texts.values() if text.strip()) or "".join(texts.values())
+    whole = (template for template in templates if all(texts[name].strip() for name in template_columns(template, "")))
+    return filled_in(next(whole, templates[-1]), texts)
+
+
+def _single(row: Mapping[str, Any], layout: Layout, where: str) -> Content | None:
+    text = _text(row, layout.columns[0], where)
     return (text,) if text.strip() else None
 
 
 def _text(row: Mapping[str, Any], name: str, where: str) -> str:
-    """A missing value counts as empty text."""
-    value = row[name]
+    """A missing value counts as empty text; a number is taken as it is written, so is a true or false."""
+    value = row.get(name)
     if value is None:
         return ""
-    if not isinstance(value, str):
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    written = getattr(value, "written", None)
+    if written is None and not (isinstance(value, int | float | Decimal) and math.isfinite(value)):
         raise DataError(
-            f'{where}: column "{name}": expected text, got {value!r:.60}', "Correct that row, or name another column."
+            f'{where}: column "{name}": expected text or a number, got {value!r:.60}',
+            "Correct that row, or name another column.",
         )
-    return value
+    return written or str(value)
 
 
 _READERS = {"prompt": _pair, "text": _single}

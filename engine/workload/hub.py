@@ -66,14 +66,23 @@ def _offline() -> bool:
     return bool(constants.HF_HUB_OFFLINE)
 
 
-def _in_cache(name: str) -> bool:
+def cached_file(name: str, file: str) -> Path | None:
+    """A file of a folder, or of a hub id in the local cache; None where it is not on this machine."""
+    if Path(name).is_dir():
+        path = Path(name) / file
+        return path if path.is_file() else None
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
     try:
-        return any(isinstance(try_to_load_from_cache(name, file), str) for file in ("config.json", "tokenizer.json"))
+        found = try_to_load_from_cache(name, file)
     except HFValidationError:
-        return False
+        return None
+    return Path(found) if isinstance(found, str) else None
+
+
+def _in_cache(name: str) -> bool:
+    return any(cached_file(name, file) is not None for file in ("config.json", "tokenizer.json"))
 
 
 def _reachable() -> bool:

@@ -74,6 +74,7 @@ def _load_recipe(settings: Settings, device: torch.device, report: Report) -> Wo
         padding="recipe",
         generate=recipe.generate,
         references=recipe.references,
+        rows=recipe.rows,
     )  # fmt: skip
 
 
@@ -150,7 +151,7 @@ def _load_language_model(settings: Settings, device: torch.device, report: Repor
 def _check_messages(settings: Settings, tokenizer: PreTrainedTokenizerBase) -> None:
     from speedtui.engine.workload.conversation import require_chat_template
 
-    if settings.data.messages:
+    if settings.data.chat:
         require_chat_template(tokenizer, settings.model.tokenizer or settings.model.path or "model.architecture")
 
 

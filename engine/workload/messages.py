@@ -12,9 +12,6 @@ from speedtui.engine.errors import DataError
 Message = dict[str, Any]
 Messages = list[Message]
 
-TOOLS = "tools"
-"""The column with a row's tools, where data.tools names no other."""
-
 ROLES = {
     "human": "user", "prompter": "user",
     "gpt": "assistant", "chatgpt": "assistant", "model": "assistant", "bot": "assistant", "ai": "assistant",

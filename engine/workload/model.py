@@ -85,11 +85,19 @@ def detach_lora(adapted: PeftModel) -> nn.Module:
 
 
 def set_attention(model: nn.Module, attention: str) -> None:
-    """Switches the attention implementation where the model has one and it is another."""
+    """Switches the attention implementation where the model has one and it is another; "auto" is its own choice."""
     config: Any = getattr(model, "config", None)
     switch = getattr(model, "set_attn_implementation", None)
-    if switch is not None and getattr(config, "_attn_implementation", attention) != attention:
+    if switch is None:
+        return
+    if attention == "auto":
+        attention = _own_attention(model)
+    if getattr(config, "_attn_implementation", attention) != attention:
         switch(attention)
+
+
+def _own_attention(model: Any) -> str:
+    return "sdpa" if getattr(model, "_supports_sdpa", False) else "eager"
 
 
 def set_gradient_checkpointing(model: nn.Module, on: bool) -> None:

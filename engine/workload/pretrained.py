@@ -19,12 +19,17 @@ from transformers import (
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
 
-from speedtui.engine.config.settings import ModelSettings
+from speedtui.engine.config.settings import Attention, ModelSettings
 from speedtui.engine.errors import ModelError
 from speedtui.engine.workload.hub import check_source, require_model_in
 from speedtui.engine.workload.memory import is_out_of_memory
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def implementation(attention: Attention) -> str | None:
+    """What transformers is asked for; None has it take sdpa where the model supports it, else eager."""
+    return None if attention == "auto" else attention
 
 
 def auto_model(settings: ModelSettings) -> Any:
@@ -98,7 +103,7 @@ def load_pretrained(settings: ModelSettings, device: torch.device) -> PreTrained
         model = auto_model(settings).from_pretrained(
             path,
             dtype=DTYPES[settings.dtype],
-            attn_implementation=settings.attention,
+            attn_implementation=implementation(settings.attention),
             trust_remote_code=settings.trust_remote_code,
             local_files_only=local,
         )
@@ -183,9 +188,9 @@ def _missing_package(error: ImportError, settings: ModelSettings) -> str:
 def _attention_hint(settings: ModelSettings, error: Exception) -> str:
     text = str(error).lower()
     if "flash" in text:
-        return 'Set model.attention = "sdpa", or install flash-attn.'
+        return "Remove model.attention, or install flash-attn."
     if "scaled_dot_product_attention" in text or "attention implementation" in text:
-        return 'Set model.attention = "eager".'
+        return 'Remove model.attention, which then is what the model supports, or set it to "eager".'
     if "trust_remote_code" in text:
         return "Set model.trust_remote_code = true if you trust the code in that repository."
     return "See worker.log for the whole error."

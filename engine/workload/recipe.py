@@ -17,7 +17,7 @@ from speedtui.engine.workload.base import Recipe
 from speedtui.engine.workload.memory import is_out_of_memory
 from speedtui.engine.workload.user_code import import_file, line_of, own_functions
 
-_KEYS = ("model", "train_dataset", "eval_dataset", "collator", "tokenizer", "generate", "references")
+_KEYS = ("model", "train_dataset", "eval_dataset", "collator", "tokenizer", "generate", "references", "rows")
 
 
 def build_recipe(settings: Settings) -> Recipe:
@@ -45,7 +45,7 @@ def rebuild_needed(old: Settings, new: Settings) -> bool:
     same_attention = msgspec.structs.replace(new.model, attention=old.model.attention)
     if (old.model, old.recipe) != (same_attention, new.recipe):
         return True
-    if new.model.architecture and not new.model.tokenizer and _texts_of(old.data) != _texts_of(new.data):
+    if new.model.architecture and not new.model.tokenizer and _texts_of(old) != _texts_of(new):
         return True
     random_weights = bool(new.model.architecture) or new.model.kind == "python"
     return random_weights and old.train.seed != new.train.seed
@@ -54,17 +54,20 @@ def rebuild_needed(old: Settings, new: Settings) -> bool:
 def data_differs(old: Settings, new: Settings) -> bool:
     """Whether a model that need not be loaded again needs other data, which `engine.workload.load.reload_data` makes.
 
-    Packs are drawn with `train.seed`, and that they are kept apart is proved of one attention implementation. How an
-    epoch is ordered (`train.group_by_length`) is no matter of the data. A recipe has its data with its model.
+    Packs and held out rows are drawn with `train.seed`, and that packs are kept apart is proved of one attention
+    implementation. How an epoch is ordered (`train.group_by_length`) is no matter of the data. A recipe has its data
+    with its model.
     """
     if new.model.kind == "python":
         return False
-    packing = new.data.packing and (old.model.attention, old.train.seed) != (new.model.attention, new.train.seed)
-    return packing or old.data != new.data
+    drawn = (new.data.packing or new.data.validation_share) and old.train.seed != new.train.seed
+    proved = new.data.packing and old.model.attention != new.model.attention
+    return bool(drawn or proved) or old.data != new.data
 
 
-def _texts_of(data: DataSettings) -> tuple[str | bool | None, ...]:
-    return (data.train, data.prompt, data.response, data.text, data.messages, data.fold_system)
+def _texts_of(settings: Settings) -> DataSettings:
+    """What decides the texts that are trained on, as far as the data's settings go."""
+    return msgspec.structs.replace(settings.data, eval=None, eval_rows=None, max_length=1, packing=False)
 
 
 def require_recipe(path: Path) -> None:
@@ -160,14 +163,28 @@ def checked(built: Any, where: str) -> Recipe:
 def _check_answers(recipe: Recipe, where: str) -> None:
     if recipe.generate is not None and not callable(recipe.generate):
         raise _wrong(where, "generate", "a function of the model and a list of samples", recipe.generate)
-    if recipe.references is None:
-        return
     samples = 0 if recipe.eval_dataset is None else len(recipe.eval_dataset)
-    if len(recipe.references) != samples:
+    for given, names, each in ((recipe.references, "references", "text"), (recipe.rows, "rows", "dict")):
+        if given is not None and len(given) != samples:
+            raise RecipeError(
+                f"{where}: {len(given)} {names} for {samples} samples of eval_dataset",
+                f"Return one {each} for each sample, in the same order.",
+            )
+    for number in range(len(recipe.rows or ())):
+        _check_row((recipe.rows or ())[number], number + 1, where)
+
+
+def _check_row(row: Any, number: int, where: str) -> None:
+    """A row goes to the metric's process as JSON, and is refused before the training if it cannot."""
+    if not isinstance(row, Mapping):
+        raise _wrong(where, f"rows, number {number}", "a dict", row)
+    try:
+        msgspec.json.encode(dict(row))
+    except (TypeError, ValueError) as error:
         raise RecipeError(
-            f"{where}: {len(recipe.references)} references for {samples} samples of eval_dataset",
-            "Return one text for each sample, in the same order.",
-        )
+            f"{where}: rows, number {number}, cannot be written as JSON: {error}",
+            "Let it hold text, numbers, true or false, and lists and dicts of them.",
+        ) from None
 
 
 def _as_recipe(built: Any, where: str) -> Recipe:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.workload.base import Collator, DataFacts, MapDataset, Report
 from speedtui.engine.workload.collate import PadPacks, PadPairs, PadRight
 from speedtui.engine.workload.data import Table, naming, table_of
+from speedtui.engine.workload.held_out import Part
 from speedtui.engine.workload.packed import PackedDataset
 from speedtui.engine.workload.pairs import PairDataset, tokenize_pairs
 from speedtui.engine.workload.token_store import TokenDataset
@@ -39,9 +42,21 @@ def make_samples(settings: Settings, tokenizer: PreTrainedTokenizerBase, report:
     """
     trained = _tokenized(settings, training_table(settings), tokenizer, report)
     evaluated = None
-    if settings.data.eval:
-        with naming("data.eval"):
+    if settings.data.evaluates:
+        with naming("data.eval" if settings.data.eval else "data.validation_share"):
             evaluated = _tokenized(settings, evaluation_table(settings), tokenizer, report)
+    samples = _laid_out(settings, trained, evaluated, tokenizer)
+    held_out = _part(settings, held_out=True)
+    if held_out is not None:
+        rows = held_out.rows(Path(settings.data.train or ""))
+        samples["facts"] = dataclasses.replace(samples["facts"], held_out_rows=rows)
+    return samples
+
+
+def _laid_out(
+    settings: Settings, trained: TokenDataset | PairDataset, evaluated: TokenDataset | PairDataset | None,
+    tokenizer: PreTrainedTokenizerBase,
+) -> Samples:  # fmt: skip
     pad = 0 if tokenizer.pad_token_id is None else int(tokenizer.pad_token_id)
     if isinstance(trained, PairDataset):
         return _samples(trained, trained, evaluated, PadPairs(pad))
@@ -55,18 +70,25 @@ def training_table(settings: Settings) -> Table:
     """The table that is trained on.
 
     Raises:
-        DataError: [data] names no columns.
+        ConfigError: [data] names no columns.
     """
-    return table_of(settings.data.train or "", settings.data)
+    return table_of(settings.data.train or "", settings.data, part=_part(settings, held_out=False))
 
 
 def evaluation_table(settings: Settings) -> Table:
-    """The table that is evaluated on.
+    """The table that is evaluated on: a file of its own, or the training rows that are held out.
 
     Raises:
-        DataError: [data] names no columns.
+        ConfigError: [data] names no columns.
     """
-    return table_of(settings.data.eval or "", settings.data, settings.data.eval_rows)
+    data = settings.data
+    part = _part(settings, held_out=True)
+    return table_of((data.train if part else data.eval) or "", data, data.eval_rows, part)
+
+
+def _part(settings: Settings, *, held_out: bool) -> Part | None:
+    share = settings.data.validation_share
+    return None if share is None else Part(share=share, seed=settings.train.seed, held_out=held_out)
 
 
 def _tokenized(

@@ -6,7 +6,7 @@ import dataclasses
 
 import msgspec
 
-from speedtui.engine.config.settings import DataSettings, Settings
+from speedtui.engine.config.settings import Settings
 from speedtui.engine.workload.base import Report, Workload
 from speedtui.engine.workload.load import reload_data
 
@@ -23,7 +23,7 @@ class DataShelf:
         self._first = _without_model(workload)
         self._report = report
         self._made = {_key(settings): self._first}
-        self._uncut: list[tuple[DataSettings, Workload]] = []
+        self._uncut: list[tuple[Settings, Workload]] = []
         self._note(self._first, settings)
 
     def get(self, settings: Settings) -> Workload:
@@ -39,10 +39,11 @@ class DataShelf:
 
     def _same(self, settings: Settings) -> Workload | None:
         """What was made with another maximum length, where neither that nor this one cuts anything."""
-        asked = settings.data
+        asked = settings.data.max_length
         for made_with, workload in self._uncut:
-            same = msgspec.structs.replace(made_with, max_length=asked.max_length) == asked
-            if same and _longest(workload) <= asked.max_length:
+            data = msgspec.structs.replace(made_with.data, max_length=asked)
+            same = _key(msgspec.structs.replace(made_with, data=data)) == _key(settings)
+            if same and _longest(workload) <= asked:
                 return workload
         return None
 
@@ -53,7 +54,7 @@ class DataShelf:
 
     def _note(self, workload: Workload, settings: Settings) -> None:
         if workload.lengths is not None and not workload.packed and _longest(workload) < settings.data.max_length:
-            self._uncut.append((settings.data, workload))
+            self._uncut.append((settings, workload))
 
 
 def _without_model(workload: Workload) -> Workload:
@@ -65,7 +66,8 @@ def _without_model(workload: Workload) -> Workload:
 
 def _key(settings: Settings) -> bytes:
     """What decides the data."""
-    return msgspec.json.encode((settings.data, settings.train.seed if settings.data.packing else None))
+    drawn = settings.data.packing or settings.data.validation_share
+    return msgspec.json.encode((settings.data, settings.train.seed if drawn else None))
 
 
 def _longest(workload: Workload) -> int:

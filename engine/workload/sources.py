@@ -7,8 +7,8 @@ from pathlib import Path
 from speedtui.engine.config.settings import DataSettings, ModelSettings, Settings
 from speedtui.engine.errors import ConfigError, UsageError
 from speedtui.engine.workload.data import naming, require_first_row, table_of
+from speedtui.engine.workload.files import kind_of, require_file
 from speedtui.engine.workload.hub import check_folder, require_model_in
-from speedtui.engine.workload.readers import require_file
 from speedtui.engine.workload.recipe import require_recipe
 
 ROW_BY_ROW = (".jsonl", ".ndjson", ".csv", ".tsv")
@@ -50,7 +50,8 @@ def _check_data(data: DataSettings) -> None:
 
 def _check_file(path: str, data: DataSettings) -> None:
     require_file(Path(path))
-    if Path(path).suffix.lower() in ROW_BY_ROW:
+    kind, compression = kind_of(Path(path))
+    if kind in ROW_BY_ROW and compression in ("", ".gz"):
         require_first_row(table_of(path, data))
 
 

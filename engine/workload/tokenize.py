@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 import numpy as np
 
 from speedtui.engine.workload.base import Progress, Report
-from speedtui.engine.workload.cache import cache_folder, file_identity, key_of, prune, replacing, touch
+from speedtui.engine.workload.cache import cache_folder, key_of, prune, replacing, touch
 from speedtui.engine.workload.data import Content, Table, check_table, nothing_to_learn
 from speedtui.engine.workload.encode import Encoder
 from speedtui.engine.workload.token_store import Columns, Sample, TokenCounts, TokenDataset, TokenWriter, open_tokens
@@ -108,8 +108,7 @@ def _write_all(encoder: SampleEncoder, file: BinaryIO, rows: int, report: Report
 
 
 def _cache_key(encoder: SampleEncoder, tokenizer: PreTrainedTokenizerBase) -> str:
-    table = encoder.table
-    return key_of([*encoder.way, file_identity(table.path), table.way, encoder.max_length, identity(tokenizer)])
+    return key_of([*encoder.way, encoder.table.identity(), encoder.max_length, identity(tokenizer)])
 
 
 def identity(tokenizer: PreTrainedTokenizerBase) -> str:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import msgspec
 
-from speedtui.engine.config.template import render_template
+from speedtui.engine.config.template import NO_EVALUATION, render_template
 from speedtui.engine.errors import ConfigError, ExitCode
 from speedtui.engine.units import format_size
+from speedtui.engine.workload.recognize import ModelLike, Recognized, evaluation_beside, model_like, recognize
 from speedtui.tui.commands.options import Common, common_options
 
-_PAIRS = (("prompt", "response"), ("question", "answer"), ("instruction", "output"), ("instruction", "response"),
-          ("input", "output"), ("prompt", "completion"))  # fmt: skip
+LONGEST = 1024
+"""Tokens of `data.max_length`, where the model has places for them."""
+LINE_BREAKS = dict.fromkeys(map(ord, "\n\r"), " ")
+"""A column's name may hold them, a comment may not."""
+SHARE_ROWS = 100
+"""A file with fewer rows keeps them all: five in a hundred of them say little about the rest."""
 
 
 @click.command("init")
@@ -27,28 +32,31 @@ _PAIRS = (("prompt", "response"), ("question", "answer"), ("instruction", "outpu
 )
 @click.option("--force", is_flag=True, help="Overwrite a configuration that is there.")
 def command(common: Common, model: str, data: Path, force: bool) -> ExitCode:
-    """Write a commented speedtui.toml for a model and a data file; its columns are read from its first row."""
+    """Write a commented speedtui.toml for a model and a data file; its columns are read from its first rows."""
     if common.config.exists() and not force:
         raise ConfigError(
             f"{common.config} is there already", "Name another with --config, or overwrite it with --force."
         )
-    columns = _columns(data)
+    found, like = recognize(data), model_like(model)
     folder = common.config.resolve().parent
     text = render_template(
         model=_quotable(_seen_from(folder, model) if Path(model).is_dir() else model),
         train=_quotable(_seen_from(folder, str(data))),
-        columns=_column_lines(columns),
+        columns=_column_lines(found),
         dtype="float32",
+        kind="seq2seq" if like.encoder_decoder else "",
+        evaluation=_evaluation_lines(found, data, folder),
+        max_length=min(like.positions or LONGEST, LONGEST),
     )
     try:
         common.config.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{common.config} cannot be written: {error.strerror}") from None
+    for note in _notes(found, like, model, data):
+        click.echo(f"speedtui: {note}", err=True)
     if common.json:
-        click.echo(msgspec.json.encode({"config": str(common.config), "columns": columns}))
+        click.echo(msgspec.json.encode({"config": str(common.config), "columns": found.columns}))
     else:
-        if not columns:
-            click.echo(f"speedtui: {data} has no columns that can be read here; correct [data] by hand", err=True)
         click.echo(f"{common.config} written ({format_size(len(text.encode()))}). Look it over, then: speedtui tune")
     return ExitCode.DONE
 
@@ -63,28 +71,42 @@ def _quotable(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
-def _columns(data: Path) -> list[str]:
-    """The columns of the first row of a JSON lines or CSV file; none where they cannot be read."""
-    try:
-        with data.open(encoding="utf-8") as file:
-            first = file.readline().strip().removeprefix("\ufeff")
-    except (OSError, UnicodeDecodeError):
-        return []
-    if data.suffix == ".csv":
-        return next(csv.reader([first]), [])
-    try:
-        row = json.loads(first)
-    except json.JSONDecodeError:
-        return []
-    return list(row) if isinstance(row, dict) else []
+def _text(value: str | list[str]) -> str:
+    """As TOML, whose strings and lists are those of JSON."""
+    return json.dumps(value, ensure_ascii=False)
 
 
-def _column_lines(columns: list[str]) -> str:
-    for prompt, response in _PAIRS:
-        if prompt in columns and response in columns:
-            return f'prompt = "{prompt}"\nresponse = "{response}"'
-    if "messages" in columns:
-        return 'messages = "messages"              # chat, through the tokenizer\'s template'
-    if "text" in columns:
-        return 'text = "text"'
-    return 'prompt = "prompt"                  # or text = "text", or messages = "messages"\nresponse = "response"'
+def _column_lines(found: Recognized) -> str:
+    if found.values:
+        return "\n".join(f"{key} = {_text(value)}" for key, value in found.values.items())
+    there = f"the columns are: {', '.join(found.columns)}" if found.columns else "its columns are not known"
+    return f"""\
+# Choose how the columns are read, and take the # away ({there.translate(LINE_BREAKS)}):
+# prompt = "..."                  # what is asked, and
+# response = "..."                # what is to be answered
+# messages = "..."                # or conversations, through the tokenizer's chat template
+# text = "..."                    # or plain text, all of it learned"""
+
+
+def _evaluation_lines(found: Recognized, data: Path, folder: Path) -> str:
+    beside = evaluation_beside(data)
+    if beside is not None and recognize(beside).values == found.values:
+        return f"eval = {_text(_seen_from(folder, str(beside)))}"
+    if found.rows >= SHARE_ROWS:
+        return NO_EVALUATION.replace("# validation_share", "validation_share", 1)
+    return NO_EVALUATION
+
+
+def _notes(found: Recognized, like: ModelLike, model: str, data: Path) -> Iterator[str]:
+    """What a person has to see to before anything can be trained."""
+    if found.problem:
+        yield f"{found.problem} Correct [data] by hand."
+    elif not found.values:
+        yield f"{data}: which columns are meant cannot be told; they are: {', '.join(found.columns)}. Choose in [data]."
+    chat = found.values.get("messages") or found.values.get("format") == "sharegpt"
+    if like.encoder_decoder and (chat or "text" in found.values):
+        yield f"{model} learns a response to a prompt, and {data} has neither. Take a decoder alone, or other data."
+    elif chat and like.chat_template is False:
+        yield f"{model} has no chat template, which conversations need: set model.tokenizer to one that has."
+    if not like.known:
+        yield f'the config of {model} is not on this machine: of an encoder-decoder such as T5 set kind = "seq2seq"'

@@ -264,7 +264,7 @@ def _evaluates(settings: Settings, known: Known | None, run: RunState, plan_run:
     model = run.model or plan_run.model
     if known is not None:
         return known.evaluates
-    return bool(model.eval_rows) if model is not None else settings.data.eval is not None
+    return bool(model.eval_rows) if model is not None else settings.data.evaluates
 
 
 def _slower(shown: NextRun, known: Known) -> float | None:

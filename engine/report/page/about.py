@@ -62,6 +62,7 @@ def _model(state: RunState) -> list[tuple[str, str]]:
         ("parameters", format_count(model.parameters)),
         ("trained", format_count(trainable) if trainable is not None else ""),
         ("rows", f"{model.train_rows:,} to train, {model.eval_rows:,} to evaluate"),
+        ("held out", f"{model.held_out_rows:,} of the training rows, to evaluate on" if model.held_out_rows else ""),
         ("tokens", f"longest {model.longest_tokens:,}{mean}" if model.longest_tokens is not None else ""),
         ("cut rows", f"{model.cut_rows:,} longer than max_length" if model.cut_rows else ""),
         ("left out", f"{model.dropped_rows:,} rows without a token to learn" if model.dropped_rows else ""),

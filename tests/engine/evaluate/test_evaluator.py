@@ -283,6 +283,21 @@ RECIPE = """
 
     def short():
         return {**vars(build()), "references": ["one"]}
+
+    def told():
+        return {**vars(build()), "rows": [{"unit": "apples", "of": [i]} for i in range(5)]}
+
+    def untold():
+        return {**vars(build()), "references": None, "rows": [{"right": f"{2 * i} of 9"} for i in range(5)]}
+
+    def few():
+        return {**vars(build()), "rows": [{}]}
+
+    def tensors():
+        return {**vars(build()), "rows": [{"n": 1}, {"n": torch.ones(1)}, {}, {}, {}]}
+
+    def texts():
+        return {**vars(build()), "rows": ["a"] * 5}
 """
 
 
@@ -306,12 +321,43 @@ def test_a_recipe_answers_in_its_own_way(tmp_path: Path, made: Make, metric: Wri
 def test_a_recipe_without_what_is_needed_is_refused(tmp_path: Path, made: Make, metric: Write) -> None:
     for function, source, problem in (
         ("silent", "def score(prediction): ...", "the recipe recipe.py:silent returns no generate"),
-        ("build", "def score(row): ...", "needs row, which a recipe's samples do not have"),
+        ("build", "def score(row): ...", "needs row, and the recipe recipe.py:build returns no rows"),
+        (
+            "untold",
+            "def score(reference): ...",
+            "needs reference, and the recipe recipe.py:untold returns no reference",
+        ),
+        ("build", "def score(predictions, rows): ...", "needs rows, and the recipe recipe.py:build returns no rows"),
     ):
         settings = recipe(tmp_path, function, metric=metric(source))
         with pytest.raises(ConfigError, match=problem) as caught:
             made(settings, load(settings)).evaluator.prepare()
-        assert "Return" in caught.value.hint
+        assert f"Return {problem.rpartition(' no ')[2][:3]}" in caught.value.hint
+
+
+def test_a_metric_sees_the_rows_that_a_recipe_returns(tmp_path: Path, made: Make, metric: Write) -> None:
+    each = (
+        "def score(prediction, row, reference):\n    return row == {'unit': 'apples', 'of': [int(prediction[0]) // 2]}"
+    )
+    assert evaluated(recipe(tmp_path, "told", metric=metric(each)), made).score().metrics == {"score": 1.0}
+    whole = "def score(predictions, rows):\n    return sum(p == r['right'] for p, r in zip(predictions, rows)) / 5"
+    one = evaluated(recipe(tmp_path, "untold", metric=metric(whole)), made)
+    assert one.score().metrics == {"score": 1.0}
+    assert one.score(max_new_tokens=8).metrics == {"score": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("function", "problem"),
+    [
+        ("few", "1 rows for 5 samples of eval_dataset"),
+        ("tensors", "rows, number 2, cannot be written as JSON: Encoding objects of type Tensor is unsupported"),
+        ("texts", "rows, number 1: expected a dict, got a str"),
+    ],
+)
+def test_rows_that_no_metric_could_be_given_are_refused(tmp_path: Path, function: str, problem: str) -> None:
+    with pytest.raises(RecipeError, match=problem) as caught:
+        load(recipe(tmp_path, function))
+    assert caught.value.exit_code is ExitCode.USAGE
 
 
 def test_what_a_recipe_answers_wrongly_is_its_error(tmp_path: Path, made: Make) -> None:

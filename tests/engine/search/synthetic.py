@@ -88,7 +88,7 @@ class Device:
         train = settings.train
         micro = train.micro_batch_size
         compute = self.launch + micro * self.row * (1 + self.padding * micro**0.5)
-        compute *= ATTENTION[settings.model.attention]
+        compute *= ATTENTION.get(settings.model.attention, ATTENTION["sdpa"])
         compute *= self.recompute if train.gradient_checkpointing else 1.0
         compute *= self.compiled if train.compile else 1.0
         fetch = micro * self.fetch

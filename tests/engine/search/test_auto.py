@@ -229,7 +229,7 @@ def test_a_recipe_has_its_micro_batch_and_its_loader_searched_only() -> None:
     study = Study(device, settings, new_auto(device, settings, machine=Machine(cores=4), predicted=False)).run()
     tried = [apply_candidate(t.candidate, settings) for t in study.trials]
     assert {(s.model.attention, s.train.gradient_checkpointing, s.train.optimizer) for s in tried} == {
-        ("sdpa", False, "adamw_torch_fused")
+        ("auto", False, "adamw_torch_fused")
     }
     assert len({s.train.micro_batch_size for s in tried}) >= 3
 

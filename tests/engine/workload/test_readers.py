@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa  # type: ignore[import-untyped]  # has no stubs
+import pyarrow.parquet as pq  # type: ignore[import-untyped]  # has no stubs
 import pytest
 from datasets import Dataset, DatasetDict
 
@@ -52,8 +57,14 @@ def write_parquet(path: Path) -> None:
     Dataset.from_list(ROWS).to_parquet(path)
 
 
-def write_saved(path: Path) -> None:
-    Dataset.from_list(ROWS).save_to_disk(path)
+def write_saved(path: Path, format: str | None = None) -> None:
+    Dataset.from_list(ROWS).with_format(format).save_to_disk(path)
+
+
+PACK: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".zst": lambda data: pa.Codec("zstd").compress(data, asbytes=True),
+}
 
 
 @pytest.mark.parametrize(
@@ -65,11 +76,26 @@ def write_saved(path: Path) -> None:
         ("data.tsv", write_tsv),
         ("data.parquet", write_parquet),
         ("saved", write_saved),
+        *[
+            (f"data.{kind}{packed}", write)
+            for packed in (".gz", ".zst")
+            for kind, write in (
+                ("jsonl", write_json_lines),
+                ("json", write_json),
+                ("csv", write_csv),
+                ("TSV", write_tsv),
+            )
+        ],
+        ("list.jsonl", write_json),
+        *[(f"saved as {format}", partial(write_saved, format=format)) for format in ("numpy", "torch", "arrow")],
     ],
 )
 def test_every_kind_of_file_gives_the_same_rows(tmp_path: Path, name: str, write: Callable[[Path], None]) -> None:
-    write(tmp_path / name)
-    assert contents(tmp_path / name) == [("1 + 1", "2"), ("Größe?", "neun, \n zehn")]
+    path = tmp_path / name
+    write(path)
+    if path.suffix in PACK:
+        path.write_bytes(PACK[path.suffix](path.read_bytes()))
+    assert contents(path) == [("1 + 1", "2"), ("Größe?", "neun, \n zehn")]
 
 
 def test_json_lines_may_hold_nan_in_a_column_that_is_not_read(write_rows: Any) -> None:
@@ -152,15 +178,38 @@ def test_tables_are_checked_for_their_columns(tmp_path: Path, write: Callable[[P
     assert 'no column "text"' in refusal(path, TEXT).message
 
 
-def test_a_value_of_the_wrong_type_is_named_with_its_row(write_rows: Any) -> None:
-    path = write_rows("number.jsonl", [ROWS[0], {"question": "q", "answer": 42}])
-    assert refusal(path).message == f'{path} line 2: column "answer": expected text, got 42'
+NUMBERS = ["42", "-0", "4.50", "1e3", "9" * 23, "0.1", "true", "false", "1" * 5000]
 
 
-def test_a_parquet_column_of_numbers_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "n.parquet"
-    Dataset.from_dict({"question": ["q"], "answer": [7]}).to_parquet(path)
-    assert 'row 1: column "answer": expected text, got 7' in refusal(path).message
+@pytest.mark.parametrize("written", NUMBERS, ids=lambda value: value[:8])
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_number_is_the_text_that_stands_in_the_file(tmp_path: Path, written: str, listed: bool) -> None:
+    row = f'{{"question": "q", "answer": {written}}}'
+    path = tmp_path / ("n.json" if listed else "n.jsonl")
+    path.write_text(f"[{row}]" if listed else row)
+    assert contents(path) == [("q", written)]
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "[1]", '{"a": 1}'])
+def test_what_is_neither_text_nor_a_number_is_named_with_its_row(write_rows: Any, value: str) -> None:
+    path = write_rows("number.jsonl", [ROWS[0], f'{{"question": "q", "answer": {value}}}'])
+    assert f'{path} line 2: column "answer": expected text or a number, got ' in refusal(path).message
+
+
+def test_numbers_of_parquet_are_their_shortest_text(tmp_path: Path) -> None:
+    columns = {
+        "whole": pa.array([7]), "wide": pa.array([0.1]), "narrow": pa.array([0.1], pa.float32()),
+        "half": pa.array([0.1], pa.float16()), "exact": pa.array([Decimal("4.50")]), "yes": pa.array([True]),
+    }  # fmt: skip
+    pq.write_table(pa.table({"question": ["q"], **columns}), tmp_path / "n.parquet")
+    Dataset(pa.table({"question": ["q"], **columns})).save_to_disk(tmp_path / "saved")
+    for file in ("n.parquet", "saved"):
+        read = {
+            name: contents(tmp_path / file, DataSettings(prompt="question", response=name))[0][1] for name in columns
+        }
+        assert read == {
+            "whole": "7", "wide": "0.1", "narrow": "0.1", "half": "0.1", "exact": "4.50", "yes": "true",
+        }  # fmt: skip
 
 
 def test_a_csv_row_with_too_many_fields_is_named(tmp_path: Path) -> None:
