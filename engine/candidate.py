@@ -115,6 +115,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     limit_bytes: int | None = None
     """What there was to use: the device's memory or `search.memory_limit`."""
     longest_tokens: int | None = None
+    """Of the sample that the probe was made of; source and target together."""
 
     @property
     def peak_bytes(self) -> int | None:
@@ -174,6 +175,9 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     saves: int
     """Checkpoints before the final save."""
     source: Source = "measured"
+    unmeasured: tuple[str, ...] = ()
+    """What happens in the run and is not in these figures, since nobody measured it: evaluations, answers, the metric,
+    checkpoints. With any of them the run takes longer than this."""
 
     @property
     def running_seconds(self) -> float:

@@ -56,6 +56,17 @@ class ProfileRow(msgspec.Struct, frozen=True, kw_only=True):
     """One evaluation."""
     save_seconds: float | None = None
     """One checkpoint."""
+    generate_seconds: float | None = None
+    """The answers of one full evaluation."""
+    metric_seconds: float | None = None
+    """Their scores."""
+    answer_tokens: float | None = None
+    """New tokens of a mean answer: as many as the right ones have. None where the figures are a run's own."""
+    answers_source: Source | None = None
+    """What answers and scores rest on: a rehearsal (`measured`) or an earlier run; None where they cost nothing or
+    nothing is known of them."""
+    answers_age_seconds: float | None = None
+    """Of that run."""
     estimate: Estimate | None = None
     finish_p50: float | None = None
     """Wall clock, seconds since the epoch, if it started now."""
@@ -88,6 +99,8 @@ class FrequencyRow(msgspec.Struct, frozen=True, kw_only=True):
     lost_seconds: float | None = None
     """For a checkpoint: most work lost when the run is killed just before one."""
     current: bool = False
+    best_only: bool = False
+    """A checkpoint that follows the best evaluations: no interval in steps or epochs is kept beside them."""
 
 
 class ScheduleRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,6 +194,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     goals: list[Goal] = []
     savings: list[Saving] = []
     advice: list[Advice] = []
+    longest_target_tokens: int | None = None
+    """Of an encoder-decoder, whose `longest_tokens` is its longest source; None for any other model."""
+    mean_target_tokens: float | None = None
+    """The part of `mean_tokens` that is the target's."""
 
     @property
     def row(self) -> ProfileRow | None:

@@ -115,3 +115,19 @@ def format_count(value: float | None) -> str:
 def format_share(fraction: float | None) -> str:
     """`41 %` for 0.41; a dash where nothing was measured."""
     return "–" if fraction is None else f"{fraction * 100:.0f} %"
+
+
+def length_words(
+    longest: int | None, mean: float | None, longest_target: int | None = None, mean_target: float | None = None
+) -> str:
+    """Lengths of samples in tokens: `longest 1187, mean 310`; of pairs, sources and targets each for themselves.
+
+    `mean`: of a sample, source and target together; `longest`: of a sample, of pairs the longest source. Empty where
+    the longest is not known.
+    """
+    if longest is None:
+        return ""
+    if longest_target is None:
+        return f"longest {longest}" + (f", mean {mean:.0f}" if mean is not None else "")
+    source = mean - mean_target if mean is not None and mean_target is not None else None
+    return f"sources {length_words(longest, source)}; targets {length_words(longest_target, mean_target)}"

@@ -23,6 +23,8 @@ TERM_PHASES: Mapping[str, tuple[str, ...]] = {
     "saves": ("checkpoint", "write"),
 }
 """Which phases of a run each term of an estimate is about; the final save is a checkpoint too."""
+UNMEASURED = {"evals": "evaluations", "generate": "answers", "metric": "the metric", "saves": "checkpoints"}
+"""How an estimate calls a term that it leaves out."""
 
 
 def estimate_off(case: Case) -> list[Advice]:
@@ -33,38 +35,54 @@ def estimate_off(case: Case) -> list[Advice]:
     accuracy = estimate.p50_seconds / actual.seconds
     if GOOD[0] <= accuracy <= GOOD[1]:
         return []
+    term = _missed_term(actual, estimate)
     evidence = (
         f"took {format_span(actual.seconds)}, estimated {format_span(estimate.p50_seconds)}: "
         f"accuracy {format_share(accuracy)}"
     )
-    missed = _missed(actual, estimate)
     return [
         Advice(
             kind="estimate_off",
-            evidence=f"{evidence}; {missed}" if missed else evidence,
-            lever=_remedy(case.row),
+            evidence=f"{evidence}; {_missed(term, actual, estimate)}" if term else evidence,
+            lever=_remedy(case.row, term),
             changes={},
             gain_seconds=None,
         )
     ]
 
 
-def _missed(actual: Actual, estimate: Estimate) -> str:
-    """The term that was off most, in words; empty where the run's phases are not known."""
+def _missed_term(actual: Actual, estimate: Estimate) -> str:
+    """The term that was off most; empty where the run's phases are not known."""
     if not actual.phases:
         return ""
-    expected = {term: estimate.terms.get(term, 0.0) for term in TERM_PHASES}
-    expected["saves"] += estimate.terms.get("final", 0.0)
-    took = {term: sum(actual.phases.get(phase, 0.0) for phase in phases) for term, phases in TERM_PHASES.items()}
-    term = max(expected, key=lambda name: abs(took[name] - expected[name]))
-    return f"most of it in {term}: {format_span(took[term])} instead of {format_span(expected[term])}"
+    return max(TERM_PHASES, key=lambda term: abs(_took(term, actual) - _expected(term, estimate)))
 
 
-def _remedy(row: ProfileRow) -> str:
+def _missed(term: str, actual: Actual, estimate: Estimate) -> str:
+    took, expected = format_span(_took(term, actual)), format_span(_expected(term, estimate))
+    left_out = UNMEASURED.get(term) in estimate.unmeasured
+    return f"most of it in {term}: {took} instead of {'what nobody had measured' if left_out else expected}"
+
+
+def _took(term: str, actual: Actual) -> float:
+    return sum(actual.phases.get(phase, 0.0) for phase in TERM_PHASES[term])
+
+
+def _expected(term: str, estimate: Estimate) -> float:
+    final = estimate.terms.get("final", 0.0) if term == "saves" else 0.0
+    return estimate.terms.get(term, 0.0) + final
+
+
+def _remedy(row: ProfileRow, term: str) -> str:
+    """What makes the next estimate better: it depends on what was off."""
+    if term in ("generate", "metric"):
+        return "plan again: what this run's answers and metric took is known now, and the next plan counts it"
     if row.source == "model":
         return "plan again: the estimate was made before anything was measured here, the next one knows this run"
     if row.source == "history":
         age = row.source_age_seconds
         old = f", which was {age_words(age)} old" if age is not None else ""
         return f"tune again: the estimate came from an earlier measurement{old}"
+    if term and term != "steps":
+        return f"tune again on a quiet device: {term} took another time than when it was measured"
     return "tune again on a quiet device: the length curve was measured under other conditions than the run had"

@@ -181,7 +181,8 @@ class SearchSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     early_stop: bool = True
     """A probe ends before `batches` when it is precise enough or cannot beat the best so far."""
     budget: str | None = None
-    """No trial is started after this much time."""
+    """No trial is started after this much time; of a plan what it measures in, by default ten minutes or a tenth of the
+    window, whichever is less."""
     memory_limit: str | None = None
     """On the CPU a real limit on the worker; on a GPU a cap on the allocator."""
     configs: str | None = None

@@ -82,7 +82,7 @@ keep_checkpoints = 3
 mode = "quick"                    # minimal: 4 candidates, quick: 8, thorough: 16; auto: searches by itself
 batches = 10                      # micro-batches measured a trial
 early_stop = true                 # end a probe that is precise enough or cannot win
-# budget = "30m"                  # no trial starts after this
+# budget = "30m"                  # no trial starts after this; a plan measures for 10m unless it says otherwise
 # memory_limit = "24GiB"          # a real limit: on the CPU on the worker, on a GPU on the allocator
 # configs = "candidates.json"     # your own list instead of the mode's
 

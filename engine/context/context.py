@@ -98,13 +98,16 @@ class JobContext:
             self._warned.add(text)
             self.notice(text, level="warning")
 
-    def progress(self, what: str, done: int, total: int | None) -> None:
-        """Tells how far something is, at most ten times a second; also where a stop can take effect."""
+    def progress(self, what: str, done: int, total: int | None, left_seconds: float | None = None) -> None:
+        """Tells how far something is, at most ten times a second; also where a stop can take effect.
+
+        `left_seconds`: until all of it is done, about.
+        """
         now = time.monotonic()
         finished = total is not None and done >= total
         if finished or now >= self._progress_due.get(what, 0.0):
             self._progress_due[what] = now + PROGRESS_SECONDS
-            self.emit(e.ProgressMade(t=self.t, what=what, done=done, total=total))
+            self.emit(e.ProgressMade(t=self.t, what=what, done=done, total=total, left_seconds=left_seconds))
             self.poll()
 
     def _tell_books(self, urgent: bool) -> None:

@@ -27,11 +27,13 @@ class ModelAnswer:
 
     def __init__(
         self, prompts: Prompts, tokenizer: Any, device: torch.device, schedule: ScheduleSettings, *, turns: bool,
-        look: Callable[[], None],
+        look: Callable[[], None], to_the_end: bool = False,
     ) -> None:  # fmt: skip
-        """`turns`: the data are conversations; `look`: called after each token, may raise to end it."""
+        """`turns`: the data are conversations; `look`: called after each token, may raise to end it; `to_the_end`:
+        nothing ends an answer before it has all the tokens it may have."""
         self._prompts, self._tokenizer = prompts, tokenizer
         self._device, self._schedule = device, schedule
+        self._to_the_end = to_the_end
         self._pad = 0 if tokenizer.pad_token_id is None else int(tokenizer.pad_token_id)
         self._frame = chat_frame(tokenizer) if turns else plain_frame(tokenizer)
         self._stops = [end[0] for end in self._frame.ends if len(end) == 1]
@@ -48,6 +50,8 @@ class ModelAnswer:
             base, beams=self._schedule.beams, max_new_tokens=self._allowed(base, width), pad=self._pad,
             stops=self._stops,
         )  # fmt: skip
+        if self._to_the_end:
+            config.min_new_tokens = config.max_new_tokens
         moved = {key: value.to(self._device) for key, value in inputs.items()}
         with configured(base, config):
             written = base.generate(**moved, generation_config=config, stopping_criteria=self._criteria)

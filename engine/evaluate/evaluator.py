@@ -12,7 +12,10 @@ from speedtui.engine.errors import ConfigError, DataError
 from speedtui.engine.evaluate.calls import PLURAL
 from speedtui.engine.evaluate.generation import Generation
 from speedtui.engine.evaluate.messages import Loaded, Request
+from speedtui.engine.evaluate.right_answers import right_texts
 from speedtui.engine.evaluate.scoring import Outcome, Scorer, ScorerGone
+from speedtui.engine.evaluate.timed_answers import TimedAnswers, rows_to_score
+from speedtui.engine.evaluate.writing import time_answers
 from speedtui.engine.meter.phases import INDEX, PhaseClock
 from speedtui.engine.units import parse_duration
 from speedtui.engine.workload import Report, Workload
@@ -104,6 +107,36 @@ class Evaluator:
             generate_seconds=self._seconds("generate") - before[0],
             metric_seconds=self._seconds("metric") - before[1],
         )  # fmt: skip
+
+    def timed(self, model: nn.Module, schedule: ScheduleSettings) -> TimedAnswers:
+        """What answers and their scores cost: a few batches written as long as the right answers are, and some right
+        answers scored, since what a model has not learned yet is scored at another price.
+
+        Raises:
+            DataError: there is no evaluation data.
+            ConfigError: the metric cannot be called.
+            RecipeError: the recipe's own `generate` failed.
+            Exception: what the model raises.
+        """
+        self._samples()
+        with self._phases.phase("generate"):
+            measured = time_answers(self._generation, self._settings, self._workload, model, schedule)
+        if not schedule.metric:
+            return measured
+        with self._phases.phase("metric"):
+            seconds, problem = self._timed_scores(schedule.metric, schedule)
+        return msgspec.structs.replace(measured, scored_seconds=seconds, problem=problem)
+
+    def _timed_scores(self, target: str, schedule: ScheduleSettings) -> tuple[float | None, str]:
+        """(seconds a row beside the others, why that is not known)."""
+        rows = rows_to_score(self._samples())
+        texts = right_texts(self._workload, rows)
+        if texts is None:
+            return None, "a recipe without references tells no right answers that could be scored"
+        request = self._request(texts, rows, schedule.metric_threads)
+        outcome = self._scorer_of(target).score(request, parse_duration(schedule.metric_timeout), self._loading)
+        scored = len(outcome.scores) or (len(rows) if any(v is not None for v in outcome.metrics.values()) else 0)
+        return (outcome.seconds / scored, "") if scored else (None, _reasons(outcome, len(rows)))
 
     def close(self) -> None:
         """Ends the metric's process."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
@@ -20,6 +21,17 @@ from speedtui.engine.workload.evaluation_batch import generation_rows
 from speedtui.engine.workload.memory import is_out_of_memory
 
 
+class Written(msgspec.Struct, frozen=True, kw_only=True):
+    """What one batch of answers took."""
+
+    tokens: int
+    """New ones of each row; 0 where a recipe does not tell."""
+    first_seconds: float
+    """Reading the prompts, the first token, and making texts of all; for a recipe all there is."""
+    token_seconds: float
+    """Of each token after the first."""
+
+
 class Generation:
     """Writes an answer to each of some rows; keeps a batch size that fits."""
 
@@ -27,7 +39,7 @@ class Generation:
         self, settings: Settings, workload: Workload, device: torch.device, report: Report,
         notice: Callable[[str], None],
     ) -> None:  # fmt: skip
-        self._settings, self._workload, self._device = settings, workload, device
+        self._settings, self._workload, self.device = settings, workload, device
         self._report, self._notice = report, notice
         self._wanted, self._batch = 0, 0
         self._done, self._total = 0, 0
@@ -45,7 +57,7 @@ class Generation:
         order = self._longest_first(rows)
         texts = [""] * len(rows)
         self._done, self._total = 0, len(rows)
-        answer = self._answer(schedule)
+        answer = self._answer(schedule, self._look)
         with answering(model, bf16=self._settings.train.bf16) as base:
             while self._done < len(order):
                 self._look()
@@ -60,6 +72,31 @@ class Generation:
         self._look()
         self._tell_short(answer)
         return texts
+
+    def timed(self, model: nn.Module, schedule: ScheduleSettings, rows: Sequence[int], tokens: int) -> Written:
+        """One batch written to this many tokens whatever the model would say, and how long that took.
+
+        Raises:
+            RecipeError: the recipe's own `generate` raised or returned something else.
+            Exception: what the model raises, want of memory too.
+        """
+        schedule = msgspec.structs.replace(schedule, max_new_tokens=tokens)
+        marks: list[float] = []
+
+        def mark() -> None:
+            marks.append(time.perf_counter())
+            self._look()
+
+        self._done, self._total = 0, len(rows)
+        with answering(model, bf16=self._settings.train.bf16) as base:
+            answer = self._answer(schedule, mark, to_the_end=True)
+            began = time.perf_counter()
+            answer(base, list(rows))
+            whole = time.perf_counter() - began
+        if len(marks) < 2:
+            return Written(tokens=len(marks), first_seconds=whole, token_seconds=0.0)
+        each = (marks[-1] - marks[0]) / (len(marks) - 1)
+        return Written(tokens=len(marks), first_seconds=whole - (marks[-1] - marks[0]), token_seconds=each)
 
     def _size(self, schedule: ScheduleSettings) -> None:
         """The batch as the settings are now; a smaller one that was found to fit stays until they ask for another."""
@@ -82,12 +119,12 @@ class Generation:
         dataset: Any = self._workload.eval_dataset
         return Prompts(dataset)
 
-    def _answer(self, schedule: ScheduleSettings) -> Answer:
+    def _answer(self, schedule: ScheduleSettings, look: Callable[[], None], *, to_the_end: bool = False) -> Answer:
         if self._workload.generate is not None:
             return RecipeAnswer(self._settings, self._workload.generate, self._workload.eval_dataset, schedule)
         return ModelAnswer(
-            self._prompts, self._workload.tokenizer, self._device, schedule,
-            turns=self._settings.data.chat, look=self._look,
+            self._prompts, self._workload.tokenizer, self.device, schedule,
+            turns=self._settings.data.chat, look=look, to_the_end=to_the_end,
         )  # fmt: skip
 
     def _tried(self, answer: Answer, base: Any, rows: list[int]) -> list[str] | None:
@@ -102,7 +139,7 @@ class Generation:
     def _halve(self, size: int) -> None:
         self._batch = size // 2
         gc.collect()
-        if self._device.type == "cuda":
+        if self.device.type == "cuda":
             torch.cuda.empty_cache()
         self._notice(f"generating for {size} samples at a time ran out of memory; it goes on with {self._batch}")
 

@@ -45,6 +45,8 @@ class Outcome(msgspec.Struct, kw_only=True):
     """Why there is no score, by the sample's place."""
     problem: str | None = None
     """Why the rest has no score."""
+    seconds: float = 0.0
+    """From the first call to the last answer; what the metric was loaded and its rows were read in is not in it."""
 
 
 class Scorer:
@@ -87,7 +89,11 @@ class Scorer:
         try:
             self.load(tick)
             self._ask(request, tick)
-            self._collect(outcome, len(request.predictions), _Patience(seconds, "schedule.metric_timeout", tick))
+            began = time.monotonic()
+            try:
+                self._collect(outcome, len(request.predictions), _Patience(seconds, "schedule.metric_timeout", tick))
+            finally:
+                outcome.seconds = time.monotonic() - began
         except ScorerGone as gone:
             outcome.problem = str(gone)
             self.kill()

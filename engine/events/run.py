@@ -32,6 +32,8 @@ class ProgressMade(Event, frozen=True, kw_only=True):
     """Such as `tokenizing train.jsonl`."""
     done: int
     total: int | None = None
+    left_seconds: float | None = None
+    """Until all of it is done, about; None where that is not known."""
 
 
 class ModelLoaded(Event, frozen=True, kw_only=True):
@@ -51,6 +53,10 @@ class ModelLoaded(Event, frozen=True, kw_only=True):
     """Rows without a token to learn from."""
     held_out_rows: int = 0
     """Rows of the training file that `data.validation_share` keeps for evaluations."""
+    longest_target_tokens: int | None = None
+    """Of an encoder-decoder, whose `longest_tokens` is its longest source; None for any other model."""
+    mean_target_tokens: float | None = None
+    """The part of `mean_tokens` that is the target's."""
 
 
 class SpanCompleted(Event, frozen=True, kw_only=True):

@@ -77,6 +77,9 @@ class EvaluationRehearsed(Event, frozen=True, kw_only=True):
     expected_seconds: float
     """What the whole of it will take, by this."""
     phases: dict[str, float] = {}
+    expected_phases: dict[str, float] = {}
+    """Seconds of the whole by phase; answers are taken to be as long as the right ones, which those of the part, of a
+    model that has learned nothing yet, are not."""
 
 
 class CheckpointSaved(Event, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from typing import Self, TypeVar
 import msgspec
 
 from speedtui.engine.history.keys import key_of_settings, name_in
-from speedtui.engine.history.records import PastMeasurement, PastOutcome, PastPeak
+from speedtui.engine.history.records import PastEvaluation, PastMeasurement, PastOutcome, PastPeak
 from speedtui.engine.history.schema import NotAHistory, is_current, migrate
 
 FILE_NAME = "history.sqlite"
@@ -27,7 +27,8 @@ CALIBRATION_ROWS = 20
 ACCURACY_ROWS = 100
 """Outcomes that are looked back on."""
 
-Record = TypeVar("Record", PastMeasurement, PastOutcome)
+AnyRecord = PastMeasurement | PastOutcome | PastEvaluation
+Record = TypeVar("Record", PastMeasurement, PastOutcome, PastEvaluation)
 
 
 def history_path() -> Path:
@@ -96,6 +97,24 @@ class History:
         """Keeps what a run took beside its estimate; where it cannot be kept, `problem` says so."""
         self._insert("outcome", record, {})
 
+    def record_evaluation(self, record: PastEvaluation) -> None:
+        """Keeps what a run's evaluations took; where it cannot be kept, `problem` says so."""
+        self._insert("evaluation", record, {"costs_key": key_of_settings(record.settings)})
+
+    def latest_evaluation(
+        self, device: str, model: str, costs_key: str, *, versions: str, at_a_time: int, now: float | None = None
+    ) -> PastEvaluation | None:
+        """The newest of a run with these settings and so many rows at a time, else of a trial; its rows may be others
+        in number."""
+        where = {"device": device, "model": model, "costs_key": costs_key}
+        rehearsed = None
+        for record in self._records("evaluation", PastEvaluation, where, now):
+            if record.versions == versions and record.at_a_time == at_a_time:
+                if record.evaluations:
+                    return record
+                rehearsed = rehearsed or record
+        return rehearsed
+
     def latest_measurement(
         self, device: str, model: str, settings_key: str, *, now: float | None = None
     ) -> PastMeasurement | None:
@@ -159,7 +178,7 @@ class History:
         except sqlite3.Error as error:
             self._fail(error)
 
-    def _insert(self, table: str, record: PastMeasurement | PastOutcome, columns: dict[str, str]) -> None:
+    def _insert(self, table: str, record: AnyRecord, columns: dict[str, str]) -> None:
         if self._connection is None:
             return
         row = {"at": record.at, "device": record.device, "model": record.model, **columns}

@@ -21,6 +21,11 @@ TELLING = (
 )  # fmt: skip
 """Settings that a micro-step's time and memory depend on; accumulation is none, since a step is so many of them."""
 TELLING_LORA = ("train.lora.r", "train.lora.target_modules")
+EVALUATING = ("train.method", "model.dtype", "train.bf16", "model.attention", "schedule.eval_batch_size",
+              "schedule.generate")  # fmt: skip
+"""Settings that the price of an evaluation depends on, and below those of its answers and of their scores."""
+ANSWERING = ("schedule.beams", "schedule.max_new_tokens", "schedule.generation_batch_size")
+SCORING = ("schedule.metric_threads", "schedule.metric_timeout")
 TELLING_PACKAGES = ("torch", "transformers")
 """Another version of one of them may have other kernels or another model code."""
 
@@ -65,6 +70,22 @@ def settings_key(settings: Settings) -> str:
 def key_of_settings(values: Mapping[str, Scalar | None]) -> str:
     """The same from what `telling_settings` gave."""
     return _hash(dict(values))
+
+
+def evaluating_settings(settings: Settings) -> dict[str, Scalar | None]:
+    """The settings that an evaluation's loss, answers and scores depend on, by path, besides its rows and its data."""
+    schedule = settings.schedule
+    values: dict[str, Scalar | None] = {path: _scalar(value_at(settings, path)) for path in EVALUATING}
+    if schedule.generate:
+        values |= {path: _scalar(value_at(settings, path)) for path in ANSWERING}
+        values["schedule.metric"] = _last_part(schedule.metric) if schedule.metric else None
+        values |= {path: _scalar(value_at(settings, path)) for path in SCORING} if schedule.metric else {}
+    if settings.data.eval:
+        values["data.eval"] = _last_part(settings.data.eval)
+    elif settings.data.validation_share and settings.data.train:
+        values["data.train"] = _last_part(settings.data.train)
+        values["data.validation_share"] = settings.data.validation_share
+    return values
 
 
 def versions_key(versions: Mapping[str, str]) -> str:

@@ -89,3 +89,33 @@ class PastOutcome(msgspec.Struct, frozen=True, kw_only=True):
     def accuracy(self) -> float | None:
         """estimate / actual: 1 is exact, above 1 the run was faster than expected."""
         return self.estimated_p50_seconds / self.actual_seconds if self.actual_seconds > 0 else None
+
+
+class PastEvaluation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a full evaluation took: of a run the mean of all it made, of a trial what a few batches say of it.
+
+    None where there was no such part.
+    """
+
+    at: float
+    """Wall clock, seconds since the epoch."""
+    run: str
+    device: str
+    model: str
+    """From `shape_key`."""
+    versions: str
+    """From `versions_key`."""
+    settings: dict[str, Scalar | None]
+    """From `evaluating_settings`."""
+    rows: int
+    """That were evaluated, answered and scored."""
+    at_a_time: int
+    """Rows that were answered together."""
+    evaluations: int
+    """Full ones of a run, that this is the mean of; 0 where it comes from a trial."""
+    eval_seconds: float | None = None
+    """The loss over all rows."""
+    generate_seconds: float | None = None
+    metric_seconds: float | None = None
+    age_seconds: float = 0.0
+    """When it was looked up; 0 in what is to be recorded."""

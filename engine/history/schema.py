@@ -30,6 +30,17 @@ STEPS = (
     );
     CREATE INDEX outcome_of ON outcome (device);
     """,
+    """
+    CREATE TABLE evaluation (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        at REAL NOT NULL,
+        device TEXT NOT NULL,
+        model TEXT NOT NULL,         -- shape key
+        costs_key TEXT NOT NULL,
+        record TEXT NOT NULL         -- PastEvaluation as JSON
+    );
+    CREATE INDEX evaluation_of ON evaluation (device, model, costs_key);
+    """,
 )
 """Step n brings a file from version n to n + 1. What has been released is never edited: add a step."""
 

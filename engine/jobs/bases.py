@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from speedtui.engine.candidate import Candidate, TrialResult, TrialStatus
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import SpeedtuiError
-from speedtui.engine.history.records import PastMeasurement
+from speedtui.engine.history.records import PastEvaluation, PastMeasurement
 from speedtui.engine.jobs.remember import Remembering
 from speedtui.engine.jobs.tune import Tuning
 from speedtui.engine.memory.build import build_model, config_of
 from speedtui.engine.memory.surface import MemoryRequest
 from speedtui.engine.plan.cases import Case
 from speedtui.engine.plan.forecast import Forecast, stated_curve
-from speedtui.engine.plan.rows import Basis
+from speedtui.engine.plan.rows import Answered, Basis
 from speedtui.engine.profile.profile import UNMEASURED_SHARE
 from speedtui.engine.search.candidates import apply_candidate
 from speedtui.engine.timing.costs import RunCosts
+from speedtui.engine.timing.durations import ONE_SPREAD
 from speedtui.engine.timing.workload_shape import shape_of
 from speedtui.engine.trial.failures import TrialEnded
-from speedtui.engine.units import format_count
+from speedtui.engine.units import format_count, format_span
+from speedtui.engine.workload.evaluation_batch import generation_rows
 from speedtui.engine.workload.shelf import DataShelf
 
 
@@ -42,19 +46,37 @@ class Bases:
         """
         first = sorted(cases, key=lambda case: case.profile.name != selected)
         proposed = _propose(tuning, first, self._context.settings)
-        tuning.run_queue()
         closely = proposed.get(selected)
+        tuning.study.chosen = closely.id if closely is not None else None
+        tuning.run_queue()
         beginning = self._costs(tuning, closely) if closely is not None else RunCosts()
         found = {}
         for case in cases:
             candidate = proposed.get(case.profile.name)
             result = tuning.study.results.get(candidate.id) if candidate is not None else None
-            if result is None or candidate is None:
+            if candidate is None:
                 found[case.profile.name] = Basis(source="model", note="not tried: it is not expected to fit")
+                continue
+            if result is None or (result.curve is None and result.status is TrialStatus.TIMED_OUT):
+                found[case.profile.name] = self._left_out(case, tuning, beginning)
                 continue
             costs = beginning if candidate is closely else tuning.runner.run_costs(case.settings, beginning)
             found[case.profile.name] = self._measured(case, result, costs)
         return found
+
+    def _left_out(self, case: Case, tuning: Tuning, beginning: RunCosts) -> Basis:
+        """Of a profile that there was no time for: an earlier run, else what another profile's trial showed, else what
+        is stated."""
+        note = f"not measured within the plan's {format_span(tuning.budget_seconds)}"
+        basis = self.recalled(case)
+        if basis.source != "history":
+            study = tuning.study
+            curves = [trial for trial, result in study.results.items() if result.curve is not None]
+            if curves:
+                label = study.candidates[curves[0]].label
+                costs = tuning.runner.run_costs(case.settings, beginning)
+                basis = self._carried_over(case, study.results[curves[0]], costs, label)
+        return msgspec.structs.replace(basis, note="; ".join(text for text in (note, basis.note) if text))
 
     def of_study(self, tuning: Tuning, cases: list[Case]) -> dict[str, Basis]:
         """From the trials of a study that is over: the very settings, else the curve of its best one."""
@@ -83,7 +105,7 @@ class Bases:
     def _costs(self, tuning: Tuning, candidate: Candidate) -> RunCosts:
         """What the run costs besides its steps, measured anew; what is known already where that fails."""
         result = tuning.study.results.get(candidate.id)
-        if result is not None and result.curve is not None:
+        if result is not None and result.curve is not None and not tuning.runner.over_budget:
             try:
                 return tuning.runner.measure_costs(candidate)
             except TrialEnded:
@@ -98,18 +120,37 @@ class Bases:
         if result.curve is None:
             return Basis(source="measured", result=result, note=result.reason)
         note = result.reason if result.status not in (TrialStatus.OK, TrialStatus.PRUNED) else ""
+        costs, answers = self._answered(case, costs)
         forecast = Forecast(
             result.curve, costs, self._shelf.get, source="measured", eval_rows=self._eval_rows(case.settings)
         )
-        return Basis(source="measured", forecast=forecast, result=result, note=note)
+        return Basis(source="measured", forecast=forecast, result=result, note=note, answers=answers)
 
     def _carried_over(self, case: Case, result: TrialResult, costs: RunCosts, label: str) -> Basis:
         """From the probe of another configuration: its curve, at this case's micro-batch."""
         assert result.curve is not None
+        costs, answers = self._answered(case, costs)
         forecast = Forecast(
             result.curve, costs, self._shelf.get, source="model", eval_rows=self._eval_rows(case.settings)
         )
-        return Basis(source="model", forecast=forecast, note=f"computed from the curve of {label}")
+        return Basis(source="model", forecast=forecast, note=f"computed from the curve of {label}", answers=answers)
+
+    def _answered(self, case: Case, costs: RunCosts) -> tuple[RunCosts, Answered | None]:
+        """With answers and scores as a run had them, which knows how long a model that learns really writes; what was
+        rehearsed stands where there was no such run. Also what they rest on.
+        """
+        settings = case.settings
+        workload, schedule = self._shelf.get(settings), settings.schedule
+        rows = workload.facts.eval_rows
+        if not rows or schedule.eval_every == "never":
+            return costs, None
+        past = None
+        if self._here:
+            at_a_time = generation_rows(settings, workload)
+            past = self._remembering.past_evaluation(settings, self._parameters(settings), at_a_time)
+        if past is None or (not past.evaluations and costs.generate_seconds is not None):
+            return costs, Answered(source="measured") if costs.generate_seconds is not None else None
+        return past_costs(past, rows, costs), Answered(source="history", age_seconds=past.age_seconds)
 
     def recalled(self, case: Case) -> Basis:
         """From an earlier run on this device, else from what the profile states."""
@@ -124,8 +165,9 @@ class Bases:
             save_seconds=past.save_seconds,
             final_seconds=past.final_seconds,
         )
+        costs, answers = self._answered(case, costs)
         forecast = Forecast(past.curve, costs, self._shelf.get, source="history", eval_rows=rows)
-        return Basis(source="history", forecast=forecast, age_seconds=past.age_seconds)
+        return Basis(source="history", forecast=forecast, age_seconds=past.age_seconds, answers=answers)
 
     def _stated(self, case: Case) -> Basis:
         baseline = case.profile.baseline
@@ -160,6 +202,18 @@ class Bases:
 
     def _eval_rows(self, settings: Settings) -> int | None:
         return self._shelf.get(settings).facts.eval_rows
+
+
+def past_costs(past: PastEvaluation, rows: int, costs: RunCosts) -> RunCosts:
+    """With what an earlier evaluation's answers and scores took, for so many rows; its loss where that is not known."""
+    share = rows / past.rows
+    found = {
+        "generate_seconds": past.generate_seconds, "metric_seconds": past.metric_seconds,
+        "eval_seconds": past.eval_seconds if costs.eval_seconds is None else None,
+    }  # fmt: skip
+    known = {name: seconds * share for name, seconds in found.items() if seconds is not None}
+    spread = ONE_SPREAD if past.evaluations else costs.answers_spread
+    return msgspec.structs.replace(costs, answers_spread=spread, answer_tokens=None, **known)
 
 
 def _propose(tuning: Tuning, cases: list[Case], settings: Settings) -> dict[str, Candidate]:

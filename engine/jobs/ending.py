@@ -33,7 +33,10 @@ def end_training(
     finished = _finish(context, trainer, schedule, eta, seconds)
     whole = not context.order.resume and finished.reason == "steps"
     actual_seconds = context.t - since if whole else None  # else it is no measure of what was estimated
-    look_back(context, settings, estimate, actual_seconds, eta.made(), alone=since == 0)
+    look_back(
+        context, settings, estimate, actual_seconds, eta.made(), eta.costs(),
+        at_a_time=trainer.evaluating.answered_at_a_time, alone=since == 0,
+    )  # fmt: skip
     return _result(context, finished)
 
 

@@ -8,20 +8,25 @@ from speedtui.engine.advise.case import Actual, Case
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
+from speedtui.engine.history.keys import evaluating_settings
 from speedtui.engine.jobs.remember import Remembering
 from speedtui.engine.planned import ProfileRow
 from speedtui.engine.search.candidates import label
+from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.made import Made
 
 
 def look_back(
-    context: JobContext, settings: Settings, estimate: Estimate | None, actual_seconds: float | None, made: Made, *,
-    alone: bool,
+    context: JobContext, settings: Settings, estimate: Estimate | None, actual_seconds: float | None, made: Made,
+    costs: RunCosts, *, at_a_time: int, alone: bool,
 ) -> None:  # fmt: skip
-    """`actual_seconds`: of what the estimate is of; None where only a part of it was run.
+    """`actual_seconds`: of what the estimate is of; None where only a part of it was run. `costs`: of an evaluation,
+    over those that were made; `at_a_time`: rows that were answered together.
 
     `alone`: the run was this training and nothing else, so that its books are the training's.
     """
+    if made.full and evaluating_settings(settings) == evaluating_settings(context.settings):  # else it is a mixture
+        Remembering(context).evaluations(settings, costs, count=made.full, at_a_time=at_a_time)
     if actual_seconds is None:
         return
     if estimate is not None:

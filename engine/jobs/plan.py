@@ -21,9 +21,10 @@ from speedtui.engine.profile.profile import EFFECTIVE_BATCH, MAX_LENGTH, MAX_STE
 from speedtui.engine.profile.select import choose
 from speedtui.engine.report.files import REPORT_NAME, write_json
 from speedtui.engine.report.promote import SCRIPT_NAME, write_planned
-from speedtui.engine.units import format_size, format_span
+from speedtui.engine.units import format_size, format_span, parse_duration
 
 if TYPE_CHECKING:
+    from speedtui.engine.config.window import Window
     from speedtui.engine.plan.assemble import Answer
     from speedtui.engine.plan.cases import Case
     from speedtui.engine.plan.expectations import Expectations
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
     from speedtui.engine.profile.levers import Facts
     from speedtui.engine.workload.base import Workload
     from speedtui.engine.workload.shelf import DataShelf
+
+
+BUDGET_SECONDS = 600.0
+"""For measuring where nothing else is said: what a person waits for."""
+BUDGET_SHARE, LEAST_SECONDS = 0.1, 60.0
+"""Of the window that is planned for, which goes on meanwhile; and the least, in which a profile can be measured."""
 
 
 def run_plan(context: JobContext) -> JobResult:
@@ -42,6 +49,18 @@ def run_plan(context: JobContext) -> JobResult:
         SpeedtuiError: the model or the data cannot be used.
     """
     return Planning(context).run()
+
+
+def measuring_seconds(budget: str | None, window: Window | None, now: float) -> float:
+    """What a plan measures in: what is said, else ten minutes or, of a short window, a tenth of it.
+
+    `now`: wall clock, seconds since the epoch.
+    """
+    if budget is not None:
+        return parse_duration(budget)
+    if window is None:
+        return BUDGET_SECONDS
+    return min(BUDGET_SECONDS, max((window.safe_until - now) * BUDGET_SHARE, LEAST_SECONDS))
 
 
 class Planning:
@@ -57,7 +76,8 @@ class Planning:
         self._study = tuning
         self._tuning = tuning
         if tuning is None and self._order.measure:
-            self._tuning = Tuning(context)
+            budget = measuring_seconds(self._settings.search.budget, context.order.window, context.clock.started_at)
+            self._tuning = Tuning(context, budget)
             self._tuning.start()
 
     def run(self) -> JobResult:
@@ -81,7 +101,7 @@ class Planning:
 
         shelf = self._shelf()
         whole = self._uncut(shelf)
-        choice = choose(whole.facts.train_rows, whole.facts.mean_tokens, whole.facts.longest_tokens)
+        choice = choose(whole.facts.train_rows, whole.facts.mean_tokens, whole.facts.longest_side)
         selected = self._order.profile or choice.profile
         expectations, facts = self._expectations(shelf), facts_of(whole)
         cases = self._cases(choice, whole, expectations, facts)
@@ -150,7 +170,7 @@ class Planning:
             self._context.notice(problem, level="warning")
         written, data = frozenset(self._order.written), whole.facts
         laid = [
-            lay_over(profile, self._settings, choice, mean_tokens=data.mean_tokens, uncut_tokens=data.longest_tokens,
+            lay_over(profile, self._settings, choice, mean_tokens=data.mean_tokens, uncut_tokens=data.longest_side,
                      written=written)
             for profile in listed.profiles
         ]  # fmt: skip
@@ -216,7 +236,8 @@ class Planning:
                 outcome="late", exit_code=ExitCode.LATE, next=_what_would_fit(plan),
                 reason=f"profile {row.profile} ends {format_span(over)} past the latest safe finish",
             )  # fmt: skip
-        return JobResult(next=f"Train as planned: sh {self._context.folder.path / SCRIPT_NAME}")
+        there = f" on the device of {self._order.device}" if self._order.device else ""
+        return JobResult(next=f"Train as planned{there}: sh {self._context.folder.path / SCRIPT_NAME}")
 
 
 def _what_would_fit(plan: Plan) -> str:

@@ -8,8 +8,16 @@ from speedtui.engine.candidate import Candidate, TrialResult, TrialStatus
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.history.history import History
-from speedtui.engine.history.keys import model_name, settings_key, shape_key, telling_settings, versions_key
-from speedtui.engine.history.records import PastMeasurement, PastOutcome
+from speedtui.engine.history.keys import (
+    evaluating_settings,
+    key_of_settings,
+    model_name,
+    settings_key,
+    shape_key,
+    telling_settings,
+    versions_key,
+)
+from speedtui.engine.history.records import PastEvaluation, PastMeasurement, PastOutcome
 from speedtui.engine.memory.surface import Calibration, calibrate
 from speedtui.engine.timing.costs import RunCosts
 
@@ -73,6 +81,40 @@ class Remembering:
         with History.open() as history:
             history.record_measurement(record)
             self._tell(history)
+
+    def evaluations(self, settings: Settings, costs: RunCosts, *, count: int, at_a_time: int) -> None:
+        """Keeps what an evaluation takes. `count`: full ones of a run that it is the mean of, 0 for a trial's figures;
+        `at_a_time`: rows that are answered together."""
+        loaded = self._context.loaded
+        if loaded is None or not loaded.eval_rows or costs.eval_seconds is None:
+            return
+        record = PastEvaluation(
+            at=time.time(),
+            run=self._context.folder.id,
+            device=self._device,
+            model=shape_key(settings, loaded.parameters),
+            versions=self._versions,
+            settings=evaluating_settings(settings),
+            rows=loaded.eval_rows,
+            at_a_time=at_a_time,
+            evaluations=count,
+            eval_seconds=costs.eval_seconds,
+            generate_seconds=costs.generate_seconds,
+            metric_seconds=costs.metric_seconds,
+        )
+        with History.open() as history:
+            history.record_evaluation(record)
+            self._tell(history)
+
+    def past_evaluation(self, settings: Settings, parameters: int | None, at_a_time: int) -> PastEvaluation | None:
+        """The newest of a run that evaluated with these settings and versions, else of a trial."""
+        key = key_of_settings(evaluating_settings(settings))
+        with History.open() as history:
+            found = history.latest_evaluation(
+                self._device, shape_key(settings, parameters), key, versions=self._versions, at_a_time=at_a_time
+            )
+            self._tell(history)
+        return found
 
     def outcome(self, settings: Settings, p50_seconds: float, p90_seconds: float | None, actual_seconds: float) -> None:
         """Keeps what a run took beside what was expected of it."""

@@ -14,8 +14,7 @@ from speedtui.engine.report.promote import write_promoted
 from speedtui.engine.search.base import Trial
 from speedtui.engine.search.candidates import make_candidate
 from speedtui.engine.state import TrialRow
-from speedtui.engine.state.study import best_trial
-from speedtui.engine.units import parse_duration
+from speedtui.engine.state.study import PLAN, best_trial
 
 if TYPE_CHECKING:
     from speedtui.engine.trial.runner import TrialRunner
@@ -26,8 +25,10 @@ LOST = "its worker died during this trial; it is not tried again by itself"
 class Study:
     """Changed by the job and by commands; every change is an event."""
 
-    def __init__(self, context: JobContext) -> None:
+    def __init__(self, context: JobContext, budget_seconds: float | None = None) -> None:
+        """`budget_seconds`: after which no trial is started."""
         self._context = context
+        self._budget_seconds = budget_seconds
         self.candidates: dict[int, Candidate] = {}
         self.results: dict[int, TrialResult] = {}
         self.finish_requested = False
@@ -35,7 +36,7 @@ class Study:
         self.searching = False
         """Whether a search goes on once nothing is queued."""
         self.chosen: int | None = None
-        """The best of the trials that a search asked for, by its own comparisons."""
+        """The best of the trials that a search asked for, by its own comparisons; the profile that a plan is for."""
         self.runner: TrialRunner | None = None
         """Set once there is one, so that a trial in progress can be stopped."""
         self._queue: list[int] = []
@@ -74,7 +75,7 @@ class Study:
                     candidates=order.candidates,
                     queued=order.queued,
                     memory_limit_bytes=order.memory_limit_bytes,
-                    budget_seconds=parse_duration(search.budget) if search.budget else None,
+                    budget_seconds=self._budget_seconds,
                 ),
                 flush=True,
             )
@@ -145,10 +146,10 @@ class Study:
         return [Trial(candidate=self.candidates[trial], result=result) for trial, result in self.results.items()]
 
     def best(self) -> int | None:
-        """The fastest trial that fits; of those that a search asked for, only the one that it has chosen."""
+        """The fastest trial that fits; of those that a search or a plan asked for, only the one that it has chosen."""
         chosen = self.results.get(self.chosen) if self.chosen is not None else None
         if chosen is None or chosen.status is not TrialStatus.OK:
-            return best_trial(self.results.items())
+            return None if self._context.order.mode == PLAN else best_trial(self.results.items())
         others = self._proposed - {self.chosen}
         return best_trial((trial, result) for trial, result in self.results.items() if trial not in others)
 

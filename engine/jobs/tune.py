@@ -19,12 +19,15 @@ from speedtui.engine.report.files import write_study_files
 from speedtui.engine.report.promote import SCRIPT_NAME
 from speedtui.engine.search.candidates import apply_candidate
 from speedtui.engine.search.sampled import sampled_classes
+from speedtui.engine.state.study import PLAN
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.units import format_span, parse_duration
 
 if TYPE_CHECKING:
     from speedtui.engine.trial.runner import TrialRunner
 
+MEASURING = "measuring profiles"
+"""What a plan is at while its profiles are tried."""
 HOLD_SECONDS = 0.1
 """Between two looks at the commands while nothing is queued."""
 UNWATCHED_SECONDS = 10.0
@@ -50,9 +53,12 @@ def run_tune(context: JobContext) -> JobResult:
 class Tuning:
     """A study in progress."""
 
-    def __init__(self, context: JobContext) -> None:
+    def __init__(self, context: JobContext, budget_seconds: float | None = None) -> None:
+        """`budget_seconds`: in place of the settings' search.budget."""
         self.context = context
-        self.study = Study(context)
+        budget = context.settings.search.budget
+        self.budget_seconds = parse_duration(budget) if budget and budget_seconds is None else budget_seconds
+        self.study = Study(context, self.budget_seconds)
         self._remembering = Remembering(context)
         self._runner: TrialRunner | None = None
         self._predictor: Predictor | None = None
@@ -70,9 +76,8 @@ class Tuning:
                 from speedtui.engine.trial.runner import TrialRunner
 
                 self._runner = TrialRunner(self.context, pick_device())
-            budget = self.context.settings.search.budget
-            if budget is not None:
-                self._runner.deadline = self._started + parse_duration(budget)
+            if self.budget_seconds is not None:
+                self._runner.deadline = self._started + self.budget_seconds
             self.study.runner = self._runner
         return self._runner
 
@@ -180,6 +185,19 @@ class Tuning:
             next=f"The tracebacks are in {self.context.folder.worker_log}.",
         )  # fmt: skip
 
+    @property
+    def left_seconds(self) -> float | None:
+        """Of the budget; None where there is none."""
+        return None if self.budget_seconds is None else max(self._started + self.budget_seconds - time.monotonic(), 0.0)
+
+    def _tell_left(self) -> None:
+        """How many profiles of a plan are measured, and about when the others will be: by those, else by the budget."""
+        took = [result.seconds for result in self.study.results.values()]
+        waiting = len(self.study.queued())
+        by_those = waiting * sum(took) / len(took) if took else None
+        known = [left for left in (by_those, self.left_seconds) if left is not None]
+        self.context.progress(MEASURING, len(took), len(took) + waiting, min(known, default=None))
+
     def _over_budget(self) -> bool:
         deadline = self.runner.deadline
         if deadline is None or time.monotonic() < deadline:
@@ -190,6 +208,8 @@ class Tuning:
 
     def _try(self, candidate: Candidate, predictor: Predictor) -> None:
         runner = self.runner
+        if self.context.order.mode == PLAN:
+            self._tell_left()
         predictor.prepare([apply_candidate(candidate, self.context.settings)])
         predictor.tell(candidate)
         self.study.start_trial(candidate)
@@ -207,11 +227,12 @@ class Tuning:
 
     def _remember(self, candidate: Candidate, result: TrialResult, predictor: Predictor) -> None:
         settings = apply_candidate(candidate, self.context.settings)
+        costs = self.runner.run_costs(settings, RunCosts())
         self._remembering.trial(
-            candidate, settings, result,
-            costs=self.runner.run_costs(settings, RunCosts()),
-            predicted_bytes=predictor.predicted_bytes(candidate),
-        )  # fmt: skip
+            candidate, settings, result, costs=costs, predicted_bytes=predictor.predicted_bytes(candidate)
+        )
+        if costs.generate_seconds is not None:
+            self._remembering.evaluations(settings, costs, count=0, at_a_time=self.runner.answered_at_a_time(settings))
 
     def _stopped(self, stopped: JobStopped) -> None:
         if stopped.save:
@@ -230,6 +251,9 @@ class Tuning:
         return next(iter(sampled_classes(settings)), settings)
 
     def _incumbent(self) -> Measurement | None:
+        """What a trial has to beat; nothing in a plan, whose profiles are no alternatives of one run."""
+        if self.context.order.mode == PLAN:
+            return None
         best = self.study.best()
         return self.study.results[best].measurement if best is not None else None
 

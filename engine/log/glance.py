@@ -131,7 +131,10 @@ def _events(piece: bytes) -> list[e.AnyEvent]:
 def _fold(events: list[e.AnyEvent]) -> RunState:
     state = Folder()
     for event in events:
-        state.apply(event)
+        try:
+            state.apply(event)
+        except KeyError:  # of a run of which a part was lost
+            continue
     return state.snapshot()
 
 

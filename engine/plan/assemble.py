@@ -74,6 +74,8 @@ def assemble(
         mean_tokens=question.data.mean_tokens,
         longest_tokens=question.data.longest_tokens,
         total_tokens=question.data.total_tokens,
+        longest_target_tokens=question.data.longest_target_tokens,
+        mean_target_tokens=question.data.mean_target_tokens,
         choice=question.choice,
         selected=question.selected,
         profiles=rows,

@@ -12,7 +12,7 @@ from speedtui.engine.config.frequency import Frequency, frequency_text
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.config.window import Window
 from speedtui.engine.plan.tables import EVAL_EVERY, Estimator, eval_cost
-from speedtui.engine.plan.verdict import judge_finish, safe_room_seconds
+from speedtui.engine.plan.verdict import DECIDING, judge_finish, safe_room_seconds
 from speedtui.engine.planned import Goal
 from speedtui.engine.units import format_span
 
@@ -25,13 +25,14 @@ TENTHS = 10
 def seek_goals(
     settings: Settings, estimate: Estimator, window: Window | None, now: float, steps_per_epoch: int
 ) -> list[Goal]:
-    """The most evaluations, epochs and steps; none of them without a window or an estimate.
+    """The most evaluations, epochs and steps; none of them without a window or an estimate, nor where something of the
+    run was not measured: what has no price fits any number of times.
 
     Evaluations are left out where there is nothing to evaluate on or their time is not known, epochs where
     `train.max_steps` overrides them.
     """
     base = estimate(settings)
-    if window is None or base is None:
+    if window is None or base is None or DECIDING & set(base.unmeasured):
         return []
     goals = [
         most_evals(settings, estimate, window, now),

@@ -199,7 +199,7 @@ def _evaluation_costs(training: TrainingState) -> tuple[float | None, float | No
     rehearsal = training.rehearsal
     if rehearsal is None or rehearsal.seconds <= 0:
         return None, None, None
-    share = {
+    share = rehearsal.expected_phases or {
         name: seconds / rehearsal.seconds * rehearsal.expected_seconds for name, seconds in rehearsal.phases.items()
     }
     generate, metric = share.get("generate"), share.get("metric")

@@ -55,8 +55,13 @@ class OptimizedPlan(msgspec.Struct, frozen=True, kw_only=True):
     """For transformers.TrainingArguments, which needs an output_dir besides."""
     changes: list[Change]
     """What was given up so that it fits into the window; empty where it fits as asked."""
+    max_hours: float
+    """The window, as it was given."""
+    margin_hours: float
+    """Kept free at its end: `estimate` is held against the window less this."""
     note: str = ""
-    """What else there is to know: nothing fits, or another profile would fit as asked."""
+    """What else there is to know: nothing fits, the margin alone is what does not, or another profile would fit as
+    asked."""
 
 
 def optimize_for_dataset(
@@ -86,7 +91,8 @@ def optimize_for_dataset(
     numbers given; `fits_cautiously` by the other.
 
     Where `hours` do not leave `margin_hours` of `max_hours`, epochs are given up, and then steps, until they do;
-    `changes` says which. A larger batch or another order may be faster, but that is not known without measuring.
+    `changes` says which, and `note` where without the margin all would have fitted. A larger batch or another order
+    may be faster, but that is not known without measuring.
 
     `effective_batch_size` is the profile's if left out. bf16 is off, since it is refused where no GPU supports it.
 
@@ -117,7 +123,7 @@ def _plan(profile: Profile, reason: str, settings: Settings, request: Request, r
     adjusted = fit_to_window(
         settings, lambda changed: as_estimate(time_of(changed, request, rate)), request.safe_seconds
     )
-    estimate = time_of(adjusted.settings, request, rate)
+    estimate, asked = time_of(adjusted.settings, request, rate), time_of(settings, request, rate)
     if request.mean_tokens > settings.data.max_length:
         reason += f"; samples are cut at {settings.data.max_length:,} tokens, below the mean"
     return OptimizedPlan(
@@ -126,10 +132,22 @@ def _plan(profile: Profile, reason: str, settings: Settings, request: Request, r
         max_length=settings.data.max_length,
         reason=reason,
         estimate=estimate,
-        asked=time_of(settings, request, rate),
+        asked=asked,
         training_arguments=_training_arguments(adjusted.settings, estimate),
         changes=adjusted.changes,
-        note=_note(profile, settings, request, adjusted),
+        max_hours=request.max_hours,
+        margin_hours=request.margin_hours,
+        note="; ".join(filter(None, (_of_margin(asked, request), _note(profile, settings, request, adjusted)))),
+    )
+
+
+def _of_margin(asked: TimeEstimate, request: Request) -> str:
+    """Where all that was asked for fits into the window and not into what the margin leaves of it."""
+    if asked.fits_in_window or asked.hours > request.max_hours:
+        return ""
+    return (
+        f"all of it would take {asked.hours:.2f} h of the {request.max_hours:g} h; margin_hours keeps "
+        f"{request.margin_hours:g} h of them free"
     )
 
 

@@ -10,11 +10,20 @@ from speedtui.engine.advise.words import age_words, value_words
 from speedtui.engine.config.window import Window
 from speedtui.engine.plan.tables import CHECKPOINT_SHARE, recommended_checkpoint
 from speedtui.engine.planned import Change, Fit, FrequencyRow, Plan, ProfileRow
-from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span
+from speedtui.engine.units import (
+    format_count,
+    format_seconds,
+    format_share,
+    format_size,
+    format_span,
+    length_words,
+)
 
 WIDTH = 100
 """Columns; a narrow terminal has 80, which the tables keep to unless a cell is long."""
 FIT_WORDS: dict[Fit, str] = {"fits": "yes", "tight": "tight", "late": "no", "no_memory": "memory", "unknown": "–"}
+BEST_ONLY = "the best"
+"""In place of an interval, where only the best evaluations are saved."""
 WORD_COLUMNS = ("", "profile", "every", "schedule", "fits", "source")
 DROPPED_FIRST = ("step", "p90")
 """Columns of the profiles that go when there is no room: tok/s and spare say nearly the same."""
@@ -25,9 +34,9 @@ LEAST_SAVING = 0.005
 
 
 def render_plan(plan: Plan, window: Window | None, *, next_step: str = "") -> str:
-    """The whole plan, ending with what to do next and without a newline.
+    """The whole plan, ending without a newline; empty parts are left out.
 
-    Empty parts are left out. `next_step`: the last line, where the caller knows better than the plan.
+    `next_step`: what its run said is to be done next, which is the last line.
     """
     parts = [
         _header(plan, window),
@@ -39,7 +48,7 @@ def render_plan(plan: Plan, window: Window | None, *, next_step: str = "") -> st
         _goals(plan),
         _savings(plan),
         _advice(plan),
-        f"next: {next_step or _next(plan)}",
+        f"next: {next_step}" if next_step else "",
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -51,7 +60,9 @@ def _header(plan: Plan, window: Window | None) -> str:
     facts = [f"{plan.train_rows} rows"]
     if plan.mean_tokens is not None:
         facts.append(f"{format_count(plan.mean_tokens)} tokens each, {format_count(plan.total_tokens)} in all")
-    if plan.longest_tokens is not None:
+    if plan.longest_target_tokens is not None:
+        facts.append(_sides(plan))
+    elif plan.longest_tokens is not None:
         facts.append(f"the longest {plan.longest_tokens}")
     lines = [
         _fact("device", device),
@@ -62,6 +73,11 @@ def _header(plan: Plan, window: Window | None) -> str:
     if plan.selected != choice.profile:
         lines.append(_fact("selected", f"{plan.selected}, as asked for"))
     return "\n".join(lines)
+
+
+def _sides(plan: Plan) -> str:
+    """Of pairs, whose tokens each are source and target together."""
+    return length_words(plan.longest_tokens, plan.mean_tokens, plan.longest_target_tokens, plan.mean_target_tokens)
 
 
 def _window_words(plan: Plan, window: Window | None) -> str:
@@ -100,7 +116,7 @@ def _profile_cells(row: ProfileRow, plan: Plan) -> Iterable[str]:
     yield _clock(row.finish_p50, plan.made_at)
     yield _clock(row.finish_p90, plan.made_at)
     yield spare + format_span(row.spare_seconds)
-    yield FIT_WORDS[row.fit]
+    yield "?" if row.fit == "unknown" and row.estimate is not None and row.estimate.unmeasured else FIT_WORDS[row.fit]
     yield _source(row)
 
 
@@ -116,8 +132,26 @@ def _terms(plan: Plan) -> list[str]:
     if row is None or row.estimate is None:
         return []
     guess = "~" if row.source == "model" else ""
+    answers = _answers(row)
     terms = [f"{name} {guess}{format_span(seconds)}" for name, seconds in row.estimate.terms.items() if seconds >= 0.5]
-    return [_wrapped(f"* {row.label}, {row.estimate.total_steps} steps: {', '.join(terms)}")] if terms else []
+    lines = [_wrapped(f"* {row.label}, {row.estimate.total_steps} steps: {', '.join(terms)}")] if terms else []
+    return [*lines, *([_wrapped(answers)] if answers else [])]
+
+
+def _answers(row: ProfileRow) -> str:
+    """What the time of answers rests on, or that it is not in the total."""
+    left_out = row.estimate.unmeasured if row.estimate is not None else ()
+    if left_out:
+        return f"* {' and '.join(left_out)} not measured: it takes longer than this"
+    if row.answers_source is None or row.generate_seconds is None:
+        return ""
+    metric = f", the metric {format_seconds(row.metric_seconds)}" if row.metric_seconds is not None else ""
+    figures = f"* an evaluation writes answers for {format_seconds(row.generate_seconds)}{metric}"
+    if row.answers_source == "history":
+        return f"{figures}, as in a run {age_words(row.answers_age_seconds or 0.0)} ago"
+    if row.answer_tokens is None:
+        return f"{figures}, as long as the model writes now"
+    return f"{figures}: {row.answer_tokens:.0f} tokens each, as the right ones have, and more until that is learned"
 
 
 def _given_up(rows: Iterable[ProfileRow]) -> str:
@@ -148,6 +182,8 @@ def _spacing_table(plan: Plan, what: str, title: str) -> str:
     guess = "~" if plan.row is not None and plan.row.source == "model" else ""
     rows = [header, *([*_spacing_cells(row, plan, guess)] for row in found)]
     lines = [f"{title}, * as configured", _table(rows)]
+    if any(row.best_only for row in found):
+        lines.append(f"  {BEST_ONLY}: after each evaluation that is the best so far; steps and epochs are not kept")
     if best is not None:
         lines.append(
             f"  recommended: every {best.every}, the most often within {CHECKPOINT_SHARE * 100:g} % of the run"
@@ -158,7 +194,9 @@ def _spacing_table(plan: Plan, what: str, title: str) -> str:
 def _spacing_cells(row: FrequencyRow, plan: Plan, guess: str) -> Iterable[str]:
     measured = not row.count or row.cost_seconds > 0
     yield "*" if row.current else ""
-    yield f"{row.every}, the end" if row.what == "eval" and row.count == 1 else row.every
+    yield (
+        BEST_ONLY if row.best_only else f"{row.every}, the end" if row.what == "eval" and row.count == 1 else row.every
+    )
     yield str(row.count)
     yield _about(guess, format_seconds(row.cost_seconds) if row.count else "0s") if measured else "–"
     yield f"{row.share * 100:.1f} %" if measured else "–"
@@ -205,16 +243,6 @@ def _advice(plan: Plan) -> str:
     for number, advice in enumerate(plan.advice, 1):
         lines += [_wrapped(f"{number}. {advice.lever}"), _wrapped(advice.evidence, indent=5)]
     return "\n".join(["advice", *lines]) if lines else ""
-
-
-def _next(plan: Plan) -> str:
-    row = plan.row
-    if row is None:
-        return "choose a profile with --profile"
-    if row.fit in ("late", "no_memory"):
-        return "take an advice from above, or another profile" if plan.advice else "take another profile"
-    place = "" if plan.device_here else f" on {plan.device}"
-    return f"speedtui train --profile {row.profile}{place}"
 
 
 def _clock(when: float | None, made_at: float) -> str:

@@ -41,6 +41,8 @@ def plan_document(plan: Plan, run: str, window: Window | None, versions: Mapping
             "train_rows": plan.train_rows,
             "mean_tokens": plan.mean_tokens and round(plan.mean_tokens, 2),
             "longest_tokens": plan.longest_tokens,
+            "mean_target_tokens": plan.mean_target_tokens and round(plan.mean_target_tokens, 2),
+            "longest_target_tokens": plan.longest_target_tokens,
             "total_tokens": plan.total_tokens,
         },
         "device": {"name": plan.device, "here": plan.device_here, "limit_bytes": plan.limit_bytes},

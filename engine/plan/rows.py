@@ -14,6 +14,14 @@ from speedtui.engine.planned import Fit, ProfileRow
 from speedtui.engine.search.candidates import label
 
 
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
+    """What the costs of answers and their scores rest on."""
+
+    source: Source
+    age_seconds: float | None = None
+    """Of the run they come from."""
+
+
 class Basis(msgspec.Struct, frozen=True, kw_only=True):
     """What the figures of a row rest on."""
 
@@ -24,6 +32,8 @@ class Basis(msgspec.Struct, frozen=True, kw_only=True):
     """Of the probe, where there was one."""
     age_seconds: float | None = None
     note: str = ""
+    answers: Answered | None = None
+    """None where the run writes none, or nothing is known of them."""
 
 
 def profile_row(
@@ -54,6 +64,11 @@ def profile_row(
         memory_fits=fits_memory,
         eval_seconds=forecast.costs.eval_seconds if forecast is not None else None,
         save_seconds=forecast.costs.save_seconds if forecast is not None else None,
+        generate_seconds=forecast.costs.generate_seconds if forecast is not None else None,
+        metric_seconds=forecast.costs.metric_seconds if forecast is not None else None,
+        answer_tokens=forecast.costs.answer_tokens if forecast is not None else None,
+        answers_source=basis.answers.source if basis.answers is not None else None,
+        answers_age_seconds=basis.answers.age_seconds if basis.answers is not None else None,
         estimate=estimate,
         finish_p50=now + estimate.p50_seconds if estimate is not None else None,
         finish_p90=now + estimate.p90_seconds if estimate is not None else None,

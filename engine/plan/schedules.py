@@ -10,7 +10,7 @@ from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.paths import value_at, with_values
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.config.window import Window
-from speedtui.engine.plan.tables import CHECKPOINT_EVERY, EVAL_EVERY, Estimator, eval_cost, the_end
+from speedtui.engine.plan.tables import CHECKPOINT_EVERY, EVAL_EVERY, WAY_BACK, Estimator, eval_cost, the_end
 from speedtui.engine.plan.verdict import judge_finish
 from speedtui.engine.planned import Fit, ScheduleRow
 
@@ -21,8 +21,6 @@ WITHOUT_ANSWERS: dict[str, Scalar] = {
 FAST_EVAL_SHARE = 4
 """Where evaluations have no expensive part to leave out, the fast schedules evaluate on the first rows, one of so
 many."""
-WAY_BACK = "30m"
-"""Between checkpoints by the clock where otherwise only the best is saved (requirement B8)."""
 RATES = {"1 epoch": "every epoch", "2 epochs": "every second epoch"}
 
 

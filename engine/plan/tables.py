@@ -16,12 +16,14 @@ from speedtui.engine.config.window import Window
 from speedtui.engine.plan.verdict import judge_finish
 from speedtui.engine.planned import FrequencyRow
 from speedtui.engine.timing.counts import frequency_steps
-from speedtui.engine.units import duration_text
+from speedtui.engine.units import duration_text, parse_duration
 
 Estimator = Callable[[Settings], Estimate | None]
 """The whole run with these settings, which differ in their schedule, epochs or steps; None where it is not known."""
 
 EVAL_EVERY, CHECKPOINT_EVERY = "schedule.eval_every", "schedule.checkpoint_every"
+WAY_BACK = "30m"
+"""Between checkpoints by the clock where otherwise only the best is saved (requirement B8)."""
 MULTIPLES = (0.25, 0.5, 2.0, 4.0)
 """Of the present spacing."""
 CHECKPOINT_SHARE = 0.035
@@ -70,7 +72,8 @@ def checkpoint_frequencies(
 ) -> list[FrequencyRow]:
     """Checkpoints around the present spacing, by the epoch and never, with the work that a kill may cost.
 
-    Where they take more than `CHECKPOINT_SHARE`, the spacing at which they take that is among them. Empty where
+    Where they take more than `CHECKPOINT_SHARE`, the spacing at which they take that is among them. Where only the
+    best evaluations are saved, spacings are by the clock, the only ones that are kept beside those. Empty where
     nothing is known of the run.
     """
     base = estimate(settings)
@@ -79,15 +82,20 @@ def checkpoint_frequencies(
     text = settings.schedule.checkpoint_every
     present = parse_frequency(text)
     pace = base.running_seconds / max(base.total_steps, 1)
-    spacings = _spacings(text, present, steps_per_epoch, base.total_steps, pace)
-    if base.terms.get("saves", 0.0) > CHECKPOINT_SHARE * base.p50_seconds:
-        spacings.append(_at_the_bound(base, present, pace))
+    best_only = settings.schedule.save_only_best and base.evals > 0
+    if best_only:
+        spacings = _clock_spacings(text, present, pace)
+    else:
+        spacings = _spacings(text, present, steps_per_epoch, base.total_steps, pace)
+        if base.terms.get("saves", 0.0) > CHECKPOINT_SHARE * base.p50_seconds:
+            spacings.append(_at_the_bound(base, present, pace))
     rows = []
     for spacing in _distinct(spacings, base.total_steps):
         found = estimate(_set(settings, {CHECKPOINT_EVERY: spacing.every}))
         if found is not None:
             row = _row("checkpoint", spacing, found, found.saves, found.terms.get("saves", 0.0), window, now)
-            rows.append(msgspec.structs.replace(row, lost_seconds=_lost_seconds(spacing, found)))
+            lost = _lost_seconds(spacing, found)
+            rows.append(msgspec.structs.replace(row, lost_seconds=lost, best_only=best_only and spacing.steps is None))
     return _without_twins(rows)
 
 
@@ -117,6 +125,18 @@ def _spacings(text: str, present: Frequency, epoch_steps: int, total: int, pace:
         elif around.steps is not None:
             count = max(round(around.steps * factor), 1)
             spacings.append(Spacing(every=frequency_text(Frequency(steps=count)), steps=count))
+    return [*spacings, Spacing(every="never", steps=None)]
+
+
+def _clock_spacings(text: str, present: Frequency, pace: float) -> list[Spacing]:
+    """By the clock around the present one, and none; a present one that is not by the clock is none."""
+    around = present.seconds or parse_duration(WAY_BACK)
+    spacings = [
+        Spacing(every=text, steps=max(round(around / pace), 1) if present.seconds and pace else None, current=True)
+    ]
+    for factor in (*MULTIPLES[:2], 1.0, *MULTIPLES[2:]):
+        seconds = max(round(around * factor), 1)
+        spacings.append(Spacing(every=duration_text(seconds), steps=max(round(seconds / pace), 1) if pace else 1))
     return [*spacings, Spacing(every="never", steps=None)]
 
 
@@ -163,7 +183,8 @@ def _row(
 
 
 def _lost_seconds(spacing: Spacing, found: Estimate) -> float:
-    """From one checkpoint to the next; the whole run where there is none."""
+    """From one checkpoint to the next; the whole run where there is none, or only those of the best evaluations: no
+    evaluation need be the best so far after the first."""
     running = found.running_seconds
     if spacing.steps is None or not found.saves:
         return running

@@ -24,7 +24,7 @@ from speedtui.engine.planned import Saving
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.counts import counts_of
 from speedtui.engine.timing.due import Due
-from speedtui.engine.timing.schedule_time import COMPUTED, StepsTime, time_schedule
+from speedtui.engine.timing.schedule_time import ANSWERS, COMPUTED, StepsTime, left_out, time_schedule
 
 ROUNDS = 4
 """In which full evaluations are told from those of the loss alone: what comes by the clock moves with their prices."""
@@ -68,10 +68,11 @@ def what_if(known: Known, settings: Settings) -> Estimate | None:
         steps = msgspec.structs.replace(steps, seconds=steps.seconds * (1 - saving.share))
     terms, due, _ = time_schedule(steps, costs, settings.schedule, evaluates=known.evaluates)
     p50 = math.fsum(terms.values())
-    late = known.late_share * math.fsum(terms[name] for name in COMPUTED)
+    late = known.late_share * math.fsum(terms[name] for name in (*COMPUTED, *ANSWERS))
     return Estimate(
         p50_seconds=p50, p90_seconds=p50 + late, terms=terms, total_steps=steps.total_steps,
         evals=due.full + due.loss, saves=round(due.saves), source=known.source if saving is None else "model",
+        unmeasured=left_out(costs, settings.schedule, due),
     )  # fmt: skip
 
 
@@ -97,19 +98,6 @@ def computed_saving(known: Known, settings: Settings) -> Saving | None:
         return None
     other = ((saving, with_values(known.settings, saving.values, "the plan")) for saving in known.savings)
     return next((saving for saving, saved in other if same_steps(saved, settings)), None)
-
-
-def unpriced(known: Known, estimate: Estimate, schedule: ScheduleSettings) -> list[str]:
-    """What happens in a run and is in its estimate for nothing, since nobody measured it."""
-    costs, answers = known.costs, schedule.generate and schedule.eval_every != "never"
-    happens = {
-        "evaluations": (estimate.evals, costs.eval_seconds),
-        "answers": (estimate.evals and answers, costs.generate_seconds),
-        "the metric": (estimate.evals and answers and schedule.metric, costs.metric_seconds),
-        "checkpoints": (estimate.saves, costs.save_seconds),
-    }
-    found = [name for name, (often, seconds) in happens.items() if often and not seconds]
-    return [name for name in found if "evaluations" not in found or name in ("evaluations", "checkpoints")]
 
 
 def unmeasured(known: Known, settings: Settings) -> str:
@@ -159,7 +147,7 @@ def known_from_estimate(
         final_seconds=terms.get("final", 0.0), save_seconds=save_seconds,
         eval_seconds=terms.get("evals", 0.0) / estimate.evals if estimate.evals else eval_seconds,
     )  # fmt: skip
-    computed = math.fsum(terms.get(name, 0.0) for name in COMPUTED)
+    computed = math.fsum(terms.get(name, 0.0) for name in (*COMPUTED, *ANSWERS))
     return Known(
         settings=settings, steps=steps, costs=_shared_out(estimate, steps, costs, settings.schedule, evaluates),
         evaluates=evaluates, eval_rows=_rows_evaluated(settings, eval_rows),

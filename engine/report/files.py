@@ -173,6 +173,8 @@ def dataset_entry(loaded: ModelLoaded | None) -> dict[str, Any] | None:
         "eval_rows": loaded.eval_rows,
         "longest_tokens": loaded.longest_tokens,
         "mean_tokens": loaded.mean_tokens and round(loaded.mean_tokens, 2),
+        "longest_target_tokens": loaded.longest_target_tokens,
+        "mean_target_tokens": loaded.mean_target_tokens and round(loaded.mean_target_tokens, 2),
         "cut_rows": loaded.cut_rows,
         "dropped_rows": loaded.dropped_rows,
         "held_out_rows": loaded.held_out_rows,

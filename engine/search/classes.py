@@ -113,16 +113,15 @@ def memory_request(
 ) -> MemoryRequest | None:
     """What to predict for the class of these settings; None where the longest sample is not known.
 
-    `facts` are those of the run's own settings: with a smaller data.max_length samples are cut further.
+    `facts`: of the data of these very settings, so that each side's longest is known after its own cut.
     """
     longest = facts.longest_tokens
     if longest is None and settings.model.kind != "python":
         return None
-    cut, targets = settings.data.max_length, facts.longest_target_tokens
     return MemoryRequest(
         settings=settings,
-        longest_tokens=cut if facts.cut_rows or longest is None else min(longest, cut),
-        longest_target_tokens=targets and min(targets, cut),
+        longest_tokens=settings.data.max_length if longest is None else longest,
+        longest_target_tokens=facts.longest_target_tokens,
         vocabulary=vocabulary,
         device=device,
     )

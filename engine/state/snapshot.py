@@ -139,7 +139,7 @@ class StudyState(Snapshot, frozen=True, kw_only=True):
     budget_seconds: float | None = None
     started_at: float = 0.0
     best: int | None = None
-    """The fastest trial so far that fits."""
+    """The fastest trial so far that fits; of a plan's profiles the one that was planned with, at the end."""
     finished: bool = False
     finish_reason: str = ""
     promoted: int | None = None

@@ -21,6 +21,10 @@ DECISIONS = 1024
 """Kept: a search makes a few for each of its candidates."""
 
 
+PLAN = "plan"
+"""Mode of a study whose trials are a plan's profiles."""
+
+
 def best_trial(results: Iterable[tuple[int, TrialResult]]) -> int | None:
     """The id with the most samples a second among the trials that are ok; None where none is."""
     rates = [
@@ -64,19 +68,6 @@ class StudyFold:
         self._promoted: int | None = None
         self._calibration: e.MemoryCalibrated | None = None
         self._decisions: deque[e.DecisionMade] = deque(maxlen=DECISIONS)
-        self._left_out: set[int] = set()
-        """Candidates that were removed, and those already said to be missing."""
-
-    def missing(self, event: StudyEvent) -> int | None:
-        """The candidate that an event tells of and no event before it has added, which is so where a part of the log
-        was lost: each is told once. None where there is none."""
-        if not isinstance(event, e.CandidateEdited | e.TrialQueued | e.TrialStarted | e.TrialFinished):
-            return None
-        trial = event.candidate.id if isinstance(event, e.CandidateEdited) else event.trial
-        if trial in self._rows or trial in self._left_out:
-            return None
-        self._left_out.add(trial)
-        return trial
 
     @property
     def running(self) -> bool:
@@ -94,14 +85,10 @@ class StudyFold:
             case e.CandidateAdded():
                 status = TrialStatus.QUEUED if event.queued else TrialStatus.WAITING
                 self._rows[event.candidate.id] = _Row(event.candidate, status)
-                if event.queued:
-                    self._finished = None
             case e.CandidateEdited():
-                if event.candidate.id in self._rows:
-                    self._rows[event.candidate.id].candidate = event.candidate
+                self._rows[event.candidate.id].candidate = event.candidate
             case e.CandidateRemoved():
                 self._rows.pop(event.trial, None)
-                self._left_out.add(event.trial)
             case e.TrialQueued():
                 self._set_status(event.trial, TrialStatus.QUEUED)
                 self._finished = None
@@ -148,8 +135,14 @@ class StudyFold:
             row.status, row.result, row.probe = event.result.status, event.result, None
 
     def _best(self, results: list[tuple[int, TrialResult]]) -> int | None:
-        """What the study itself found at its end, which comparisons may have decided; before that, the fastest."""
+        """What the study itself found at its end, which comparisons may have decided; before that, the fastest.
+
+        A plan's profiles train for other epochs and on other lengths, so that none of them is the best by its speed:
+        at the end it is the one that was planned with.
+        """
         finished = self._finished
+        if self._started.mode == PLAN:
+            return finished.best if finished is not None else None
         return best_trial(results) if finished is None or finished.best is None else finished.best
 
     def snapshot(self) -> StudyState:

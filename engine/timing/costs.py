@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+from speedtui.engine.timing.durations import GUESS_SPREAD
+
 
 class RunCosts(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds each; None where it was not measured, which an estimate takes for 0."""
+    """Seconds each; None where it was not measured: an estimate then names it as left out."""
 
     load_seconds: float | None = None
     """From the start of the worker to a model and data ready to train, libraries imported. 0 where they are in
@@ -23,6 +25,10 @@ class RunCosts(msgspec.Struct, frozen=True, kw_only=True):
     """Generation in one full evaluation, besides its loss; it counts where the schedule generates."""
     metric_seconds: float | None = None
     """Scoring what was generated, in one full evaluation; it counts where the schedule has a metric."""
+    answers_spread: float = GUESS_SPREAD
+    """Relative standard deviation by which answers and their scores differ from what is expected of them."""
+    answer_tokens: float | None = None
+    """New tokens of a mean answer that `generate_seconds` is of; None where that is not known."""
     save_seconds: float | None = None
     """One checkpoint: weights or adapter, and the optimizer's state."""
     final_seconds: float | None = None

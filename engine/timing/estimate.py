@@ -14,7 +14,7 @@ from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.curve import Floats
 from speedtui.engine.timing.due import Prices
 from speedtui.engine.timing.run_shape import RunShape
-from speedtui.engine.timing.schedule_time import COMPUTED, StepsTime, time_schedule
+from speedtui.engine.timing.schedule_time import ANSWERS, COMPUTED, StepsTime, left_out, time_schedule
 
 DRAWS = 4096
 """Of the Monte Carlo; the 90 % point is then known to a fortieth of a standard deviation."""
@@ -49,18 +49,19 @@ def estimate_schedule(
     """The whole run under this schedule.
 
     P50 is the sum of the terms. P90 is as far above it as the 90 % point of simulated runs is above their median:
-    a run's steps and evaluations share one error of the curve, its micro-steps each have their own, and the number
-    of checkpoints and evaluations by the clock follows from the time that passes.
+    a run's steps and evaluations share one error of the curve, its micro-steps each have their own, its answers share
+    the error of what they are expected to be, and the number of checkpoints and evaluations by the clock follows from
+    the time that passes.
 
     Raises:
         ValueError: a frequency of the schedule cannot be read.
     """
     terms, due, each = time_schedule(steps, costs, schedule, evaluates=evaluates)
-    late = _lateness(steps, terms, _by_clock(schedule, each, evaluates=evaluates))
+    late = _lateness(steps, terms, costs.answers_spread, _by_clock(schedule, each, evaluates=evaluates))
     p50 = math.fsum(terms.values())
     return Estimate(
         p50_seconds=p50, p90_seconds=p50 + late, terms=terms, total_steps=steps.total_steps,
-        evals=due.full + due.loss, saves=round(due.saves), source=source,
+        evals=due.full + due.loss, saves=round(due.saves), source=source, unmeasured=left_out(costs, schedule, due),
     )  # fmt: skip
 
 
@@ -73,20 +74,26 @@ def _by_clock(schedule: ScheduleSettings, each: Prices, *, evaluates: bool) -> l
     return [(seconds, every) for seconds, every in found if every is not None]
 
 
-def _lateness(steps: StepsTime, terms: dict[str, float], by_clock: list[tuple[float, float]]) -> float:
+def _lateness(
+    steps: StepsTime, terms: dict[str, float], answers_spread: float, by_clock: list[tuple[float, float]]
+) -> float:
     """Seconds from the median of the simulated runs to their 90 % point."""
-    of_curve, of_steps = _draws()
+    of_curve, of_steps, of_answers = _draws()
     computed = math.fsum(terms[name] for name in COMPUTED)
+    answers = math.fsum(terms[name] for name in ANSWERS)
     drawn = computed * steps.uncertainty * of_curve + steps.deviation * of_steps
+    drawn = drawn + answers * answers_spread * of_answers
     extra = drawn
     for seconds, every in by_clock:
-        extra = extra + np.floor((computed + drawn) / every) * seconds
+        extra = extra + np.floor((computed + answers + drawn) / every) * seconds
     p50, p90 = np.percentile(extra, (50, 90))
     return float(p90 - p50)
 
 
 @lru_cache(maxsize=1)
-def _draws() -> tuple[Floats, Floats]:
-    """Standard normal numbers for (the curve, the micro-steps) of each simulated run, the same ones every time."""
+def _draws() -> tuple[Floats, Floats, Floats]:
+    """Standard normal numbers for (the curve, the micro-steps, the answers) of each simulated run, the same ones every
+    time."""
     generator = np.random.default_rng(SEED)
-    return generator.standard_normal(DRAWS), generator.standard_normal(DRAWS)
+    curve, steps, answers = (generator.standard_normal(DRAWS) for _ in range(3))
+    return curve, steps, answers

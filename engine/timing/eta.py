@@ -13,6 +13,7 @@ from speedtui.engine import events as e
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import ScheduleSettings
 from speedtui.engine.config.window import Window
+from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.due import NOTHING, Due, Prices, rules_of
 from speedtui.engine.timing.durations import GUESS_SPREAD
 from speedtui.engine.timing.losses import Losses
@@ -20,7 +21,7 @@ from speedtui.engine.timing.made import Made
 from speedtui.engine.timing.pace import Pace
 from speedtui.engine.timing.pending import Interruption, Pending
 from speedtui.engine.timing.remaining import Remaining
-from speedtui.engine.timing.spending import Spending
+from speedtui.engine.timing.spending import ONLY_FULL, Spending
 from speedtui.engine.timing.track import Sizes, Track
 from speedtui.engine.timing.verdict import Held, judge, steady_enough
 from speedtui.engine.timing.walk import count_due
@@ -98,6 +99,16 @@ class Eta:
         """A small part of a full evaluation went through; the whole is expected to take so long."""
         self._pending.spending.rehearsed(expected_seconds, phases)
 
+    def costs(self) -> RunCosts:
+        """What evaluations and saves of this worker took on average; None where there was none."""
+        return self._pending.spending.costs()
+
+    @property
+    def answer_seconds(self) -> dict[str, float]:
+        """Seconds of generation and of the metric in a full evaluation, as the last one had or a trial or plan expected
+        them; 0 where nothing is known."""
+        return dict(zip(ONLY_FULL, self._pending.spending.full_only_seconds, strict=True))
+
     def saved(self, seconds: float, *, best: bool | None = None) -> None:
         """A checkpoint is on disk; `best`: because of an evaluation. None: where nothing else asks for one."""
         self._pending.saved(seconds, self._ended(seconds), best=best)
@@ -108,7 +119,7 @@ class Eta:
         self._pending.final_saved(seconds)
 
     def change(self, schedule: ScheduleSettings, step: int) -> None:
-        """Another schedule holds after this step; what was measured still counts, and so do stretches of time."""
+        """Another schedule holds after this step; what was measured still counts, stretches of time begin anew."""
         self._pending.change(schedule, self._track.t)
 
     def shorten(self, total_steps: int) -> None:

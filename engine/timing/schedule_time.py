@@ -11,8 +11,12 @@ from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.due import Due, Prices, rules_of
 from speedtui.engine.timing.walk import count_due
 
-COMPUTED = ("steps", "evals", "generate")
+COMPUTED = ("steps", "evals")
 """Terms whose error is the curve's; saving and loading are not computed on the device."""
+ANSWERS = ("generate", "metric")
+"""Terms whose error is mainly that nobody knows what a model in training will write."""
+ANSWERED = ("answers", "the metric")
+"""Parts of an evaluation that need no word of their own where nothing of it was measured."""
 
 
 class StepsTime(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +58,8 @@ def time_schedule(
 
 
 def prices(steps: StepsTime, costs: RunCosts, schedule: ScheduleSettings) -> Prices:
-    """Seconds of each; what was not measured, and what the schedule leaves out, costs nothing."""
+    """Seconds of each. What the schedule leaves out costs nothing; what was not measured adds nothing, and
+    `left_out` names it."""
     loss = costs.eval_seconds or 0.0
     running = steps.seconds + steps.epochs * (costs.epoch_seconds or 0.0) + (costs.compile_seconds or 0.0)
     return Prices(
@@ -63,6 +68,19 @@ def prices(steps: StepsTime, costs: RunCosts, schedule: ScheduleSettings) -> Pri
         loss=loss,
         save=costs.save_seconds or 0.0,
     )
+
+
+def left_out(costs: RunCosts, schedule: ScheduleSettings, due: Due) -> tuple[str, ...]:
+    """What happens in a run and has no price, since nobody measured it: a total without it is a lower bound."""
+    answers = bool(due.full) and schedule.generate
+    happens = {
+        "evaluations": (bool(due.full or due.loss), costs.eval_seconds),
+        "answers": (answers, costs.generate_seconds),
+        "the metric": (answers and bool(schedule.metric), costs.metric_seconds),
+        "checkpoints": (due.saves > 0, costs.save_seconds),
+    }
+    found = [name for name, (often, seconds) in happens.items() if often and not seconds]
+    return tuple(name for name in found if name not in ANSWERED or "evaluations" not in found)
 
 
 def _answering(costs: RunCosts, schedule: ScheduleSettings) -> tuple[float, float]:

@@ -6,11 +6,28 @@ from collections.abc import Mapping
 
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.events import EvaluationKind
+from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.due import Due
 from speedtui.engine.timing.durations import Durations
 
 ONLY_FULL = ("generate", "metric")
 """Phases of a full evaluation that one of the loss alone does not have."""
+
+
+class Seconds:
+    """Of all evaluations of this worker together, by what they were spent in."""
+
+    def __init__(self) -> None:
+        self.evaluations = self.full = 0
+        self.loss = self.generate = self.metric = 0.0
+
+    def add(self, kind: EvaluationKind, loss: float, phases: Mapping[str, float]) -> None:
+        """One more; `loss`: its seconds without generation and metric."""
+        self.evaluations += 1
+        self.full += kind == "full"
+        self.loss += loss
+        self.generate += phases.get("generate", 0.0)
+        self.metric += phases.get("metric", 0.0)
 
 
 class Spending:
@@ -20,6 +37,7 @@ class Spending:
         """`planned`: the evaluations and checkpoints that the estimate is of; `save_guess_seconds`: a figure that one
         checkpoint hardly takes longer than, for want of a measured one."""
         self.full, self.loss, self.save, self.final = Durations(), Durations(), Durations(), Durations()
+        self.made = Seconds()
         self._extra = dict.fromkeys(ONLY_FULL, 0.0)
         self._save_guess = save_guess_seconds
         if estimate is not None:
@@ -28,6 +46,7 @@ class Spending:
     def evaluated(self, kind: EvaluationKind, seconds: float, phases: Mapping[str, float]) -> None:
         """One was made; `phases`: its seconds in eval, generate and metric."""
         extra = sum(phases.get(name, 0.0) for name in ONLY_FULL)
+        self.made.add(kind, seconds - extra, phases)
         if kind == "loss":
             self.loss.add(seconds)
             return
@@ -43,6 +62,17 @@ class Spending:
         shares = {name: phases.get(name, 0.0) / whole if whole > 0 else 0.0 for name in ONLY_FULL}
         self._extra = {name: expected_seconds * share for name, share in shares.items()}
         self.loss.guess(expected_seconds - sum(self._extra.values()))
+
+    def costs(self) -> RunCosts:
+        """Means of what was made; None where there was none."""
+        made, save, final = self.made, self.save, self.final
+        return RunCosts(
+            eval_seconds=made.loss / made.evaluations if made.evaluations else None,
+            generate_seconds=made.generate / made.full if made.generate else None,
+            metric_seconds=made.metric / made.full if made.metric else None,
+            save_seconds=save.expected if save.measured else None,
+            final_seconds=final.expected if final.measured else None,
+        )
 
     @property
     def full_only_seconds(self) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import traceback
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from typing import Any
 
 from torch import nn
@@ -19,8 +19,10 @@ from speedtui.engine.config.settings import ScheduleSettings
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.evaluate.evaluator import Evaluator, Scores
-from speedtui.engine.evaluate.rehearsal import expected_seconds, rehearsal_rows
+from speedtui.engine.evaluate.rehearsal import expected_loss_seconds, rehearsal_rows
+from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.eta import Eta
+from speedtui.engine.trainer.answer_costs import answer_costs
 from speedtui.engine.trainer.best import LOSS
 from speedtui.engine.trainer.live import LiveSettings
 from speedtui.engine.trainer.schedule import EvaluationLeft, TrainingSchedule
@@ -87,6 +89,11 @@ class Evaluating:
         """Rows of a batch of which the loss is computed, by the settings as they are now."""
         return evaluation_rows(self._live.current, self._workload)
 
+    @property
+    def answered_at_a_time(self) -> int:
+        """Rows of a batch of answers, as the settings are now."""
+        return generation_rows(self._live.current, self._workload)
+
     def rehearse(self, model: nn.Module, loss_pass: Callable[[Any], Metrics]) -> None:
         """Evaluates a few rows in full, so that what fails in it fails before anything was trained.
 
@@ -101,31 +108,49 @@ class Evaluating:
         if dataset is None:
             return
         rows = rehearsal_rows(self._workload, self.rows_at_a_time)
-        answered = rehearsal_rows(self._workload, generation_rows(self._live.current, self._workload), batches=1)
+        answered = rehearsal_rows(self._workload, self.answered_at_a_time, batches=1)
         started, before = time.perf_counter(), self._seconds()
         try:
             with kept_randomness():
                 loss_pass(Subset(dataset, rows))
                 scores = self._scores(model, answered)
+            if scores is not None:
+                _require_numbers(scores, self._live.current.schedule)
+            phases = self._since(before)
+            expected = self._expected(model, phases, rows, answered)
         except EvaluationLeft:
             if self._schedule.stopped is not None:
                 raise self._schedule.stopped from None
             return
-        if scores is not None:
-            _require_numbers(scores, self._live.current.schedule)
-        phases = self._since(before)
-        loss = {name: seconds for name, seconds in phases.items() if name == "eval"}
-        answers = {name: seconds for name, seconds in phases.items() if name != "eval"}
-        schedule = self._live.current.schedule
-        expected = expected_seconds(self._workload, rows, loss, schedule)
-        expected |= expected_seconds(self._workload, answered, answers, schedule)
         self._eta.rehearsed(sum(expected.values()), expected)
         self._context.emit(
             e.EvaluationRehearsed(
                 t=self._context.t, rows=len(rows), seconds=round(time.perf_counter() - started, 6),
                 expected_seconds=round(sum(expected.values()), 3), phases=phases,
+                expected_phases={name: round(seconds, 3) for name, seconds in expected.items()},
             )
         )  # fmt: skip
+
+    def _expected(
+        self, model: nn.Module, phases: Mapping[str, float], rows: Sequence[int], answered: Sequence[int]
+    ) -> dict[str, float]:
+        """Seconds of a whole evaluation by phase.
+
+        A model that has learned nothing yet writes until it is stopped, and what it writes is scored at another price:
+        so the answers are as a plan or trial measured them, else as they are measured now.
+        """
+        expected = {"eval": expected_loss_seconds(self._workload, rows, phases.get("eval", 0.0))}
+        settings = self._live.current
+        if self.evaluator is None or not settings.schedule.generate or not answered:
+            return expected
+        known = self._eta.answer_seconds
+        names = ("generate", "metric") if settings.schedule.metric else ("generate",)
+        if not all(known.get(name) for name in names):
+            timed = answer_costs(self.evaluator.timed(model, settings.schedule))
+            costs = timed.of_run(RunCosts(), self._workload, settings)
+            known = {"generate": costs.generate_seconds or 0.0, "metric": costs.metric_seconds or 0.0}
+        whole = len(self._workload.eval_dataset or ()) / len(answered)
+        return expected | {name: known[name] or phases.get(name, 0.0) * whole for name in names}
 
     def begins(self, loader: Any) -> None:
         """Batches of this loader come now."""

@@ -35,6 +35,8 @@ def tell_loaded(context: JobContext, workload: Workload, settings: Settings, sec
         cut_rows=facts.cut_rows,
         dropped_rows=facts.dropped_rows,
         held_out_rows=facts.held_out_rows,
+        longest_target_tokens=facts.longest_target_tokens,
+        mean_target_tokens=facts.mean_target_tokens,
     )
     context.emit(context.loaded)
     if facts.cut_rows:

@@ -32,18 +32,17 @@ class Outlook:
         self._due = self._levers_due = 0.0
         self._levers: list[Advice] = []
         self._verdict: e.Verdict | None = None
-        self._observed = False
 
     def observe(self, step: e.StepCompleted) -> None:
         """A step, or several in one line, for the log and for the estimate."""
         self._context.emit(step)
-        self._observed = True
+        self._live.step = step.step
         self._eta.observe(step)
 
     def pump(self, urgent: bool) -> None:
         """Emits an estimate when one is due, and the levers when they have changed."""
         now = time.monotonic()
-        if now < self._due or not self._observed:
+        if now < self._due or not self._live.step:
             return
         self._due = now + UPDATE_SECONDS[now - self._began > LIVELY_SECONDS]
         update = self._eta.update(self._context.t)

@@ -56,7 +56,6 @@ class TrainingTrainer(MeteredTrainer):
 
     def after_step(self) -> None:
         """The schedule decides what comes now."""
-        self._live.step = self.state.global_step
         self._schedule.after_step(self.state.global_step, self.state.max_steps, self.control)
         self._keep_rate_to_deadline()
 
@@ -106,8 +105,6 @@ class TrainingTrainer(MeteredTrainer):
         saved: Any = self.model
         write = super(MeteredTrainer, self)._save_checkpoint
         self._saving.checkpoint(saved, self.state, lambda: write(model, trial))
-        if self._schedule.rebuild:  # and not before the checkpoint is there that it goes on from
-            self.control.should_training_stop = True
 
     def save_final(self, target: Path) -> tuple[e.CheckpointSaved, int | None]:
         """Leaves the model, the best one where only that is saved; also returns its step, None for the last one's.

@@ -139,12 +139,19 @@ class Attempt:
         return RunCosts(start_seconds=found.start_seconds + found.warmup_seconds, compile_seconds=0.0)
 
     def _first_costs(self, setup: ProbeSetup, trainer: MeteredTrainer, data_seconds: float) -> None:
-        """Once for each kind of run: the rest of a study goes without."""
-        if cost_key(self._settings) not in self._runner.costs:
-            self._keep_costs(setup, trainer, data_seconds)
+        """Once for each kind of run: the rest of a study goes without. Not after the budget is spent."""
+        if cost_key(self._settings) in self._runner.costs:
+            return
+        if self._runner.over_budget:
+            setup.context.warn_once("the budget was spent before evaluations and checkpoints were measured")
+            return
+        self._keep_costs(setup, trainer, data_seconds)
 
     def _keep_costs(self, setup: ProbeSetup, trainer: MeteredTrainer, data_seconds: float) -> None:
-        self._runner.costs[cost_key(self._settings)] = measure_costs(setup, trainer, data_seconds)
+        key = cost_key(self._settings)
+        before = self._runner.costs.get(key)
+        answers = before.answers if before is not None else None
+        self._runner.costs[key] = measure_costs(setup, trainer, data_seconds, answers)
 
     def _check_peak(self, memory: Memory) -> None:
         """The process's first trial has some room beyond the limit, see `CpuLimit`; its peak has none."""

@@ -14,11 +14,13 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from speedtui.engine.candidate import Curve, CurvePoint
-from speedtui.engine.config.settings import Scalar, Settings
+from speedtui.engine.config.settings import Scalar, ScheduleSettings, Settings
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.curve import Floats, design, fit_curve
 from speedtui.engine.timing.run_shape import Indices
+from speedtui.engine.trainer.answer_costs import AnswerCosts
 from speedtui.engine.trainer.trainer import MeteredTrainer
+from speedtui.engine.trial.answers import measure_answers
 from speedtui.engine.trial.batches import Rows
 from speedtui.engine.trial.probe import ProbeSetup
 from speedtui.engine.units import format_size
@@ -39,7 +41,7 @@ Batch = tuple[list[int], int]
 
 def cost_key(settings: Settings) -> CostKey:
     """What evaluations and saves depend on besides the size of their batches and lengths: mainly how much is saved."""
-    train = settings.train
+    train, schedule = settings.train, settings.schedule
     return (
         train.method,
         train.optimizer.removesuffix("_fused"),
@@ -47,8 +49,17 @@ def cost_key(settings: Settings) -> CostKey:
         settings.model.dtype,
         train.loader_workers > 0,
         train.group_by_length,
-        settings.schedule.eval_batch_size or 0,
+        schedule.eval_batch_size or 0,
+        *answers_key(schedule),
     )
+
+
+def answers_key(schedule: ScheduleSettings) -> CostKey:
+    """What the price of an answer and of its score depends on."""
+    if not schedule.generate or schedule.eval_every == "never":
+        return ()
+    metric = (schedule.metric, schedule.metric_threads, schedule.metric_timeout) if schedule.metric else ()
+    return schedule.beams, schedule.max_new_tokens, schedule.generation_batch_size or 0, *metric
 
 
 class MeasuredCosts(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +74,8 @@ class MeasuredCosts(msgspec.Struct, frozen=True, kw_only=True):
     """Rows of a batch that found memory where those asked for did not; None where they did."""
     save_seconds: float | None = None
     final_seconds: float | None = None
+    answers: AnswerCosts | None = None
+    """None where the run writes none."""
 
     def of_run(self, workload: Workload, eval_rows: int, *, start: RunCosts) -> RunCosts:
         """The costs of a run.
@@ -79,11 +92,13 @@ class MeasuredCosts(msgspec.Struct, frozen=True, kw_only=True):
         )  # fmt: skip
 
 
-def measure_costs(setup: ProbeSetup, trainer: MeteredTrainer, data_seconds: float) -> MeasuredCosts:
-    """Runs a few evaluation batches, begins an epoch and saves, as the training will.
+def measure_costs(
+    setup: ProbeSetup, trainer: MeteredTrainer, data_seconds: float, answers: AnswerCosts | None = None
+) -> MeasuredCosts:
+    """Runs a few evaluation batches, writes a few answers, begins an epoch and saves, as the training will.
 
     `trainer`: after its steps, so that there is an optimizer with its state; `data_seconds`: of waiting for one
-    micro-batch when the loader is running.
+    micro-batch when the loader is running; `answers`: as they were measured before, which then do.
     """
     asked = trainer.args.per_device_eval_batch_size
     evaluation = _time_evaluation(setup, trainer) if setup.workload.eval_dataset is not None else None
@@ -96,6 +111,7 @@ def measure_costs(setup: ProbeSetup, trainer: MeteredTrainer, data_seconds: floa
         eval_most_rows=fitted if fitted < asked else None,
         save_seconds=save,
         final_seconds=final,
+        answers=answers or measure_answers(setup),
     )
 
 

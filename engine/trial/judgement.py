@@ -42,6 +42,10 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
             return False
         return steady.half_width < PRECISE_ENOUGH or self._loses(timings, steady)
 
+    def enough(self, timings: Sequence[StepTiming]) -> bool:
+        """Whether there is something to tell by, should it have to end now."""
+        return len(_observations(timings)) >= ENOUGH
+
     def measurement(self, timings: Sequence[StepTiming]) -> Measurement:
         """What the probe found, scaled from its own accumulation to the training's.
 

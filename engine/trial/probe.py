@@ -98,7 +98,7 @@ def memory_probe(setup: ProbeSetup, limit_bytes: int | None) -> tuple[Memory, fl
     """
     micro = setup.settings.train.micro_batch_size
     stress = setup.workload.stress_dataset(micro, MEMORY_STEPS * setup.probe_accumulation, setup.context.progress)
-    longest = setup.workload.facts.longest_tokens
+    longest = setup.workload.facts.stressed_tokens
     if setup.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(setup.device)
         retries_before = allocator_peaks()[2]
@@ -244,9 +244,17 @@ class _StepCheck(TrainerCallback):
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         self._setup.context.poll()
-        self._setup.check()
-        if self._judgement is None or self._meter.timings is None:
+        timings = self._meter.timings
+        try:
+            self._setup.check()
+        except TrialEnded as ended:
+            enough = self._judgement is not None and timings is not None and self._judgement.enough(timings)
+            if ended.status is not TrialStatus.TIMED_OUT or not enough:
+                raise
+            control.should_training_stop = True  # what has been seen by now says more than nothing
+            return
+        if self._judgement is None or timings is None:
             return
         self._setup.context.log.flush()
-        if self._judgement.done(self._meter.timings):
+        if self._judgement.done(timings):
             control.should_training_stop = True

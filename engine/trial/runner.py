@@ -30,7 +30,7 @@ from speedtui.engine.trial.costs import CostKey, MeasuredCosts, cost_key
 from speedtui.engine.trial.failures import TrialEnded
 from speedtui.engine.trial.prepared import StateGuard
 from speedtui.engine.workload.base import Workload
-from speedtui.engine.workload.evaluation_batch import evaluation_rows
+from speedtui.engine.workload.evaluation_batch import evaluation_rows, generation_rows
 from speedtui.engine.workload.load import load_workload, with_model
 from speedtui.engine.workload.recipe import data_differs, rebuild_needed
 from speedtui.engine.workload.shelf import DataShelf
@@ -140,7 +140,13 @@ class TrialRunner:
         start = msgspec.structs.replace(start, load_seconds=self.load_seconds)
         if measured is None or self.workload is None:
             return start
-        return measured.of_run(self.workload, evaluation_rows(settings, self.workload), start=start)
+        costs = measured.of_run(self.workload, evaluation_rows(settings, self.workload), start=start)
+        return costs if measured.answers is None else measured.answers.of_run(costs, self.workload, settings)
+
+    def answered_at_a_time(self, settings: Settings) -> int:
+        """Rows of a batch of answers in a run with these settings."""
+        assert self.workload is not None
+        return generation_rows(settings, self.workload)
 
     def run(self, candidate: Candidate, best: Measurement | None) -> TrialResult:
         """Tries a candidate; whatever happens in it is a result.
@@ -186,12 +192,17 @@ class TrialRunner:
         torch.cuda.set_per_process_memory_fraction(min(1.0, order.memory_limit_bytes / total), self.device)
         return nullcontext()
 
+    @property
+    def over_budget(self) -> bool:
+        """Whether the study's budget is spent."""
+        return self.deadline is not None and time.monotonic() > self.deadline
+
     def check_trial(self, candidate: Candidate) -> None:
         """Raises `TrialEnded` where somebody stopped the trial or the budget is spent."""
         if self.stop_trial == candidate.id:
             self.stop_trial = None
             raise TrialEnded(TrialStatus.PRUNED, "stopped by hand")
-        if self.deadline is not None and time.monotonic() > self.deadline:
+        if self.over_budget:
             raise TrialEnded(TrialStatus.TIMED_OUT, "the study's budget was spent during this trial")
 
     def _check_returned(self) -> None:

@@ -91,6 +91,8 @@ class DataFacts:
     """After cutting; None for a model without targets of their own."""
     mean_tokens: float | None = None
     """Of a sample, source and target together."""
+    mean_target_tokens: float | None = None
+    """Of the target alone; None for a model without targets of their own."""
     total_tokens: int | None = None
     """Of the training samples, once through; source and target together."""
     cut_rows: int = 0
@@ -105,6 +107,20 @@ class DataFacts:
     """Mean; None where samples are not packed."""
     packed_fill: float | None = None
     """Share of packs x `data.max_length` that holds tokens; None where samples are not packed."""
+
+    @property
+    def longest_side(self) -> int | None:
+        """The longest sample, or source or target: what `data.max_length` cuts, each side for itself."""
+        if self.longest_tokens is None:
+            return None
+        return max(self.longest_tokens, self.longest_target_tokens or 0)
+
+    @property
+    def stressed_tokens(self) -> int | None:
+        """Of the sample that a memory probe is made of: the longest, or the longest source with the longest target."""
+        if self.longest_tokens is None:
+            return None
+        return self.longest_tokens + (self.longest_target_tokens or 0)
 
     @property
     def train_samples(self) -> int:

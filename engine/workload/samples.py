@@ -126,6 +126,7 @@ def _facts(
         longest_tokens=int(trained.lengths.max()),
         longest_target_tokens=int(trained.target_lengths.max()) if isinstance(trained, PairDataset) else None,
         mean_tokens=counts.tokens / counts.rows,
+        mean_target_tokens=float(trained.target_lengths.mean()) if isinstance(trained, PairDataset) else None,
         total_tokens=counts.tokens,
         cut_rows=counts.cut_rows,
         dropped_rows=counts.dropped_rows,

@@ -236,7 +236,7 @@ def job_in_here(folder: Path, settings: Settings, workload: Workload) -> None:
     order = Order(job="train", started_at=time.time(), window=window)
     try:
         context = JobContext(RunFolder(folder), settings, order, log, RunState(), frozenset())
-        train_job(context, settings, workload, CPU, label="bench", trial=None, estimate=None, since=0.0)
+        train_job(context, settings, workload, CPU, named=("bench",), trial=None, estimate=None, since=0.0)
     finally:
         log.close()
 

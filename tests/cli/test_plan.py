@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,29 @@ def test_the_script_trains_as_it_stands_and_the_report_compares(planned: Planned
     assert report["estimate"]["p50_seconds"] == planned.report["estimate"]["p50_seconds"]
     assert report["actual"]["steps"] == 4
     assert report["accuracy"] > 0
+
+
+def test_terminal_page_and_last_line_say_the_same_next_command_and_it_trains_the_profile_planned_with(
+    planned: Planned,
+) -> None:
+    run = planned.path.name
+    page = planned.place.run("report", run, "--html")
+    assert page.code == ExitCode.DONE, page.err
+    next_step = f"Train as planned: sh {planned.path / 'train.sh'}"
+    (html,) = planned.path.glob("*.html")
+    text = unescape(html.read_text())
+    assert f"next: {next_step}" in planned.place.run("report", run).out
+    assert re.findall(r"next: ([^<\n]+)", text) == [next_step]
+    assert planned.ended.err.splitlines()[-1] == next_step
+    (chosen,) = (row for row in planned.plan["profiles"] if row["profile"] == "quality")
+    assert chosen["label"] in text and "planned with" in text and ">best<" not in text
+    finished = next(line for line in planned.ended.lines() if line["type"] == "study_finished")
+    added = {
+        line["candidate"]["id"]: line["candidate"]
+        for line in planned.ended.lines()
+        if line["type"] == "candidate_added"
+    }
+    assert added[finished["best"]]["micro_batch_size"] == chosen["micro_batch_size"]
 
 
 def test_what_was_measured_before_is_used_and_its_age_is_told(recalled: tuple[Ended, Any]) -> None:

@@ -14,7 +14,7 @@ from speedtui.engine.session.base import Session
 from speedtui.engine.session.start import start_plan
 from speedtui.engine.units import parse_size
 from speedtui.tui.commands.following import follow
-from speedtui.tui.commands.options import Common, Output, common_options, engine_option, screen_options
+from speedtui.tui.commands.options import Common, Output, common_options, engine_option, screen_options, typed
 from speedtui.tui.commands.screen import plan_screen
 from speedtui.tui.commands.starting import start_options
 from speedtui.tui.commands.window import refuse_bad_window, window_flags, window_options
@@ -28,13 +28,14 @@ from speedtui.tui.commands.window import refuse_bad_window, window_flags, window
 @click.option("--profile", metavar="NAME", help="Plan with this profile; by default the data decides.")
 @click.option("--device", metavar="SIZE", help="For a GPU that is not here, such as 80GiB; nothing is measured then.")
 @click.option("--measure/--no-measure", default=True, help="Probe each profile, or rest on history and baselines.")
+@click.option("--budget", metavar="TIME", help="For measuring, such as 5m; by default 10m, or a tenth of the window.")
 @click.option("--screen", "on_screen", is_flag=True, help="Open the screen on the plan, to change and write it.")
 def command(
     common: Common, engine: str, window: str | None, deadline: str | None, margin: str | None, profile: str | None,
-    device: str | None, measure: bool, on_screen: bool,
+    device: str | None, measure: bool, budget: str | None, on_screen: bool,
 ) -> ExitCode:  # fmt: skip
     """Say before a run which profile fits, when it is done, and what each schedule costs."""
-    flags = window_flags(window, deadline, margin)
+    flags = {**window_flags(window, deadline, margin), **typed(search__budget=budget)}
     settings = load_settings(common.config, flags)
     refuse_bad_window(settings, flags)
     if profile is not None:

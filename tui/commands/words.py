@@ -78,6 +78,8 @@ class Words:
         if not self._due("step" if training else event.what, STEP_LINE_SECONDS if training else PROGRESS_LINE_SECONDS):
             return None
         done = f"{event.what}: {event.done / event.total:.0%} of {event.total}" if event.total else event.what
+        if event.left_seconds is not None:
+            done += f", done {self._clock(event.t, event.left_seconds)}, in about {format_span(event.left_seconds)}"
         return "  ".join([self._position(), done, *self._outlook(event.t)]) if training else done
 
     def _stepped(self, event: e.StepCompleted) -> str | None:

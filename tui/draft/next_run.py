@@ -19,7 +19,7 @@ from speedtui.engine.plan.known import Option, plan_options, run_option, trial_o
 from speedtui.engine.plan.schedules import schedules
 from speedtui.engine.plan.tables import checkpoint_frequencies, eval_frequencies
 from speedtui.engine.plan.verdict import judge_finish, safe_room_seconds, spare_seconds
-from speedtui.engine.plan.what_if import Known, keeps_steps, nearest_known, unmeasured, unpriced, what_if
+from speedtui.engine.plan.what_if import Known, keeps_steps, nearest_known, unmeasured, what_if
 from speedtui.engine.planned import Fit, FrequencyRow, Goal, ScheduleRow
 from speedtui.engine.profile.apply import apply_profile, values_of
 from speedtui.engine.profile.load import Profiles
@@ -48,8 +48,11 @@ class Line(NamedTuple):
     """The next run takes it."""
     left_out: bool = False
     """Edits of which nothing is known with this choice are not in its figures."""
-    unpriced: tuple[str, ...] = ()
-    """What is in its time for nothing, since nobody measured it."""
+
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """What is not in its time, since nobody measured it."""
+        return self.estimate.unmeasured if self.estimate is not None else ()
 
     @property
     def known(self) -> bool:
@@ -90,8 +93,11 @@ class NextRun(msgspec.Struct, frozen=True, kw_only=True):
     goals: tuple[Goal, ...] = ()
     slower: float | None = None
     """Times as long as a step may take, and it still fits."""
-    unpriced: tuple[str, ...] = ()
-    """What is in the estimate for nothing, since nobody measured it."""
+
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """What is not in the estimate, since nobody measured it."""
+        return self.estimate.unmeasured if self.estimate is not None else ()
 
     @property
     def computed(self) -> bool:
@@ -102,11 +108,6 @@ class NextRun(msgspec.Struct, frozen=True, kw_only=True):
     def measured(self) -> bool:
         """Whether the estimate rests on a measurement."""
         return self.option is not None and self.option.measured and not self.computed
-
-    @property
-    def evals_unpriced(self) -> bool:
-        """Whether more evaluations seem to cost less than they do."""
-        return any(what != "checkpoints" for what in self.unpriced)
 
     def goal(self, what: str) -> Goal | None:
         """The most of something that fits."""
@@ -159,7 +160,6 @@ def next_run(draft: Draft, options: Sequence[Option], run: RunState, plan_run: R
         fit=_fit(now, estimate, window, option), option=option, sizes=sizes,
         lines=tuple(_line(one, draft, pairs, window, now) for one in options),
         fields=tuple(fields_of(settings, evaluates=_evaluates(settings, known, run, plan_run))),
-        unpriced=_unpriced(known, estimate, settings),
     )  # fmt: skip
     return shown if known is None else _with_tables(shown, settings, known)
 
@@ -174,8 +174,7 @@ def _with_tables(shown: NextRun, settings: Settings, known: Known) -> NextRun:
         shown,
         frequencies=(*eval_frequencies(*asked), *checkpoint_frequencies(*asked)),
         schedules=tuple(schedules(*asked, eval_rows=known.eval_rows)),
-        # What costs nothing since nobody measured it could always be had more often.
-        goals=tuple(goal for goal in seek_goals(*asked) if goal.what != "evals" or not shown.evals_unpriced),
+        goals=tuple(seek_goals(*asked)),
         slower=_slower(shown, known),
     )
 
@@ -202,7 +201,6 @@ def _line(
         finish=now + estimate.p50_seconds if estimate is not None else None,
         finish_p90=now + estimate.p90_seconds if estimate is not None else None,
         spare_seconds=spare_seconds(now, estimate, window), taken=taken, left_out=left_out,
-        unpriced=found.unpriced,
     )  # fmt: skip
 
 
@@ -212,7 +210,6 @@ class _Laid(NamedTuple):
     estimate: Estimate | None = None
     option: Option | None = None
     """What answers."""
-    unpriced: tuple[str, ...] = ()
 
 
 def _laid(option: Option, draft: Draft, edits: Values, pairs: Sequence[tuple[Known, Option]]) -> _Laid:
@@ -223,11 +220,7 @@ def _laid(option: Option, draft: Draft, edits: Values, pairs: Sequence[tuple[Kno
         return _Laid()
     known, answers = _answering(settings, pairs)
     estimate = what_if(known, settings) if known is not None else None
-    return _Laid(estimate, answers, _unpriced(known, estimate, settings))
-
-
-def _unpriced(known: Known | None, estimate: Estimate | None, settings: Settings) -> tuple[str, ...]:
-    return tuple(unpriced(known, estimate, settings.schedule)) if known is not None and estimate is not None else ()
+    return _Laid(estimate, answers)
 
 
 def _fit(now: float, estimate: Estimate | None, window: Window | None, option: Option | None) -> Fit:

@@ -173,7 +173,8 @@ def _frequency(found: FrequencyRow, shown: NextRun, best: FrequencyRow | None) -
     blind = blind_seconds(found) if of_eval else found.lost_seconds
     known = not found.count or found.cost_seconds > 0
     texts = [
-        Span(f"{'eval' if of_eval else 'ckpt'} {_short(found.every)}"), Span(str(found.count)),
+        Span(f"{'eval' if of_eval else 'ckpt'} {'best' if found.best_only else _short(found.every)}"),
+        Span(str(found.count)),
         Span(about(span(found.cost_seconds), sure) if known else "–"),
         Span(f"{found.share * 100:.1f} %" if known else "–"), _finish(found.finish, shown),
         fit_span(found.fit, shown.unpriced), Span(about(span(blind), sure)),

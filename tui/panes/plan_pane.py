@@ -55,9 +55,8 @@ class PlanPane(Pane):
 
 
 def fit_span(fit: Fit, unpriced: Sequence[str] = ()) -> Span:
-    """The verdict as a word; with a `?` where it holds only without what nobody measured."""
-    word, style = FIT_WORDS[fit]
-    return Span(f"{word}?", "warn") if unpriced and fit in ("fits", "tight") else Span(word, style)
+    """The verdict as a word; a `?` where something that nobody measured decides it."""
+    return Span("?", "warn") if unpriced and fit == "unknown" else Span(*FIT_WORDS[fit])
 
 
 def about(text: str, measured: bool) -> str:

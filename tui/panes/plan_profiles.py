@@ -236,9 +236,11 @@ def planning_words(frame: Frame) -> Row:
 
 def _step_words(run: RunState) -> str:
     study = run.study
+    left = run.progress.left_seconds if run.progress is not None else None
+    when = f", about {span(left)} left" if left is not None else ""
     if study is not None and study.running is not None:
-        return f"planning: probing {clean(study.running.candidate.label)}"
+        return f"planning: probing {clean(study.running.candidate.label)}{when}"
     if run.progress is None:
         return "planning"
     tally = f" {run.progress.done}/{run.progress.total}" if run.progress.total else ""
-    return f"planning: {clean(run.progress.what)}{tally}"
+    return f"planning: {clean(run.progress.what)}{tally}{when}"

@@ -96,11 +96,11 @@ def _pieces(shown: NextRun, estimate: Estimate) -> list[Row]:
 def _verdict(shown: NextRun, finish: float) -> Row:
     if shown.window_problem:
         return row(Span(f"✗ {clean(shown.window_problem)}", "bad"))
+    if shown.unpriced and shown.fit == "unknown" and shown.window is not None:
+        return row(Span("? NOT KNOWN", "warn"))
     if shown.fit not in VERDICTS:
         return ()
     word, style = VERDICTS[shown.fit]
-    if shown.unpriced and shown.fit in ("fits", "tight"):
-        word, style = f"{word}?", "warn"
     if shown.fit == "late" and shown.window is not None and finish > shown.window.deadline:
         word += f" by {roughly(finish - shown.window.deadline)}"
     return row(Span(word, style))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.events import STEP_PHASES
 from speedtui.engine.state import RunState, Totals, TrainingState
-from speedtui.engine.units import format_seconds, format_share, format_size, format_span
+from speedtui.engine.units import format_seconds, format_share, format_size, format_span, length_words
 from speedtui.tui.drawing.text import Row, Span, clean, clock, pack, roughly, row, width_of
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.coming import Coming, next_checkpoint, next_evaluation
@@ -159,9 +159,10 @@ def _model(run: RunState) -> list[Row]:
         row(Span("model ", "dim"), clean(model.model)),
         _quiet("rows", f"{model.train_rows} train, {model.eval_rows} eval"),
     ]
-    if model.longest_tokens is not None:
-        mean = f", mean {model.mean_tokens:.0f}" if model.mean_tokens is not None else ""
-        pieces.append(_quiet("tokens", f"longest {model.longest_tokens}{mean}"))
+    lengths = length_words(
+        model.longest_tokens, model.mean_tokens, model.longest_target_tokens, model.mean_target_tokens
+    )  # fmt: skip
+    pieces += [_quiet("tokens", lengths)] if lengths else []
     if model.cut_rows:
         pieces.append(row(Span(f"{model.cut_rows} rows cut", "warn")))
     return pieces

@@ -10,7 +10,7 @@ from speedtui.engine.config.settings import Scalar
 from speedtui.engine.report.page.markup import Markup, join, tag
 from speedtui.engine.report.page.tables import facts, section
 from speedtui.engine.state import RunState
-from speedtui.engine.units import format_count, format_size
+from speedtui.engine.units import format_count, format_size, length_words
 
 
 def configuration_section(state: RunState) -> Markup:
@@ -56,14 +56,16 @@ def _model(state: RunState) -> list[tuple[str, str]]:
     if model is None:
         return [("model", "was never loaded")]
     trainable = model.trainable_parameters
-    mean = f", mean {model.mean_tokens:.0f}" if model.mean_tokens is not None else ""
+    lengths = length_words(
+        model.longest_tokens, model.mean_tokens, model.longest_target_tokens, model.mean_target_tokens
+    )  # fmt: skip
     return [
         ("model", model.model),
         ("parameters", format_count(model.parameters)),
         ("trained", format_count(trainable) if trainable is not None else ""),
         ("rows", f"{model.train_rows:,} to train, {model.eval_rows:,} to evaluate"),
         ("held out", f"{model.held_out_rows:,} of the training rows, to evaluate on" if model.held_out_rows else ""),
-        ("tokens", f"longest {model.longest_tokens:,}{mean}" if model.longest_tokens is not None else ""),
+        ("tokens", lengths),
         ("cut rows", f"{model.cut_rows:,} longer than max_length" if model.cut_rows else ""),
         ("left out", f"{model.dropped_rows:,} rows without a token to learn" if model.dropped_rows else ""),
     ]

@@ -7,6 +7,7 @@ from speedtui.engine.report.page.markup import EMPTY, Markup, join, tag
 from speedtui.engine.report.record import FinalVerdict, Judgement, TrainingReport
 from speedtui.engine.report.words import clock, end_words, evaluation_words
 from speedtui.engine.state import RunState, RunStatus, StudyState
+from speedtui.engine.state.study import PLAN
 from speedtui.engine.units import format_count, format_seconds, format_span
 
 OUTCOMES: dict[Outcome, tuple[str, str]] = {
@@ -79,7 +80,8 @@ def _trials(study: StudyState | None) -> list[Markup]:
         return tiles
     rate = f"{format_count(result.measurement.samples_per_second)} samples/s"
     speed = _tile("speed", rate, f"full run {format_span(result.full_run_seconds)}")
-    return [*tiles, _tile("best", f"#{row.candidate.id}", row.candidate.label), speed]
+    name = "planned with" if study.mode == PLAN else "best"
+    return [*tiles, _tile(name, f"#{row.candidate.id}", row.candidate.label), speed]
 
 
 def _tile(name: str, figure: str, more: str) -> Markup:

@@ -8,6 +8,7 @@ from speedtui.engine.report.page.markup import EMPTY, Markup, tag
 from speedtui.engine.report.page.tables import cells, section, table
 from speedtui.engine.report.summary import best_lines
 from speedtui.engine.state import RunState, TrialRow
+from speedtui.engine.state.study import PLAN
 from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span
 
 HEAD = ("", "configuration", "status", "samples/s", "tokens/s", "step", "peak memory", "free", "full run")
@@ -24,12 +25,15 @@ def study_section(state: RunState) -> Markup:
         for row in study.rows
     ]
     finished = sum(row.status.finished for row in study.rows)
+    planned = study.mode == PLAN
     note = f"{finished} of {len(study.rows)} candidates were tried, mode {study.mode}"
+    if planned:
+        note = f"{finished} of {len(study.rows)} profiles were tried; they train for other epochs and on other lengths"
     ended = f"; {study.finish_reason}" if study.finish_reason else ""
     return section(
         "Trials",
         table(HEAD, rows, numbers=NUMBERS),
-        tag("pre", best_lines(state, study)) if finished else EMPTY,
+        tag("pre", best_lines(state, study)) if finished and not planned else EMPTY,
         note=f"{note}{ended}.",
     )
 
@@ -57,5 +61,7 @@ def _status(row: TrialRow, result: TrialResult | None) -> str:
 
 
 def plan_section(state: RunState) -> Markup:
-    """The plan as its command prints it."""
-    return section("Plan", tag("pre", render_plan(state.plan, state.window))) if state.plan is not None else EMPTY
+    """The plan as its command prints it, with the same last line."""
+    if state.plan is None:
+        return EMPTY
+    return section("Plan", tag("pre", render_plan(state.plan, state.window, next_step=state.next)))

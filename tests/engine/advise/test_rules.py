@@ -108,6 +108,19 @@ def test_an_estimate_that_was_off_names_the_term_that_was_and_what_to_do() -> No
     assert advice.lever == "tune again: the estimate came from an earlier measurement, which was 12 days old"
 
 
+@pytest.mark.parametrize("left_out", [(), ("answers",)])
+def test_answers_that_took_longer_than_expected_are_not_blamed_on_the_length_curve(left_out: tuple[str, ...]) -> None:
+    expected = msgspec.structs.replace(estimate(4.0, evals=20 * MINUTE), unmeasured=left_out)
+    planned = row("balanced", None, "unknown", estimate=expected, source="measured")
+    phases = {"forward": 1.5 * HOUR, "backward": 2 * HOUR, "eval": 20 * MINUTE, "generate": 2 * HOUR}
+    (advice,) = advise(case(None, "unknown", row=planned, window=None, actual=Actual(seconds=6 * HOUR, phases=phases)))
+    instead = "what nobody had measured" if left_out else "0s"
+    assert advice.evidence.endswith(f"most of it in generate: 2h 00m instead of {instead}")
+    assert (
+        advice.lever == "plan again: what this run's answers and metric took is known now, and the next plan counts it"
+    )
+
+
 def test_padding_is_a_waste_above_a_fifth_with_the_minutes_that_grouping_saves() -> None:
     (advice,) = advise(case(6.0, "fits", savings=[grouping(40)]))
     assert advice.evidence == (

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-import msgspec
 import pytest
 
-from speedtui.engine.config.settings import ModelSettings, ScheduleSettings, Settings
-from speedtui.engine.evaluate.rehearsal import expected_seconds, rehearsal_rows
+from speedtui.engine.config.settings import ModelSettings, Settings
+from speedtui.engine.evaluate.rehearsal import expected_loss_seconds, rehearsal_rows
 from speedtui.engine.workload import Workload
 from tests.engine.evaluate.conftest import write_rows
 from tests.engine.workload.small import LLAMA, T5, load
@@ -49,26 +47,11 @@ def test_no_row_is_rehearsed_twice(forty: Workload, asked: Asked) -> None:
     assert rehearsal_rows(load(asked(T5, schedule={}, data={"eval": None})), 8) == []
 
 
-def test_each_phase_grows_with_what_it_is_made_of(forty: Workload) -> None:
+def test_the_loss_grows_with_the_tokens(forty: Workload) -> None:
     rows = rehearsal_rows(forty, 4)
-    schedule = ScheduleSettings(metric_threads=3, metric_timeout="60s")
-    expected = expected_seconds(forty, rows, {"eval": 1.0, "generate": 2.0, "metric": 3.0}, schedule)
-    assert expected["eval"] == pytest.approx(sum(tokens(forty, list(range(40)))) / sum(tokens(forty, rows)))
-    assert expected["generate"] == pytest.approx(2 * 40 / 8)
-    assert expected["metric"] == pytest.approx(3 * 14 / 3)  # 14 rounds of 3 for 40 samples, 3 for 8
-    short = msgspec.structs.replace(schedule, metric_timeout="5s")
-    assert expected_seconds(forty, rows, {"metric": 3.0}, short) == {"metric": 5.0}
-    assert expected_seconds(forty, [], {"eval": 1.0}, schedule) == {}
-
-
-def test_prompts_that_leave_less_room_count_for_less(asked: Asked, tmp_path: Path) -> None:
-    rows = [{"question": "q" * size, "answer": "4"} for size in (10, 10, 30)]
-    model = {**LLAMA, "max_position_embeddings": 40}
-    workload = load(asked(model, rows=write_rows(tmp_path / "room.jsonl", rows), schedule={}))
-    expected = expected_seconds(workload, [2], {"generate": 1.0}, ScheduleSettings(max_new_tokens=20))
-    prompt = tokens(workload, [2])[0] - 2  # without the answer and its end
-    assert 41 - prompt < 20
-    assert expected["generate"] == pytest.approx((20 + 20 + 41 - prompt) / (41 - prompt))
+    whole = sum(tokens(forty, list(range(40)))) / sum(tokens(forty, rows))
+    assert expected_loss_seconds(forty, rows, 1.0) == pytest.approx(whole)
+    assert expected_loss_seconds(forty, [], 1.0) == 0.0
 
 
 def test_a_recipes_longest_sample_is_among_the_rehearsed(tmp_path: Path) -> None:
@@ -84,29 +67,4 @@ def test_a_recipes_longest_sample_is_among_the_rehearsed(tmp_path: Path) -> None
     workload = load(Settings(model=ModelSettings(kind="python", recipe=f"{path}:build")))
     rows = rehearsal_rows(workload, 4)
     assert rows == [31, 0, 1, 2, 3, 4, 5, 6]
-    assert expected_seconds(workload, rows, {"eval": 1.0, "generate": 2.0}, ScheduleSettings()) == {
-        "eval": 8.0, "generate": 16.0,
-    }  # fmt: skip
-
-
-def test_what_was_expected_comes_true(asked: Asked, tmp_path: Path) -> None:
-    """A metric that takes the same time for each sample, so that the machine's other work hardly matters."""
-    from tests.engine.evaluate.conftest import Made
-
-    rows = [{"question": "why", "answer": "4"} for _ in range(40)]
-    path = tmp_path / "metric.py"
-    path.write_text("import time\ndef score(prediction):\n    time.sleep(0.1)\n    return 1\n")
-    schedule = {"metric": f"{path}:score", "metric_threads": 4, "max_new_tokens": 2}
-    settings = asked(T5, rows=write_rows(tmp_path / "same.jsonl", rows), schedule=schedule, micro_batch_size=2)
-    one = Made(settings, load(settings))
-    try:
-        one.evaluator.prepare()
-        rehearsed = rehearsal_rows(one.workload, 4)
-        part = one.score(rehearsed)
-        expected = expected_seconds(one.workload, rehearsed, {"metric": part.metric_seconds}, settings.schedule)
-        began = time.perf_counter()
-        whole = one.score()
-        assert time.perf_counter() - began > whole.metric_seconds
-        assert expected["metric"] / whole.metric_seconds == pytest.approx(1, abs=0.5)
-    finally:
-        one.evaluator.close()
+    assert expected_loss_seconds(workload, rows, 1.0) == 8.0

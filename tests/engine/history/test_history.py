@@ -7,11 +7,20 @@ import msgspec
 import pytest
 
 from speedtui.engine.candidate import Curve, CurvePoint
-from speedtui.engine.config.settings import DataSettings, ModelSettings, Settings, TrainSettings
+from speedtui.engine.config.settings import DataSettings, ModelSettings, ScheduleSettings, Settings, TrainSettings
 from speedtui.engine.history import history as history_module
 from speedtui.engine.history.history import History, history_path
-from speedtui.engine.history.keys import model_name, settings_key, shape_key, shape_name, telling_settings, versions_key
-from speedtui.engine.history.records import PastMeasurement, PastOutcome
+from speedtui.engine.history.keys import (
+    evaluating_settings,
+    key_of_settings,
+    model_name,
+    settings_key,
+    shape_key,
+    shape_name,
+    telling_settings,
+    versions_key,
+)
+from speedtui.engine.history.records import PastEvaluation, PastMeasurement, PastOutcome
 from speedtui.engine.history.schema import STEPS
 
 GIB = 1024**3
@@ -153,6 +162,7 @@ def test_a_file_of_an_earlier_version_is_brought_forward_with_its_rows(tmp_path:
         history.record_measurement(measured(at=7.0))
     with sqlite3.connect(path) as connection:
         connection.execute("DROP TABLE outcome")
+        connection.execute("DROP TABLE evaluation")
         connection.execute("PRAGMA user_version = 1")
     connection.close()
     with History.open(path) as history:
@@ -203,3 +213,62 @@ def test_the_key_of_settings_follows_what_a_micro_step_depends_on_and_nothing_el
 
 def test_versions_are_those_that_bring_kernels_and_model_code() -> None:
     assert versions_key({"python": "3.11", "transformers": "5.23.0", "torch": "2.13.0"}) == VERSIONS
+
+
+def evaluated(at: float, settings: Settings = SETTINGS, **figures: object) -> PastEvaluation:
+    record = PastEvaluation(
+        at=at, run=f"run-{at:g}", device=H100, model=MODEL, versions=VERSIONS, settings=evaluating_settings(settings),
+        rows=100, at_a_time=8, evaluations=5, eval_seconds=2.0, generate_seconds=40.0, metric_seconds=12.0,
+    )  # fmt: skip
+    return msgspec.structs.replace(record, **figures)
+
+
+def answering(**schedule: object) -> Settings:
+    whole = ScheduleSettings(**{"generate": True, "beams": 4, "metric": "a/metric.py:score", **schedule})
+    return msgspec.structs.replace(SETTINGS, schedule=whole, data=DataSettings(eval="here/eval.jsonl"))
+
+
+def latest(history: History, settings: Settings, **asked: object) -> PastEvaluation | None:
+    key = key_of_settings(evaluating_settings(settings))
+    return history.latest_evaluation(H100, MODEL, key, **{"versions": VERSIONS, "at_a_time": 8, "now": 900.0, **asked})
+
+
+def test_what_a_runs_evaluations_took_is_found_with_its_age_and_comes_before_what_a_trial_says(tmp_path: Path) -> None:
+    with History.open(tmp_path / "h.sqlite") as history:
+        history.record_evaluation(evaluated(100.0, answering(), evaluations=0, generate_seconds=90.0))
+        found = latest(history, answering())
+        assert found is not None and (found.generate_seconds, found.evaluations) == (90.0, 0)
+        history.record_evaluation(evaluated(200.0, answering()))
+        history.record_evaluation(evaluated(300.0, answering(), evaluations=0, generate_seconds=95.0))
+        found = latest(history, answering())
+    assert found is not None and history.problem is None
+    assert (found.generate_seconds, found.metric_seconds, found.eval_seconds) == (40.0, 12.0, 2.0)
+    assert (found.rows, found.age_seconds) == (100, 700.0)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"beams": 1}, {"max_new_tokens": 32}, {"metric": "a/metric.py:other"}, {"metric_threads": 2},
+     {"generation_batch_size": 16}, {"eval_batch_size": 4}],
+)  # fmt: skip
+def test_another_price_is_another_key(tmp_path: Path, other: dict[str, object]) -> None:
+    with History.open(tmp_path / "h.sqlite") as history:
+        history.record_evaluation(evaluated(200.0, answering()))
+        assert latest(history, answering(**other)) is None
+        assert latest(history, answering(), at_a_time=16) is None
+        assert latest(history, answering(), versions="torch 3.0.0") is None
+        assert latest(history, answering(patience=3, metric="b/metric.py:score")) is not None
+
+
+def test_a_history_from_before_evaluations_were_kept_opens_with_its_rows_and_takes_new_ones(tmp_path: Path) -> None:
+    path = tmp_path / "h.sqlite"
+    with History.open(path) as history:
+        history.record_measurement(measured(at=1000.0))
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE evaluation")
+        connection.execute("PRAGMA user_version = 2")
+    with History.open(path) as history:
+        assert history.problem is None
+        assert history.latest_measurement(H100, MODEL, settings_key(SETTINGS)) is not None
+        history.record_evaluation(evaluated(200.0, answering()))
+        assert latest(history, answering()) is not None

@@ -144,6 +144,19 @@ def test_a_window_too_short_for_a_step_is_said_and_nothing_is_given_up() -> None
     assert plan.note.startswith("not even one optimizer step fits")
 
 
+def test_a_margin_that_alone_makes_it_too_long_is_said_and_can_be_taken_away() -> None:
+    # 1,210 rows x 500 tokens x 3 epochs at 800 tokens/s are 0.63 h
+    kept = optimize_for_dataset(1_210, 500, 3, max_hours=1.0, tokens_per_second=800)
+    assert (kept.max_hours, kept.margin_hours) == (1.0, 0.5)
+    assert kept.changes and not kept.asked.fits_in_window
+    assert "all of it would take 0.63 h of the 1 h; margin_hours keeps 0.5 h of them free" in kept.note
+    whole = optimize_for_dataset(1_210, 500, 3, max_hours=1.0, tokens_per_second=800, margin_hours=0)
+    assert (whole.changes, whole.note, whole.margin_hours) == ([], "", 0.0)
+    assert whole.estimate == whole.asked and whole.estimate.fits_in_window
+    longer = optimize_for_dataset(2_420, 500, 3, max_hours=1.0, tokens_per_second=800)
+    assert "margin" not in longer.note
+
+
 def test_the_margin_lies_inside_the_window() -> None:
     hours = 8_000 * 500 * 3 / 800 / 3600
     assert optimize_for_dataset(8_000, 500, 3, max_hours=hours + 0.501).asked.fits_in_window

@@ -8,7 +8,9 @@ import pytest
 
 from speedtui.engine.plan.render import WIDTH, render_plan
 from speedtui.engine.plan.report import plan_document
+from speedtui.engine.plan.tables import checkpoint_frequencies
 from speedtui.engine.planned import Plan
+from tests.engine.plan.estimators import STEPS_PER_EPOCH, estimator, settings
 from tests.engine.plan.plans import MADE_AT, WINDOW, plan, row
 
 VERSIONS = {"torch": "2.13.0", "transformers": "5.23.0"}
@@ -66,15 +68,15 @@ def test_the_tables_mark_the_present_spacing_and_the_recommended_checkpoint() ->
 
 
 def test_the_rest_follows_and_the_last_line_says_what_to_do_next() -> None:
-    text = render_plan(plan(), WINDOW)
+    text = render_plan(plan(), WINDOW, next_step="Train as planned: sh train.sh")
     starts = [paragraph.lstrip().split()[0] for paragraph in text.split("\n\n")]
     assert starts == [
         "device", "profile", "changed", "evaluations,", "checkpoints,", "schedule", "the", "computed", "advice",
         "next:",
     ]  # fmt: skip
     assert "  packing: costs 3m 10s, 6 % of the steps; padding 38 % → 1 %" in text
-    assert text.splitlines()[-1] == "next: speedtui train --profile balanced"
-    assert render_plan(plan(), WINDOW, next_step="sh train.sh").splitlines()[-1] == "next: sh train.sh"
+    assert text.splitlines()[-1] == "next: Train as planned: sh train.sh"
+    assert "next:" not in render_plan(plan(), WINDOW)
 
 
 def test_no_line_is_wider_than_a_hundred_columns() -> None:
@@ -106,7 +108,7 @@ def test_a_plan_without_window_or_figures_is_dashes_and_not_zeros() -> None:
     assert "window    none: set window.length or window.deadline to see what fits" in text
     assert "data      8000 rows\n" in text
     assert part(text, "profile").splitlines()[1].split() == ["*", "balanced", "4", *["–"] * 8, "model"]
-    assert text.count("\n\n") == 2
+    assert text.count("\n\n") == 1
 
 
 def test_a_cost_that_was_not_measured_is_a_dash() -> None:
@@ -115,17 +117,22 @@ def test_a_cost_that_was_not_measured_is_a_dash() -> None:
     assert line.split()[2:5] == ["16", "–", "–"]
 
 
-@pytest.mark.parametrize(
-    ("fields", "last"),
-    [
-        ({"selected": "quality"}, "next: speedtui train --profile quality"),
-        ({"selected": "memory-efficient"}, "next: take an advice from above, or another profile"),
-        ({"selected": "huge", "advice": []}, "next: take another profile"),
-        ({"device": "80GiB", "device_here": False}, "next: speedtui train --profile balanced on 80GiB"),
-    ],
-)
-def test_what_to_do_next_follows_from_the_verdict(fields: dict[str, object], last: str) -> None:
-    assert render_plan(plan(**fields), WINDOW).splitlines()[-1] == last
+def test_sources_and_targets_are_told_apart() -> None:
+    pairs = plan(mean_tokens=50.5, longest_tokens=29, longest_target_tokens=64, mean_target_tokens=30.0)
+    head = render_plan(pairs, WINDOW).split("\n\n")[0]
+    assert "50.5 tokens each, 4.0M in all, sources longest 29, mean 20; targets longest 64, mean 30" in " ".join(
+        head.split()
+    )
+
+
+def test_where_only_the_best_is_saved_no_interval_in_epochs_is_named() -> None:
+    asked = settings()
+    asked = msgspec.structs.replace(asked, schedule=msgspec.structs.replace(asked.schedule, save_only_best=True))
+    rows = checkpoint_frequencies(asked, estimator(), WINDOW, MADE_AT, STEPS_PER_EPOCH)
+    table = part(render_plan(plan(frequencies=rows), WINDOW), "checkpoints")
+    assert re.search(r"^\*  the best ", table, re.MULTILINE)
+    assert "epoch " not in table
+    assert "the best: after each evaluation that is the best so far; steps and epochs are not kept" in table
 
 
 def document(made: Plan) -> dict[str, object]:
@@ -145,6 +152,7 @@ def test_the_report_holds_the_estimate_the_verdict_and_every_row() -> None:
     assert (report["run"], report["versions"]) == ("plan-1", VERSIONS)
     assert report["dataset"] == {
         "train_rows": 8000, "mean_tokens": 500.0, "longest_tokens": 1024, "total_tokens": 4_000_000,
+        "mean_target_tokens": None, "longest_target_tokens": None,
     }  # fmt: skip
     back = {name: report[name] for name in ("profiles", "frequencies", "schedules", "goals", "savings", "advice")}
     again = msgspec.convert(msgspec.to_builtins(plan()) | back, Plan)

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from speedtui.engine.config.frequency import parse_frequency
+from speedtui.engine.config.settings import Settings
 from speedtui.engine.plan.schedules import schedules
 from speedtui.engine.plan.tables import checkpoint_frequencies, eval_frequencies, recommended_checkpoint
 from speedtui.engine.units import duration_text, parse_duration
@@ -100,6 +101,40 @@ def test_a_checkpoint_that_comes_after_the_end_is_the_same_as_none() -> None:
     rows = checkpoint_frequencies(settings(checkpoint_every="30m"), estimator(), None, NOW, STEPS_PER_EPOCH)
     unsaved = [row for row in rows if not row.count]
     assert [(row.every, row.every_steps, row.current) for row in unsaved] == [("30m", None, True)]
+
+
+def test_where_only_the_best_is_saved_an_interval_is_by_the_clock_or_none() -> None:
+    asked = settings(eval_every="0.5 epochs", checkpoint_every="1 epoch")
+    asked = msgspec.structs.replace(asked, schedule=msgspec.structs.replace(asked.schedule, save_only_best=True))
+    plain = estimator()
+    rows = checkpoint_frequencies(asked, plain, WINDOW, NOW, STEPS_PER_EPOCH)
+    by = {row.every: row for row in rows}
+    # the present interval is in epochs, which the run does not keep: only the best, and all may be lost after it
+    assert [row.every for row in rows if row.current] == ["1 epoch"]
+    assert by["1 epoch"].best_only and by["1 epoch"].every_steps is None
+    assert by["1 epoch"].lost_seconds == plain(asked).running_seconds
+    assert not any(row.every_steps for row in rows if row.best_only)
+    for row in rows:
+        if not row.best_only:
+            every = parse_frequency(row.every).seconds
+            assert every is not None and row.lost_seconds == min(every, row.lost_seconds or 0.0)
+    saves = [plain(with_every(asked, row.every)).saves for row in rows]
+    assert [row.count for row in rows] == saves
+
+
+def with_every(asked: Settings, every: str) -> Settings:
+    schedule = msgspec.structs.replace(asked.schedule, checkpoint_every=every)
+    return msgspec.structs.replace(asked, schedule=schedule)
+
+
+def test_an_interval_by_the_clock_bounds_what_is_lost_beside_the_best() -> None:
+    asked = settings(checkpoint_every="1m")
+    asked = msgspec.structs.replace(asked, schedule=msgspec.structs.replace(asked.schedule, save_only_best=True))
+    rows = checkpoint_frequencies(asked, estimator(), WINDOW, NOW, STEPS_PER_EPOCH)
+    assert [(row.every, row.lost_seconds) for row in rows if row.current] == [("1m", 60.0)]
+    assert [row.every for row in rows] == ["15s", "30s", "1m", "2m", "4m", "never"]
+    counts = [row.count for row in rows]
+    assert counts == sorted(counts, reverse=True) and len(set(counts)) > 2
 
 
 def test_nothing_is_recommended_where_saving_was_not_measured() -> None:

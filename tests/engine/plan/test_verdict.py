@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from speedtui.engine.candidate import Estimate
+from speedtui.engine.config.settings import Settings
+from speedtui.engine.plan.goals import seek_goals
 from speedtui.engine.plan.verdict import judge_finish, spare_seconds
-from tests.engine.plan.estimators import NOW, window
+from tests.engine.plan.estimators import NOW, STEPS_PER_EPOCH, estimator, settings, window
 
 HOURS_12 = window(12 * 3600.0, margin=1800.0)  # safe for 41400 s
 
@@ -39,3 +42,23 @@ def test_without_an_estimate_or_a_window_there_is_no_verdict() -> None:
 def test_spare_time_runs_from_the_p50_finish_to_the_safe_limit() -> None:
     assert spare_seconds(NOW, takes(15_000.0, 16_000.0), HOURS_12) == 26_400.0
     assert spare_seconds(NOW, takes(42_000.0, 43_000.0), HOURS_12) == -600.0
+
+
+@pytest.mark.parametrize("left_out", [("answers",), ("the metric",), ("evaluations", "checkpoints")])
+def test_what_leaves_out_something_that_nobody_measured_never_fits(left_out: tuple[str, ...]) -> None:
+    for p50 in (10.0, 15_000.0, 41_400.0):
+        found = msgspec.structs.replace(takes(p50, p50 + 1), unmeasured=left_out)
+        assert judge_finish(NOW, found, HOURS_12) == "unknown"
+    assert (
+        judge_finish(NOW, msgspec.structs.replace(takes(50_000.0, 51_000.0), unmeasured=left_out), HOURS_12) == "late"
+    )
+
+
+def test_goals_are_not_named_where_something_has_no_price() -> None:
+    priced = estimator()
+    assert seek_goals(settings(), priced, HOURS_12, NOW, STEPS_PER_EPOCH)
+
+    def without(asked: Settings) -> Estimate:
+        return msgspec.structs.replace(priced(asked), unmeasured=("answers",))
+
+    assert seek_goals(settings(), without, HOURS_12, NOW, STEPS_PER_EPOCH) == []

@@ -13,7 +13,7 @@ from speedtui.engine.config.paths import with_values
 from speedtui.engine.config.settings import DataSettings, ModelSettings, ScheduleSettings, Settings, TrainSettings
 from speedtui.engine.plan.goals import seek_goals
 from speedtui.engine.plan.schedules import schedules
-from speedtui.engine.plan.what_if import Known, known_from_estimate, nearest_known, unmeasured, unpriced, what_if
+from speedtui.engine.plan.what_if import Known, known_from_estimate, nearest_known, unmeasured, what_if
 from speedtui.engine.planned import Saving
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.estimate import estimate_schedule
@@ -126,11 +126,11 @@ def test_what_an_estimate_takes_for_nothing_is_named() -> None:
     known = known_from_estimate(engine_says(MEASURED, costs), MEASURED, rows=8000, eval_rows=512)
     found = what_if(known, MEASURED)
     assert found is not None
-    assert unpriced(known, found, MEASURED.schedule) == ["answers", "the metric", "checkpoints"]
+    assert found.unmeasured == engine_says(MEASURED, costs).unmeasured == ("answers", "the metric", "checkpoints")
     alone = with_values(MEASURED, {"schedule.generate": False, "schedule.metric": ""}, "test")
-    assert unpriced(known, found, alone.schedule) == ["checkpoints"]
-    nothing = known_from_estimate(engine_says(MEASURED, RunCosts()), MEASURED, rows=8000, eval_rows=512)
-    assert unpriced(nothing, found, MEASURED.schedule) == ["evaluations", "checkpoints"]
+    without = what_if(known, alone)
+    assert without is not None and without.unmeasured == ("checkpoints",)
+    assert engine_says(MEASURED, RunCosts()).unmeasured == ("evaluations", "checkpoints")
 
 
 def test_the_ninety_percent_point_keeps_its_distance_from_what_is_computed(known: Known) -> None:

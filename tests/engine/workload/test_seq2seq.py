@@ -145,6 +145,9 @@ def test_a_saved_model_tells_its_facts(pairs_file: Path, folder: Path) -> None:
     assert workload.facts.longest_target_tokens == targets.max()
     assert workload.facts.total_tokens == workload.row_tokens.sum() == lengths.sum() + targets.sum()
     assert workload.facts.mean_tokens == workload.facts.total_tokens / 3
+    assert workload.facts.mean_target_tokens == targets.mean()
+    assert workload.facts.longest_side == max(lengths.max(), targets.max())
+    assert workload.facts.stressed_tokens == lengths.max() + targets.max()
     assert workload.facts.eval_rows == 3
     assert workload.longest_index() == int((lengths + targets).argmax())
     batch = next(iter(DataLoader(workload.train_dataset, batch_size=3, collate_fn=workload.collator)))  # type: ignore[arg-type]

@@ -1,0 +1,77 @@
+"""The batches in which an evaluation writes its answers, and which of them are written to see what they take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from speedtui.engine.config.settings import ScheduleSettings
+from speedtui.engine.evaluate.generation import Written
+from speedtui.engine.evaluate.prompts import Prompts
+from speedtui.engine.evaluate.right_answers import answer_steps
+from speedtui.engine.workload import Workload
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BATCHES = (0.5, 0.0, 0.95, 0.25)
+"""Which of an evaluation's batches are written, by their place from the longest prompts to the shortest."""
+MOST_TOKENS = 48
+"""Of a batch that is timed: a token costs what the one before it did, a little more with each that is kept."""
+MOST_SCORED = 64
+"""Rows that are scored: what a query or a program takes differs by more than that many show little of."""
+
+
+class AnswerBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows that are answered together."""
+
+    rows: tuple[int, ...]
+    """Of the evaluation dataset."""
+    width: int
+    """Tokens of the longest prompt; 0 where lengths are unknown."""
+    steps: int
+    """New tokens of the longest right answer: how often the model is run after the prompts; 0 where unknown."""
+
+
+class TimedAnswers(msgspec.Struct, frozen=True, kw_only=True):
+    """What was written and scored, and what it took."""
+
+    written: tuple[tuple[AnswerBatch, Written], ...]
+    most_rows: int | None = None
+    """Rows of a batch that found memory where those asked for did not; None where they did."""
+    scored_seconds: float | None = None
+    """Of a row's score beside the others; None without a metric, or where it could not be timed."""
+    problem: str = ""
+    """Why there is no figure for the metric; empty where there is one, or no metric."""
+
+
+def answer_batches(workload: Workload, schedule: ScheduleSettings, size: int) -> list[AnswerBatch]:
+    """The batches in which an evaluation writes its answers, the longest prompts first."""
+    dataset = workload.eval_dataset
+    steps = answer_steps(workload, schedule)
+    if dataset is None or steps is None:
+        rows = range(len(dataset or ()))
+        return [AnswerBatch(rows=tuple(rows[at : at + size]), width=0, steps=0) for at in range(0, len(rows), size)]
+    widths = Prompts(dataset).lengths  # type: ignore[arg-type]  # else there were no steps
+    order = np.argsort(-widths, kind="stable")
+    return [_batch(order[at : at + size], widths, steps) for at in range(0, len(order), size)]
+
+
+def _batch(rows: NDArray[np.int64], widths: NDArray[np.int32], steps: NDArray[np.int64]) -> AnswerBatch:
+    return AnswerBatch(rows=tuple(rows.tolist()), width=int(widths[rows].max()), steps=int(steps[rows].max()))
+
+
+def batches_to_time(batches: Sequence[AnswerBatch]) -> list[AnswerBatch]:
+    """A few of them, full ones where there are any; each once."""
+    full = [batch for batch in batches if len(batch.rows) == len(batches[0].rows)]
+    places = dict.fromkeys(min(int(share * len(full)), len(full) - 1) for share in BATCHES)
+    return [full[place] for place in places]
+
+
+def rows_to_score(count: int) -> list[int]:
+    """Evenly over an evaluation set of so many rows."""
+    wanted = min(count, MOST_SCORED)
+    return [at * count // wanted for at in range(wanted)]

@@ -1,0 +1,89 @@
+"""What an evaluation's answers and their scores cost, from a few that were written and scored."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import numpy as np
+
+from speedtui.engine.candidate import Curve, CurvePoint
+from speedtui.engine.config.settings import ScheduleSettings, Settings
+from speedtui.engine.evaluate.right_answers import answer_steps
+from speedtui.engine.evaluate.timed_answers import AnswerBatch, TimedAnswers, answer_batches
+from speedtui.engine.timing.costs import RunCosts
+from speedtui.engine.timing.curve import fit_curve
+from speedtui.engine.units import parse_duration
+from speedtui.engine.workload.base import Workload
+from speedtui.engine.workload.evaluation_batch import generation_rows
+
+
+class AnswerCosts(msgspec.Struct, frozen=True, kw_only=True):
+    """Good for other rows and other batches of the same model."""
+
+    prompts: Curve | None = None
+    """Of reading a batch of prompts and writing its first token; None for a recipe."""
+    token: Curve | None = None
+    """Of one more token for each row of a batch, by the tokens before it; None where every answer is a single one."""
+    row_seconds: float | None = None
+    """Of a recipe's answer to a row, as long as it is now."""
+    scored_seconds: float | None = None
+    """Of a row's score beside the others."""
+    most_rows: int | None = None
+    """Rows of a batch that found memory where those asked for did not."""
+    problem: str = ""
+    """Why something was not measured; empty where all was."""
+
+    def of_run(self, costs: RunCosts, workload: Workload, settings: Settings) -> RunCosts:
+        """The costs of a run with these in them: each answer is as long as its right one."""
+        schedule = settings.schedule
+        steps = answer_steps(workload, schedule) if self.prompts is not None else None
+        return msgspec.structs.replace(
+            costs, generate_seconds=self._generate_seconds(workload, settings),
+            metric_seconds=self._metric_seconds(workload, schedule) if schedule.metric else None,
+            answer_tokens=float(np.mean(steps)) if steps is not None else None,
+        )  # fmt: skip
+
+    def _generate_seconds(self, workload: Workload, settings: Settings) -> float | None:
+        rows = len(workload.eval_dataset or ())
+        if self.row_seconds is not None:
+            return self.row_seconds * rows
+        if self.prompts is None:
+            return None
+        size = generation_rows(settings, workload)
+        batches = answer_batches(workload, settings.schedule, min(size, self.most_rows or size))
+        return math.fsum(self._batch_seconds(batch) for batch in batches)
+
+    def _batch_seconds(self, batch: AnswerBatch) -> float:
+        assert self.prompts is not None
+        rows = len(batch.rows)
+        more = self.token.seconds(rows, batch.width + batch.steps / 2) if self.token is not None else 0.0
+        return self.prompts.seconds(rows, batch.width) + (batch.steps - 1) * more
+
+    def _metric_seconds(self, workload: Workload, schedule: ScheduleSettings) -> float | None:
+        """Of all rows, and no more than `schedule.metric_timeout` lets it take."""
+        if self.scored_seconds is None:
+            return None
+        return min(self.scored_seconds * len(workload.eval_dataset or ()), parse_duration(schedule.metric_timeout))
+
+
+def answer_costs(timed: TimedAnswers) -> AnswerCosts:
+    """From what was written and scored."""
+    plain = AnswerCosts(scored_seconds=timed.scored_seconds, most_rows=timed.most_rows, problem=timed.problem)
+    if not timed.written[0][0].steps:
+        rows = sum(len(batch.rows) for batch, _ in timed.written)
+        seconds = math.fsum(made.first_seconds for _, made in timed.written)
+        return msgspec.structs.replace(plain, row_seconds=seconds / rows)
+    first = [_point(batch, batch.width, made.first_seconds) for batch, made in timed.written]
+    more = [
+        _point(batch, batch.width + made.tokens / 2, made.token_seconds)
+        for batch, made in timed.written
+        if made.tokens > 1
+    ]
+    return msgspec.structs.replace(
+        plain, prompts=fit_curve(first, 0.0), token=fit_curve(more, 0.0) if more else None
+    )  # fmt: skip
+
+
+def _point(batch: AnswerBatch, tokens: float, seconds: float) -> CurvePoint:
+    return CurvePoint(micro_batch_size=len(batch.rows), tokens=round(tokens), seconds=seconds)
