@@ -36,6 +36,8 @@ class Turn:
     """Characters of the whole rendering up to its end; None where the whole begins otherwise than `alone`."""
     marked: tuple[Span, ...] = ()
     """In `alone`, what the template's own generation markers enclose of it; none where it has no markers."""
+    unlike: bool = False
+    """`alone` does not begin with `prompt`: the template asks for an answer otherwise than it writes one."""
     opens: bool = False
     """Nothing but the template's own words stands before it."""
 
@@ -79,7 +81,7 @@ def render(tokenizer: PreTrainedTokenizerBase, conversation: Conversation, where
         (text, *alone), (_, *marks) = apply(tokenizer, [messages, *upto], tools)
         prompts = _prompts(tokenizer, conversation)
         turns = [
-            Turn(number, prompt, one, _end(text, one), _inside(spans, prompt, one), opens=not place)
+            _turn(number, prompt, one, text, spans, opens=not place)
             for number, (place, prompt, one, spans) in enumerate(
                 zip(conversation.learned, prompts, alone, marks, strict=True)
             )
@@ -129,6 +131,13 @@ def _prompts(tokenizer: PreTrainedTokenizerBase, conversation: Conversation) -> 
     return prompts
 
 
+def _turn(number: int, prompt: str, alone: str, text: str, marked: Sequence[Span], *, opens: bool) -> Turn:
+    unlike = not alone.startswith(prompt)
+    start = common(prompt, alone) if unlike else len(prompt)
+    inside = tuple((max(first, start), last) for first, last in marked if last > start)
+    return Turn(number, prompt, alone, _end(text, alone), inside, unlike, opens)
+
+
 def _end(text: str, alone: str) -> int | None:
     """Where the rendering up to a turn ends in the whole; blank space at its end may be written otherwise."""
     if text.startswith(alone):
@@ -141,11 +150,6 @@ def common(one: Sequence[Any], other: Sequence[Any]) -> int:
     """How much of two texts, or of their tokens, is the same from the beginning."""
     shorter = min(len(one), len(other))
     return next((place for place in range(shorter) if one[place] != other[place]), shorter)
-
-
-def _inside(spans: Sequence[Span], prompt: str, alone: str) -> tuple[Span, ...]:
-    start = common(prompt, alone)
-    return tuple((max(first, start), last) for first, last in spans if last > start)
 
 
 # -- what a template leaves out --------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -10,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from speedtui.engine.workload.conversation import Rendering, Turn, around_answer, common, render, writes_tools
+from speedtui.engine.workload.conversation import Rendering, Turn, around_answer, render, writes_tools
 from speedtui.engine.workload.data import Content, Table
+from speedtui.engine.workload.encoded import Encoded, Texts, opening
 from speedtui.engine.workload.messages import Conversation
 from speedtui.engine.workload.token_store import Sample
 
@@ -21,17 +21,12 @@ if TYPE_CHECKING:
 VERSION = 3
 """Counts changes in what is made of a row; older files in the cache are then not used."""
 
-ANCHORS = (":", "\n", "a", ">", "1")
-"""Texts before which an answer is tokenized where it must not grow together with the end of its prompt."""
-
 REASONS_TOLD = 3
 """Reasons for which rows were dropped that are told, the commonest."""
 
 NO_END = "the end of an answer is not learned, and only schedule.max_new_tokens ends one"
 UNENDED = f"the tokenizer has no end-of-sequence token: {NO_END}"
 UNCLOSED = f"the chat template writes nothing after an answer: {NO_END}"
-
-Ids = list[int]
 
 
 class Encoder:
@@ -45,8 +40,7 @@ class Encoder:
     def __init__(self, table: Table, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
         self.table, self.max_length = table, max_length
         self.way: list[Any] = [VERSION]
-        self._tokenizer = tokenizer
-        self._offsets = bool(getattr(tokenizer, "is_fast", False))
+        self._tokenizer, self._texts = tokenizer, Texts(tokenizer)
         self._chat = table.form == "messages"  # a chat template writes its own first and last tokens
         self._opening = [] if self._chat else opening(tokenizer)
         self._eos: int | None = None if self._chat else tokenizer.eos_token_id
@@ -68,14 +62,13 @@ class Encoder:
             DataError: the chat template refuses a conversation.
         """
         rows = [self._rendered(content, f"{self.table.path} {place}") for place, content in batch]
-        texts = [text for row in rows if row is not None for text in (row.text, *(turn.prompt for turn in row.turns))]
-        encoded = iter(self._ids(texts) if texts else ())
+        texts = list(dict.fromkeys(text for row in rows if row is not None for text in _texts(row)))
+        encoded = dict(zip(texts, self._texts.encoded(texts, offsets=self._chat), strict=True))
+        asked = [(encoded[_home(row, turn)], turn) for row in rows if row is not None for turn in row.turns]
+        begins = iter(self._texts.begins(asked))
         for (place, _), row in zip(batch, rows, strict=True):
-            if row is None:
-                yield []
-                continue
-            whole, prompts = next(encoded), [next(encoded) for _ in row.turns]
-            yield list(self._samples(row, whole, prompts, f"{self.table.path} {place}"))
+            found = [] if row is None else [(encoded[_home(row, turn)], turn, next(begins)) for turn in row.turns]
+            yield [] if row is None else list(self._samples(encoded[row.text], found, f"{self.table.path} {place}"))
 
     @property
     def notes(self) -> list[str]:
@@ -135,39 +128,46 @@ class Encoder:
 
     # -- samples -----------------------------------------------------------------------------------
 
-    def _samples(self, row: Rendering, whole: Ids, prompts: list[Ids], where: str) -> Iterator[Sample]:
+    def _samples(
+        self, whole: Encoded, turns: list[tuple[Encoded, Turn, int | None]], where: str
+    ) -> Iterator[Sample]:  # fmt: skip
         shared, own = [], []
-        places = self._places(row.text, whole, [turn.end for turn in row.turns])
-        for turn, prompt, end in zip(row.turns, prompts, places, strict=True):
-            begin = _begin(whole, prompt, turn)
-            if end is None or begin is None:
-                own.append((turn, prompt))
+        for home, turn, begin in turns:
+            end = None if turn.end is None or begin is None else self._texts.places(whole, [turn.end])[0]
+            if begin is None or end is None:
+                own.append((home, turn, begin))
             else:
                 shared.append((turn, begin, end))
-                self._unlike += begin < len(prompt)
+        self._unlike += sum(turn.unlike for _, turn, _ in turns)
         parts = len(own) + bool(shared)
         self._parted, self._parts = self._parted + (parts > 1), self._parts + parts * (parts > 1)
         if shared:
-            yield from self._kept(whole, shared, row.text, where)
-        for turn, prompt in own:
-            ids = whole if turn.alone == row.text else self._ids([turn.alone])[0]
-            begin = _begin(ids, prompt, turn)
-            if begin is None:
-                begin, ids = len(prompt), [*prompt, *self._continued(turn.alone[len(turn.prompt) :])]
-                turn = replace(turn, marked=())  # its places are those of other tokens
-            self._unlike += begin < len(prompt)
-            yield from self._kept(ids, [(turn, begin, len(ids))], turn.alone, where)
+            yield from self._kept(whole, shared, where)
+        for home, turn, begin in own:
+            yield from self._kept(*self._alone(home, turn, begin), where)
 
-    def _kept(self, ids: Ids, turns: list[tuple[Turn, int, int]], text: str, where: str) -> Iterator[Sample]:
+    def _alone(self, home: Encoded, turn: Turn, begin: int | None) -> tuple[Encoded, list[tuple[Turn, int, int]]]:
+        """A turn in a sample of its own, which ends with it."""
+        if home.text != turn.alone:
+            (home,) = self._texts.encoded([turn.alone], offsets=True)
+            (begin,) = self._texts.begins([(home, turn)])
+        if begin is None:  # its answer is tokenized as the model can write it: after the whole of its prompt
+            prompt = self._texts.ids(turn.prompt)
+            begin = len(prompt)
+            ids = [*prompt, *self._texts.continued(turn.alone[len(turn.prompt) :])]
+            home, turn = Encoded(turn.alone, ids, None), replace(turn, marked=())  # whose places are other tokens'
+        return home, [(turn, begin, len(home.ids))]
+
+    def _kept(self, encoded: Encoded, turns: list[tuple[Turn, int, int]], where: str) -> Iterator[Sample]:
         """One sample, cut to length; none where no token is left to predict (the first never is)."""
-        learned = np.zeros(len(ids), dtype=bool)
+        learned = np.zeros(len(encoded.ids), dtype=bool)
         for turn, begin, end in turns:
-            for first, last in self._marked(text, ids, turn, begin, end):
+            for first, last in self._marked(encoded, turn, begin, end):
                 learned[first:last] = True
             if self._chat and begin == end:
                 self._lose(f"{where}: the chat template writes nothing of its answer {turn.number + 1}")
         asked, begin, _ = next((one for one in turns if not one[0].opens), turns[0])
-        flat = np.array(ids, dtype=np.int32)
+        flat = np.array(encoded.ids, dtype=np.int32)
         flat = np.where(learned, flat, ~flat)
         if self._opening:
             flat = np.concatenate([[~i for i in self._opening], flat])
@@ -178,78 +178,24 @@ class Encoder:
             self.cut_rows += len(flat) > self.max_length
             yield Sample(tokens, max(begin + len(self._opening), 1), asked.number)
 
-    def _marked(self, text: str, ids: Ids, turn: Turn, begin: int, end: int) -> list[tuple[int, int]]:
+    def _marked(self, encoded: Encoded, turn: Turn, begin: int, end: int) -> list[tuple[int, int]]:
         """What of a turn is learned, in tokens: what its markers enclose, and the token after them that ends it."""
-        if not turn.marked:
-            return [(begin, end)]
-        borders = self._places(text, ids, [border for span in turn.marked for border in span])
-        if None in borders:
-            return [(begin, end)]
-        at = [min(max(border or 0, begin), end) for border in borders]
-        spans = [(first, last) for first, last in zip(at[::2], at[1::2], strict=True) if last > first]
-        if not spans:
+        borders = self._texts.places(encoded, [border for span in turn.marked for border in span])
+        at = [min(max(border, begin), end) for border in borders if border is not None]
+        spans = [(first, last) for first, last in zip(at[::2], at[1::2], strict=False) if last > first]
+        if not spans or None in borders:
             return [(begin, end)]
         first, last = spans[-1]
-        return [*spans[:-1], (first, last + (last < end and ids[last] in self._special))]
-
-    # -- tokens ------------------------------------------------------------------------------------
-
-    def _ids(self, texts: list[str]) -> list[Ids]:
-        encoded = self._tokenizer(
-            texts, add_special_tokens=False, return_attention_mask=False, return_token_type_ids=False, verbose=False
-        )
-        ids: list[Ids] = encoded["input_ids"]
-        return ids
-
-    def _continued(self, text: str) -> Ids:
-        """Tokens of an answer that follows its prompt: without the mark that some tokenizers open every text with."""
-        for anchor in ANCHORS:
-            before, both = self._ids([anchor, anchor + text])
-            if both[: len(before)] == before:
-                return both[len(before) :]
-        return self._ids([text])[0]
-
-    def _places(self, text: str, ids: Ids, borders: Sequence[int | None]) -> list[int | None]:
-        """How many tokens lie before each border, in characters; None where a token is on both of its sides."""
-        if all(border in (None, len(text)) for border in borders):
-            return [None if border is None else len(ids) for border in borders]
-        if not self._offsets:
-            beginnings = iter(self._ids([text[:border] for border in borders if border is not None]))
-            return [None if border is None else _length_of(next(beginnings), ids) for border in borders]
-        encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-        offsets: list[tuple[int, int]] = encoded["offset_mapping"]
-        starts, ends = [start for start, _ in offsets], [end for _, end in offsets]
-        return [None if border is None else _before(text, border, starts, ends) for border in borders]
+        return [*spans[:-1], (first, last + (last < end and encoded.ids[last] in self._special))]
 
 
-def opening(tokenizer: PreTrainedTokenizerBase) -> Ids:
-    """The beginning-of-sequence token, where the tokenizer itself puts one before a text."""
-    ids = tokenizer("a", verbose=False)["input_ids"]
-    bos = tokenizer.bos_token_id
-    return [bos] if bos is not None and len(ids) > 1 and ids[0] == bos else []
+def _home(row: Rendering, turn: Turn) -> str:
+    """The text that a turn is looked for in: the whole, where that has it as the model writes it."""
+    return row.text if turn.end is not None else turn.alone
 
 
-def _begin(ids: Ids, prompt: Ids, turn: Turn) -> int | None:
-    """Tokens before a turn; None where the prompt's are not the first, though its text is.
-
-    Where the template asks for an answer otherwise than it writes one, a turn begins where the two part.
-    """
-    if turn.alone.startswith(turn.prompt):
-        return _length_of(prompt, ids)
-    return common(prompt, ids)
-
-
-def _length_of(beginning: Ids, ids: Ids) -> int | None:
-    return len(beginning) if ids[: len(beginning)] == beginning else None
-
-
-def _before(text: str, border: int, starts: list[int], ends: list[int]) -> int | None:
-    """Tokens that end at the border or before it; a token that is only blank on this side of it is on the other."""
-    place = bisect_right(ends, border)
-    while place and starts[place - 1] >= border:  # of no width: the mark before what follows
-        place -= 1
-    split = place < len(starts) and starts[place] < border and text[starts[place] : border].strip()
-    return None if split else place
+def _texts(row: Rendering) -> list[str]:
+    return [row.text, *(_home(row, turn) for turn in row.turns)]
 
 
 def _counted(count: int, what: str) -> str:
