@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from speedtui.engine.workload.conversation import MARK, around_answer
+from speedtui.engine.workload.conversation import around_answer
+from speedtui.engine.workload.encoded import Texts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -23,7 +24,7 @@ class Frame:
     tag: str = ""
     """What stands last before the text where the model writes more before it, as a channel or its reasoning."""
     before: str = ""
-    """Blank space before the text."""
+    """What the template writes between that and the text, blank space as a rule."""
     after: str = ""
     """What the template writes between the text and the token that ends it."""
 
@@ -36,7 +37,9 @@ class Frame:
         text = str(tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False))
         if self.tag:
             text = text.rpartition(self.tag)[2]
-        return text.removeprefix(self.before).removesuffix(self.after)
+        # a decoder may take the blank space from before the first word
+        before = self.before if text.startswith(self.before) else self.before.lstrip()
+        return text.removeprefix(before).removesuffix(self.after)
 
 
 def plain_frame(tokenizer: PreTrainedTokenizerBase) -> Frame:
@@ -57,7 +60,7 @@ def chat_frame(tokenizer: PreTrainedTokenizerBase) -> Frame:
     lead, tail = around
     end, after = _end_in(tokenizer, tail)
     tags = _TAG.findall(lead)
-    tag = tags[-1] if tags else lead.strip()
+    tag = tags[-1] if tags else ""
     before = lead.rpartition(tag)[2] if tag else lead
     return Frame((*plain.ends, *([end] if end and end not in plain.ends else [])), tag, before, after)
 
@@ -65,16 +68,8 @@ def chat_frame(tokenizer: PreTrainedTokenizerBase) -> Frame:
 def _end_in(tokenizer: Any, tail: str) -> tuple[tuple[int, ...], str]:
     """(the tokens that end an answer, what is written before them)."""
     known = {str(token): number for number, token in tokenizer.added_tokens_decoder.items()}
-    found = [(place, -len(text), text) for text in known if text and (place := tail.find(text)) >= 0]
+    found = [(place, -len(text), text) for text in known if text.strip() and (place := tail.find(text)) >= 0]
     if found:
         place, _, text = min(found)
         return (known[text],), tail[:place]
-    closing = tail.strip()
-    if not closing:
-        return (), tail
-    ids: list[int] = tokenizer(MARK + tail, add_special_tokens=False)["input_ids"]
-    alone: list[int] = tokenizer(MARK, add_special_tokens=False)["input_ids"]
-    blank: list[int] = tokenizer(MARK + tail[: tail.find(closing)], add_special_tokens=False)["input_ids"]
-    start = max(len(part) for part in (alone, blank) if ids[: len(part)] == part or not part)
-    end = tokenizer(MARK + tail.rstrip(), add_special_tokens=False)["input_ids"]
-    return tuple(end[start:]), ""
+    return (tuple(Texts(tokenizer).continued(tail.rstrip())), "") if tail.strip() else ((), tail)
