@@ -100,7 +100,7 @@ class MemoryBreakdown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
-    """Peaks of the memory probe: the longest sample duplicated, two optimizer steps."""
+    """Peaks of the memory probe: the longest sample duplicated, two optimizer steps; then an evaluation batch."""
 
     peak_allocated_bytes: int | None = None
     """CUDA: allocator high-water mark. CPU: bytes of live tensor storages."""
@@ -116,11 +116,21 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     """What there was to use: the device's memory or `search.memory_limit`."""
     longest_tokens: int | None = None
     """Of the sample that the probe was made of; source and target together."""
+    evaluation_peak_bytes: int | None = None
+    """Of the longest rows' evaluation batch, counted as the other peaks are; None where nothing is evaluated."""
+    evaluation_rows: int | None = None
+    """Rows of an evaluation batch: as asked for, or halved until it fitted."""
+
+    @property
+    def training_peak_bytes(self) -> int | None:
+        """Of the steps alone, which is what is predicted."""
+        return self.peak_reserved_bytes if self.peak_reserved_bytes is not None else self.peak_allocated_bytes
 
     @property
     def peak_bytes(self) -> int | None:
-        """The figure to hold against the limit."""
-        return self.peak_reserved_bytes if self.peak_reserved_bytes is not None else self.peak_allocated_bytes
+        """The figure to hold against the limit, evaluations included."""
+        training = self.training_peak_bytes
+        return None if training is None else max(training, self.evaluation_peak_bytes or 0)
 
     @property
     def headroom_fraction(self) -> float | None:

@@ -122,11 +122,11 @@ class Room:
             known.burst = min(micro, known.burst or micro)
             if predicted is not None:
                 self._burst_bytes = min(predicted, self._burst_bytes or predicted)
-        elif memory is not None and memory.peak_bytes is not None and memory.peak_allocated_bytes is not None:
-            known.peaks[micro] = memory.peak_bytes
+        elif memory is not None and memory.training_peak_bytes is not None and memory.peak_allocated_bytes is not None:
+            known.peaks[micro] = memory.training_peak_bytes
             if predicted is not None:
                 self._pairs.append((predicted, memory.peak_allocated_bytes))
-                self._gap_bytes = max(self._gap_bytes, memory.peak_bytes - memory.peak_allocated_bytes)
+                self._gap_bytes = max(self._gap_bytes, memory.training_peak_bytes - memory.peak_allocated_bytes)
         self._recalibrate()
 
     def _recalibrate(self) -> None:

@@ -199,7 +199,7 @@ class MeteredTrainer(Trainer):
                 metrics = self._tried_evaluation(*args, **kwargs)
                 if metrics is not None:
                     return metrics
-                self._halve_evaluation()
+                self.halve_evaluation()
 
     def _tried_evaluation(self, *args: Any, **kwargs: Any) -> dict[str, float] | None:
         """None where there was no memory for so many rows at once."""
@@ -211,11 +211,12 @@ class MeteredTrainer(Trainer):
             return None  # with it go the frames and their tensors
         return metrics
 
-    def _halve_evaluation(self) -> None:
+    def halve_evaluation(self) -> None:
+        """From now on half as many rows at a time; it is said."""
         rows = self.args.per_device_eval_batch_size
         self.args.per_device_eval_batch_size = rows // 2
         release_memory(self.args.device)
-        self._notice(f"evaluating {rows} rows at a time ran out of memory; it goes on with {rows // 2}")
+        self._notice(f"evaluating {rows} rows at a time runs out of memory; it goes on with {rows // 2}")
 
     def evaluation_loop(self, dataloader: Any, *args: Any, **kwargs: Any) -> Any:
         """As transformers has it, but for the loss: one over all label tokens or rows, however they are batched."""

@@ -25,11 +25,11 @@ from speedtui.engine.trainer.trainer import MeteredTrainer
 from speedtui.engine.trial.batches import Rows, plan_probe
 from speedtui.engine.trial.costs import cost_key, measure_costs
 from speedtui.engine.trial.failures import Failure, TrialEnded, describe_failure
+from speedtui.engine.trial.memory_probe import memory_probe
 from speedtui.engine.trial.probe import (
     ProbeSetup,
     Throughput,
     data_seconds,
-    memory_probe,
     run_steps,
     throughput_probe,
 )
@@ -129,6 +129,7 @@ class Attempt:
             with runner.limit(model):
                 self._memory, first_longer = memory_probe(setup, runner.context.order.memory_limit_bytes)
             self._check_peak(self._memory)
+            setup = msgspec.structs.replace(setup, eval_rows=self._memory.evaluation_rows)
             self._found = throughput_probe(setup, best, lambda trainer, data: self._first_costs(setup, trainer, data))
             self.start = self._beginning(self._found, first_longer)
 

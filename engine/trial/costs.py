@@ -25,7 +25,7 @@ from speedtui.engine.trial.batches import Rows
 from speedtui.engine.trial.probe import ProbeSetup
 from speedtui.engine.units import format_size
 from speedtui.engine.workload.base import MapDataset, Workload
-from speedtui.engine.workload.evaluation_batch import evaluation_order
+from speedtui.engine.workload.evaluation_batch import evaluation_order, evaluation_rows
 
 EVAL_QUANTILES = (0.5, 0.95, 0.05, 0.6, 0.3, 1.0)
 """Of the evaluation's batches by their tokens; what came before the first warms up the forward pass, so that the
@@ -100,7 +100,7 @@ def measure_costs(
     `trainer`: after its steps, so that there is an optimizer with its state; `data_seconds`: of waiting for one
     micro-batch when the loader is running; `answers`: as they were measured before, which then do.
     """
-    asked = trainer.args.per_device_eval_batch_size
+    asked = evaluation_rows(setup.settings, setup.workload)
     evaluation = _time_evaluation(setup, trainer) if setup.workload.eval_dataset is not None else None
     fitted = trainer.args.per_device_eval_batch_size
     save, final = _time_saves(setup, trainer)

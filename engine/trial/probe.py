@@ -1,4 +1,4 @@
-"""The two probes of a trial: the most memory it can need, and how fast it runs."""
+"""How a trial steps, and its throughput probe: how fast it runs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ from accelerate.state import AcceleratorState
 from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from speedtui.engine.candidate import Curve, Measurement, Memory, TrialStatus
+from speedtui.engine.candidate import Curve, Measurement, TrialStatus
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.events import Probe
 from speedtui.engine.meter.device import device_clock
-from speedtui.engine.meter.memory import LiveStorages, PeakRss, allocator_peaks
 from speedtui.engine.meter.meter import Meter, StepTiming
 from speedtui.engine.trainer.arguments import training_arguments
 from speedtui.engine.trainer.trainer import MeteredTrainer
@@ -30,8 +29,6 @@ from speedtui.engine.trial.judgement import Judgement
 from speedtui.engine.workload.base import MapDataset, Workload, count_tokens
 from speedtui.engine.workload.evaluation_batch import evaluation_rows
 
-MEMORY_STEPS = 2
-"""The second step has the optimizer's state."""
 MICRO_STEPS = 2
 """Micro-steps in a probe's step where there is accumulation: one writes the gradients, one adds to them."""
 PROBE_FOLDER = "probe"
@@ -53,6 +50,8 @@ class ProbeSetup(msgspec.Struct, frozen=True, kw_only=True):
     trial: int
     check: Callable[[], None]
     """Called at every step boundary; raises to end the trial."""
+    eval_rows: int | None = None
+    """Of an evaluation batch, where it is known what fits; None takes what the settings ask for."""
 
     @property
     def accumulation(self) -> int:
@@ -86,47 +85,6 @@ class Throughput(msgspec.Struct, frozen=True, kw_only=True):
     """What the first micro-steps took longer than others of their length."""
     data_seconds: float
     """Waiting for one micro-batch, by the median."""
-
-
-def memory_probe(setup: ProbeSetup, limit_bytes: int | None) -> tuple[Memory, float]:
-    """Two steps on the longest sample duplicated, one pad token in each micro-batch.
-
-    Returns its peaks and by how many seconds the first step was longer than the second, which is what compiling takes.
-
-    Raises:
-        TrialEnded: the CUDA allocator only managed by giving back its cache.
-    """
-    micro = setup.settings.train.micro_batch_size
-    stress = setup.workload.stress_dataset(micro, MEMORY_STEPS * setup.probe_accumulation, setup.context.progress)
-    longest = setup.workload.facts.stressed_tokens
-    if setup.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(setup.device)
-        retries_before = allocator_peaks()[2]
-        probed = run_steps(setup, "memory", stress, MEMORY_STEPS, keep_timings=True)
-        allocated, reserved, retries = allocator_peaks()
-        if retries > retries_before:
-            raise TrialEnded(TrialStatus.OUT_OF_MEMORY, "the allocator had to give back its cache to find room")
-        memory = Memory(
-            peak_allocated_bytes=allocated, peak_reserved_bytes=reserved, limit_bytes=limit_bytes,
-            longest_tokens=longest,
-        )  # fmt: skip
-        return memory, _first_longer(probed.timings)
-    rss = PeakRss()
-    rss.reset()
-    with LiveStorages([*setup.model.parameters(), *setup.model.buffers()]) as storages:
-        probed = run_steps(setup, "memory", stress, MEMORY_STEPS, keep_timings=True)
-    if setup.settings.train.compile:
-        torch.compiler.reset()  # what ran under the storages' dispatch mode, dynamo would never look at again
-    memory = Memory(
-        peak_allocated_bytes=storages.peak_bytes, peak_rss_bytes=rss.read(), limit_bytes=limit_bytes,
-        longest_tokens=longest,
-    )  # fmt: skip
-    return memory, _first_longer(probed.timings)
-
-
-def _first_longer(timings: Sequence[StepTiming]) -> float:
-    seconds = [math.fsum(timing.phases.values()) for timing in timings]
-    return max(seconds[0] - seconds[1], 0.0) if len(seconds) > 1 else 0.0
 
 
 def throughput_probe(
@@ -196,9 +154,10 @@ def run_steps(
         context.phases, context.clock, context.emit, count_tokens=count_tokens, device=device_clock(setup.device),
         trial=setup.trial, probe=probe, keep_timings=keep_timings or judgement is not None,
     )  # fmt: skip
+    eval_rows = setup.eval_rows or evaluation_rows(setup.settings, setup.workload)
     arguments = training_arguments(
         setup.settings, context.folder.path / PROBE_FOLDER, setup.device, max_steps=steps,
-        grad_accum_steps=setup.probe_accumulation, eval_rows=evaluation_rows(setup.settings, setup.workload),
+        grad_accum_steps=setup.probe_accumulation, eval_rows=eval_rows,
     )  # fmt: skip
     checks = _StepCheck(setup, meter, judgement)
     trainer = MeteredTrainer(

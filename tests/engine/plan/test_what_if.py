@@ -157,6 +157,8 @@ def test_fewer_rows_make_an_evaluation_cheaper_in_proportion(known: Known) -> No
         ({"model.dtype": "bfloat16"}, "another step"),
         ({"train.method": "full"}, "another step"),
         ({"schedule.beams": 4}, "the time to generate answers"),
+        ({"schedule.generation_batch_size": 4}, "the time to generate answers"),
+        ({"schedule.eval_batch_size": 4}, "the time of an evaluation"),
         ({"schedule.metric": "other.py:f"}, "the time of the metric"),
     ],
 )

@@ -84,7 +84,7 @@ def test_an_evaluation_out_of_memory_takes_fewer_rows_and_says_so(
     assert trainer.evaluate()["eval_loss"] > 0
     handle.remove()
     assert said == [
-        "evaluating 8 rows at a time ran out of memory; it goes on with 4",
-        "evaluating 4 rows at a time ran out of memory; it goes on with 2",
+        "evaluating 8 rows at a time runs out of memory; it goes on with 4",
+        "evaluating 4 rows at a time runs out of memory; it goes on with 2",
     ]
     assert trainer.args.per_device_eval_batch_size == 2

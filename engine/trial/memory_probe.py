@@ -1,0 +1,165 @@
+"""The memory probe of a trial: the most that training and evaluation can need."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Protocol
+
+import msgspec
+import torch
+from torch import nn
+
+from speedtui.engine.candidate import Memory, TrialStatus
+from speedtui.engine.meter.memory import LiveStorages, PeakRss, allocator_peaks, release_memory
+from speedtui.engine.meter.meter import StepTiming
+from speedtui.engine.trainer.trainer import MeteredTrainer
+from speedtui.engine.trial.batches import Rows
+from speedtui.engine.trial.failures import TrialEnded
+from speedtui.engine.trial.probe import Probed, ProbeSetup, run_steps
+from speedtui.engine.workload.evaluation_batch import evaluation_order
+from speedtui.engine.workload.memory import is_out_of_memory
+
+MEMORY_STEPS = 2
+"""The second step has the optimizer's state."""
+
+
+def memory_probe(setup: ProbeSetup, limit_bytes: int | None) -> tuple[Memory, float]:
+    """Two steps on the longest sample duplicated, one pad token in each micro-batch, then the longest evaluation batch.
+
+    Returns the peaks and by how many seconds the first step was longer than the second, which is what compiling takes.
+
+    Raises:
+        TrialEnded: the CUDA allocator only managed by giving back its cache, or no single row can be evaluated.
+    """
+    micro = setup.settings.train.micro_batch_size
+    stress = setup.workload.stress_dataset(micro, MEMORY_STEPS * setup.probe_accumulation, setup.context.progress)
+    peaks: Peaks = DevicePeaks(setup.device) if setup.device.type == "cuda" else HostPeaks(setup.model)
+    memories: list[Memory] = []
+
+    def evaluate(trainer: MeteredTrainer, probed: Probed) -> None:
+        memory = peaks.training()
+        memories.append(_with_evaluation(memory, setup, trainer, peaks, limit_bytes))
+
+    with peaks:
+        probed = run_steps(setup, "memory", stress, MEMORY_STEPS, keep_timings=True, after=evaluate)
+    if setup.device.type != "cuda" and setup.settings.train.compile:
+        torch.compiler.reset()  # what ran under the storages' dispatch mode, dynamo would never look at again
+    memory = msgspec.structs.replace(
+        memories[0], limit_bytes=limit_bytes, longest_tokens=setup.workload.facts.stressed_tokens
+    )
+    return memory, _first_longer(probed.timings)
+
+
+def _with_evaluation(
+    memory: Memory, setup: ProbeSetup, trainer: MeteredTrainer, peaks: Peaks, limit_bytes: int | None
+) -> Memory:
+    """With the peak of the loss of the longest rows, by as many rows at a time as fit.
+
+    That they do not all fit is no reason against a candidate: it halves the batch, which the trainer says.
+    """
+    dataset = setup.workload.eval_dataset
+    if dataset is None or not len(dataset):
+        return memory
+    order = evaluation_order(dataset)
+
+    def longest() -> None:
+        trainer.evaluate(eval_dataset=Rows(dataset, order[: trainer.args.per_device_eval_batch_size].tolist()))
+
+    while True:
+        peak = _peak_of(longest, peaks)
+        rows = trainer.args.per_device_eval_batch_size
+        if limit_bytes is None or peak <= limit_bytes or rows == 1:
+            return msgspec.structs.replace(memory, evaluation_rows=rows, evaluation_peak_bytes=peak)
+        trainer.halve_evaluation()
+
+
+def _peak_of(evaluate: Callable[[], None], peaks: Peaks) -> int:
+    try:
+        return peaks.of(evaluate)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+    raise TrialEnded(TrialStatus.OUT_OF_MEMORY, "evaluating its longest row alone ran out of memory")
+
+
+class Peaks(Protocol):
+    """Reads peaks while it is entered."""
+
+    def __enter__(self) -> Peaks: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def training(self) -> Memory:
+        """Those since it was entered."""
+
+    def of(self, run: Callable[[], None]) -> int:
+        """That of something run now, in bytes, with all that is there besides."""
+
+
+class DevicePeaks:
+    """The CUDA allocator's own."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._retries = 0
+
+    def __enter__(self) -> DevicePeaks:
+        torch.cuda.reset_peak_memory_stats(self._device)
+        self._retries = allocator_peaks()[2]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is held."""
+
+    def training(self) -> Memory:
+        """Raises `TrialEnded` where the allocator had to give back its cache."""
+        allocated, reserved, retries = allocator_peaks()
+        if retries > self._retries:
+            raise TrialEnded(TrialStatus.OUT_OF_MEMORY, "the allocator had to give back its cache to find room")
+        return Memory(peak_allocated_bytes=allocated, peak_reserved_bytes=reserved)
+
+    def of(self, run: Callable[[], None]) -> int:
+        """What it reserves, without what the steps before left in its cache."""
+        release_memory(self._device)
+        torch.cuda.reset_peak_memory_stats(self._device)
+        run()
+        return allocator_peaks()[1]
+
+
+class HostPeaks:
+    """Live tensor storages; the resident memory beside them."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._storages = LiveStorages([*model.parameters(), *model.buffers()])
+        self._rss = PeakRss()
+
+    def __enter__(self) -> HostPeaks:
+        self._rss.reset()
+        self._storages.__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._storages.__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
+
+    def training(self) -> Memory:
+        """Storages and resident memory."""
+        return Memory(peak_allocated_bytes=self._storages.peak_bytes, peak_rss_bytes=self._rss.read())
+
+    def of(self, run: Callable[[], None]) -> int:
+        """Of storages."""
+        self._storages.peak_bytes = self._storages.live_bytes
+        run()
+        return self._storages.peak_bytes
+
+
+def _first_longer(timings: Sequence[StepTiming]) -> float:
+    seconds = [math.fsum(timing.phases.values()) for timing in timings]
+    return max(seconds[0] - seconds[1], 0.0) if len(seconds) > 1 else 0.0

@@ -1,0 +1,90 @@
+"""The batch of evaluations in trials: its memory is a trial's result, its time is in the estimate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from speedtui.engine import events as e
+from speedtui.engine.candidate import Memory, TrialStatus
+from speedtui.engine.config.settings import Scalar, ScheduleSettings, Settings
+from speedtui.engine.log.tail import read_events
+from speedtui.engine.search.candidates import make_candidate
+from speedtui.engine.search.own import knob_candidates
+from speedtui.engine.timing.costs import RunCosts
+from speedtui.engine.trial.memory_probe import memory_probe
+from speedtui.engine.trial.probe import ProbeSetup
+from speedtui.engine.trial.runner import TrialRunner
+from tests.engine.trial.conftest import CPU, NewRunner, attempt
+
+EVALUATED = "schedule.eval_batch_size"
+
+
+@pytest.fixture
+def runner(new_runner: NewRunner, settings: Settings) -> TrialRunner:
+    file = str(Path(settings.data.train or "").with_name("eval.jsonl"))
+    return new_runner(data=msgspec.structs.replace(settings.data, eval=file), schedule=ScheduleSettings())
+
+
+def probed(runner: TrialRunner, rows: int, limit_bytes: int | None = None) -> Memory:
+    """The memory probe of a micro-batch of one row."""
+    settings = msgspec.structs.replace(runner.context.settings, schedule=ScheduleSettings(eval_batch_size=rows))
+    workload = runner.load(settings)
+    with runner.guard.trial(workload, settings) as model:
+        setup = ProbeSetup(context=runner.context, workload=workload, model=model, settings=settings, device=CPU,
+                           trial=0, check=lambda: None)  # fmt: skip
+        return memory_probe(setup, limit_bytes)[0]
+
+
+def notices(runner: TrialRunner) -> list[str]:
+    runner.context.log.flush()
+    return [x.text for x in read_events(runner.context.folder.events) if isinstance(x, e.Notice)]
+
+
+def test_an_evaluations_memory_belongs_to_the_trial_and_is_no_part_of_what_is_predicted(runner: TrialRunner) -> None:
+    one, many = probed(runner, 1), probed(runner, 40)
+    assert (one.evaluation_rows, many.evaluation_rows) == (1, 40)
+    assert one.evaluation_peak_bytes is not None and many.evaluation_peak_bytes is not None
+    assert one.training_peak_bytes == many.training_peak_bytes == one.peak_bytes
+    assert many.training_peak_bytes is not None
+    assert one.evaluation_peak_bytes < many.training_peak_bytes < many.evaluation_peak_bytes == many.peak_bytes
+
+
+def test_an_evaluation_over_the_limit_takes_fewer_rows_and_is_no_reason_against_the_trial(runner: TrialRunner) -> None:
+    ten, many = probed(runner, 10), probed(runner, 40)
+    assert ten.peak_bytes is not None and many.peak_bytes is not None
+    halved = probed(runner, 40, limit_bytes=ten.peak_bytes)
+    assert halved.evaluation_rows == 10
+    assert halved.peak_bytes == ten.peak_bytes
+    assert notices(runner)[-2:] == [
+        "evaluating 40 rows at a time runs out of memory; it goes on with 20",
+        "evaluating 20 rows at a time runs out of memory; it goes on with 10",
+    ]
+
+
+def test_it_is_a_knob_like_any_other(runner: TrialRunner) -> None:
+    knobs: dict[str, list[Scalar]] = {EVALUATED: [2, 8], "schedule.generation_batch_size": [4]}
+    candidates, _ = knob_candidates(knobs, runner.context.settings, 8)
+    assert [candidate.values[EVALUATED] for candidate in candidates] == [2, 8]
+    assert "eval_batch_size 2 generation_batch_size 4" in candidates[0].label
+    for number, rows in enumerate((2, 8)):
+        result = attempt(runner, number, schedule__eval_batch_size=rows)
+        assert result.status is TrialStatus.OK and result.memory is not None
+        assert result.memory.evaluation_rows == rows
+    assert len(runner.costs) == 2  # its time is measured for each
+
+
+def test_an_estimate_counts_the_batches_that_will_be_made(runner: TrialRunner) -> None:
+    """By the curve of one batch size: the same tokens by fewer rows are more batches."""
+    runner.measure_costs(make_candidate(0, {}, runner.context.settings, "test"))
+    measured = next(iter(runner.costs.values()))
+    assert runner.workload is not None and measured.eval_curve is not None
+    curve = msgspec.structs.replace(measured.eval_curve, fixed=1.0, per_token=0.0, per_square=0.0)
+    fixed = msgspec.structs.replace(measured, eval_curve=curve, eval_besides_seconds=0.0)
+    start = RunCosts()
+    counted = [fixed.of_run(runner.workload, rows, start=start).eval_seconds for rows in (1, 3, 16, 64)]
+    assert counted == [40.0, 14.0, 3.0, 1.0]
+    halved = msgspec.structs.replace(fixed, eval_most_rows=8)
+    assert halved.of_run(runner.workload, 64, start=start).eval_seconds == 5.0
