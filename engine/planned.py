@@ -145,7 +145,7 @@ class Saving(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
-AdviceKind = Literal["too_slow", "will_not_fit", "too_fast", "estimate_off", "wasteful"]
+AdviceKind = Literal["too_slow", "will_not_fit", "too_fast", "estimate_off", "wasteful", "not_finite"]
 
 
 class Advice(msgspec.Struct, frozen=True, kw_only=True):

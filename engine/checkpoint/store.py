@@ -120,10 +120,11 @@ class CheckpointStore:
             probe.unlink(missing_ok=True)
         return None
 
-    def newest(self, model: str | None = None) -> Found | None:
+    def newest(self, model: str | None = None, *, until: int | None = None) -> Found | None:
         """The newest checkpoint that is whole; None where there is none.
 
-        `model`: the fingerprint it must have; None takes any. One whose model is not known is taken.
+        `model`: the fingerprint it must have; None takes any. One whose model is not known is taken. `until`: none of
+        a later step.
 
         Raises:
             CheckpointError: it is another model's.
@@ -132,6 +133,8 @@ class CheckpointStore:
         self._repair()
         self.passed_over = self._unfinished()
         for step in reversed(self.steps()):
+            if until is not None and step > until:
+                continue
             path = self.folder / _name(step)
             flaw = flaw_of_checkpoint(path)
             if flaw is not None:
@@ -141,6 +144,17 @@ class CheckpointStore:
             _require_model(path, facts, model)
             return Found(path=path, facts=facts, passed_over=list(self.passed_over))
         return None
+
+    def last_until(self, step: int) -> int | None:
+        """Step of the last checkpoint in its place, whole or not, that is of no later step; None where none is."""
+        return max((saved for saved in self.steps() if saved <= step), default=None)
+
+    def drop_after(self, step: int) -> list[int]:
+        """Removes what a training that goes on from `step` would take for its own and newer; returns their steps."""
+        later = [saved for saved in self.steps() if saved > step]
+        for saved in later:
+            self._remove(self.folder / _name(saved))
+        return later
 
     def steps(self) -> list[int]:
         """Steps of the checkpoints in their place, whole or not, ascending."""

@@ -17,9 +17,10 @@ LIVE_SETTINGS = (
     "schedule.generate", "schedule.beams", "schedule.max_new_tokens", "schedule.generation_batch_size",
     "schedule.metric", "schedule.metric_threads", "schedule.metric_timeout",
     "schedule.best_by", "schedule.patience", "schedule.save_only_best", "schedule.checkpoint_every",
-    "schedule.keep_checkpoints", "schedule.lr_ends_at_deadline", "train.micro_batch_size", "train.max_steps",
+    "schedule.keep_checkpoints", "schedule.lr_ends_at_deadline", "schedule.on_nonfinite",
+    "train.micro_batch_size", "train.max_steps", "train.learning_rate",
 )  # fmt: skip
-"""By path; the others make another model, other data or another learning rate, which is another training."""
+"""By path; the others make another model or other data, which is another training."""
 FREQUENCIES = ("schedule.eval_every", "schedule.fast_eval_every", "schedule.checkpoint_every")
 """Where a bare number counts steps."""
 TEXTS = (*FREQUENCIES, "schedule.metric", "schedule.metric_timeout", "schedule.best_by")

@@ -14,6 +14,7 @@ Method = Literal["lora", "full"]
 Mode = Literal["minimal", "quick", "thorough", "auto"]
 Optimizer = Literal["adamw_torch_fused", "adamw_torch", "adafactor", "sgd", "adamw_bnb_8bit", "paged_adamw_8bit"]
 LearningRateSchedule = Literal["cosine", "linear", "constant"]
+OnNonFinite = Literal["stop", "go_back", "continue"]
 Tracker = Literal["tensorboard", "wandb", "trackio"]
 Scalar = bool | int | float | str
 
@@ -168,6 +169,10 @@ class ScheduleSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields
     """`500 steps`, `1 epoch`, `30m` or `never`."""
     keep_checkpoints: int = 3
     """The newest ones; the best one is kept besides."""
+    on_nonfinite: OnNonFinite = "stop"
+    """What a training does whose weights, or whose losses of ten steps in a row, are not finite: `stop` fails it and
+    leaves the last finite checkpoint's model; `go_back` to that checkpoint, at half the learning rate, three times at
+    most; `continue` goes on, and fails in the end where the weights are not finite."""
     lr_ends_at_deadline: bool = False
     """When the deadline comes before the last step, the learning rate has run its schedule by the deadline."""
 

@@ -72,6 +72,7 @@ eval_every = "1 epoch"            # a full evaluation; also 200 steps, 20m, neve
 # save_only_best = true           # a checkpoint when an evaluation is the best so far; the best model is left
 checkpoint_every = "30m"          # also 500 steps, 1 epoch, never
 keep_checkpoints = 3
+on_nonfinite = "stop"             # NaN weights or losses: go_back to a checkpoint at half the rate; or continue
 # lr_ends_at_deadline = true      # a late run's learning rate ends its schedule at the deadline
 
 # [track]

@@ -72,6 +72,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """Of its study, faster ones first."""
     resume: bool = False
     """Go on from the last checkpoint of this run."""
+    changes: dict[str, Scalar] = {}
+    """Settings by path that a run which goes on takes up."""
     train_command: list[str] = []
     """How to call `speedtui train`, for train.sh."""
 

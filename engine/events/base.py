@@ -23,7 +23,9 @@ EvaluationKind = Literal["full", "loss"]
 SaveReason = Literal["first", "schedule", "best", "command", "change", "stop", "deadline"]
 """`first`: soon after the start, so that a disk that takes none is found out early; `change`: settings that need
 another trainer; the others as they read."""
-EndReason = Literal["steps", "deadline", "patience", "stop"]
+EndReason = Literal["steps", "deadline", "patience", "stop", "diverged"]
+"""`diverged`: its weights, or its losses for too long, were not finite."""
+NonFinite = Literal["loss", "gradient_norm", "weights"]
 Outcome = Literal["ok", "late", "stopped", "failed", "no_fit"]
 Verdict = Literal["measuring", "on_track", "tight", "late"]
 Probe = Literal["memory", "throughput"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from speedtui.engine.config.settings import Scalar
-from speedtui.engine.events.base import EndReason, EvaluationKind, Event, Probe, SaveReason, Verdict
+from speedtui.engine.events.base import EndReason, EvaluationKind, Event, NonFinite, Probe, SaveReason, Verdict
 from speedtui.engine.planned import Advice
 
 
@@ -20,7 +20,11 @@ class StepCompleted(Event, frozen=True, kw_only=True, omit_defaults=True):
     padding_tokens: int | None = None
     loss: float | None = None
     nonfinite: bool = False
-    """The loss was NaN or infinite; it reads null."""
+    """The loss was NaN or infinite, of one step at least; of one step it reads null."""
+    nonfinite_steps: int = 0
+    """Of `steps`, those with such a loss; 0 beside `nonfinite` in logs from before it was counted."""
+    nonfinite_gradients: int = 0
+    """Of `steps`, those whose gradient norm was NaN or infinite, as far as it was computed: for clipping."""
     lr: float | None = None
     seconds: float
     """Wall time on the CPU clock, all of `steps` together."""
@@ -55,6 +59,8 @@ class EvaluationCompleted(Event, frozen=True, kw_only=True):
 
     step: int
     loss: float | None
+    nonfinite: bool = False
+    """The loss was NaN or infinite; it reads null."""
     seconds: float
     """All of it, generation and metric too."""
     rows: int
@@ -67,6 +73,32 @@ class EvaluationCompleted(Event, frozen=True, kw_only=True):
     """Seconds by phase: eval, generate, metric."""
     best: bool = False
     """The best so far, by `schedule.best_by`."""
+
+
+class NonFiniteFound(Event, frozen=True, kw_only=True):
+    """Something of the training is NaN or infinite: told at once, and again for whatever else is."""
+
+    step: int
+    """At which it was found."""
+    what: NonFinite
+    since: int
+    """The first step of the stretch in which losses or gradient norms are not finite."""
+    last_finite_step: int | None = None
+    """The last one before with a finite loss and gradient norm; None where there was none in this worker."""
+    certain: bool = False
+    """Nothing brings it back: the weights are not finite, or losses have not been for too many steps in a row."""
+    where: str = ""
+    """The first of the weights that are not finite, by name."""
+    checkpoint: int | None = None
+    """Step of the last checkpoint from before, which is certain to be finite; None where there is none."""
+
+
+class FiniteAgain(Event, frozen=True, kw_only=True):
+    """Losses and gradient norms are finite again from this step on."""
+
+    step: int
+    steps: int
+    """How many were not."""
 
 
 class EvaluationRehearsed(Event, frozen=True, kw_only=True):
@@ -152,4 +184,5 @@ class TrainingFinished(Event, frozen=True, kw_only=True):
     total_steps: int | None = None
     """Those it was to have."""
     best_step: int | None = None
-    """Whose model is left, where that is not the last one."""
+    """Whose model is left, where that is not the last one: the best one's, or of a diverged training the last
+    finite checkpoint's."""

@@ -46,7 +46,9 @@ from speedtui.engine.events.training import (
     EtaUpdated,
     EvaluationCompleted,
     EvaluationRehearsed,
+    FiniteAgain,
     LeversFound,
+    NonFiniteFound,
     SettingsChanged,
     StepCompleted,
     TrainingFinished,
@@ -61,6 +63,7 @@ AnyEvent = (
     | CandidateAdded | CandidateEdited | CandidateRemoved | TrialQueued | TrialStarted | TrialFinished
     | MemoryPredicted | MemoryCalibrated | DecisionMade | PlanMade | AdviceGiven
     | StudyFinished | TrialPromoted | TrainingStarted | EvaluationCompleted | EvaluationRehearsed | CheckpointSaved
+    | NonFiniteFound | FiniteAgain
     | CheckpointFailed | EtaUpdated | LeversFound | SettingsChanged | Stalled | BooksUpdated | TrainingFinished
     | CommandReceived | CommandApplied | CommandRefused | Paused | Resumed | WorkerLost
     | Notice | EventsDropped | RunFinished

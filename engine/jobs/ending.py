@@ -6,14 +6,16 @@ from datetime import datetime
 from pathlib import Path
 
 from speedtui.engine import events as e
+from speedtui.engine.advise.not_finite import lower_rate
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import ExitCode, JobError
 from speedtui.engine.jobs.execute import JobResult
-from speedtui.engine.jobs.going_on import resume_command
+from speedtui.engine.jobs.going_on import go_on_lower, resume_command
 from speedtui.engine.jobs.look_back import look_back
 from speedtui.engine.timing.eta import Eta
+from speedtui.engine.trainer.finite import Divergence
 from speedtui.engine.trainer.schedule import TrainingSchedule
 from speedtui.engine.trainer.training import TrainingTrainer
 
@@ -37,7 +39,7 @@ def end_training(
         context, settings, estimate, actual_seconds, eta.made(), eta.costs(),
         at_a_time=trainer.evaluating.answered_at_a_time, alone=since == 0,
     )  # fmt: skip
-    return _result(context, finished)
+    return _result(context, finished, settings, trainer.diverged)
 
 
 def _finish(
@@ -51,15 +53,17 @@ def _finish(
             f"the model could not be saved to {path}: {error.strerror or error}",
             f"Make room, then: {resume_command(context.folder, context.order)}",
         ) from None
-    schedule.saved(saved)
+    if saved is not None:
+        schedule.saved(saved)
     first_loss, last_loss = eta.losses()
+    diverged = schedule.ended == "diverged"
     finished = e.TrainingFinished(
         t=context.t,
         steps=trainer.state.global_step,
         seconds=round(seconds, 3),
         first_loss=first_loss,
-        last_loss=last_loss,
-        model_path=str(path),
+        last_loss=None if diverged else last_loss,
+        model_path=str(path) if saved is not None else None,
         reason=schedule.ended,
         total_steps=trainer.state.max_steps,
         best_step=best,
@@ -68,9 +72,21 @@ def _finish(
     return finished
 
 
-def _result(context: JobContext, finished: e.TrainingFinished) -> JobResult:
+def _result(
+    context: JobContext, finished: e.TrainingFinished, settings: Settings, diverged: Divergence | None
+) -> JobResult:  # fmt: skip
     window, path = context.order.window, Path(finished.model_path or "")
     now = context.clock.started_at + context.t
+    if diverged is not None:
+        left = f"the model in {path} is that of step {finished.best_step}" if finished.model_path else (
+            "no checkpoint is older, so no model is left"
+        )  # fmt: skip
+        rate = lower_rate(settings.train.learning_rate)
+        return JobResult(
+            outcome="failed", exit_code=ExitCode.FAILED, final=True,
+            reason=f"the training diverged: {diverged.words}; {left}",
+            next=go_on_lower(context.folder, context.order, rate, finished.best_step),
+        )  # fmt: skip
     if finished.reason == "deadline":
         return JobResult(
             outcome="late", exit_code=ExitCode.LATE,

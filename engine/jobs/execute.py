@@ -49,6 +49,8 @@ class JobResult(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: ExitCode = ExitCode.DONE
     reason: str = ""
     next: str = ""
+    final: bool = False
+    """Another worker with the same settings would fail in the same way: none is started."""
 
 
 def execute(
@@ -83,7 +85,8 @@ def execute(
         result = _run_job(context)
         books = context.phases.books()
         sampler.stop()
-        if restartable and order.job == "train" and result.exit_code is ExitCode.FAILED and folder.owned():
+        failed = result.exit_code is ExitCode.FAILED and not result.final
+        if restartable and order.job == "train" and failed and folder.owned():
             context.emit(e.BooksUpdated(t=context.t, books=books))
             context.notice(result.reason, level="error", hint=result.next)
             raise TrainingBroken(result.reason)

@@ -26,6 +26,17 @@ def resume_command(folder: RunFolder, order: Order) -> str:
     return shlex.join([*order.train_command, "--resume", folder.id])
 
 
+def go_on_lower(folder: RunFolder, order: Order, learning_rate: float, step: int | None) -> str:
+    """What to do after a training has diverged; `step`: of the checkpoint that is left, None where none is."""
+    rate = ["--learning-rate", f"{learning_rate:.6g}"]
+    if order.job != "train":
+        return f"Train with train.learning_rate = {rate[1]}."
+    if step is not None:
+        return f"Go on from step {step} at a lower rate: {resume_command(folder, order)} {shlex.join(rate)}"
+    command = [*order.train_command, "--config", str(folder.config), *rate]
+    return f"Start again at a lower rate: {shlex.join(command)}"
+
+
 def _from_where(folder: RunFolder) -> str:
     saved = any(folder.checkpoints.glob("checkpoint-*"))
     return "Go on from the last checkpoint" if saved else "It has no checkpoint yet; start it again"

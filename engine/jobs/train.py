@@ -78,8 +78,9 @@ def _tell_job_end(context: JobContext) -> None:
 
 
 def _as_changed(context: JobContext) -> Settings:
-    """The run's settings, with what commands changed in them before this worker."""
+    """The run's settings, with what was changed in them before this worker, and what is with it."""
     before = context.before.training
-    if before is None or not before.changed:
+    changed = {**(before.changed if before is not None else {}), **context.order.changes}
+    if not changed:
         return context.settings
-    return with_values(context.settings, before.changed, "changed while the run went on")
+    return with_values(context.settings, changed, "changed while the run went on")

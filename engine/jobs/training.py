@@ -28,7 +28,8 @@ from speedtui.engine.search.candidates import label
 from speedtui.engine.timing.counts import counts_of, first_save_step, frequency_steps
 from speedtui.engine.timing.eta import Eta
 from speedtui.engine.timing.step_sizes import step_sizes
-from speedtui.engine.trainer.live import REBUILDING, STEPS, LiveSettings
+from speedtui.engine.trainer.diverging import Diverging
+from speedtui.engine.trainer.live import RATE, REBUILDING, STEPS, LiveSettings
 from speedtui.engine.trainer.make import make_training_trainer, save_guess_seconds
 from speedtui.engine.trainer.outlook import Outlook
 from speedtui.engine.trainer.schedule import TrainingSchedule
@@ -69,8 +70,10 @@ class Training:
         self._live.step = self._first_step
         self._eta = self._make_eta(settings)
         self._schedule = self._make_schedule(settings)
+        self._diverging = Diverging(context, self._live, self._schedule, self._store)
         self._evaluator = self._make_evaluator(settings)
         self._trainer: TrainingTrainer | None = None
+        self._tell_changes = dict(context.order.changes)
 
     @property
     def _first_step(self) -> int:
@@ -85,7 +88,7 @@ class Training:
 
     def _find_checkpoint(self) -> Found | None:
         """Where to go on from; what had to be passed over is said."""
-        found = self._store.newest(model_fingerprint(self._model))
+        found = self._store.newest(model_fingerprint(self._model), until=self._good_until())
         for path, flaw in self._store.passed_over:
             instead = f"step {found.facts.step} is taken" if found is not None else "there is no older one"
             self._context.notice(f"{path.name} cannot be used: {flaw}; {instead}", level="warning")
@@ -94,6 +97,17 @@ class Training:
                 "this run has no whole checkpoint; the training starts from its beginning", level="warning"
             )
         return found
+
+    def _good_until(self) -> int | None:
+        """Where an earlier worker's training diverged: the step after which no checkpoint is gone on from."""
+        before = self._context.before.training
+        diverged = before.nonfinite if before is not None else None
+        if diverged is None or not diverged.certain:
+            return None
+        good = diverged.checkpoint or 0
+        for step in self._store.drop_after(good):
+            self._context.notice(f"checkpoint-{step} is removed: it diverged from there", level="warning")
+        return good
 
     def _make_eta(self, settings: Settings) -> Eta:
         context = self._context
@@ -150,12 +164,12 @@ class Training:
             SpeedtuiError: the metric cannot work, or the training failed.
         """
         began = time.perf_counter()
-        outlook = Outlook(self._context, self._live, self._eta)
+        outlook = Outlook(self._context, self._live, self._eta, self._diverging.watch)
         self._context.log.add_source(outlook.pump)
         try:
             rehearses = self._live.current.schedule.check_evaluation and not self._first_step
             trainer = self._train(outlook, rehearses=rehearses)
-            while self._schedule.rebuild:
+            while self._schedule.rebuild or self._diverging.goes_back:
                 trainer = self._train_anew(outlook)
         finally:
             self._context.log.remove_source(outlook.pump)
@@ -174,6 +188,7 @@ class Training:
         trainer = make_training_trainer(
             context, self._live, self._workload, self._model, self._device, eta=self._eta, outlook=outlook,
             schedule=self._schedule, store=self._store, evaluator=self._evaluator, rehearses=rehearses,
+            diverging=self._diverging,
         )  # fmt: skip
         self._trainer = trainer
         self._tell_started()
@@ -192,11 +207,22 @@ class Training:
 
     def _train_anew(self, outlook: Outlook) -> TrainingTrainer:
         """After a setting changed that only a new trainer takes up: goes on from the checkpoint just saved."""
+        if self._diverging.goes_back:
+            return self._train_from_before(outlook)
         self._schedule.rebuild = False
         micro_batch = self._live.current.train.micro_batch_size
         measured = (a.step_seconds for a in self._context.order.alternatives if a.values.get(REBUILDING) == micro_batch)
         self._eta.rebuilt(step_sizes(self._workload, self._live.current), next(measured, None))
         self._found = self._store.newest(model_fingerprint(self._model))
+        return self._train(outlook, rehearses=False)
+
+    def _train_from_before(self, outlook: Outlook) -> TrainingTrainer:
+        """After it has diverged: goes on from the last finite checkpoint, at a lower rate."""
+        self._found = self._diverging.back(model_fingerprint(self._model))
+        if self._found is None:
+            raise JobError("no checkpoint from before it diverged can be read", "Start it again at a lower rate.")
+        self._schedule.restore(self._found.facts.schedule)
+        self._eta.goes_on_from(self._first_step)
         return self._train(outlook, rehearses=False)
 
     def _tell_started(self) -> None:
@@ -214,6 +240,10 @@ class Training:
             ),
             flush=True,
         )
+        if self._tell_changes:
+            step, values = self._first_step, self._tell_changes
+            self._tell_changes = {}
+            self._context.emit(e.SettingsChanged(t=self._context.t, step=step, values=values, reason="command line"))
 
     def _failure(self, error: Exception, step: int) -> JobError:
         death = loader_death(error)
@@ -239,6 +269,8 @@ class Training:
                 self._evaluator.prepare(settings.schedule)
         self._schedule.change(settings.schedule)
         self._eta.change(settings.schedule, self._live.step)
+        if RATE in values and self._trainer is not None:
+            self._trainer.scale_rate(settings.train.learning_rate / self._live.current.train.learning_rate)
         if REBUILDING in values:
             self._schedule.rebuild = True
         if STEPS in values and settings.train.max_steps is not None:

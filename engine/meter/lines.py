@@ -88,6 +88,8 @@ def coalesce(steps: list[StepCompleted]) -> StepCompleted:
         padding_tokens=sum(padding) if len(padding) == len(steps) else None,
         loss=round(sum(losses) / len(losses), 6) if losses else None,
         nonfinite=any(step.nonfinite for step in steps),
+        nonfinite_steps=sum(step.nonfinite_steps for step in steps),
+        nonfinite_gradients=sum(step.nonfinite_gradients for step in steps),
         lr=last.lr,
         seconds=sum(step.seconds for step in steps),
         phases=_summed([step.phases for step in steps]),

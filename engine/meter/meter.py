@@ -13,10 +13,11 @@ import torch
 from speedtui.engine.events import PHASES, STEP_PHASES, Probe, StepCompleted
 from speedtui.engine.log.clock import RunClock
 from speedtui.engine.log.writer import EventLog
-from speedtui.engine.meter.device import DeviceClock, Mark
+from speedtui.engine.meter.device import DeviceClock
 from speedtui.engine.meter.lines import StepLines
 from speedtui.engine.meter.memory import allocator_peaks
 from speedtui.engine.meter.phases import INDEX, OTHER, STEP_INDEXES, PhaseClock
+from speedtui.engine.meter.record import MicroStep, StepRecord
 
 BUFFER = 65_536
 """Steps held between two visits of the pump thread; a guard, not a working size."""
@@ -35,39 +36,8 @@ class StepTiming(msgspec.Struct, frozen=True, kw_only=True):
     optimizer_seconds: float
     phases: dict[str, float]
     loss: float | None
-
-
-class MicroStep:
-    """What is kept of one micro-batch until the pump thread looks at it."""
-
-    __slots__ = ("batch", "end_ns", "loss", "start_ns")
-
-    def __init__(self, batch: Mapping[str, Any], start_ns: int) -> None:
-        self.batch = batch
-        self.start_ns = start_ns
-        self.end_ns = start_ns
-        self.loss: torch.Tensor | None = None
-
-
-class StepRecord:
-    """What the training thread leaves of one optimizer step."""
-
-    __slots__ = ("before", "end_ns", "lr", "marks", "micro_steps", "peaks", "start_ns", "step", "totals")
-
-    def __init__(
-        self, step: int, start_ns: int, end_ns: int, before: list[int], totals: list[int],
-        micro_steps: list[MicroStep], lr: float | None, marks: list[Mark] | None,
-        peaks: tuple[int, int, int] | None,
-    ) -> None:  # fmt: skip
-        self.step = step
-        self.start_ns = start_ns
-        self.end_ns = end_ns
-        self.before = before
-        self.totals = totals
-        self.micro_steps = micro_steps
-        self.lr = lr
-        self.marks = marks
-        self.peaks = peaks
+    nonfinite: bool = False
+    """The loss or the gradient norm was NaN or infinite."""
 
 
 CountTokens = Callable[[Mapping[str, Any]], tuple[int, int] | None]
@@ -92,9 +62,12 @@ class Meter:
         trial: int | None = None,
         probe: Probe | None = None,
         keep_timings: bool = False,
+        watch: Callable[[StepCompleted], None] | None = None,
     ) -> None:
+        """`watch` sees every step by itself, in the pump thread, before several of them share a line."""
         self.clock = clock
         self._run_clock = run_clock
+        self._watch = watch
         self._lines = StepLines(emit, every_step_matters=probe is not None)
         self._count_tokens = count_tokens
         self._device = device
@@ -103,6 +76,7 @@ class Meter:
         self._probe: Probe | None = probe
         self._buffer: deque[StepRecord] = deque(maxlen=BUFFER)
         self._micro_steps: list[MicroStep] = []
+        self._gradient_norm: torch.Tensor | None = None
         self._step_before = list(clock.totals_ns)
         self._step_start_ns = clock.boundary_ns
         self.epoch_begins = probe is None  # a probe has no epochs
@@ -160,6 +134,10 @@ class Meter:
         """Clipping, the optimizer and the schedule begin."""
         self._boundary(_OPTIMIZER)
 
+    def gradient_norm(self, norm: torch.Tensor) -> None:
+        """What clipping computed of this step's gradient (scalar), before it was clipped; looked at later."""
+        self._gradient_norm = norm
+
     def step_done(self, step: int, lr: float | None) -> None:
         """The optimizer step is complete; `step` counts from 1."""
         clock = self.clock
@@ -173,8 +151,9 @@ class Meter:
         record = StepRecord(
             step=step, start_ns=self._step_start_ns, end_ns=now, before=self._step_before,
             totals=list(clock.totals_ns), micro_steps=self._micro_steps, lr=lr, marks=marks, peaks=peaks,
+            gradient_norm=self._gradient_norm,
         )  # fmt: skip
-        self._micro_steps = []
+        self._micro_steps, self._gradient_norm = [], None
         self._buffer.append(record)
 
     def epoch_ended(self) -> None:
@@ -200,8 +179,17 @@ class Meter:
                 if pairs is None and not self._over:
                     break
             self._buffer.popleft()
-            self._lines.add(self._event(record, pairs), record.end_ns)
+            step = self._event(record, pairs)
+            if self._watch is not None:
+                self._watch(step)
+            self._lines.add(step, record.end_ns)
         self._lines.release(self.clock.now_ns(), urgent=urgent)
+
+    def settle(self, log: EventLog) -> None:
+        """Waits until all steps so far are known: not in a step, but before something that rests on them."""
+        if self._device is not None:
+            self._device.synchronize()
+        log.flush()
 
     def close(self, log: EventLog) -> None:
         """Has the log's pump emit the rest; the training or probe is over."""
@@ -216,13 +204,17 @@ class Meter:
         all_known = bool(known) and len(known) == len(counts)
         loss = sum(self._read(m.loss) for m in record.micro_steps if m.loss is not None) if record.micro_steps else None
         finite = loss is not None and math.isfinite(loss)
+        nonfinite = loss is not None and not finite
+        norm = self._read(record.gradient_norm) if record.gradient_norm is not None else 0.0
+        nonfinite_gradient = not math.isfinite(norm)
         samples = sum(batch_rows(micro_step.batch) for micro_step in record.micro_steps)
         phases = {name: _rounded(record.totals[i] - record.before[i]) for name, i in _STEP_PHASE_INDEXES}
         device_phases = _device_phases(pairs) if pairs is not None else None
         for name, seconds in (device_phases or {}).items():
             self.clock.device_seconds[name] = self.clock.device_seconds.get(name, 0.0) + seconds
         if self.timings is not None and (record.marks is None or pairs is not None):
-            self.timings.append(_timing(record, counts, pairs, device_phases or phases, loss if finite else None))
+            self.timings.append(_timing(record, counts, pairs, device_phases or phases, loss if finite else None,
+                                        nonfinite=nonfinite or nonfinite_gradient))  # fmt: skip
         allocated, reserved, retries = record.peaks if record.peaks is not None else (None, None, None)
         return StepCompleted(
             t=round(self._run_clock.at(record.end_ns), 3),
@@ -232,7 +224,9 @@ class Meter:
             tokens=sum(tokens for tokens, _ in known) if all_known else None,
             padding_tokens=sum(padding for _, padding in known) if all_known else None,
             loss=round(loss, 6) if loss is not None and finite else None,
-            nonfinite=loss is not None and not finite,
+            nonfinite=nonfinite,
+            nonfinite_steps=int(nonfinite),
+            nonfinite_gradients=int(nonfinite_gradient),
             lr=float(f"{record.lr:.6g}") if record.lr is not None else None,
             seconds=_rounded(record.end_ns - record.start_ns),
             phases=phases,
@@ -255,7 +249,7 @@ def batch_rows(batch: Mapping[str, Any]) -> int:
 
 def _timing(
     record: StepRecord, counts: list[tuple[int, int] | None], pairs: list[tuple[int, float]] | None,
-    phases: dict[str, float], loss: float | None,
+    phases: dict[str, float], loss: float | None, *, nonfinite: bool,
 ) -> StepTiming:  # fmt: skip
     if pairs is None:
         seconds = [(m.end_ns - m.start_ns) / 1e9 for m in record.micro_steps]
@@ -271,6 +265,7 @@ def _timing(
         optimizer_seconds=phases["optimizer"],
         phases=phases,
         loss=loss,
+        nonfinite=nonfinite,
     )
 
 

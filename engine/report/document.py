@@ -29,7 +29,7 @@ def training_document(state: RunState, report: TrainingReport) -> dict[str, Any]
         "trial": report.trial,
         **_time_entries(report),
         "steps": _steps_entry(report),
-        "loss": {"first": report.first_loss, "last": report.last_loss, "nonfinite_steps": report.nonfinite_steps},
+        "loss": _loss_entry(report),
         "books": msgspec.to_builtins(books) if books is not None else None,
         "largest_costs": [msgspec.to_builtins(cost) for cost in report.costs],
         "evaluations": _evaluations_entry(report),
@@ -46,6 +46,20 @@ def training_document(state: RunState, report: TrainingReport) -> dict[str, Any]
         "devices": [msgspec.to_builtins(device) for device in state.devices],
         "versions": state.versions,
         "model_path": report.model_path,
+    }  # fmt: skip
+
+
+def _loss_entry(report: TrainingReport) -> dict[str, Any]:
+    found = report.nonfinite
+    return {
+        "first": report.first_loss,
+        "last": report.last_loss if found is None else None,
+        "nonfinite_steps": report.nonfinite_steps,
+        "nonfinite_gradients": report.nonfinite_gradients,
+        "nonfinite": found and {
+            "what": found.what, "since": found.since, "last_finite_step": found.last_finite_step,
+            "diverged": found.certain, "weights": found.where or None, "checkpoint": found.checkpoint,
+        },
     }  # fmt: skip
 
 

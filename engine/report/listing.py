@@ -47,6 +47,7 @@ def _result(state: RunState) -> str:
     if state.training is not None:
         training = state.training
         loss = f", loss {training.smoothed_loss:.3f}" if training.smoothed_loss is not None else ""
+        loss = ", loss not finite" if training.nonfinite is not None else loss
         return f"step {training.step} of {training.total_steps}{loss}"
     if state.study is not None:
         finished = sum(row.status.finished for row in state.study.rows)

@@ -10,7 +10,7 @@ from speedtui.engine.advise.costs import Cost
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.config.window import Window
-from speedtui.engine.events import CheckpointSaved, EndReason, EvaluationCompleted, Outcome
+from speedtui.engine.events import CheckpointSaved, EndReason, EvaluationCompleted, NonFiniteFound, Outcome
 from speedtui.engine.report.books import BooksRow
 from speedtui.engine.state import Totals
 from speedtui.engine.state.series import Point
@@ -103,6 +103,11 @@ class TrainingReport(msgspec.Struct, frozen=True, kw_only=True):
     away_seconds: float
     paused_seconds: float
     nonfinite_steps: int
+    """Whose loss was NaN or infinite."""
+    nonfinite_gradients: int
+    """Steps whose gradient norm was, as far as it was computed."""
+    nonfinite: NonFiniteFound | None
+    """What was NaN or infinite at the end; None where all was finite again."""
     changed: dict[str, Scalar]
     """Settings that were changed while it went on."""
     losses: tuple[Point, ...]

@@ -17,6 +17,7 @@ from speedtui.engine.report.words import (
     end_words,
     evaluation_words,
     gain_words,
+    learned_words,
     plural,
 )
 from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span
@@ -39,7 +40,7 @@ def render_facts(report: TrainingReport) -> str:
     """What it came to, a line each."""
     facts = [
         ("training", _training(report)),
-        ("loss", _loss(report)),
+        ("loss", learned_words(report)),
         ("evaluation", _best(report)),
         ("", _evaluations(report)),
         ("checkpoints", _saves(report)),
@@ -79,14 +80,6 @@ def _speed(report: TrainingReport) -> str:
         return ""
     rate = f", {format_count(report.tokens_per_second)} tok/s" if report.tokens_per_second is not None else ""
     return f"; {format_seconds(mean)} a step{rate}"
-
-
-def _loss(report: TrainingReport) -> str:
-    if report.last_loss is None:
-        return ""
-    broken = f", {report.nonfinite_steps} not finite" if report.nonfinite_steps else ""
-    first = f"{report.first_loss:.3f} at first, " if report.first_loss is not None else ""
-    return f"{first}{report.last_loss:.3f} at last{broken}"
 
 
 def _best(report: TrainingReport) -> str:

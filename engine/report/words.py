@@ -7,6 +7,7 @@ from datetime import datetime
 from speedtui.engine.events import EndReason, EvaluationCompleted
 from speedtui.engine.report.record import Comparison, FinalVerdict, Judgement, TrainingReport
 from speedtui.engine.state import Totals
+from speedtui.engine.state.lines import loss_words
 from speedtui.engine.units import format_seconds, format_span
 
 END_WORDS: dict[EndReason, str] = {
@@ -14,6 +15,7 @@ END_WORDS: dict[EndReason, str] = {
     "deadline": "ended by the deadline",
     "patience": "ended early: no better evaluation for as long as patience allows",
     "stop": "stopped on request",
+    "diverged": "failed: it diverged",
 }
 VERDICT_WORDS: dict[FinalVerdict, str] = {"on_track": "in time", "tight": "in time, the margin used", "late": "late"}
 JUDGEMENT_WORDS: dict[Judgement, str] = {
@@ -54,10 +56,26 @@ def each_words(totals: Totals) -> str:
     )
 
 
+def learned_words(report: TrainingReport) -> str:
+    """`5.736 at first, 3.112 at last`, and how many steps were not finite; said in every case."""
+    first = report.first_loss if report.first_loss is not None else report.losses[0][1] if report.losses else None
+    broken = report.nonfinite
+    last = report.last_loss
+    parts = [f"{first:.3f} at first"] if first is not None else []
+    if broken is not None:
+        parts.append(f"not finite from step {broken.since:,} on")
+    elif last is not None:
+        parts.append(f"{last:.3f} at last")
+    if report.nonfinite_steps:
+        parts.append(f"{plural(report.nonfinite_steps, 'step')} not finite")
+    gradients = report.nonfinite_gradients
+    parts += [f"{plural(gradients, 'gradient norm')} not finite"] if gradients else []
+    return ", ".join(parts) or "none was told"
+
+
 def evaluation_words(done: EvaluationCompleted) -> str:
     """`loss 1.187, exact 0.610`."""
-    loss = "not finite" if done.loss is None else f"{done.loss:.3f}"
-    return ", ".join([f"loss {loss}", *(f"{name} {value:.3f}" for name, value in done.metrics.items())])
+    return ", ".join([f"loss {loss_words(done)}", *(f"{name} {value:.3f}" for name, value in done.metrics.items())])
 
 
 def deadline_words(report: TrainingReport) -> str:

@@ -195,7 +195,7 @@ class ProcessSession(WatchedRun):
     def _order_to_go_on(self) -> None:
         """The next worker of a training begins with the last checkpoint; one of a study finds its trials in the log."""
         if self.snapshot().job == "train":
-            write_order(self._folder, msgspec.structs.replace(read_order(self._folder), resume=True))
+            write_order(self._folder, msgspec.structs.replace(read_order(self._folder), resume=True, changes={}))
 
     def _last_word(self, wanted: ExitCode | None) -> e.RunFinished:
         assert self._worker is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import msgspec
 
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.load import dump_settings
-from speedtui.engine.config.settings import Settings, WindowSettings
+from speedtui.engine.config.settings import Scalar, Settings, WindowSettings
 from speedtui.engine.config.window import Window, resolve_window
 from speedtui.engine.context.order import Alternative, Order, PlanOrder, read_order, write_order
 from speedtui.engine.errors import RunFolderError
@@ -132,10 +132,14 @@ def start_training(
     return _session(_write(settings, order, options.runs), options)
 
 
-def resume_training(folder: RunFolder, options: StartOptions, window: WindowSettings | None = None) -> Session:
+def resume_training(
+    folder: RunFolder, options: StartOptions, window: WindowSettings | None = None,
+    changes: Mapping[str, Scalar] | None = None,
+) -> Session:  # fmt: skip
     """Goes on with a training from its last checkpoint, in the same run.
 
-    `window`: the time there is now; None leaves the run its own, as far as that is not over.
+    `window`: the time there is now; None leaves the run its own, as far as that is not over. `changes`: settings by
+    path that are other ones from now on.
 
     Raises:
         RunFolderError: it is no training, it has made all its steps, or its worker is alive.
@@ -151,7 +155,8 @@ def resume_training(folder: RunFolder, options: StartOptions, window: WindowSett
     if order.job != "train":
         raise RunFolderError(f"run {folder.id} is no training but a {order.job}", "Start its train.sh instead.")
     _require_steps_left(folder)
-    write_order(folder, msgspec.structs.replace(order, resume=True, window=_remaining(order.window, window, options)))
+    remaining = _remaining(order.window, window, options)
+    write_order(folder, msgspec.structs.replace(order, resume=True, window=remaining, changes=dict(changes or {})))
     return _session(folder, options)
 
 

@@ -18,7 +18,7 @@ DECISIONS = {"drop": "dropped", "choose": "next", "keep": "kept", "reject": "rej
 KINDS: tuple[tuple[type[e.AnyEvent] | types.UnionType, str], ...] = (
     (e.EvaluationCompleted | e.EvaluationRehearsed, "eval"),
     (e.CheckpointSaved | e.CheckpointFailed, "checkpoint"),
-    (e.TrainingStarted | e.TrainingFinished, "training"),
+    (e.TrainingStarted | e.TrainingFinished | e.NonFiniteFound | e.FiniteAgain, "training"),
     (e.TrialStarted | e.TrialFinished | e.TrialPromoted, "trial"),
     (e.StudyStarted | e.StudyFinished | e.DecisionMade | e.CandidateAdded | e.CandidateEdited | e.CandidateRemoved,
      "study"),
@@ -92,7 +92,7 @@ def describe(event: e.AnyEvent) -> Described | None:
         case e.TrainingStarted():
             return "info", f"training started: {event.label}, {event.total_steps} steps"
         case e.EvaluationCompleted():
-            return "info", describe_evaluation(event)
+            return "warning" if event.nonfinite else "info", describe_evaluation(event)
         case e.EvaluationRehearsed():
             return "info", (
                 f"evaluation rehearsed on {event.rows} rows; the whole takes about "
@@ -103,6 +103,14 @@ def describe(event: e.AnyEvent) -> Described | None:
                 f"checkpoint at {event.step} could not be saved: {event.reason}; the training goes on and tries again "
                 f"in {format_span(event.retry_seconds)}"
             )
+        case e.NonFiniteFound():
+            return "error" if event.certain else "warning", describe_nonfinite(event)
+        case e.FiniteAgain():
+            count = "1 step was" if event.steps == 1 else f"{event.steps} steps were"
+            return "info", f"finite again from step {event.step} on; {count} not"
+        case e.LeversFound() if event.levers and event.levers[0].kind == "not_finite":
+            lever = event.levers[0]
+            return "warning", f"not finite: {lever.lever} ({lever.evidence})"
         case e.LeversFound() if event.levers:
             lever = event.levers[0]
             short = format_span(max(1.0, event.short_seconds))  # nobody is late by 0s
@@ -141,15 +149,33 @@ def describe(event: e.AnyEvent) -> Described | None:
             return None
 
 
+def loss_words(event: e.EvaluationCompleted, digits: int = 3) -> str:
+    """`1.187`, `not finite`, or `–` where the model told none."""
+    return "not finite" if event.nonfinite else "–" if event.loss is None else f"{event.loss:.{digits}f}"
+
+
 def describe_evaluation(event: e.EvaluationCompleted) -> str:
     """What an evaluation found, in one line."""
-    loss = "not finite" if event.loss is None else f"{event.loss:.3f}"
-    found = [f"loss {loss}", *(f"{name} {value:.3f}" for name, value in event.metrics.items())]
+    found = [f"loss {loss_words(event)}", *(f"{name} {value:.3f}" for name, value in event.metrics.items())]
     if event.unscored:
         found.append(f"{event.unscored} of {event.rows} not scored")
     best = ", the best so far" if event.best else ""
     what = "eval" if event.kind == "full" else "fast eval"
     return f"{what} {event.step}: {', '.join(found)}  {format_seconds(event.seconds)}{best}"
+
+
+NONFINITE_WORDS: dict[e.NonFinite, str] = {
+    "loss": "the loss is not finite", "gradient_norm": "the gradient norm is not finite",
+    "weights": "the weights are not finite",
+}  # fmt: skip
+
+
+def describe_nonfinite(event: e.NonFiniteFound) -> str:
+    """What is not finite, since when, and what was the last that was."""
+    where = f" ({event.where})" if event.where else ""
+    last = f", the last finite step is {event.last_finite_step}" if event.last_finite_step is not None else ""
+    verdict = ": the training has diverged" if event.certain else ""
+    return f"{NONFINITE_WORDS[event.what]}{where} since step {event.since}{last}{verdict}"
 
 
 def describe_change(event: e.SettingsChanged) -> str:
@@ -163,9 +189,10 @@ def describe_end(event: e.TrainingFinished) -> Described:
     """How far a training came, and why no further."""
     if event.reason == "steps":
         return "info", f"training finished: {event.steps} steps in {format_span(event.seconds)}"
-    reasons = {"deadline": "the deadline came", "patience": "no better evaluation came", "stop": "it was stopped"}
+    reasons = {"deadline": "the deadline came", "patience": "no better evaluation came", "stop": "it was stopped",
+               "diverged": "it diverged"}  # fmt: skip
     of = f" of {event.total_steps}" if event.total_steps is not None else ""
-    level = "warning" if event.reason == "deadline" else "info"
+    level = {"deadline": "warning", "diverged": "error"}.get(event.reason, "info")
     return level, (
         f"training finished after {event.steps}{of} steps in {format_span(event.seconds)}: {reasons[event.reason]}"
     )

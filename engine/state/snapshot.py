@@ -23,6 +23,7 @@ from speedtui.engine.events import (
     MemoryCalibrated,
     MemoryPredicted,
     ModelLoaded,
+    NonFiniteFound,
     Outcome,
     ProgressMade,
     Stalled,
@@ -181,6 +182,11 @@ class TrainingState(Snapshot, frozen=True, kw_only=True):
     smoothed_loss: float | None = None
     """Exponential mean over about 20 steps."""
     nonfinite_steps: int = 0
+    """Steps whose loss was NaN or infinite."""
+    nonfinite_gradients: int = 0
+    """Steps whose gradient norm was, as far as it was computed."""
+    nonfinite: NonFiniteFound | None = None
+    """What is NaN or infinite now, as told last; None while all is finite."""
     tokens: int | None = None
     """Non-padding, of all steps; None where a step did not count its own."""
     first_step: int = 0

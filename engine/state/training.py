@@ -28,7 +28,7 @@ STEPS_PATH = "train.max_steps"
 
 TrainingEvent = (
     e.SpanCompleted | e.EvaluationCompleted | e.EvaluationRehearsed | e.CheckpointSaved | e.CheckpointFailed
-    | e.EtaUpdated | e.LeversFound | e.SettingsChanged | e.TrainingFinished
+    | e.NonFiniteFound | e.FiniteAgain | e.EtaUpdated | e.LeversFound | e.SettingsChanged | e.TrainingFinished
 )  # fmt: skip
 
 
@@ -43,7 +43,8 @@ class TrainingFold:
         self._step = started.first_step
         self._loss: float | None = None
         self._smoothed: float | None = None
-        self._nonfinite = 0
+        self._nonfinite = self._nonfinite_gradients = 0
+        self._not_finite: e.NonFiniteFound | None = None
         self._tokens: int | None = 0
         self._learning_rate: float | None = None
         self._losses = GrowingSeries()
@@ -84,7 +85,7 @@ class TrainingFold:
         points = self._losses.points()
         self._loss = self._smoothed = points[-1][1] if points else None
         self._recent = RecentSteps()
-        self._eta, self._finished, self._levers = None, None, ()
+        self._eta, self._finished, self._levers, self._not_finite = None, None, (), None
 
     def step(self, event: e.StepCompleted) -> None:
         """Takes in one step, or several in one line."""
@@ -93,7 +94,8 @@ class TrainingFold:
         self._step_seconds.add(event.step, event.seconds / event.steps)
         self._step_totals = self._step_totals.plus(event.seconds, event.steps)
         self._learning_rate = event.lr if event.lr is not None else self._learning_rate
-        self._nonfinite += event.nonfinite
+        self._nonfinite += event.nonfinite_steps or event.nonfinite
+        self._nonfinite_gradients += event.nonfinite_gradients
         self._tokens = None if event.tokens is None or self._tokens is None else self._tokens + event.tokens
         self._loss = event.loss
         for name, seconds in (event.device_phases or event.phases).items():
@@ -119,6 +121,11 @@ class TrainingFold:
             case e.SpanCompleted(phase="gap"):
                 self._gaps.append(event.seconds)
                 self._gap_totals = self._gap_totals.plus(event.seconds)
+            case e.NonFiniteFound():
+                if self._not_finite is None or event.certain or not self._not_finite.certain:
+                    self._not_finite = event
+            case e.FiniteAgain():
+                self._not_finite = None
             case e.LeversFound():
                 self._levers = tuple(event.levers)
             case e.SettingsChanged():
@@ -156,6 +163,8 @@ class TrainingFold:
             loss=self._loss,
             smoothed_loss=self._smoothed,
             nonfinite_steps=self._nonfinite,
+            nonfinite_gradients=self._nonfinite_gradients,
+            nonfinite=self._not_finite,
             first_step=started.first_step,
             tokens=self._tokens if self._step_totals.count else None,
             losses=self._losses.points(),

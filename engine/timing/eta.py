@@ -134,6 +134,10 @@ class Eta:
         self._track.t = None
         self._pace.forget()
 
+    def goes_on_from(self, step: int) -> None:
+        """The training went back to this step."""
+        self._track.step, self._track.t = step, None
+
     @property
     def total_steps(self) -> int:
         """Of the whole training."""

@@ -11,8 +11,8 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from speedtui.engine.config.settings import LearningRateSchedule
 
-CONFIGURED = ("kind", "warmup_steps")
-"""Fields that come from the settings and not from a checkpoint, as transformers has it."""
+CONFIGURED = ("kind", "warmup_steps", "base_lrs")
+"""Fields that come from the settings and not from a checkpoint, as transformers has it; the rate may be another."""
 BACK_SHARE = 0.1
 """Of the steps that are left: over so many the rate goes back to where its steps alone would have it. A place that the
 deadline had hurried on so moves back at most ten times as fast as the schedule itself moves on."""
@@ -125,6 +125,17 @@ class AnchoredSchedule(LRScheduler):
         if self._stretch is not None and self.last_epoch >= self._stretch.last and not self._anchored:
             self._stretch = None  # by its steps again
 
+    def scale(self, factor: float) -> None:
+        """Every group's rate is so many times what it was, from the next step on; the place in the schedule stays."""
+        self.base_lrs = [base * factor for base in self.base_lrs]
+        self._apply()
+
+    def _apply(self) -> None:
+        """Gives the optimizer the rates as they are here."""
+        self._last_lr = self.get_lr()
+        for group, base, rate in zip(self.optimizer.param_groups, self.base_lrs, self._last_lr, strict=True):
+            group["initial_lr"], group["lr"] = base, rate
+
     def get_lr(self) -> list[float | Tensor]:
         """Of each group of parameters, now."""
         factor = schedule_factor(self.kind, self.place, *self._shape)
@@ -138,8 +149,10 @@ class AnchoredSchedule(LRScheduler):
         return state | {"_stretch": None if self._stretch is None else tuple(self._stretch)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes on from there; where the settings have another number of steps, at the same share of the schedule."""
-        state, configured = dict(state_dict), self.total_steps
+        """Goes on from there, at the rate that the settings have now; where they have another number of steps, at the
+        same share of the schedule."""
+        state = {name: value for name, value in state_dict.items() if name not in CONFIGURED}
+        configured = self.total_steps
         place, left, stretch = state.pop("_place", None), state.pop("_left", 0), state.pop("_stretch", None)
         super().load_state_dict(state)
         self._stretch = Stretch(*stretch) if stretch is not None else None
@@ -147,6 +160,7 @@ class AnchoredSchedule(LRScheduler):
             self._anchored_in_steps(place, left)
         self._shape = (self.warmup_steps, self._shape[1])
         self.resize(configured)
+        self._apply()
 
     def _anchored_in_steps(self, place: float, left: int) -> None:
         """As an earlier version kept an anchor: the place in steps of the training's, how many of them not said."""

@@ -20,8 +20,14 @@ class BestSoFar:
         self.since = 0
         """Evaluations in a row that were no better."""
 
-    def take(self, step: int, loss: float | None, metrics: Mapping[str, float]) -> bool:
-        """Whether this evaluation is the best so far; one without the figure to judge it by is none at all."""
+    def take(self, step: int, loss: float | None, metrics: Mapping[str, float], *, nonfinite: bool = False) -> bool:
+        """Whether this evaluation is the best so far; one without the figure to judge it by is none at all.
+
+        `nonfinite`: its loss was NaN or infinite; it is no better than any other, whatever its metrics say.
+        """
+        if nonfinite:
+            self.since += 1
+            return False
         value = loss if self._by == LOSS else metrics.get(self._by)
         if value is None:
             return False

@@ -24,6 +24,7 @@ from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.eta import Eta
 from speedtui.engine.trainer.answer_costs import answer_costs
 from speedtui.engine.trainer.best import LOSS
+from speedtui.engine.trainer.finite import FiniteWatch
 from speedtui.engine.trainer.live import LiveSettings
 from speedtui.engine.trainer.schedule import EvaluationLeft, TrainingSchedule
 from speedtui.engine.workload.base import Workload
@@ -40,13 +41,14 @@ class Evaluating:
 
     def __init__(
         self, context: JobContext, live: LiveSettings, workload: Workload, schedule: TrainingSchedule, eta: Eta,
-        evaluator: Evaluator | None,
+        evaluator: Evaluator | None, watch: FiniteWatch,
     ) -> None:  # fmt: skip
         self._context = context
         self._live = live
         self._workload = workload
         self._schedule = schedule
         self._eta = eta
+        self._watch = watch
         self.evaluator = evaluator
         """Of generation and metric; None where there is none."""
         self._batches_done = 0
@@ -70,10 +72,12 @@ class Evaluating:
             self._tell_failed(step, error)
             return {}
         loss = metrics.get("eval_loss")
+        finite = loss is not None and math.isfinite(loss)
         evaluation = e.EvaluationCompleted(
             t=self._context.t,
             step=step,
-            loss=loss if loss is not None and math.isfinite(loss) else None,
+            loss=loss if finite else None,
+            nonfinite=loss is not None and not finite,
             seconds=round(time.perf_counter() - started, 6),
             rows=len(self._workload.eval_dataset or ()),
             kind=kind,
@@ -81,6 +85,7 @@ class Evaluating:
             unscored=scores.unscored if scores is not None else 0,
             phases=self._since(before),
         )
+        self._watch.evaluated(evaluation)
         self._schedule.evaluated(evaluation, control, last=step >= state.max_steps)
         return metrics
 

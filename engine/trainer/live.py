@@ -14,7 +14,7 @@ from speedtui.engine.errors import ConfigError
 
 REBUILDING = "train.micro_batch_size"
 """What only a new trainer can take up."""
-STEPS = "train.max_steps"
+STEPS, RATE = "train.max_steps", "train.learning_rate"
 
 Changed = Callable[[Settings, Mapping[str, Scalar]], None]
 """Told the settings from now on and which of them are new."""

@@ -13,6 +13,7 @@ from speedtui.engine.meter.device import device_clock
 from speedtui.engine.meter.meter import Meter
 from speedtui.engine.timing.eta import Eta
 from speedtui.engine.trainer.arguments import training_arguments
+from speedtui.engine.trainer.diverging import Diverging
 from speedtui.engine.trainer.evaluating import Evaluating
 from speedtui.engine.trainer.live import LiveSettings
 from speedtui.engine.trainer.outlook import Outlook
@@ -31,12 +32,14 @@ OPTIMIZER_STATES = {"sgd": 1, "adafactor": 1}
 def make_training_trainer(
     context: JobContext, live: LiveSettings, workload: Workload, model: nn.Module, device: torch.device, *, eta: Eta,
     outlook: Outlook, schedule: TrainingSchedule, store: CheckpointStore, evaluator: Evaluator | None,
-    rehearses: bool,
+    rehearses: bool, diverging: Diverging,
 ) -> TrainingTrainer:  # fmt: skip
     """With the settings as they are now."""
+    diverging.watch.begin()
     meter = Meter(
-        context.phases, context.clock, outlook.observe, count_tokens=count_tokens, device=device_clock(device)
-    )
+        context.phases, context.clock, outlook.observe, count_tokens=count_tokens, device=device_clock(device),
+        watch=diverging.watch.observe,
+    )  # fmt: skip
     return TrainingTrainer(
         model=model,
         args=training_arguments(
@@ -51,8 +54,9 @@ def make_training_trainer(
         live=live,
         schedule=schedule,
         eta=eta,
-        evaluating=Evaluating(context, live, workload, schedule, eta, evaluator),
-        saving=Saving(context, schedule, eta, store),
+        evaluating=Evaluating(context, live, workload, schedule, eta, evaluator, diverging.watch),
+        saving=Saving(context, schedule, eta, store, diverging.watch),
+        diverging=diverging,
         rehearses=rehearses,
     )
 

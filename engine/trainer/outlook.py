@@ -6,9 +6,11 @@ import time
 
 from speedtui.engine import events as e
 from speedtui.engine.advise.late import LateCase, late_levers
+from speedtui.engine.advise.not_finite import not_finite_levers
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.planned import Advice
 from speedtui.engine.timing.eta import Eta
+from speedtui.engine.trainer.finite import FiniteWatch
 from speedtui.engine.trainer.live import LiveSettings
 
 LIVELY_SECONDS = 60.0
@@ -24,14 +26,17 @@ GAIN_SHARE = 0.1
 class Outlook:
     """Called by the pump thread; reads what the training thread leaves."""
 
-    def __init__(self, context: JobContext, live: LiveSettings, eta: Eta) -> None:
+    def __init__(self, context: JobContext, live: LiveSettings, eta: Eta, watch: FiniteWatch) -> None:
         self._context = context
         self._live = live
         self._eta = eta
+        self._watch = watch
         self._began = time.monotonic()
         self._due = self._levers_due = 0.0
         self._levers: list[Advice] = []
         self._verdict: e.Verdict | None = None
+        self._not_finite: e.NonFiniteFound | None = None
+        """What was not finite when levers were looked for last."""
 
     def observe(self, step: e.StepCompleted) -> None:
         """A step, or several in one line, for the log and for the estimate."""
@@ -42,17 +47,20 @@ class Outlook:
     def pump(self, urgent: bool) -> None:
         """Emits an estimate when one is due, and the levers when they have changed."""
         now = time.monotonic()
-        if now < self._due or not self._live.step:
+        turned = self._watch.told is not self._not_finite
+        if (now < self._due and not turned) or not self._live.step:
             return
         self._due = now + UPDATE_SECONDS[now - self._began > LIVELY_SECONDS]
         update = self._eta.update(self._context.t)
         self._context.emit(update)
-        if now >= self._levers_due or update.verdict != self._verdict:
+        if now >= self._levers_due or update.verdict != self._verdict or turned:
+            self._not_finite = self._watch.told
             self._levers_due, self._verdict = now + LEVER_SECONDS, update.verdict
             self._tell_levers(update)
 
     def _tell_levers(self, update: e.EtaUpdated) -> None:
-        levers = self._find_levers(update) if update.verdict == "late" else []
+        levers = not_finite_levers(self._live.current, self._not_finite) if self._not_finite is not None else []
+        levers += self._find_levers(update) if update.verdict == "late" else []
         if _differ(levers, self._levers):
             self._levers = levers
             short = max(-(update.spare_seconds or 0.0), 0.0)

@@ -16,21 +16,32 @@ from speedtui.engine.checkpoint.fingerprint import model_fingerprint
 from speedtui.engine.checkpoint.store import CheckpointStore, aside_of, publish
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.timing.eta import Eta
+from speedtui.engine.trainer.finite import FiniteWatch
 from speedtui.engine.trainer.schedule import TrainingSchedule
 
 
 class Saving:
     """Writes aside, proves, puts in place. What a disk refuses costs a training nothing but the attempt."""
 
-    def __init__(self, context: JobContext, schedule: TrainingSchedule, eta: Eta, store: CheckpointStore) -> None:
+    def __init__(
+        self, context: JobContext, schedule: TrainingSchedule, eta: Eta, store: CheckpointStore, watch: FiniteWatch
+    ) -> None:
         self._context = context
         self._schedule = schedule
         self._eta = eta
         self.store = store
+        self._watch = watch
 
     def checkpoint(self, model: nn.Module, state: TrainerState, write: Callable[[], None]) -> None:
-        """Saves what `write` writes to the store's `staging`; where the disk refuses it, it is tried again later."""
+        """Saves what `write` writes to the store's `staging`; where the disk refuses it, it is tried again later.
+
+        So it is where the model is not finite: the older checkpoints are the way back.
+        """
         clock, step, reason = self._context.phases, state.global_step, self._schedule.save_reason
+        doubt = self._watch.doubt(model)
+        if doubt:
+            self._schedule.save_failed(step, doubt)
+            return
         started, before = time.perf_counter(), clock.seconds("write")
         self._eta.began("checkpoint", self._context.t)
         try:

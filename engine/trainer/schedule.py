@@ -154,6 +154,13 @@ class TrainingSchedule:
         if stopped.save:
             self._save(control, "stop")
 
+    def diverge(self, control: TrainerControl, *, ends: bool) -> None:
+        """The model is not finite any more: nothing is done with it. `ends`: and nobody brings it back."""
+        self.rebuild = False
+        control.should_training_stop, control.should_evaluate, control.should_save = True, False, False
+        if ends:
+            self.stopped, self.ended = None, "diverged"
+
     def end_at_deadline(self, control: TrainerControl) -> None:
         """The time that is left is what saving takes."""
         self.ended = "deadline"
@@ -199,14 +206,15 @@ class TrainingSchedule:
         if evaluation.kind == "full":
             self._full.done()
         self._fast.done()
-        best = self.best.take(evaluation.step, evaluation.loss, evaluation.metrics)
+        best = self.best.take(evaluation.step, evaluation.loss, evaluation.metrics, nonfinite=evaluation.nonfinite)
         self._context.emit(msgspec.structs.replace(evaluation, best=best))
         if best and self._schedule.save_only_best:
             self._save(control, "best")
         patience = self._schedule.patience
         if patience is not None and self.best.since >= patience and not last:
             since = f"{self.best.since} evaluations in a row"
-            self._context.notice(f"no better than step {self.best.step} for {since}: the training ends here")
+            none = f"no better than step {self.best.step}" if self.best.step is not None else "no loss that is finite"
+            self._context.notice(f"{none} for {since}: the training ends here")
             self.ended, control.should_training_stop = "patience", True
             if not self._schedule.save_only_best:
                 self._save(control, "stop")

@@ -176,7 +176,10 @@ class MeteredTrainer(Trainer):
 
     def _clip_grad_norm(self, model: nn.Module) -> Any:
         self.meter.optimizer()
-        return super()._clip_grad_norm(model)  # type: ignore[no-untyped-call]
+        norm = super()._clip_grad_norm(model)  # type: ignore[no-untyped-call]
+        if isinstance(norm, torch.Tensor):
+            self.meter.gradient_norm(norm)
+        return norm
 
     def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
         """The norm is only for the Trainer's own log, which is off; computing it again would cost a pass."""

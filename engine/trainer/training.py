@@ -14,7 +14,9 @@ from speedtui.engine.context.context import JobContext
 from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.timing.eta import Eta
 from speedtui.engine.trainer.anchored import AnchoredSchedule
+from speedtui.engine.trainer.diverging import Diverging
 from speedtui.engine.trainer.evaluating import Evaluating
+from speedtui.engine.trainer.finite import Divergence
 from speedtui.engine.trainer.live import LiveSettings
 from speedtui.engine.trainer.saving import Saving
 from speedtui.engine.trainer.schedule import TrainingSchedule
@@ -29,7 +31,7 @@ class TrainingTrainer(MeteredTrainer):
 
     def __init__(
         self, *args: Any, context: JobContext, live: LiveSettings, schedule: TrainingSchedule, eta: Eta,
-        evaluating: Evaluating, saving: Saving, rehearses: bool, **kwargs: Any,
+        evaluating: Evaluating, saving: Saving, diverging: Diverging, rehearses: bool, **kwargs: Any,
     ) -> None:  # fmt: skip
         """`rehearses`: a part of a full evaluation is made before the first step."""
         super().__init__(*args, notice=lambda text: context.notice(text, level="warning"), **kwargs)
@@ -39,6 +41,7 @@ class TrainingTrainer(MeteredTrainer):
         self._eta = eta
         self.evaluating = evaluating
         self._saving = saving
+        self._diverging = diverging
         self._rehearses = rehearses
         self._anchor_at = 0.0
         self._told: set[str] = set()
@@ -56,7 +59,10 @@ class TrainingTrainer(MeteredTrainer):
 
     def after_step(self) -> None:
         """The schedule decides what comes now."""
-        self._schedule.after_step(self.state.global_step, self.state.max_steps, self.control)
+        model: Any = self.model
+        step, total = self.state.global_step, self.state.max_steps
+        self._schedule.after_step(step, total, self.control)
+        self._diverging.after_step(self.meter, model, step, total, self.control)
         self._keep_rate_to_deadline()
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
@@ -106,18 +112,32 @@ class TrainingTrainer(MeteredTrainer):
         write = super(MeteredTrainer, self)._save_checkpoint
         self._saving.checkpoint(saved, self.state, lambda: write(model, trial))
 
-    def save_final(self, target: Path) -> tuple[e.CheckpointSaved, int | None]:
+    @property
+    def diverged(self) -> Divergence | None:
+        """Why it failed; None where it did not diverge."""
+        return self._diverging.watch.certain if self._schedule.ended == "diverged" else None
+
+    def save_final(self, target: Path) -> tuple[e.CheckpointSaved | None, int | None]:
         """Leaves the model, the best one where only that is saved; also returns its step, None for the last one's.
+
+        Of a training that has diverged it is the last finite checkpoint's; where there is none nothing is left.
 
         Raises:
             OSError: it cannot be written.
         """
+        model: Any = self.model
+        step = self.state.global_step
+        diverged = self._diverging.at_the_end(model, step) is not None
         only_best = self._live.current.schedule.save_only_best
-        best = self._saving.best(self.state.global_step) if only_best else None
-        if best is not None:
-            self._load_from_checkpoint(str(best[1]))
-        saved = self._saving.final(self.state.global_step, target, self.save_model)
-        return saved, best[0] if best is not None else None
+        kept = self._saving.best(step) if only_best else None
+        if kept is None and diverged:
+            found = self._diverging.last_good()
+            if found is None:
+                return None, None
+            kept = found.facts.step, found.path
+        if kept is not None:
+            self._load_from_checkpoint(str(kept[1]))
+        return self._saving.final(step, target, self.save_model), kept[0] if kept is not None else None
 
     # -- learning rate -----------------------------------------------------------------------------
 
@@ -169,6 +189,11 @@ class TrainingTrainer(MeteredTrainer):
         if what not in self._told:
             self._told.add(what)
             self._context.notice(text, level=level)
+
+    def scale_rate(self, factor: float) -> None:
+        """The learning rate is so many times what it was, from the next step on."""
+        if isinstance(self.lr_scheduler, AnchoredSchedule):
+            self.lr_scheduler.scale(factor)
 
     def resize(self, total_steps: int) -> None:
         """The training has another number of steps; what is left of its learning rate's schedule goes with them."""

@@ -21,6 +21,7 @@ from speedtui.engine.context.context import JobStopped
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.estimate import estimate_run
 from speedtui.engine.timing.workload_shape import shape_of
+from speedtui.engine.trainer.finite import nonfinite_weight
 from speedtui.engine.trainer.trainer import MeteredTrainer
 from speedtui.engine.trial.batches import Rows, plan_probe
 from speedtui.engine.trial.costs import cost_key, measure_costs
@@ -129,9 +130,26 @@ class Attempt:
             with runner.limit(model):
                 self._memory, first_longer = memory_probe(setup, runner.context.order.memory_limit_bytes)
             self._check_peak(self._memory)
+            self._require_finite(model)
             setup = msgspec.structs.replace(setup, eval_rows=self._memory.evaluation_rows)
             self._found = throughput_probe(setup, best, lambda trainer, data: self._first_costs(setup, trainer, data))
+            self._require_finite(model)
             self.start = self._beginning(self._found, first_longer)
+
+    def _require_finite(self, model: nn.Module) -> None:
+        """A candidate that diverges within a probe is no winner, however fast; a loss that comes back is told.
+
+        Raises:
+            TrialEnded: its weights are not finite, or its last loss was not.
+        """
+        found, name = self._found, nonfinite_weight(model)
+        if name:
+            raise TrialEnded(TrialStatus.FAILED, f"it diverged: the weights are not finite ({name})")
+        if found is not None and found.ends_nonfinite:
+            raise TrialEnded(TrialStatus.FAILED, f"it diverged: {found.nonfinite_steps} losses were not finite")
+        if found is not None and found.nonfinite_steps:
+            count = "1 loss was" if found.nonfinite_steps == 1 else f"{found.nonfinite_steps} losses were"
+            self._runner.context.notice(f"#{self._candidate.id}: {count} not finite", level="warning")
 
     def _beginning(self, found: Throughput, first_longer: float) -> RunCosts:
         """What is slow about the first steps counts as compiling where that is on, and else as starting."""

@@ -85,6 +85,10 @@ class Throughput(msgspec.Struct, frozen=True, kw_only=True):
     """What the first micro-steps took longer than others of their length."""
     data_seconds: float
     """Waiting for one micro-batch, by the median."""
+    nonfinite_steps: int
+    """Whose loss or gradient norm was NaN or infinite."""
+    ends_nonfinite: bool
+    """The last of them was."""
 
 
 def throughput_probe(
@@ -132,6 +136,8 @@ def _judged(judgement: Judgement, probed: Probed) -> Throughput:
         start_seconds=probed.start_seconds,
         warmup_seconds=judgement.warmup_seconds(probed.timings),
         data_seconds=data_seconds(probed.timings),
+        nonfinite_steps=sum(timing.nonfinite for timing in probed.timings),
+        ends_nonfinite=probed.timings[-1].nonfinite,
     )
 
 

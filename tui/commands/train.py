@@ -11,14 +11,16 @@ import click
 import msgspec
 from click.core import ParameterSource
 
+from speedtui.engine.config.live import live_values
 from speedtui.engine.config.load import load_settings
 from speedtui.engine.config.paths import with_values
-from speedtui.engine.config.settings import Settings, WindowSettings
+from speedtui.engine.config.settings import Scalar, Settings, WindowSettings
 from speedtui.engine.config.window import resolve_window
 from speedtui.engine.errors import ConfigError, ExitCode, UsageError
 from speedtui.engine.profile.apply import apply_profile, written_paths
 from speedtui.engine.profile.load import find_profile
 from speedtui.engine.report.lookup import find_plan, find_trial
+from speedtui.engine.report.present import present_settings
 from speedtui.engine.report.stage import find_stage
 from speedtui.engine.report.taken import Figures, in_force, laid_over_any, settings_measured
 from speedtui.engine.runs import find_run
@@ -30,6 +32,8 @@ from speedtui.tui.commands.screen import training_screen
 from speedtui.tui.commands.starting import start_options
 from speedtui.tui.commands.window import refuse_bad_window, window_flags, window_options
 
+RATE = "train.learning_rate"
+TYPED = "command line"
 TYPED_NAMES = {"data.train": "--data", "data.eval": "--eval", "train.epochs": "--epochs"}
 """Options of this command that are settings, by path."""
 NO_WINDOW: dict[str, Any] = {"window.length": None, "window.deadline": None, "window.margin": "0s"}
@@ -50,6 +54,7 @@ NO_WINDOW: dict[str, Any] = {"window.length": None, "window.deadline": None, "wi
 @click.option("--data", type=click.Path(path_type=Path), help="Train on this file instead.")
 @click.option("--eval", "evaluated", type=click.Path(path_type=Path), help="Evaluate on this file instead.")
 @click.option("--epochs", type=float, help="So many epochs instead.")
+@click.option("--learning-rate", type=float, metavar="RATE", help="This learning rate instead; also with --resume.")
 @click.option("--resume", metavar="RUN", help="Go on with a training from its last checkpoint.")
 @click.option(
     "--restarts", type=click.IntRange(min=0), default=0, metavar="N",
@@ -58,11 +63,12 @@ NO_WINDOW: dict[str, Any] = {"window.length": None, "window.deadline": None, "wi
 def command(
     common: Common, engine: str, trial: str | None, profile: str | None, plan: str | None, stage: str | None,
     data: Path | None, evaluated: Path | None, epochs: float | None, window: str | None, deadline: str | None,
-    margin: str | None, resume: str | None, restarts: int,
+    margin: str | None, learning_rate: float | None, resume: str | None, restarts: int,
 ) -> ExitCode:  # fmt: skip
     """Train, with the configuration as it is or with the settings of a trial, a profile, a plan or an earlier run."""
     times = window_flags(window, deadline, margin)
     other = _other_data(data, evaluated, epochs)
+    rate: dict[str, Any] = {RATE: learning_rate} if learning_rate is not None else {}
     sources = {"--trial": trial, "--profile": profile, "--plan": plan, "--from": stage}
     given = [name for name, value in sources.items() if value]
     options = start_options(common, engine, restarts=restarts)
@@ -71,10 +77,10 @@ def command(
             raise UsageError(
                 "--resume goes on with the run as it was", f"Leave out {', '.join([*given, *_typed_names(other)])}."
             )
-        return _follow(_resumed(common, options, resume, times), common, engine)
+        return _follow(_resumed(common, options, resume, times, rate), common, engine)
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given)} exclude each other", "Each brings its own settings; take one.")
-    flags = {**times, **other}
+    flags = {**times, **other, **rate}
     if plan is not None:
         return _follow(_as_planned(common, options, plan, flags), common, engine)
     if stage is not None:
@@ -107,10 +113,13 @@ def _typed_names(flags: dict[str, Any]) -> list[str]:
     return [TYPED_NAMES[path] for path in flags if path in TYPED_NAMES]
 
 
-def _resumed(common: Common, options: StartOptions, run: str, times: dict[str, str | None]) -> Session:
+def _resumed(
+    common: Common, options: StartOptions, run: str, times: dict[str, str | None], rate: dict[str, Scalar]
+) -> Session:  # fmt: skip
     folder = find_run(common.runs, run)
+    changes = live_values(rate.items(), present_settings(folder), TYPED) if rate else {}
     if not times:
-        return resume_training(folder, options)
+        return resume_training(folder, options, changes=changes)
     if times.keys() == {"window.margin"}:
         raise UsageError("--margin alone gives a run that goes on no time", "Type --window or --deadline with it.")
     window = WindowSettings(
@@ -119,7 +128,7 @@ def _resumed(common: Common, options: StartOptions, run: str, times: dict[str, s
         margin=times.get("window.margin") or "0s",
     )  # fmt: skip
     refuse_bad_window(Settings(window=window), times)
-    return resume_training(folder, options, window)
+    return resume_training(folder, options, window, changes)
 
 
 def _start(common: Common, options: StartOptions, profile: str | None, flags: dict[str, Any]) -> Session:

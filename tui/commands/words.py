@@ -49,7 +49,7 @@ class Words:
             case e.TrainingFinished():
                 self._training = None
             case e.LeversFound():
-                self._lever = event.levers[0] if event.levers else None
+                self._lever = next((lever for lever in event.levers if lever.kind != "not_finite"), None)
             case e.EtaUpdated():
                 return self._estimated(event)
             case e.ProgressMade():

@@ -150,6 +150,8 @@ def _share(run: RunState) -> float | None:
 def _training(run: RunState, training: TrainingState, width: int) -> Outlook:
     count = f"{training.progress * 100:.1f} %  step {training.step}/{training.total_steps}"
     paused = [row(Span("‖ PAUSED", "warn"))] if run.status is RunStatus.PAUSED else []
+    if training.nonfinite is not None and training.nonfinite.certain:
+        paused.append(row(Span("✗ DIVERGED", "bad")))
     eta = training.eta
     if eta is None or eta.p50_seconds is None:
         waiting = row(Span(f"… {_measuring(training)}", "dim")) if run.window is not None else row("finish –")
@@ -266,6 +268,8 @@ def _finished(run: RunState) -> Outlook:
     word, style = OUTCOMES[run.outcome or "stopped"]
     if run.training is not None and run.training.finished is not None and run.training.finished.reason == "deadline":
         word = "ENDED BY THE DEADLINE"
+    elif run.training is not None and run.training.finished is not None and run.training.finished.reason == "diverged":
+        word = "FAILED: DIVERGED"
     count = f"step {run.training.step}/{run.training.total_steps}" if run.training is not None else ""
     pieces = [row(Span(f"■ {word}", style)), row(clean(run.reason)) if run.outcome == "ok" else ()]
     if run.window is not None and run.training is not None:

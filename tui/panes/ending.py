@@ -7,6 +7,7 @@ import os
 from speedtui.engine.events import EvaluationCompleted
 from speedtui.engine.report.words import END_WORDS
 from speedtui.engine.state import RunState, TrainingState
+from speedtui.engine.state.lines import loss_words
 from speedtui.tui.drawing.text import Row, clean, pack, roughly, row, wrap
 
 LINES = 2
@@ -42,7 +43,7 @@ def _best(training: TrainingState) -> Row:
 
 def _found(evaluation: EvaluationCompleted) -> str:
     found = [f"{clean(name)} {value:.3f}" for name, value in evaluation.metrics.items()]
-    loss = [f"loss {evaluation.loss:.3f}"] if evaluation.loss is not None else []
+    loss = [f"loss {loss_words(evaluation)}"] if evaluation.loss is not None or evaluation.nonfinite else []
     return ", ".join([*found, *loss])
 
 

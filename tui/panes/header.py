@@ -110,6 +110,8 @@ def _remarks(frame: Frame) -> list[str]:
     remarks = []
     if frame.run.stalled is not None:
         remarks.append("stalled")
+    if frame.run.status.busy and frame.run.training is not None and frame.run.training.nonfinite is not None:
+        remarks.append("diverged" if frame.run.training.nonfinite.certain else "not finite")
     silent = frame.clock - frame.run.now
     if frame.catching_up is not None:
         remarks.append(f"reading the log, {frame.catching_up * 100:.0f} %")

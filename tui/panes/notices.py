@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from speedtui.engine.events import CheckpointFailed, Stalled
+from speedtui.engine.events import CheckpointFailed, NonFiniteFound, Stalled
 from speedtui.engine.planned import Advice
 from speedtui.engine.state import RunState, RunStatus, TrainingState
+from speedtui.engine.state.lines import describe_nonfinite
 from speedtui.engine.units import format_span
 from speedtui.tui.drawing.text import Row, Span, clean, crop, roughly, row, wrap
 from speedtui.tui.frame import Frame
@@ -39,7 +40,8 @@ def _trouble(run: RunState) -> list[Row]:
     stalled = _stalled(run, run.stalled) if run.stalled is not None else ()
     training = run.training
     failure = training.checkpoint_failure if training is not None else None
-    return [stalled, _unsaved(run, failure) if failure is not None and run.status.busy else ()]
+    broken = _not_finite(training.nonfinite) if training is not None and training.nonfinite is not None else ()
+    return [stalled, broken, _unsaved(run, failure) if failure is not None and run.status.busy else ()]
 
 
 def _stalled(run: RunState, stall: Stalled) -> Row:
@@ -50,6 +52,10 @@ def _stalled(run: RunState, stall: Stalled) -> Row:
         f" {roughly(since)} in {clean(stall.phase)}, {format_span(stall.budget_seconds)} expected at most;"
         " stacks in worker.log",
     )
+
+
+def _not_finite(found: NonFiniteFound) -> Row:
+    return row(Span("✗ NOT FINITE", "bad"), f" {describe_nonfinite(found)}")
 
 
 def _unsaved(run: RunState, failure: CheckpointFailed) -> Row:

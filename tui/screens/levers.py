@@ -8,6 +8,7 @@ from textual.binding import Binding, BindingType
 
 from speedtui.engine.planned import Advice
 from speedtui.engine.state import RunState
+from speedtui.engine.state.lines import describe_nonfinite
 from speedtui.tui.drawing.text import Row, Span, cell, clean, clock, crop, roughly, row, width_of, wrap
 from speedtui.tui.panes.notices import gain_words
 from speedtui.tui.screens.dialog import Dialog
@@ -64,6 +65,9 @@ def draw_levers(run: RunState, at: int, width: int) -> list[Row]:
 
 
 def _lateness(run: RunState, width: int) -> Row:
+    found = run.training.nonfinite if run.training is not None else None
+    if found is not None:
+        return crop(row(Span(describe_nonfinite(found), "bad")), width)
     eta = run.training.eta if run.training is not None else None
     if run.window is None or eta is None or eta.p50_seconds is None:
         return ()

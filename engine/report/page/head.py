@@ -103,6 +103,8 @@ def _learned(report: TrainingReport) -> Markup:
         metrics = evaluation_words(report.best).partition(", ")[2]
         more = ", ".join(piece for piece in (f"step {report.best.step:,}", metrics) if piece)
         return _tile("best evaluation", f"{report.best.loss:.3f}", more)
+    if report.nonfinite is not None:
+        return _tile("loss at last", "not finite", f"from step {report.nonfinite.since:,} on")
     return _tile("loss at last", f"{report.last_loss:.3f}", "") if report.last_loss is not None else EMPTY
 
 

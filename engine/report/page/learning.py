@@ -11,7 +11,8 @@ from speedtui.engine.report.page.charts import Mark, curve
 from speedtui.engine.report.page.markup import EMPTY, Markup, tag
 from speedtui.engine.report.page.tables import cells, section, table
 from speedtui.engine.report.record import TrainingReport
-from speedtui.engine.report.words import clock, each_words, evaluation_words, plural
+from speedtui.engine.report.words import clock, each_words, evaluation_words, learned_words, plural
+from speedtui.engine.state.lines import loss_words
 from speedtui.engine.units import format_count, format_seconds, format_size
 
 ROWS = 16
@@ -32,17 +33,8 @@ def loss_section(report: TrainingReport) -> Markup:
         if done.loss is not None
     ]  # fmt: skip
     chart = curve(report.losses, last_step=report.total_steps, what="Loss by step", colour="steps", marks=marks)
-    told = [_losses(report), f"evaluations are the {plural(len(marks), 'dot')}" if marks else ""]
-    broken = (
-        plural(report.nonfinite_steps, "step") + " had a loss that was not finite" if report.nonfinite_steps else ""
-    )
-    return section("Loss", chart, note=_sentence([*told, broken]))
-
-
-def _losses(report: TrainingReport) -> str:
-    if report.first_loss is None or report.last_loss is None:
-        return ""
-    return f"{report.first_loss:.3f} over the first steps, {report.last_loss:.3f} over the last"
+    told = [learned_words(report), f"evaluations are the {plural(len(marks), 'dot')}" if marks else ""]
+    return section("Loss", chart, note=_sentence(told))
 
 
 def _sentence(parts: Sequence[str]) -> str:
@@ -83,10 +75,9 @@ def evaluations_section(report: TrainingReport) -> Markup:
 
 def _evaluation(done: EvaluationCompleted, metrics: Sequence[str], started_at: float) -> list[str]:
     values = [f"{done.metrics[name]:.3f}" if name in done.metrics else "–" for name in metrics]
-    loss = "not finite" if done.loss is None else f"{done.loss:.4f}"
     kind = {"full": "full", "loss": "loss alone"}[done.kind]
     at = clock(started_at + done.t, started_at)
-    return [f"{done.step:,}", at, kind, loss, *values, f"{done.rows:,}", format_seconds(done.seconds)]
+    return [f"{done.step:,}", at, kind, loss_words(done, 4), *values, f"{done.rows:,}", format_seconds(done.seconds)]
 
 
 def _thinned(items: Sequence[T], wanted: T | None) -> list[T]:

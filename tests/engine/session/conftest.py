@@ -130,8 +130,11 @@ class Starter:
         settings = with_values(self.settings, values or {}, "test")
         return self._drive(start_training(settings, self.options(in_thread)))
 
-    def resumed(self, run: RunFolder, *, in_thread: bool = False, window: WindowSettings | None = None) -> Driven:
-        return self._drive(resume_training(run, self.options(in_thread), window))
+    def resumed(
+        self, run: RunFolder, *, in_thread: bool = False, window: WindowSettings | None = None,
+        changes: dict[str, Any] | None = None,
+    ) -> Driven:  # fmt: skip
+        return self._drive(resume_training(run, self.options(in_thread), window, changes))
 
     def _drive(self, session: Session) -> Driven:
         self.started.append(Driven(session))

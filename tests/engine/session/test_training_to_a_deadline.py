@@ -143,7 +143,7 @@ def test_a_larger_micro_batch_takes_over_and_the_losses_stay_the_same(start: Sta
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"train.learning_rate": 1.0}, "train.learning_rate cannot be changed while a run goes on"),
+        ({"train.weight_decay": 1.0}, "train.weight_decay cannot be changed while a run goes on"),
         ({"schedule.eval_every": "often"}, "expected 200 steps"),
         ({"train.micro_batch_size": 3}, "does not divide"),
         ({"schedule.eval_every": "6 steps"}, "already"),
