@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -28,8 +29,20 @@ DEFAULT_VOCABULARY = 4096
 TRAINING_ROWS = 20_000
 """Rows a tokenizer is trained on; more change a small vocabulary little and take minutes."""
 
+TRAINING_CHARACTERS = 50_000_000
+"""As many rows of books would take hours, and change as little."""
+
+LONGEST_WORD = 256
+"""Characters of a run without a space that are taken for one word in training, whose time grows with the square of a
+word's length: a picture in base64 is megabytes of one."""
+
+RUN_CHARACTERS = 1_000_000
+"""Of what goes on after the beginning of such runs: each piece is a word of its own, and millions take minutes."""
+
 VERSION = 1
 """Counts changes in how a tokenizer is trained."""
+
+_TOO_LONG = re.compile(rf"\S{{{LONGEST_WORD}}}(?=\S)|\s{{{LONGEST_WORD}}}(?=\s)")
 
 EOS, PAD, TURN, END_OF_TURN = "<|endoftext|>", "<|pad|>", "<|im_start|>", "<|im_end|>"
 
@@ -142,8 +155,25 @@ def train_tokenizer(texts: Iterator[str], vocabulary: int) -> Tokenizer:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.train_from_iterator(_bounded(texts), trainer)
     return tokenizer
+
+
+def _bounded(texts: Iterator[str]) -> Iterator[str]:
+    """The texts as far as they are trained on, cut within words that are too long and nowhere else."""
+    left, runs = TRAINING_CHARACTERS, RUN_CHARACTERS
+    for text in texts:
+        start = 0
+        for run in _TOO_LONG.finditer(text[:left]):
+            goes_on = start > 0 and run.start() == start
+            runs -= LONGEST_WORD * goes_on
+            if runs > 0 or not goes_on:
+                yield text[start : run.end()]
+            start = run.end()
+        yield text[start:left]
+        left -= len(text)
+        if left <= 0:
+            return
 
 
 def wrap_tokenizer(tokenizer: Tokenizer) -> PreTrainedTokenizerBase:
