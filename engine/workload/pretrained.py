@@ -188,9 +188,9 @@ def _missing_package(error: ImportError, settings: ModelSettings) -> str:
 def _attention_hint(settings: ModelSettings, error: Exception) -> str:
     text = str(error).lower()
     if "flash" in text:
-        return "Remove model.attention, or install flash-attn."
+        return 'Set model.attention = "auto", or install flash-attn.'
     if "scaled_dot_product_attention" in text or "attention implementation" in text:
-        return 'Remove model.attention, which then is what the model supports, or set it to "eager".'
+        return 'Set model.attention = "auto", which takes what the model supports, or "eager".'
     if "trust_remote_code" in text:
         return "Set model.trust_remote_code = true if you trust the code in that repository."
     return "See worker.log for the whole error."

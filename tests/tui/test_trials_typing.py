@@ -77,7 +77,7 @@ def test_a_grid_that_adds_nothing_says_why(lines: list[str], message: str) -> No
         ("train.optimizer = adaf", "train.optimizer = adafactor"),
         ("bf16 = t", "bf16 = true"),
         ("bf16 = false, t", "bf16 = false, true"),
-        ("attention = ", "attention = sdpa"),
+        ("attention = ", "attention = auto"),
         ("train.micro_batch_size = ", None),
         ("nothing like it", None),
         ("", None),
@@ -95,6 +95,6 @@ def test_a_hint_names_settings_with_the_typed_part_and_what_a_setting_is_now() -
 
 
 def test_choices_are_those_of_the_setting_and_none_where_anything_goes() -> None:
-    assert value_choices("model.attention") == ["sdpa", "eager", "flash_attention_2"]
+    assert value_choices("model.attention") == ["auto", "sdpa", "eager", "flash_attention_2"]
     assert value_choices("train.lora.target_modules") == ["all-linear"]
     assert value_choices("train.epochs") == [] and value_choices("no.such") == []
