@@ -180,14 +180,17 @@ def around_answer(tokenizer: PreTrainedTokenizerBase) -> tuple[str, str] | None:
 
     None where that cannot be seen: the template wants more than a question and an answer, or changes every content.
     """
-    ask = {"role": "user", "content": "1"}
-    try:
-        (whole,), _ = apply(tokenizer, [[ask, {"role": "assistant", "content": MARK}]], None)
-        (prompt,), _ = apply(tokenizer, [[ask]], None, prompt=True)
-    except Exception:  # a template is a program of the model's author and raises what it likes
-        return None
-    at = whole.rfind(MARK)
-    return None if at < 0 else (whole[common(prompt, whole) : at], whole[at + len(MARK) :])
+    system, ask = ({"role": role, "content": "1"} for role in ("system", "user"))
+    for before in ([ask], [system, ask]):
+        try:
+            (whole,), _ = apply(tokenizer, [[*before, {"role": "assistant", "content": MARK}]], None)
+            (prompt,), _ = apply(tokenizer, [before], None, prompt=True)
+        except Exception:  # a template is a program of the model's author and raises what it likes
+            continue
+        at = whole.rfind(MARK)
+        if at >= 0:
+            return whole[common(prompt, whole) : at], whole[at + len(MARK) :]
+    return None
 
 
 def writes_tools(tokenizer: PreTrainedTokenizerBase, conversation: Conversation) -> bool:

@@ -28,6 +28,11 @@ NO_END = "the end of an answer is not learned, and only schedule.max_new_tokens 
 UNENDED = f"the tokenizer has no end-of-sequence token: {NO_END}"
 UNCLOSED = f"the chat template writes nothing after an answer: {NO_END}"
 
+UNSEEN = (
+    "what ends an answer cannot be seen in the chat template, which takes no question and answer alone: only the "
+    "end-of-sequence tokens of the tokenizer and of the model end one"
+)
+
 
 class Encoder:
     """Turns contents into tokens, and counts what it cut and what it could not learn.
@@ -68,7 +73,7 @@ class Encoder:
         begins = iter(self._texts.begins(asked))
         for (place, _), row in zip(batch, rows, strict=True):
             found = [] if row is None else [(encoded[_home(row, turn)], turn, next(begins)) for turn in row.turns]
-            yield [] if row is None else list(self._samples(encoded[row.text], found, f"{self.table.path} {place}"))
+            yield [] if row is None else self._samples(encoded[row.text], found, f"{self.table.path} {place}")
 
     @property
     def notes(self) -> list[str]:
@@ -94,9 +99,9 @@ class Encoder:
             said.append(
                 "the chat template does not write the tools of the conversations: the model learns without them"
             )
-        around = around_answer(self._tokenizer) if self._chat else None
-        if around is not None and not around[1].strip():
-            said.append(UNCLOSED)
+        if self._chat:
+            around = around_answer(self._tokenizer)
+            said += [UNSEEN] if around is None else [] if around[1].strip() else [UNCLOSED]
         if not self._chat and self._eos is None:
             said.append(UNENDED)
         return said
@@ -130,7 +135,7 @@ class Encoder:
 
     def _samples(
         self, whole: Encoded, turns: list[tuple[Encoded, Turn, int | None]], where: str
-    ) -> Iterator[Sample]:  # fmt: skip
+    ) -> list[Sample]:  # fmt: skip
         shared, own = [], []
         for home, turn, begin in turns:
             end = None if turn.end is None or begin is None else self._texts.places(whole, [turn.end])[0]
@@ -139,12 +144,15 @@ class Encoder:
             else:
                 shared.append((turn, begin, end))
         self._unlike += sum(turn.unlike for _, turn, _ in turns)
-        parts = len(own) + bool(shared)
-        self._parted, self._parts = self._parted + (parts > 1), self._parts + parts * (parts > 1)
-        if shared:
-            yield from self._kept(whole, shared, where)
-        for home, turn, begin in own:
-            yield from self._kept(*self._alone(home, turn, begin), where)
+        parts = [(whole, shared)] if shared else []
+        parts += [self._alone(home, turn, begin) for home, turn, begin in own]
+        if len(parts) > 1:
+            self._parted, self._parts = self._parted + 1, self._parts + len(parts)
+        made = [self._kept(encoded, those, where) for encoded, those in parts]
+        samples = [sample for sample in made if sample is not None]
+        if samples:  # else the row is dropped, and counted as such
+            self.cut_rows += len(made) - len(samples)
+        return samples
 
     def _alone(self, home: Encoded, turn: Turn, begin: int | None) -> tuple[Encoded, list[tuple[Turn, int, int]]]:
         """A turn in a sample of its own, which ends with it."""
@@ -158,8 +166,8 @@ class Encoder:
             home, turn = Encoded(turn.alone, ids, None), replace(turn, marked=())  # whose places are other tokens'
         return home, [(turn, begin, len(home.ids))]
 
-    def _kept(self, encoded: Encoded, turns: list[tuple[Turn, int, int]], where: str) -> Iterator[Sample]:
-        """One sample, cut to length; none where no token is left to predict (the first never is)."""
+    def _kept(self, encoded: Encoded, turns: list[tuple[Turn, int, int]], where: str) -> Sample | None:
+        """One sample, cut to length; None where no token is left to predict (the first never is)."""
         learned = np.zeros(len(encoded.ids), dtype=bool)
         for turn, begin, end in turns:
             for first, last in self._marked(encoded, turn, begin, end):
@@ -174,9 +182,10 @@ class Encoder:
         if self._eos is not None and (not len(flat) or self._eos not in (flat[-1], ~flat[-1])):
             flat = np.append(flat, self._eos)
         tokens = flat[: self.max_length].astype(np.int32)
-        if (tokens[1:] >= 0).any():
-            self.cut_rows += len(flat) > self.max_length
-            yield Sample(tokens, max(begin + len(self._opening), 1), asked.number)
+        if not (tokens[1:] >= 0).any():
+            return None
+        self.cut_rows += len(flat) > self.max_length
+        return Sample(tokens, max(begin + len(self._opening), 1), asked.number)
 
     def _marked(self, encoded: Encoded, turn: Turn, begin: int, end: int) -> list[tuple[int, int]]:
         """What of a turn is learned, in tokens: what its markers enclose, and the token after them that ends it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
@@ -130,7 +131,12 @@ def _facts(
         total_tokens=counts.tokens,
         cut_rows=counts.cut_rows,
         dropped_rows=counts.dropped_rows,
-        notes=[*counts.notes, *(f"data.eval: {note}" for note in (evaluated.counts.notes if evaluated else ()))],
+        notes=_notes(counts.notes, evaluated.counts.notes if evaluated is not None else ()),
         packed_samples_per_pack=None if packs is None else packs.samples_per_pack,
         packed_fill=None if packs is None else packs.fill,
     )
+
+
+def _notes(trained: Sequence[str], evaluated: Sequence[str]) -> list[str]:
+    """Those of the training data, and of the evaluation data what is not the same of both."""
+    return [*trained, *(f"evaluation data: {note}" for note in evaluated if note not in trained)]

@@ -18,7 +18,7 @@ from speedtui.engine.workload.pairs import tokenize_pairs
 from speedtui.engine.workload.token_store import TokenDataset
 from speedtui.engine.workload.tokenize import tokenize
 from tests.engine.workload.chats import KINDS, STYLES, Style, dressed, talks
-from tests.engine.workload.conftest import WriteRows
+from tests.engine.workload.conftest import TINY, WriteRows
 from tests.engine.workload.small import T5, load, settings_of
 
 MESSAGES, PAIR = DataSettings(messages="m"), DataSettings(prompt="q", response="a")
@@ -80,9 +80,8 @@ def test_a_tokenizer_without_an_end_is_said(write_rows: WriteRows, tmp_path: Pat
         model = {"tokenizer": str(tmp_path / "endless"), "kind": "seq2seq" if architecture is T5 else "causal-lm",
                  "architecture": {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1,
                                   "num_attention_heads": 2, **architecture}}  # fmt: skip
-        (note, for_eval) = load(settings_of(path, model=model, data={"eval": str(path)})).facts.notes
+        (note,) = load(settings_of(path, model=model, data={"eval": str(path)})).facts.notes
         assert note.startswith(said)
-        assert for_eval == f"data.eval: {note}"
     with_end = settings_of(path, model={"architecture": model["architecture"] | {"model_type": "llama"}})
     assert list(load(with_end).facts.notes) == []
 
@@ -207,6 +206,26 @@ def test_a_template_that_ends_no_answer_is_said(write_rows: WriteRows) -> None:
     assert note.startswith("the chat template writes nothing after an answer: the end of an answer is not learned")
 
 
+@pytest.mark.parametrize("wants", ["messages[0].role != 'system'", "messages | length < 4"], ids=["a system", "more"])
+def test_an_end_that_cannot_be_seen_is_said(write_rows: WriteRows, wants: str) -> None:
+    style = STYLES["chatml"]
+    template = f"{{% if {wants} %}}{{{{ raise_exception('no') }}}}{{% endif %}}{style.template}"
+    tokenizer = chat(Style(template, style.special))
+    dataset = made(write_rows("t.jsonl", [{"m": [SYSTEM, ASK, {**TELL, "weight": 0}, ASK, TELL]}]), MESSAGES, tokenizer)
+    unseen = [note for note in dataset.counts.notes if "cannot be seen" in note]
+    assert len(unseen) == (wants == "messages | length < 4")
+
+
+def test_the_notes_of_evaluation_rows_are_told_apart(write_rows: WriteRows, tmp_path: Path) -> None:
+    chat("chatml").save_pretrained(tmp_path / "tokenizer")
+    path = write_rows("t.jsonl", [{"m": [ASK, TELL]}])
+    held = write_rows("e.jsonl", [{"m": [ASK, TELL]}, {"m": [ASK]}])
+    model = {"tokenizer": str(tmp_path / "tokenizer"), "architecture": TINY}
+    data = {"eval": str(held), "messages": "m", "prompt": None, "response": None}
+    notes = load(settings_of(path, model=model, data=data)).facts.notes
+    assert list(notes) == ["evaluation data: 1 row dropped: no message is the assistant's: the roles are user"]
+
+
 # -- tokenizers and the cache ----------------------------------------------------------------------
 
 
@@ -256,6 +275,10 @@ def test_a_cut_conversation_counts_once_for_each_of_its_samples(write_rows: Writ
     longest = int(whole.lengths[0])
     dataset = made(path, MESSAGES, tokenizer, max_length=longest - 1)
     assert (dataset.counts.cut_rows, dataset.counts.dropped_rows, len(dataset)) == (1, 0, 3)
+    room = int(whole.prompts[0])  # for nothing of the last answer
+    shorter = made(path, MESSAGES, tokenizer, max_length=room)
+    cut = 1 + sum(int(length) > room for length in whole.lengths[1:])
+    assert (shorter.counts.cut_rows, shorter.counts.dropped_rows, shorter.turns.tolist()) == (cut, 0, [0, 1])
 
 
 def test_pairs_of_a_tokenizer_without_an_end_are_said(write_rows: WriteRows) -> None:
