@@ -100,7 +100,7 @@ class DataFacts:
     dropped_rows: int = 0
     """Training rows that had nothing to learn from, or nothing left after the cut."""
     notes: Sequence[str] = ()
-    """What else a person should know of what was made of the rows, and of the evaluation's where that is not the same."""
+    """What else to know of what was made of the rows, and of the evaluation rows where it is not the same."""
     held_out_rows: int = 0
     """Rows of the training file that are evaluated on instead, `data.validation_share` of all of them."""
     packed_samples_per_pack: float | None = None
