@@ -10,7 +10,7 @@ from speedtui.engine.checkpoint.store import CheckpointStore, Found
 from speedtui.engine.config.paths import with_values
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.context.context import JobContext
-from speedtui.engine.errors import ExitCode
+from speedtui.engine.errors import ExitCode, JobError
 from speedtui.engine.meter.meter import Meter
 from speedtui.engine.trainer.finite import Divergence, FiniteWatch, nonfinite_weight
 from speedtui.engine.trainer.live import RATE, LiveSettings
@@ -34,6 +34,19 @@ class Diverging:
         self.goes_back = False
         """The trainer is to be made anew, from the checkpoint that `back` finds."""
         self._times = 0
+
+    def require_finite(self, model: nn.Module) -> None:
+        """Before the first step: nothing that is trained brings back what was NaN to begin with.
+
+        Raises:
+            JobError: a weight is not finite.
+        """
+        name = nonfinite_weight(model)
+        if name:
+            raise JobError(
+                f"{name}: the weights are not finite before the first step",
+                "Take a model folder or a checkpoint whose weights are numbers.",
+            )
 
     def after_step(self, meter: Meter, model: nn.Module, step: int, total_steps: int, control: TrainerControl) -> None:
         """After the schedule has decided what comes now: what it decided on is not done with a diverged model."""

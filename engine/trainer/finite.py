@@ -89,6 +89,8 @@ class FiniteWatch:
         if self._since is not None and self.certain is None:
             self._context.emit(e.FiniteAgain(t=self._context.t, step=step, steps=self._steps))
             self._since, self._steps, self._kinds, self.told = None, 0, set(), None
+            if not self._look:
+                self._suspect = None  # the weights after its last step were finite
 
     # -- training thread ---------------------------------------------------------------------------
 
@@ -103,17 +105,18 @@ class FiniteWatch:
         """
         if self.certain is not None or not (self._look or always):
             return
+        since = self._suspect
         self._look = False  # first, so that what the pump thread sees meanwhile is looked at next time
         name = nonfinite_weight(model)
         never = last and self._since is not None and self._last_finite is None
         if name or self._steps >= MOST_IN_A_ROW or never:
-            self.found(name, step)
+            self.found(name, step, since)
         elif self._since is None and not self._look:
             self._suspect = None
 
-    def found(self, name: str, step: int) -> None:
+    def found(self, name: str, step: int, since: int | None = None) -> None:
         """The verdict, told: these weights are not finite, or the losses have not been for too long (no name)."""
-        since = self._suspect if self._suspect is not None else step
+        since = since if since is not None else self._suspect if self._suspect is not None else step
         loss = self._last_finite_loss if self._last_finite_loss is not None else since - 1
         self.certain = Divergence(since=since, good_step=min(loss, since) - 1, weights=name)
         self._tell("weights" if name else "loss", step, certain=self.certain)
@@ -126,7 +129,7 @@ class FiniteWatch:
         return f"the loss has not been finite since step {self._since}" if self._since is not None else ""
 
     def _tell(self, what: e.NonFinite, step: int, certain: Divergence | None = None) -> None:
-        since = self._suspect if self._suspect is not None else step
+        since = certain.since if certain is not None else self._suspect if self._suspect is not None else step
         if certain is None and (what in self._kinds or self.certain is not None):
             return
         self._kinds.add(what)

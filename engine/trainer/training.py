@@ -51,9 +51,10 @@ class TrainingTrainer(MeteredTrainer):
 
     def before_first_step(self) -> None:
         """A few rows are evaluated in full; an anchor to another deadline than today's is released."""
+        model: Any = self.model
+        self._diverging.require_finite(model)
         self._take_up_rate()
         if self._rehearses:
-            model: Any = self.model
             loss_pass = super().evaluate
             self.evaluating.rehearse(model, lambda dataset: loss_pass(eval_dataset=dataset))
 

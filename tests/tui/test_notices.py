@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from speedtui.engine import events as e
+from speedtui.engine.planned import Advice
 from speedtui.engine.state import RunState, fold
 from speedtui.tui.drawing.text import plain
 from speedtui.tui.frame import Frame
@@ -15,6 +16,7 @@ from speedtui.tui.panes.header import draw_header
 from speedtui.tui.panes.loss import draw_loss
 from speedtui.tui.panes.notices import notices
 from speedtui.tui.panes.schedule import draw_schedule
+from speedtui.tui.screens.levers import draw_levers
 
 LATE = b.late_training_log()
 T = LATE[-1].t
@@ -192,3 +194,48 @@ def test_the_way_on_of_a_failed_session_is_not_cut_off_by_a_long_reason() -> Non
         e.RunFinished(t=T, outcome="failed", exit_code=1, reason="word " * 80, next="speedtui train --resume x"),
     ]
     assert "speedtui train --resume x" in said(failed, 76)
+
+
+def not_finite(*, certain: bool) -> e.NonFiniteFound:
+    return e.NonFiniteFound(
+        t=T, step=7202, what="weights" if certain else "loss", since=7201, last_finite_step=7200, certain=certain,
+        where="lm_head.weight" if certain else "", checkpoint=7200,
+    )  # fmt: skip
+
+
+def test_what_is_not_finite_is_said_first_with_its_levers_until_it_is_again() -> None:
+    lever = Advice(kind="not_finite", evidence="not finite since step 7201", lever="halve the learning rate to 0.0001",
+                   changes={"train.learning_rate": 1e-4}, gain_seconds=None)  # fmt: skip
+    log = [*b.training_log(), not_finite(certain=False), e.LeversFound(t=T, levers=[lever], short_seconds=0.0)]
+    assert said(log) == [
+        "✗ NOT FINITE the loss is not finite since step 7201, the last finite step is 7200",
+        "l  halve the learning rate to 0.0001",
+    ]
+    run = fold(log)
+    assert "not finite" in plain(draw_header(frame_of(run), "monitor", 140))
+    shown = "\n".join(plain(line) for line in draw_levers(run, 0, 90))
+    assert "the loss is not finite since step 7201" in shown and "train.learning_rate = 0.0001" in shown
+    over = [*log, e.FiniteAgain(t=T, step=7203, steps=2), e.LeversFound(t=T, levers=[], short_seconds=0.0)]
+    assert said(over) == []
+    assert "not finite" not in plain(draw_header(frame_of(fold(over)), "monitor", 140))
+
+
+def test_a_diverged_run_says_so_while_it_goes_on_and_once_it_is_over() -> None:
+    log = [*b.training_log(), not_finite(certain=True)]
+    assert said(log)[0].endswith("7201, the last finite step is 7200: the training has diverged")
+    assert "✗ DIVERGED" in "\n".join(plain(line) for line in draw_deadline(frame_of(fold(log)), 140, 8))
+    finished = e.TrainingFinished(
+        t=T, steps=7202, seconds=T, first_loss=2.0, last_loss=None, model_path="runs/x/model", reason="diverged",
+        total_steps=12000, best_step=7200,
+    )  # fmt: skip
+    reason = "the training diverged: the weights are not finite, since step 7201; the model is that of step 7200"
+    end = e.RunFinished(t=T, outcome="failed", exit_code=1, reason=reason, next="Go on from step 7200 at a lower rate")
+    run = fold([*log, finished, end])
+    assert "■ FAILED: DIVERGED" in "\n".join(plain(line) for line in draw_deadline(frame_of(run), 140, 8))
+    assert said([*log, finished, end])[:2] == [reason, "Go on from step 7200 at a lower rate"]
+
+
+def test_an_evaluation_that_is_not_finite_is_shown_as_such() -> None:
+    broken = e.EvaluationCompleted(t=T, step=7200, loss=None, nonfinite=True, seconds=1.0, rows=8)
+    shown = plain(draw_loss(fold([*b.training_log(), broken]), 100, 16)[0])
+    assert "eval not finite" in shown

@@ -77,3 +77,22 @@ def test_peaks_are_told_when_they_change_and_now_and_then() -> None:
     assert max(later - earlier for earlier, later in zip(told, [*told[1:], 50], strict=True)) <= PEAK_LINES
     assert len(told) <= 2 + 50 // PEAK_LINES
     assert {line.peak_reserved_bytes for line in emitted if line.peak_allocated_bytes} == {300}
+
+
+def test_steps_that_are_not_finite_are_counted_exactly_whatever_line_tells_them() -> None:
+    emitted: list[e.StepCompleted] = []
+    lines = StepLines(emitted.append, every_step_matters=False)
+    for number in range(1, 301):
+        bad = number > 1 and number % 3 != 0
+        lines.add(
+            a.step(
+                number, loss=None if bad else 1.0, nonfinite=bad, nonfinite_steps=int(bad),
+                nonfinite_gradients=int(number % 5 == 0),
+            ),
+            round(number * 2e7),
+        )  # fmt: skip
+    lines.release(round(7e9), urgent=True)
+    assert len(emitted) < 150
+    assert sum(line.nonfinite_steps for line in emitted) == sum(n > 1 and n % 3 != 0 for n in range(1, 301))
+    assert sum(line.nonfinite_gradients for line in emitted) == 60
+    assert all(line.nonfinite == (line.nonfinite_steps > 0) for line in emitted)

@@ -184,7 +184,7 @@ def test_a_loss_that_is_no_number_once_is_told_and_the_training_goes_on(rising: 
 
 
 def test_ten_losses_in_a_row_that_are_no_numbers_end_it_though_its_weights_are_finite(rising: Starter) -> None:
-    (Path(rising.settings.model.recipe.rpartition(":")[0])).write_text(  # type: ignore[union-attr]
+    Path(str(rising.settings.model.recipe).rpartition(":")[0]).write_text(
         RECIPE.replace('return {"loss": loss * float("nan")}', 'return {"loss": loss + float("nan")}')
     )
     driven, state, _ = run(rising, {**DIVERGES, "train.max_steps": 200, "schedule.keep_checkpoints": 1})
@@ -250,7 +250,7 @@ def test_stopping_a_training_of_nan_fails_it(rising: Starter) -> None:
 
 
 def test_patience_counts_evaluations_that_are_no_numbers_and_none_is_the_best(rising: Starter) -> None:
-    (Path(rising.settings.model.recipe.rpartition(":")[0])).write_text(  # type: ignore[union-attr]
+    Path(str(rising.settings.model.recipe).rpartition(":")[0]).write_text(
         RECIPE.replace("not float(self.weight.detach()) <= self.limit", "not self.training")
     )
     values = {"schedule.eval_every": "2 steps", "schedule.patience": 3, "schedule.save_only_best": True}
@@ -262,3 +262,13 @@ def test_patience_counts_evaluations_that_are_no_numbers_and_none_is_the_best(ri
     assert training.best is None
     assert any("eval 2: loss not finite" in line.text and line.level == "warning" for line in state.log)
     assert any("no loss that is finite for 3 evaluations in a row" in line.text for line in state.log)
+
+
+def test_weights_that_are_no_numbers_to_begin_with_are_refused_by_name(rising: Starter) -> None:
+    path = Path(str(rising.settings.model.recipe).rpartition(":")[0])
+    path.write_text(RECIPE.replace("torch.zeros(1)", 'torch.full((1,), float("inf"))'))
+    driven = rising.training(in_thread=True)
+    state = driven.end()
+    assert driven.exit_code == ExitCode.FAILED
+    assert state.reason == "weight: the weights are not finite before the first step"
+    assert not driven.events(e.StepCompleted)
