@@ -127,7 +127,7 @@ class Training:
 
     def _make_schedule(self, settings: Settings) -> TrainingSchedule:
         schedule = TrainingSchedule(
-            self._context, settings.schedule, self._eta, self._store, epoch_steps=self._counts.epoch_steps,
+            self._context, self._live, settings.schedule, self._eta, self._store, epoch_steps=self._counts.epoch_steps,
             evaluates=self._workload.eval_dataset is not None,
             first_save=self._first_save(settings),
         )  # fmt: skip
@@ -175,6 +175,9 @@ class Training:
             self._context.log.remove_source(outlook.pump)
             if self._evaluator is not None:
                 self._evaluator.close()
+        if self._live.waiting:
+            names = ", ".join(self._live.waiting)
+            self._context.notice(f"{names} was not changed before the training ended", level="warning")
         if self._schedule.stopped is not None:
             raise self._schedule.stopped
         return end_training(
@@ -206,14 +209,15 @@ class Training:
         return trainer
 
     def _train_anew(self, outlook: Outlook) -> TrainingTrainer:
-        """After a setting changed that only a new trainer takes up: goes on from the checkpoint just saved."""
+        """Takes up a setting that only a new trainer can: goes on from the checkpoint just saved."""
         if self._diverging.goes_back:
             return self._train_from_before(outlook)
         self._schedule.rebuild = False
+        self._live.take_waiting()
         micro_batch = self._live.current.train.micro_batch_size
         measured = (a.step_seconds for a in self._context.order.alternatives if a.values.get(REBUILDING) == micro_batch)
         self._eta.rebuilt(step_sizes(self._workload, self._live.current), next(measured, None))
-        self._found = self._store.newest(model_fingerprint(self._model))
+        self._found = self._checkpoint_of(self._live.step)
         return self._train(outlook, rehearses=False)
 
     def _train_from_before(self, outlook: Outlook) -> TrainingTrainer:
@@ -224,6 +228,13 @@ class Training:
         self._schedule.restore(self._found.facts.schedule)
         self._eta.goes_on_from(self._first_step)
         return self._train(outlook, rehearses=False)
+
+    def _checkpoint_of(self, step: int) -> Found:
+        found = self._store.newest(model_fingerprint(self._model))
+        if found is None or found.facts.step != step:
+            reason = f"the checkpoint of step {step}, from which it was to go on, cannot be read"
+            raise JobError(reason, how_to_go_on(self._context.folder, self._context.order))
+        return found
 
     def _tell_started(self) -> None:
         train = self._live.current.train
@@ -271,8 +282,6 @@ class Training:
         self._eta.change(settings.schedule, self._live.step)
         if RATE in values and self._trainer is not None:
             self._trainer.scale_rate(settings.train.learning_rate / self._live.current.train.learning_rate)
-        if REBUILDING in values:
-            self._schedule.rebuild = True
         if STEPS in values and settings.train.max_steps is not None:
             self._shorten(settings.train.max_steps)
 

@@ -37,6 +37,11 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         """Whether there are evaluations of the loss alone."""
         return self.loss_steps is not None or self.loss_seconds is not None
 
+    @property
+    def saves(self) -> bool:
+        """Whether there are checkpoints by a frequency."""
+        return self.save_steps is not None or self.save_seconds is not None
+
 
 class Prices(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds each."""

@@ -119,7 +119,7 @@ class Eta:
         self._pending.final_saved(seconds)
 
     def change(self, schedule: ScheduleSettings, step: int) -> None:
-        """Another schedule holds after this step; what was measured still counts, stretches of time begin anew."""
+        """Another schedule holds after this step; what was measured still counts, and so do stretches of time."""
         self._pending.change(schedule, self._track.t)
 
     def shorten(self, total_steps: int) -> None:

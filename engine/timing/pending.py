@@ -81,10 +81,14 @@ class Pending:
         self._model_saved = True
 
     def change(self, schedule: ScheduleSettings, t: float | None) -> None:
-        """Another schedule holds from `t` on, and stretches of time begin anew."""
+        """Another schedule holds from `t` on; stretches of time go on, and begin there of what was never due."""
+        before = self._rules
         self._schedule, self._rules = schedule, self._rules_of(schedule)
-        if t is not None:
-            self._full_at = self._loss_at = self._save_at = t
+        if t is None:
+            return
+        self._full_at = self._full_at if before.full else t
+        self._loss_at = self._loss_at if before.loss else t
+        self._save_at = self._save_at if before.saves else t
 
     def shorten(self, total_steps: int) -> None:
         """The training ends after another number of steps."""

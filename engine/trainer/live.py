@@ -30,6 +30,8 @@ class LiveSettings:
         self.step = 0
         """Steps that are done."""
         self.total_steps = 0
+        self.waiting: dict[str, Scalar] = {}
+        """Asked for, and taken up once there is a checkpoint for a new trainer to go on from."""
         self.listeners: list[Changed] = []
         context.handlers[c.Set] = self._on_set
 
@@ -37,12 +39,26 @@ class LiveSettings:
         assert isinstance(command, c.Set)
         try:
             asked = live_values(command.values.items(), self.current, "set")
-            values = {path: value for path, value in asked.items() if value_at(self.current, path) != value}
+            values = {path: value for path, value in asked.items() if self._asked_last(path) != value}
             self._require_possible(values)
-            self.apply(with_values(self.current, values, "set"), values, "command")
+            at_once = {path: value for path, value in values.items() if path != REBUILDING}
+            if at_once:
+                self.apply(with_values(self.current, at_once, "set"), at_once, "command")
         except ConfigError as error:
             raise Refused(f"{error.message.removeprefix('set: ')} {error.hint}".strip()) from None
-        return "after this step, with a checkpoint between" if REBUILDING in values else "from this step on"
+        if REBUILDING not in values:
+            return "from this step on"
+        changes = values[REBUILDING] != value_at(self.current, REBUILDING)
+        self.waiting = {REBUILDING: values[REBUILDING]} if changes else {}
+        return "as soon as a checkpoint is saved, after this step" if changes else "it stays as it is"
+
+    def _asked_last(self, path: str) -> object:
+        return self.waiting.get(path, value_at(self.current, path))
+
+    def take_waiting(self) -> None:
+        """What waited for a checkpoint holds from now on."""
+        values, self.waiting = self.waiting, {}
+        self.apply(with_values(self.current, values, "set"), values, "command")
 
     def apply(self, changed: Settings, values: Mapping[str, Scalar], reason: str) -> None:
         """Takes the settings up and tells everybody."""
@@ -55,6 +71,8 @@ class LiveSettings:
         if not values:
             raise Refused("that is what it is set to already")
         for path, value in values.items():
+            if path == REBUILDING and self.step >= self.total_steps:
+                raise Refused("the training has made its last step")
             if path == REBUILDING and self.current.train.group_by_length:
                 raise Refused(f"with train.group_by_length the order of the samples follows {path}: not in mid-run")
             if path == STEPS and not (isinstance(value, int) and self.step < value <= self.total_steps):

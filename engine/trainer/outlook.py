@@ -37,18 +37,19 @@ class Outlook:
         self._verdict: e.Verdict | None = None
         self._not_finite: e.NonFiniteFound | None = None
         """What was not finite when levers were looked for last."""
+        self._observed = False
 
     def observe(self, step: e.StepCompleted) -> None:
         """A step, or several in one line, for the log and for the estimate."""
         self._context.emit(step)
-        self._live.step = step.step
+        self._observed = True
         self._eta.observe(step)
 
     def pump(self, urgent: bool) -> None:
         """Emits an estimate when one is due, and the levers when they have changed."""
         now = time.monotonic()
         turned = self._watch.told is not self._not_finite
-        if (now < self._due and not turned) or not self._live.step:
+        if (now < self._due and not turned) or not self._observed:
             return
         self._due = now + UPDATE_SECONDS[now - self._began > LIVELY_SECONDS]
         update = self._eta.update(self._context.t)

@@ -11,13 +11,14 @@ from transformers import TrainerControl
 from speedtui.engine import commands as c
 from speedtui.engine import events as e
 from speedtui.engine.checkpoint.store import CheckpointStore
-from speedtui.engine.config.frequency import parse_frequency
-from speedtui.engine.config.settings import ScheduleSettings
+from speedtui.engine.config.frequency import Frequency, parse_frequency
+from speedtui.engine.config.settings import Scalar, ScheduleSettings
 from speedtui.engine.context.context import JobContext, JobStopped
 from speedtui.engine.timing.eta import Eta
 from speedtui.engine.trainer.best import BestSoFar
 from speedtui.engine.trainer.cadence import Cadence
 from speedtui.engine.trainer.deadline import Deadline
+from speedtui.engine.trainer.live import LiveSettings
 from speedtui.engine.units import format_span
 
 RETRY_SECONDS = 60.0
@@ -36,11 +37,12 @@ class TrainingSchedule:
     """Decides after each step what comes before the next one, and whether there is a next one."""
 
     def __init__(
-        self, context: JobContext, schedule: ScheduleSettings, eta: Eta, store: CheckpointStore, *, epoch_steps: int,
-        evaluates: bool, first_save: int | None,
+        self, context: JobContext, live: LiveSettings, schedule: ScheduleSettings, eta: Eta, store: CheckpointStore, *,
+        epoch_steps: int, evaluates: bool, first_save: int | None,
     ) -> None:  # fmt: skip
         """`evaluates`: there is an evaluation set; `first_save`: the step of a checkpoint made early, None for none."""
         self._context = context
+        self._live = live
         self._eta = eta
         self._store = store
         self._epoch_steps = epoch_steps
@@ -56,7 +58,9 @@ class TrainingSchedule:
         """Somebody asked the training to end before its last step."""
         self.ended: e.EndReason = "steps"
         self.rebuild = False
-        """The trainer is to be made anew, with other settings, and to go on from a checkpoint."""
+        """The trainer is to be made anew, with the settings that wait, from the checkpoint that was just saved."""
+        self._told_put_off: dict[str, Scalar] = {}
+        self._full, self._fast, self._checkpoint = (Cadence(Frequency(), epoch_steps) for _ in range(3))
         self._evaluate_now = self._save_now = False
         self._retry_at: float | None = None
         self._look_at = self._tell_at = 0.0
@@ -66,11 +70,11 @@ class TrainingSchedule:
         context.handlers[c.Checkpoint] = self._on_checkpoint_command
 
     def change(self, schedule: ScheduleSettings) -> None:
-        """Other settings hold from now on."""
+        """Other settings hold from now on; what has passed since the last evaluation and checkpoint still counts."""
         self._schedule = schedule
-        self._full = Cadence(parse_frequency(schedule.eval_every), self._epoch_steps)
-        self._fast = Cadence(parse_frequency(schedule.fast_eval_every), self._epoch_steps)
-        self._checkpoint = Cadence(parse_frequency(schedule.checkpoint_every), self._epoch_steps)
+        self._full.change(parse_frequency(schedule.eval_every))
+        self._fast.change(parse_frequency(schedule.fast_eval_every))
+        self._checkpoint.change(parse_frequency(schedule.checkpoint_every))
         self._store.keep = schedule.keep_checkpoints
         self.best.judge_by(schedule.best_by)
 
@@ -91,11 +95,6 @@ class TrainingSchedule:
         except JobStopped as stopped:
             self._stop(stopped, control)
             return
-        if self.rebuild and not last:
-            control.should_training_stop = True
-            self._save(control, "change")
-            return
-        self.rebuild = False
         if not last and self.deadline.reached():
             self.end_at_deadline(control)
             return
@@ -135,8 +134,12 @@ class TrainingSchedule:
     def _save_due(self, step: int) -> e.SaveReason | None:
         if self._save_now:
             return "command"
+        if self._retry_at is not None and time.monotonic() < self._retry_at:
+            return None
+        if self._live.waiting:
+            return "change"
         if self._retry_at is not None:
-            return "schedule" if time.monotonic() >= self._retry_at else None
+            return "schedule"
         if step == self._first_save:
             return "first"
         if self._schedule.save_only_best and self._checkpoint.steps is not None:
@@ -223,6 +226,7 @@ class TrainingSchedule:
         """A checkpoint or the final model is on disk."""
         self._checkpoint.done()
         self._retry_at = None
+        self.rebuild = checkpoint.reason == "change" and self.ended == "steps"
         if checkpoint.reason == "best":
             self._store.protect = checkpoint.step
         if checkpoint.final:
@@ -232,9 +236,16 @@ class TrainingSchedule:
         self._context.emit(checkpoint, flush=True)
 
     def save_failed(self, step: int, reason: str) -> None:
-        """A checkpoint could not be written: the training goes on, and it is tried again."""
+        """A checkpoint could not be written: the training goes on as it was, and it is tried again."""
         self._retry_at = time.monotonic() + RETRY_SECONDS
         self._context.emit(e.CheckpointFailed(t=self._context.t, step=step, reason=reason, retry_seconds=RETRY_SECONDS))
+        waiting = self._live.waiting
+        if waiting and waiting != self._told_put_off:
+            self._told_put_off = dict(waiting)
+            names = ", ".join(waiting)
+            text = f"{names} is not changed yet: that takes a checkpoint, and none could be saved: {reason}"
+            hint = f"The training goes on as it was; {names} is changed with the next one that can be."
+            self._context.notice(text, level="warning", hint=hint)
 
     # -- across an interruption --------------------------------------------------------------------
 

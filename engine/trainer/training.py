@@ -62,6 +62,7 @@ class TrainingTrainer(MeteredTrainer):
         """The schedule decides what comes now."""
         model: Any = self.model
         step, total = self.state.global_step, self.state.max_steps
+        self._live.step = step
         self._schedule.after_step(step, total, self.control)
         self._diverging.after_step(self.meter, model, step, total, self.control)
         self._keep_rate_to_deadline()
@@ -112,6 +113,8 @@ class TrainingTrainer(MeteredTrainer):
         saved: Any = self.model
         write = super(MeteredTrainer, self)._save_checkpoint
         self._saving.checkpoint(saved, self.state, lambda: write(model, trial))
+        if self._schedule.rebuild:  # and not before the checkpoint is there that it goes on from
+            self.control.should_training_stop = True
 
     @property
     def diverged(self) -> Divergence | None:

@@ -52,6 +52,11 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def settings(material: Path) -> Settings:
+    return tiny_settings(material)
+
+
+def tiny_settings(material: Path) -> Settings:
+    """Of a training over the material, 12 steps of it."""
     return Settings(
         model=ModelSettings(path=str(material / "tiny")),
         data=DataSettings(

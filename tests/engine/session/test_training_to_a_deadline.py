@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from speedtui.engine import events as e
 from speedtui.engine.config.settings import WindowSettings
 from speedtui.engine.errors import ExitCode, RunFolderError
 from speedtui.engine.report.stage import find_stage
+from tests.engine.checkpoint.test_full_disk import own_disk, results_of
 from tests.engine.session.conftest import Driven, Starter
 
 
@@ -138,6 +140,22 @@ def test_a_larger_micro_batch_takes_over_and_the_losses_stay_the_same(start: Sta
     expected, got = losses(plain), losses(driven)
     for step in expected.keys() & got.keys():
         assert got[step] == pytest.approx(expected[step], rel=2e-3)
+
+
+def test_a_change_that_takes_a_checkpoint_waits_for_one_on_a_full_disk(tmp_path: Path, material: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    script = [sys.executable, "-m", "tests.engine.session.changes_on_a_full_disk"]
+    done = results_of([*own_disk(disk), *script, str(disk), str(material), str(tmp_path / "runs")])
+    (first, second), saved, (changed,) = done["started"], done["saved"], done["changed"]
+    assert first == [0, 2]
+    at = saved[-1][0]
+    assert saved[-1] == [at, "change"] and [reason for _, reason in saved[:-1]] == ["command"]
+    assert at >= done["refused"] + 5
+    assert second == [at, 8]
+    assert changed == [at, {"train.micro_batch_size": 8}]
+    assert done["steps"] == sorted(done["steps"])
+    assert any("train.micro_batch_size is not changed yet" in text for text in done["notices"])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,92 @@
+"""What a command that changes the schedule leaves as it was."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from transformers import TrainerControl
+
+from speedtui.engine.checkpoint.store import CheckpointStore
+from speedtui.engine.config.frequency import Frequency
+from speedtui.engine.config.settings import ScheduleSettings, Settings
+from speedtui.engine.context.context import JobContext
+from speedtui.engine.context.order import Order
+from speedtui.engine.log.clock import RunClock
+from speedtui.engine.log.writer import EventLog
+from speedtui.engine.runs import RunFolder
+from speedtui.engine.state import RunState
+from speedtui.engine.timing.eta import Eta
+from speedtui.engine.trainer.cadence import Cadence
+from speedtui.engine.trainer.live import LiveSettings
+from speedtui.engine.trainer.schedule import TrainingSchedule
+from tests.engine.timing.walked_training import Run, line
+
+EVERY_SECOND = ScheduleSettings(eval_every="1h", fast_eval_every="20 steps", checkpoint_every="1s")
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Iterator[JobContext]:
+    log = EventLog(tmp_path / "events.jsonl", RunClock())
+    yield JobContext(
+        RunFolder(tmp_path), Settings(), Order(job="train", started_at=time.time()), log, RunState(), frozenset()
+    )
+    log.close()
+
+
+def eta_of(schedule: ScheduleSettings) -> Eta:
+    return Run(total_steps=1000, epoch_steps=100, schedule=schedule, step_seconds=lambda step: 1.0, start=0.0).eta()
+
+
+def test_other_beams_put_off_no_checkpoint(context: JobContext) -> None:
+    eta, store = eta_of(EVERY_SECOND), CheckpointStore(context.folder.checkpoints, 1)
+    schedule = TrainingSchedule(
+        context, LiveSettings(context, Settings()), EVERY_SECOND, eta, store, epoch_steps=100, evaluates=True,
+        first_save=None,
+    )  # fmt: skip
+    time.sleep(1.01)
+    schedule.change(msgspec.structs.replace(EVERY_SECOND, beams=4))
+    control = TrainerControl()
+    schedule.after_step(1, 1000, control)
+    assert control.should_save and not control.should_evaluate
+
+
+def test_a_frequency_that_changes_counts_from_when_it_was_done_last() -> None:
+    now = 0.0
+    cadence = Cadence(Frequency(seconds=30), 10, lambda: now)
+    now = 20.0
+    cadence.done()
+    now = 40.0
+    cadence.change(Frequency(seconds=15))
+    assert cadence.due(1)
+    cadence.change(Frequency(seconds=30))
+    assert not cadence.due(1)
+    now = 50.0
+    assert cadence.due(1)
+    cadence.change(Frequency())
+    assert not cadence.due(1)
+    cadence.change(Frequency(seconds=30))
+    assert not cadence.due(1), "it begins now: it was never due before"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"beams": 4}, {"eval_every": "never"}, {"fast_eval_every": "7s"}, {"keep_checkpoints": 3}], ids=str
+)
+def test_what_is_told_of_the_time_to_come_still_counts_from_the_last_checkpoint(changes: dict[str, object]) -> None:
+    schedule = ScheduleSettings(eval_every="400s", checkpoint_every="300s")
+    kept, changed = eta_of(schedule), eta_of(schedule)
+    for eta in (kept, changed):
+        for step in range(1, 151):
+            eta.observe(line(step, float(step), 1.0))
+        eta.saved(2.0)
+        for step in range(151, 301):
+            eta.observe(line(step, float(step + 2), 1.0))
+    changed.change(msgspec.structs.replace(schedule, **changes), 300)
+    assert changed.ahead(302.0).due.saves == kept.ahead(302.0).due.saves
+    before, after = kept.remaining(302.0), changed.remaining(302.0)
+    assert before is not None and after is not None
+    assert after.at.since_save == before.at.since_save == 150.0
+    assert after.at.since_full == before.at.since_full
