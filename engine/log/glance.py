@@ -131,10 +131,7 @@ def _events(piece: bytes) -> list[e.AnyEvent]:
 def _fold(events: list[e.AnyEvent]) -> RunState:
     state = Folder()
     for event in events:
-        try:
-            state.apply(event)
-        except KeyError:  # of a run of which a part was lost
-            continue
+        state.apply(event)
     return state.snapshot()
 
 

@@ -113,6 +113,7 @@ class Folder:
             ):  # fmt: skip
                 self._progress = None
                 if self._study is not None:
+                    self._tell_missing(event, self._study.missing(event))
                     self._study.apply(event)
             case e.TrainingStarted():
                 self._on_training_started(event)
@@ -144,6 +145,11 @@ class Folder:
                 self._books = event.books or self._books
             case _:
                 assert_never(event)
+
+    def _tell_missing(self, event: e.AnyEvent, trial: int | None) -> None:
+        if trial is not None:
+            text = f"#{trial} was never added: a part of the log is missing, and what it has tried is not known"
+            self._log.append(LogLine(t=event.t, level="warning", text=text, kind=kind_of(event), trial=trial))
 
     def _on_run_started(self, event: e.RunStarted) -> None:
         if self._started is None:

@@ -68,6 +68,19 @@ class StudyFold:
         self._promoted: int | None = None
         self._calibration: e.MemoryCalibrated | None = None
         self._decisions: deque[e.DecisionMade] = deque(maxlen=DECISIONS)
+        self._left_out: set[int] = set()
+        """Candidates that were removed, and those already said to be missing."""
+
+    def missing(self, event: StudyEvent) -> int | None:
+        """The candidate that an event tells of and no event before it has added, which is so where a part of the log
+        was lost: each is told once. None where there is none."""
+        if not isinstance(event, e.CandidateEdited | e.TrialQueued | e.TrialStarted | e.TrialFinished):
+            return None
+        trial = event.candidate.id if isinstance(event, e.CandidateEdited) else event.trial
+        if trial in self._rows or trial in self._left_out:
+            return None
+        self._left_out.add(trial)
+        return trial
 
     @property
     def running(self) -> bool:
@@ -85,10 +98,14 @@ class StudyFold:
             case e.CandidateAdded():
                 status = TrialStatus.QUEUED if event.queued else TrialStatus.WAITING
                 self._rows[event.candidate.id] = _Row(event.candidate, status)
+                if event.queued:
+                    self._finished = None
             case e.CandidateEdited():
-                self._rows[event.candidate.id].candidate = event.candidate
+                if event.candidate.id in self._rows:
+                    self._rows[event.candidate.id].candidate = event.candidate
             case e.CandidateRemoved():
                 self._rows.pop(event.trial, None)
+                self._left_out.add(event.trial)
             case e.TrialQueued():
                 self._set_status(event.trial, TrialStatus.QUEUED)
                 self._finished = None

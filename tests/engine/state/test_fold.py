@@ -42,6 +42,42 @@ def test_candidates_are_added_edited_and_removed() -> None:
     ]  # fmt: skip
 
 
+def test_a_candidate_added_after_the_end_is_queued_and_the_study_goes_on() -> None:
+    over = [started(), study(0, 1), finished(0, ok(40)), finished(1, ok(30)), e.StudyFinished(t=6.0, best=1)]
+    assert fold(over).study.best == 1  # type: ignore[union-attr]
+    later = [*over, e.CandidateAdded(t=7.0, candidate=candidate(2, micro=4), queued=True)]
+    state = fold(later)
+    assert state.study is not None
+    assert not state.study.finished
+    assert fold([*later, finished(2, ok(50))]).study.best == 2  # type: ignore[union-attr]
+    waiting = fold([*over, e.CandidateAdded(t=7.0, candidate=candidate(2), queued=False)]).study
+    assert waiting is not None and waiting.finished and waiting.best == 1
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        e.CandidateEdited(t=3.0, candidate=candidate(7)),
+        e.TrialQueued(t=3.0, trial=7),
+        e.TrialStarted(t=3.0, trial=7),
+        finished(7, ok(40), t=3.0),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_a_trial_that_nothing_in_the_log_added_is_said_once_and_nothing_else_is_lost(event: e.AnyEvent) -> None:
+    state = fold([started(), study(0), event, event, e.CandidateRemoved(t=4.0, trial=7), finished(0, ok(30))])
+    assert state.study is not None
+    assert [row.candidate.id for row in state.study.rows] == [0]
+    assert state.study.best == 0
+    said = [line for line in state.log if "#7 was never added: a part of the log is missing" in line.text]
+    assert [(line.level, line.trial) for line in said] == [("warning", 7)]
+
+
+def test_what_comes_of_a_removed_candidate_is_no_missing_part() -> None:
+    state = fold([started(), study(0, 1), e.CandidateRemoved(t=2.0, trial=1), e.TrialQueued(t=3.0, trial=1)])
+    assert not [line for line in state.log if "missing" in line.text]
+
+
 def test_a_probes_steps_belong_to_its_trial_and_not_to_the_training() -> None:
     probe = [step(n, trial=0, probe="throughput", micro_steps=2) for n in range(1, 4)]
     state = fold([started(), study(0), e.TrialStarted(t=2.0, trial=0), *probe])
