@@ -176,6 +176,7 @@ class TrainingFinished(Event, frozen=True, kw_only=True):
 
     steps: int
     seconds: float
+    """That it trained, evaluations and checkpoints included, all its workers together."""
     first_loss: float | None
     """Mean over the first steps, as many as `last_loss` has."""
     last_loss: float | None

@@ -13,6 +13,7 @@ from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import ExitCode, JobError
 from speedtui.engine.jobs.execute import JobResult
 from speedtui.engine.jobs.going_on import go_on_lower, resume_command
+from speedtui.engine.jobs.legs import Legs
 from speedtui.engine.jobs.look_back import look_back
 from speedtui.engine.timing.eta import Eta
 from speedtui.engine.trainer.finite import Divergence
@@ -25,18 +26,20 @@ MODEL_NAME = "model"
 
 def end_training(
     context: JobContext, settings: Settings, trainer: TrainingTrainer, schedule: TrainingSchedule, eta: Eta, *,
-    seconds: float, estimate: Estimate | None, since: float,
+    legs: Legs, seconds: float, estimate: Estimate | None, since: float,
 ) -> JobResult:  # fmt: skip
-    """Saves the model, tells the end, writes the report; `seconds`: what the training took in this worker.
+    """Saves the model, tells the end, writes the report; `seconds`: what the training took in this worker, after
+    `legs` before it.
 
     Raises:
         JobError: the model cannot be saved.
     """
-    finished = _finish(context, trainer, schedule, eta, seconds)
-    whole = not context.order.resume and finished.reason == "steps"
-    actual_seconds = context.t - since if whole else None  # else it is no measure of what was estimated
+    finished = _finish(context, trainer, schedule, eta, legs.seconds + seconds)
+    whole = finished.reason == "steps" and not legs.steps_again
+    away, made = context.phases.seconds("away"), eta.made()
+    actual_seconds = context.t - since - away if whole else None  # else it is no measure of what was estimated
     look_back(
-        context, settings, estimate, actual_seconds, eta.made(), eta.costs(),
+        context, settings, estimate, actual_seconds, legs.made(made), eta.costs(), evaluations=made.full,
         at_a_time=trainer.evaluating.answered_at_a_time, alone=since == 0,
     )  # fmt: skip
     return _result(context, finished, settings, trainer.diverged)

@@ -18,15 +18,15 @@ from speedtui.engine.timing.made import Made
 
 def look_back(
     context: JobContext, settings: Settings, estimate: Estimate | None, actual_seconds: float | None, made: Made,
-    costs: RunCosts, *, at_a_time: int, alone: bool,
+    costs: RunCosts, *, evaluations: int, at_a_time: int, alone: bool,
 ) -> None:  # fmt: skip
-    """`actual_seconds`: of what the estimate is of; None where only a part of it was run. `costs`: of an evaluation,
-    over those that were made; `at_a_time`: rows that were answered together.
+    """`actual_seconds`: of what the estimate is of; None where only a part of it was run. `made`: by all workers.
 
-    `alone`: the run was this training and nothing else, so that its books are the training's.
+    `costs`: of an evaluation, over the full ones of this worker, which `evaluations` counts; `at_a_time`: rows that
+    were answered together. `alone`: the run was this training and nothing else, so that its books are the training's.
     """
-    if made.full and evaluating_settings(settings) == evaluating_settings(context.settings):  # else it is a mixture
-        Remembering(context).evaluations(settings, costs, count=made.full, at_a_time=at_a_time)
+    if evaluations and evaluating_settings(settings) == evaluating_settings(context.settings):  # else it is a mixture
+        Remembering(context).evaluations(settings, costs, count=evaluations, at_a_time=at_a_time)
     if actual_seconds is None:
         return
     if estimate is not None:
@@ -36,9 +36,7 @@ def look_back(
         row=_row(context, settings, estimate),
         now=context.clock.started_at + context.t - actual_seconds,
         window=context.order.window,
-        actual=Actual(
-            seconds=actual_seconds, phases=context.phases.books().phases if alone else {}, made=made if alone else None
-        ),
+        actual=Actual(seconds=actual_seconds, phases=_phases(context) if alone else {}, made=made if alone else None),
     )
     for advice in advise(case):
         context.emit(e.AdviceGiven(t=context.t, advice=advice))
@@ -58,3 +56,8 @@ def _row(context: JobContext, settings: Settings, estimate: Estimate | None) -> 
         estimate=estimate,
         source=estimate.source if estimate is not None else "model",
     )
+
+
+def _phases(context: JobContext) -> dict[str, float]:
+    """Of all workers, without the time between them."""
+    return {name: seconds for name, seconds in context.phases.books().phases.items() if name != "away"}

@@ -23,6 +23,7 @@ from speedtui.engine.evaluate.evaluator import Evaluator
 from speedtui.engine.jobs.ending import end_training
 from speedtui.engine.jobs.execute import JobResult
 from speedtui.engine.jobs.going_on import how_to_go_on
+from speedtui.engine.jobs.legs import earlier_legs
 from speedtui.engine.jobs.loaders import loader_death
 from speedtui.engine.search.candidates import label
 from speedtui.engine.timing.counts import counts_of, first_save_step, frequency_steps
@@ -55,8 +56,6 @@ class Training:
         self._trial = trial
         self._estimate = estimate
         self._since = since
-        before = context.before.training
-        self._began_at = before.started_at if before is not None and context.order.resume else context.t
         self._counts = counts_of(settings, workload.facts.train_rows)
         self._live = LiveSettings(context, settings)
         self._live.total_steps = self._counts.total_steps
@@ -68,6 +67,7 @@ class Training:
         if self._found is None and settings.model.start_from:
             context.notice(f"begins with {load_start(self._model, Path(settings.model.start_from))}")
         self._live.step = self._first_step
+        self._legs = earlier_legs(context, self._first_step)
         self._eta = self._make_eta(settings)
         self._schedule = self._make_schedule(settings)
         self._diverging = Diverging(context, self._live, self._schedule, self._store)
@@ -122,7 +122,8 @@ class Training:
             sizes=step_sizes(self._workload, settings),
             estimate=self._estimate,
             save_guess_seconds=save_guess_seconds(self._model, settings),
-            since=self._began_at,
+            since=self._legs.began_at,
+            losses=self._legs.losses,
         )
 
     def _make_schedule(self, settings: Settings) -> TrainingSchedule:
@@ -182,7 +183,7 @@ class Training:
             raise self._schedule.stopped
         return end_training(
             self._context, self._live.current, trainer, self._schedule, self._eta,
-            seconds=time.perf_counter() - began, estimate=self._estimate, since=self._since,
+            legs=self._legs, seconds=time.perf_counter() - began, estimate=self._estimate, since=self._since,
         )  # fmt: skip
 
     def _train(self, outlook: Outlook, *, rehearses: bool) -> TrainingTrainer:
@@ -227,6 +228,7 @@ class Training:
             raise JobError("no checkpoint from before it diverged can be read", "Start it again at a lower rate.")
         self._schedule.restore(self._found.facts.schedule)
         self._eta.goes_on_from(self._first_step)
+        self._legs.losses.rewind(self._first_step)
         return self._train(outlook, rehearses=False)
 
     def _checkpoint_of(self, step: int) -> Found:

@@ -9,6 +9,7 @@ from speedtui.engine.events import EvaluationCompleted
 from speedtui.engine.report.books import books_rows, closed_books
 from speedtui.engine.report.costs import costs_of
 from speedtui.engine.report.record import Comparison, FinalVerdict, TrainingReport
+from speedtui.engine.report.words import plural
 from speedtui.engine.state import RunState, TrainingState
 
 PAUSE_WORTH_A_WORD = 0.01
@@ -111,7 +112,8 @@ def compare(state: RunState, training: TrainingState, expected: Expected) -> Com
     estimate = expected.estimate or _estimate_of_study(state, training)
     finished, first = training.finished, training.first_eta
     since = _since(state) if expected.since is None else expected.since
-    actual = finished.t - since if finished is not None else None
+    away = _seconds(state, "away")
+    actual = finished.t - since - away if finished is not None else None
     running = first.t + first.p50_seconds - since if first is not None and first.p50_seconds is not None else None
     why_not = _why_not_comparable(state, training)
     accurate = estimate is not None and actual is not None and actual > 0 and not why_not
@@ -150,14 +152,20 @@ def _why_not_comparable(state: RunState, training: TrainingState) -> str:
         return "the training has no end"
     if finished.reason != "steps":
         return f"it ended after {finished.steps} of {finished.total_steps or training.total_steps} steps"
-    if state.restarts:
-        return "it was interrupted, and steps may have been done twice"
+    if training.steps_again:
+        return f"it was interrupted, and {plural(training.steps_again, 'step')} were made twice"
     return ""
 
 
 def _caveat(state: RunState, training: TrainingState, actual: float | None) -> str:
-    paused = state.books.phases.get("paused", 0.0) if state.books is not None else 0.0
+    paused = _seconds(state, "paused")
     notes = ["settings were changed on the way"] if training.changed else []
+    if _seconds(state, "away"):
+        notes.append("it was interrupted; the time without a worker is left out")
     if actual and paused > PAUSE_WORTH_A_WORD * actual:
         notes.append("the time it was paused is in it")
     return "; ".join(notes)
+
+
+def _seconds(state: RunState, phase: str) -> float:
+    return state.books.phases.get(phase, 0.0) if state.books is not None else 0.0

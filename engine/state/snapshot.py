@@ -231,6 +231,12 @@ class TrainingState(Snapshot, frozen=True, kw_only=True):
     gaps: tuple[float, ...] = ()
     """Seconds between the steps of two epochs, the last 100."""
     gap_totals: Totals = Totals()
+    loss_ends: tuple[tuple[tuple[int, float], ...], tuple[tuple[int, float], ...]] = ((), ())
+    """(step, loss) of the first lines and of the last, of all workers: see `Losses`."""
+    trained_seconds: float = 0.0
+    """From the start of its training to the last that was heard of it, of each worker, added up."""
+    steps_again: int = 0
+    """Steps that were lost with a worker and made, or to be made, a second time."""
 
     @property
     def progress(self) -> float:

@@ -58,7 +58,7 @@ def _summarize(lines: list[StepCompleted]) -> StepWindow:
         samples_per_second=sum(line.samples for line in lines) / total_seconds if total_seconds else None,
         padding_fraction=padding / (tokens + padding) if tokens and padding is not None else None,
         phases={name: sum(values) / len(values) for name, values in columns.items()},
-        phases_p50={name: values[len(values) // 2] for name, values in columns.items()},
+        phases_p50={name: statistics.median(values) for name, values in columns.items()},
         phases_p95={name: values[min(len(values) - 1, int(0.95 * len(values)))] for name, values in columns.items()},
         phases_last=by_step[-1],
         recent_seconds=tuple(step_seconds),

@@ -8,6 +8,7 @@ from speedtui.engine import events as e
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.planned import Advice
 from speedtui.engine.state.besides import EvaluationFold, SavingFold
+from speedtui.engine.state.losses import Losses
 from speedtui.engine.state.recent import RecentFold
 from speedtui.engine.state.series import GrowingSeries
 from speedtui.engine.state.snapshot import TrainingState
@@ -48,6 +49,10 @@ class TrainingFold:
         self._tokens: int | None = 0
         self._learning_rate: float | None = None
         self._losses = GrowingSeries()
+        self._loss_ends = Losses()
+        self._leg_began = self._heard_at = started.t
+        self._legs_seconds = 0.0
+        self._steps_again = 0
         self._step_seconds = GrowingSeries()
         self._recent_losses = RecentFold()
         self._recent_phases: dict[str, RecentFold] = {}
@@ -74,10 +79,14 @@ class TrainingFold:
 
         Totals keep what was spent the first time.
         """
+        self._legs_seconds += self._heard_at - self._leg_began
+        self._leg_began = self._heard_at = started.t
+        self._steps_again += max(self._step - started.first_step, 0)
         self._started = started
         self._total_steps = started.total_steps
         self._resumes += 1
         self._step = started.first_step
+        self._loss_ends.rewind(started.first_step)
         self._losses.rewind(started.first_step)
         self._step_seconds.rewind(started.first_step)
         self._evaluations.rewind(started.first_step)
@@ -90,6 +99,7 @@ class TrainingFold:
     def step(self, event: e.StepCompleted) -> None:
         """Takes in one step, or several in one line."""
         self._step = event.step
+        self._heard_at = max(self._heard_at, event.t)
         self._recent.add(event)
         self._step_seconds.add(event.step, event.seconds / event.steps)
         self._step_totals = self._step_totals.plus(event.seconds, event.steps)
@@ -104,6 +114,7 @@ class TrainingFold:
             self._recent_phases[name].add(event.t, seconds / event.steps)
         if event.loss is not None:
             self._losses.add(event.step, event.loss)
+            self._loss_ends.add(event.step, event.loss)
             self._recent_losses.add(event.t, event.loss)
             weight = SMOOTHING**event.steps
             previous = event.loss if self._smoothed is None else self._smoothed
@@ -111,6 +122,7 @@ class TrainingFold:
 
     def apply(self, event: TrainingEvent) -> None:
         """Takes in one event."""
+        self._heard_at = max(self._heard_at, event.t)
         match event:
             case e.EvaluationCompleted():
                 self._evaluations.add(event)
@@ -168,6 +180,9 @@ class TrainingFold:
             first_step=started.first_step,
             tokens=self._tokens if self._step_totals.count else None,
             losses=self._losses.points(),
+            loss_ends=self._loss_ends.ends,
+            trained_seconds=self._legs_seconds + self._heard_at - self._leg_began,
+            steps_again=self._steps_again,
             recent_losses=self._recent_losses.snapshot(t),
             phase_courses={name: recent.snapshot(t) for name, recent in self._recent_phases.items()},
             evaluations=evaluations.shown(),

@@ -13,10 +13,10 @@ from speedtui.engine import events as e
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import ScheduleSettings
 from speedtui.engine.config.window import Window
+from speedtui.engine.state.losses import Losses
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.due import NOTHING, Due, Prices, rules_of
 from speedtui.engine.timing.durations import GUESS_SPREAD
-from speedtui.engine.timing.losses import Losses
 from speedtui.engine.timing.made import Made
 from speedtui.engine.timing.pace import Pace
 from speedtui.engine.timing.pending import Interruption, Pending
@@ -62,13 +62,13 @@ class Eta:
     def __init__(
         self, *, total_steps: int, first_step: int, epoch_steps: int, schedule: ScheduleSettings, evaluates: bool,
         window: Window | None, started_at: float, sizes: NDArray[np.float64] | None, estimate: Estimate | None,
-        save_guess_seconds: float = 0.0, since: float = 0.0, full_seconds: float = 0.0,
+        save_guess_seconds: float = 0.0, since: float = 0.0, full_seconds: float = 0.0, losses: Losses | None = None,
     ) -> None:  # fmt: skip
         """`first_step`: steps done in earlier workers; `evaluates`: there is an evaluation set; `started_at`: wall
         clock of t = 0; `sizes`: padded tokens of each step of the whole run, (total_steps,), None where unknown;
         `estimate`: what a trial or plan expected of the whole run under this schedule; `save_guess_seconds`: a
         checkpoint hardly takes longer, for want of a measured one; `since`: t at which the training began;
-        `full_seconds`: spent in full evaluations by earlier workers.
+        `full_seconds`: spent in full evaluations by earlier workers; `losses`: of their steps.
 
         Raises:
             ValueError: a frequency of the schedule cannot be read.
@@ -83,7 +83,7 @@ class Eta:
         self._pace = Pace()
         self._guess_step = _step_guess(estimate)
         self._held = Held()
-        self._losses = Losses()
+        self._losses = losses if losses is not None else Losses()
 
     # -- training thread ---------------------------------------------------------------------------
 
@@ -208,7 +208,7 @@ class Eta:
             self._pending.begins(step.t - step.seconds)
         self._track.line(step, self._pace)
         if step.loss is not None:
-            self._losses.add(step.loss)
+            self._losses.add(step.step, step.loss)
 
     def update(self, t: float) -> e.EtaUpdated:
         """The estimate at `t`; without figures where neither a step nor an estimate is known."""

@@ -15,6 +15,8 @@ from speedtui.engine.timing.curve import design, fit_curve
 from speedtui.engine.trial.batches import ProbePlan
 from speedtui.engine.trial.steady import ENOUGH, PRECISE_ENOUGH, Observation, Steady, judge
 
+OPTIMIZER = "optimizer"
+
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     """The rules for one probe."""
@@ -69,7 +71,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
             tokens_per_second=self.plan.mean_tokens * self.accumulation / step,
             padding_fraction=1 - self.plan.mean_tokens / padded if self.lengths_known else 0.0,
             loss=timings[-1].loss,
-            phases=_mean_phases(timings, self.accumulation),
+            phases=_phases(_kept(timings, steady.warmup), self.accumulation * micro, optimizer),
         )
 
     def curve(self, timings: Sequence[StepTiming]) -> Curve:
@@ -138,12 +140,14 @@ def _observations(timings: Sequence[StepTiming]) -> list[Observation]:
     ]
 
 
-def _mean_phases(timings: Sequence[StepTiming], accumulation: int) -> dict[str, float]:
-    """Of a step of the training: the later half of the probe's, where warm-up is over, with all micro-batches."""
-    later = timings[len(timings) // 2 :]
-    times = {name: accumulation / len(later[0].micro_steps) for name in later[0].phases} | {
-        "optimizer": 1.0,
-        "log": 1.0,
+def _phases(timings: Sequence[StepTiming], micro_steps_seconds: float, optimizer_seconds: float) -> dict[str, float]:
+    """Of a step of the training, which they add up to: the optimizer's, and the micro-steps' time shared out as all
+    else was in the probe's steps after warm-up."""
+    sums = {name: math.fsum(t.phases.get(name, 0.0) for t in timings) for name in timings[-1].phases}
+    whole = math.fsum(seconds for name, seconds in sums.items() if name != OPTIMIZER)
+    if whole <= 0:
+        return {"other": round(micro_steps_seconds, 9), OPTIMIZER: round(optimizer_seconds, 9)}
+    scale = micro_steps_seconds / whole
+    return {name: round(seconds * scale, 9) for name, seconds in sums.items()} | {
+        OPTIMIZER: round(optimizer_seconds, 9)
     }
-    means = {name: statistics.fmean(t.phases[name] for t in later) for name in later[0].phases}
-    return {name: round(mean * times[name], 6) for name, mean in means.items()}

@@ -93,16 +93,18 @@ def _columns(steps: StepWindow, width: int, room: int) -> list[Row]:
     column = (width - 2) // 2
     total = sum(steps.phases.values())
     largest = sorted(in_order(steps.phases), key=lambda name: -steps.phases[name])[: max(0, room) * 2]
-    cells = [_short(name, steps.phases[name], total, column) for name in in_order(steps.phases) if name in largest]
+    names = [name for name in in_order(steps.phases) if name in largest]
+    cells = [_short(name, steps.phases_p50[name], steps.phases[name], total, column) for name in names]
     return [row(*cells[i], "  ", *(cells[i + 1] if i + 1 < len(cells) else ())) for i in range(0, len(cells), 2)]
 
 
-def _short(name: str, seconds: float, total: float, width: int) -> Row:
-    share = f"{seconds / total * 100:.0f}%" if total else "–"
+def _short(name: str, median: float, mean: float, total: float, width: int) -> Row:
+    """Its seconds at the median, as the step's beside it are; its share of the whole time."""
+    share = f"{mean / total * 100:.0f}%" if total else "–"
     return row(
         Span(PHASE_LETTERS.get(name, "?"), f"phase-{name}"),
         cell(f" {SHORT_NAMES.get(name, name)}", width - 11),
-        cell(_brief(seconds), 6, right=True),
+        cell(_brief(median), 6, right=True),
         cell(share, 4, right=True, style="dim"),
     )
 

@@ -13,10 +13,12 @@ from speedtui.engine.report.summary import summarize
 from speedtui.engine.report.text import render_books, render_training
 from speedtui.engine.report.words import accuracy_words
 from speedtui.engine.state import fold
+from speedtui.engine.state.losses import Losses
 from tests.engine.events_of_a_run import started, step, training
 from tests.engine.report.sample_runs import (
     EPOCH_STEPS,
     EVAL_SECONDS,
+    LOAD_SECONDS,
     SAVE_SECONDS,
     STARTED_AT,
     SampleTraining,
@@ -88,6 +90,38 @@ def resumed_training() -> list[e.AnyEvent]:
     events.append(e.WorkerLost(t=run.t, reason="killed by SIGKILL", restarting=False))
     run.spend("away", 100.0)
     return [*events, *run.begin(restarts=1, first_step=2 * EPOCH_STEPS), *run.epoch(3), *run.end()]
+
+
+def test_a_run_that_was_stopped_and_went_on_is_told_with_all_its_legs() -> None:
+    run, away = SampleTraining(epochs=3), 5000.0
+    events = [*run.begin(), *run.epoch(1), *run.epoch(2)]
+    stopped = run.t
+    events.append(e.RunFinished(t=stopped, outcome="stopped", exit_code=0))
+    run.spend("away", away)
+    begun = run.t
+    events += [*run.begin(first_step=2 * EPOCH_STEPS), *run.epoch(3), *run.end()]
+    state = fold(events)
+    training_state = state.training
+    assert training_state is not None and training_state.finished is not None
+    legs = (stopped - LOAD_SECONDS) + (training_state.finished.t - begun - LOAD_SECONDS)
+    assert training_state.trained_seconds == pytest.approx(legs)
+    assert training_state.steps_again == 0
+    lines = [(event.step, event.loss) for event in events if isinstance(event, e.StepCompleted)]
+    first, last = Losses(*training_state.loss_ends).means()
+    assert first == pytest.approx(sum(loss for _, loss in lines[:10]) / 10, abs=1e-6)
+    assert last == pytest.approx(sum(loss for _, loss in lines[-10:]) / 10, abs=1e-6)
+    comparison = training_report(state, expecting(300.0)).comparison
+    assert comparison.actual_seconds == pytest.approx(training_state.finished.t - away)
+    assert comparison.accuracy == pytest.approx(300.0 / comparison.actual_seconds, abs=1e-4)
+    assert comparison.note == "it was interrupted; the time without a worker is left out"
+
+
+def test_steps_that_were_made_twice_are_counted() -> None:
+    state = fold(resumed_training())
+    assert state.training is not None and state.training.steps_again == 10
+    assert training_report(state, expecting(300.0)).comparison.note == (
+        "it was interrupted, and 10 steps were made twice"
+    )
 
 
 def test_without_an_estimate_the_first_of_the_training_itself_stands_beside_the_time() -> None:

@@ -15,6 +15,7 @@ from speedtui.engine import events as e
 from speedtui.engine.config.settings import WindowSettings
 from speedtui.engine.errors import ExitCode, RunFolderError
 from speedtui.engine.report.stage import find_stage
+from speedtui.engine.state.losses import Losses
 from tests.engine.checkpoint.test_full_disk import own_disk, results_of
 from tests.engine.session.conftest import Driven, Starter
 
@@ -111,6 +112,14 @@ def test_a_run_that_goes_on_ends_like_one_that_was_never_stopped(start: Starter)
     assert state.books is not None
     assert abs(state.books.wall - sum(state.books.phases.values())) <= 0.01 * state.books.wall
     assert state.books.phases["away"] > 0
+    finished = state.training.finished
+    assert finished.seconds == pytest.approx(state.training.trained_seconds, rel=0.2)
+    assert finished.seconds > finished.t - resumed.events(e.TrainingStarted)[-1].t, "the last leg alone"
+    lines = [(step.step, step.loss) for step in resumed.events(e.StepCompleted) if step.loss is not None]
+    found = Losses()
+    for step, loss in lines:
+        found.add(step, loss)
+    assert (finished.first_loss, finished.last_loss) == pytest.approx(found.means())
 
 
 def test_the_schedule_changes_at_a_step_boundary(start: Starter) -> None:

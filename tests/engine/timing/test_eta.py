@@ -15,6 +15,7 @@ from speedtui.engine import events as e
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import ScheduleSettings
 from speedtui.engine.config.window import Window
+from speedtui.engine.state.losses import Losses
 from speedtui.engine.timing.eta import Eta
 from tests.engine.timing.walked_training import Run, lengths, line
 
@@ -287,6 +288,20 @@ def test_the_losses_of_the_first_and_last_lines_are_compared() -> None:
     for step in range(1, 31):
         eta.observe(line(step, float(step), 1.0, loss=float(step)))
     assert eta.losses() == (5.5, 25.5)
+
+
+def test_the_losses_of_another_worker_go_on_where_the_checkpoint_was() -> None:
+    before = Losses()
+    for step in range(1, 13):
+        before.add(step, float(step))
+    assert before.means() == (3.5, 9.5)
+    after = Losses(*before.ends)
+    after.rewind(8)
+    assert after.means() == (2.5, 6.5)
+    eta = run_with(EACH_EPOCH)[0].eta(losses=after)
+    for step in range(9, 31):
+        eta.observe(line(step, float(step), 1.0, loss=float(100 + step)))
+    assert eta.losses() == (pytest.approx((36 + 109 + 110) / 10), pytest.approx(125.5))
 
 
 def steady_eta(schedule: ScheduleSettings, *, steps: int, step: float, window: Window | None = None) -> Eta:
