@@ -84,6 +84,8 @@ class MemoryPredicted(Event, frozen=True, kw_only=True):
     limit_bytes: int | None = None
     largest_micro_batch_size: int | None = None
     """The largest that fits with these settings; None where none does or it was not asked for."""
+    effective_batch_size: int | None = None
+    """No micro-batch is larger than this, however much memory there is."""
     seconds: float = 0.0
     """What the prediction took; 0 from the cache."""
     reason: str = ""

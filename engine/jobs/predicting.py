@@ -153,6 +153,7 @@ class Predictor:
                 t=self._context.t, label=candidate.label, trial=trial, micro_batch_size=candidate.micro_batch_size,
                 predicted_bytes=expected, breakdown=self._room.breakdown(key, candidate.micro_batch_size),
                 limit_bytes=self.free_bytes, largest_micro_batch_size=largest,
+                effective_batch_size=self._context.settings.train.effective_batch_size,
                 seconds=round(self._seconds.pop(key, 0.0), 3),
             )
         )  # fmt: skip

@@ -139,6 +139,7 @@ class Sampled:
         study = _new_study(self._settings.train.seed)
         study.enqueue_trial(self._first())
         seen: dict[Values, TrialResult | None] = {}
+        most = min(self._most, self._total)
         runs = repeats = 0
         while len(seen) < self._total and runs < self._most:
             if repeats >= REPEATS:
@@ -157,7 +158,7 @@ class Sampled:
             result = seen.get(key)
             if result is None:
                 runs += 1
-                result = yield Try(values=values, why=f"proposed by Optuna, {runs} of at most {self._most}")
+                result = yield Try(values=values, why=f"proposed by Optuna, {runs} of at most {most}")
                 room.learn(class_key(apply_candidate(candidate, self._settings)), candidate.micro_batch_size, result)
             seen[key] = result
             self._tell(trial, candidate, result, room)

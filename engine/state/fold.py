@@ -16,6 +16,7 @@ from speedtui.engine.state.series import RecentSeries
 from speedtui.engine.state.signs import Signs
 from speedtui.engine.state.snapshot import HardwareHistory, LogLine, RunState, RunStatus
 from speedtui.engine.state.study import StudyFold
+from speedtui.engine.state.told import ToldLever
 from speedtui.engine.state.training import TrainingFold
 
 LOG_LINES = 500
@@ -24,8 +25,6 @@ HISTORY_POINTS = 120
 HISTORY_SECONDS = 5.0
 MINUTE_POINTS = 60
 """One minute of hardware, a point every second: it is not sampled more often."""
-SHORTER = 0.5
-"""By which share a shortage has to become another one before the same lever is told again."""
 ADVICE = 64
 """Kept of the advice given."""
 
@@ -63,7 +62,7 @@ class Folder:
         self._lost = self._restarting = False
         self._finished: e.RunFinished | None = None
         self._snapshot: RunState | None = None
-        self._told = ("", 0.0)
+        self._told = ToldLever()
         """The best lever told last, and how many seconds were short then."""
 
     def apply(self, event: e.AnyEvent) -> None:
@@ -75,19 +74,11 @@ class Folder:
             self._on_step(event)
             return
         line = describe(event)
-        if line is not None and not (isinstance(event, e.LeversFound) and self._advised_already(event)):
+        if not self._told.again(event) and line is not None:
             kind, trial = kind_of(event), trial_of(event)
             self._log.append(LogLine(t=event.t, level=line[0], text=line[1], kind=kind, trial=trial))
         self._signs.see(event)
         self._dispatch(event)
-
-    def _advised_already(self, event: e.LeversFound) -> bool:
-        """Whether the same lever was told last, for about the same shortage: a line more would say nothing new."""
-        told, short = self._told
-        if event.levers and event.levers[0].lever == told and abs(event.short_seconds - short) <= SHORTER * short:
-            return True
-        self._told = (event.levers[0].lever if event.levers else "", event.short_seconds)
-        return False
 
     def _dispatch(self, event: e.AnyEvent) -> None:
         match event:

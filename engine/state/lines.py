@@ -204,11 +204,18 @@ def describe_prediction(event: e.MemoryPredicted) -> Described:
         return "warning", f"memory of {event.label} cannot be predicted: {event.reason}"
     size, largest = format_size(event.predicted_bytes), event.largest_micro_batch_size
     if event.trial is None:
-        most = f", at most mb{largest} fits" if largest is not None else ""
-        return "info", f"{event.label}: {PREDICTED}{size}{most}"
+        return "info", f"{event.label}: {PREDICTED}{size}{_most_that_fits(largest, event.effective_batch_size)}"
     limit = event.limit_bytes
     fits = limit is None or event.predicted_bytes <= limit if largest is None else event.micro_batch_size <= largest
     return "info", f"#{event.trial} {PREDICTED}{size}" + ("" if fits else f", {TOO_MUCH}")
+
+
+def _most_that_fits(largest: int | None, effective: int | None) -> str:
+    if largest is None:
+        return ""
+    if largest == effective:
+        return f", even mb{largest} fits, which is the whole effective batch"
+    return f", at most mb{largest} fits"
 
 
 def describe_result(trial: int, result: TrialResult) -> Described:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import msgspec
 import pytest
 
 from speedtui.engine import events as e
@@ -113,3 +114,45 @@ def test_quiet_writes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     for event in (started("train"), training(), step(1)):
         told.write(b"", event)
     assert capsys.readouterr().out == ""
+
+
+def test_the_same_lever_is_warned_of_once_until_the_shortage_is_another() -> None:
+    def found(t: float, short: float) -> e.LeversFound:
+        gain = LEVER.gain_seconds or 0.0
+        return e.LeversFound(
+            t=t, levers=[msgspec.structs.replace(LEVER, gain_seconds=gain + 9 * t)], short_seconds=short
+        )
+
+    wandering = [found(10.0 * n, short) for n, short in enumerate((100.0, 130.0, 90.0, 120.0, 70.0, 110.0, 95.0))]
+    told = lines(
+        *wandering, found(80.0, 400.0), e.LeversFound(t=90.0, levers=[], short_seconds=0.0), found(100.0, 400.0)
+    )
+    assert [line.partition(":")[0] for line in told] == ["warning"] * 3
+    assert [line.partition("late by ")[2].partition(":")[0] for line in told] == ["1m 40s", "6m 40s", "6m 40s"]
+
+
+def test_what_gets_no_further_is_told_again_after_a_while_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    still = [e.ProgressMade(t=t, what="predicting memory", done=0, total=2) for t in range(9)]
+    further = e.ProgressMade(t=9.0, what="predicting memory", done=1, total=2)
+    assert lines(*still, further, further) == ["predicting memory: 0% of 2", "predicting memory: 50% of 2"]
+    monkeypatch.setattr(words, "STILL_LINE_SECONDS", 0.0)
+    assert len(lines(*still)) == len(still)
+
+
+@pytest.mark.parametrize(
+    ("largest", "effective", "end"),
+    [
+        (8, 16, ", at most mb8 fits"),
+        (16, 16, ", even mb16 fits, which is the whole effective batch"),
+        (16, None, ", at most mb16 fits"),
+        (None, 16, ""),
+    ],
+)
+def test_the_effective_batch_is_not_told_as_a_limit_of_memory(
+    largest: int | None, effective: int | None, end: str
+) -> None:
+    predicted = e.MemoryPredicted(
+        t=1.0, label="checkpointing off", micro_batch_size=1, predicted_bytes=1024**3,
+        largest_micro_batch_size=largest, effective_batch_size=effective,
+    )  # fmt: skip
+    assert lines(predicted) == [f"checkpointing off: memory ~1.0 GiB{end}"]

@@ -9,12 +9,15 @@ from datetime import datetime
 from speedtui.engine import events as e
 from speedtui.engine.planned import Advice
 from speedtui.engine.state.lines import describe
+from speedtui.engine.state.told import ToldLever
 from speedtui.engine.units import format_seconds, format_span
 
 STEP_LINE_SECONDS = 5.0
 """Between two plain lines about a training."""
 PROGRESS_LINE_SECONDS = 2.0
 """Between two about anything else that takes long."""
+STILL_LINE_SECONDS = 30.0
+"""Between two that say the same: something is still at work, and got no further."""
 HOUR = 3600.0
 
 
@@ -31,6 +34,9 @@ class Words:
         self._verdict: e.Verdict | None = None
         self._lever: Advice | None = None
         self._next_line: dict[str, float] = {}
+        self._told = ToldLever()
+        self._at: dict[str, tuple[str, float]] = {}
+        """How far each thing was told to be, and when."""
 
     def write(self, line: bytes, event: e.AnyEvent) -> None:
         """Writes the event's line, if it has one that is due."""
@@ -60,7 +66,7 @@ class Words:
                 last_step = event.values.get("train.max_steps")
                 self._total_steps = last_step if isinstance(last_step, int) else self._total_steps
         described = describe(event)
-        if described is None:
+        if self._told.again(event) or described is None:
             return None
         level, text = described
         return text if level == "info" else f"{level}: {text}"
@@ -80,7 +86,13 @@ class Words:
         done = f"{event.what}: {event.done / event.total:.0%} of {event.total}" if event.total else event.what
         if event.left_seconds is not None:
             done += f", done {self._clock(event.t, event.left_seconds)}, in about {format_span(event.left_seconds)}"
-        return "  ".join([self._position(), done, *self._outlook(event.t)]) if training else done
+        if training:
+            return "  ".join([self._position(), done, *self._outlook(event.t)])
+        now, (before, told_at) = time.monotonic(), self._at.get(event.what, ("", 0.0))
+        if done == before and now - told_at < STILL_LINE_SECONDS:
+            return None
+        self._at[event.what] = done, now
+        return done
 
     def _stepped(self, event: e.StepCompleted) -> str | None:
         if event.trial is not None:

@@ -125,3 +125,12 @@ def test_mode_auto_starts_without_candidates_and_a_list_of_the_users_own_goes_be
     (tmp_path / "c.json").write_text('[{"micro_batch_size": 2}]')
     own = plan_study(with_knobs({}, configs=str(tmp_path / "c.json")), 24 * GIB)
     assert own.mode == "configs"
+
+
+def test_it_says_how_many_there_can_be_and_no_more() -> None:
+    knobs: dict[str, list[Scalar]] = {"loader_workers": [0, 2], "train.gradient_checkpointing": [False, True]}
+    device = Device(0)
+    settings = with_knobs(knobs)
+    asked = sampled(device, settings).ask([], [])
+    assert isinstance(asked, Try)
+    assert asked.why == "proposed by Optuna, 1 of at most 4"
