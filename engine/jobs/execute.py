@@ -124,9 +124,7 @@ def _start_sampler(context: JobContext, stack: ExitStack) -> HardwareSampler:
 
 def _run_job(context: JobContext) -> JobResult:
     try:
-        job = _job(context.order)
-        _settle_attention(context)
-        return job(context)
+        return _job(context.order)(context)
     except JobStopped as stopped:
         return _stopped(context, stopped)
     except WorkerSpent:
@@ -139,16 +137,6 @@ def _run_job(context: JobContext) -> JobResult:
     except Exception as error:
         traceback.print_exc()
         return _unforeseen(context, error)
-
-
-def _settle_attention(context: JobContext) -> None:
-    """What "auto" means for this model is settled before anything is tried, predicted or remembered with it."""
-    from speedtui.engine.workload.attention import with_own_attention
-
-    settled = with_own_attention(context.settings)
-    if (own := settled.model.attention) != context.settings.model.attention and own != "sdpa":
-        context.notice(f"model.attention is {own}: the model does not support sdpa")
-    context.settings = settled
 
 
 def _unforeseen(context: JobContext, error: Exception) -> JobResult:

@@ -12,6 +12,7 @@ from speedtui.engine.context.order import PlanOrder
 from speedtui.engine.errors import ExitCode, NothingFits
 from speedtui.engine.jobs.execute import JobResult
 from speedtui.engine.jobs.remember import Remembering
+from speedtui.engine.jobs.settled import settle_attention
 from speedtui.engine.jobs.tune import Tuning
 from speedtui.engine.memory.surface import Calibration, Device
 from speedtui.engine.plan.report import plan_document
@@ -131,6 +132,8 @@ class Planning:
             from speedtui.engine.workload.load import load_data
             from speedtui.engine.workload.shelf import DataShelf
 
+            settle_attention(self._context)
+        self._settings = self._context.settings
         if self._tuning is not None:
             workload = self._tuning.runner.load(self._settings)
         else:

@@ -12,6 +12,7 @@ from speedtui.engine.config.paths import with_values
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.jobs.execute import JobResult
+from speedtui.engine.jobs.settled import settle_attention
 from speedtui.engine.units import format_span
 
 if TYPE_CHECKING:
@@ -28,12 +29,13 @@ def run_train(context: JobContext) -> JobResult:
         SpeedtuiError: the model or data cannot be used, or the training failed.
     """
     context.progress("importing torch", 0, None)
-    settings = _as_changed(context)
     with context.phases.phase("load"):
         from speedtui.engine.trainer.device import pick_device
         from speedtui.engine.trainer.loaded import tell_loaded
         from speedtui.engine.workload.load import load_workload
 
+        settle_attention(context)
+        settings = _as_changed(context)
         started = time.perf_counter()
         device = pick_device()
         workload = load_workload(settings, device=device, report=context.progress)

@@ -14,6 +14,7 @@ from speedtui.engine.jobs.execute import JobResult, WorkerSpent
 from speedtui.engine.jobs.predicting import Predictor
 from speedtui.engine.jobs.remember import Remembering
 from speedtui.engine.jobs.searching import Search
+from speedtui.engine.jobs.settled import settle_attention
 from speedtui.engine.jobs.study import Study
 from speedtui.engine.report.files import write_study_files
 from speedtui.engine.report.promote import SCRIPT_NAME
@@ -75,6 +76,7 @@ class Tuning:
                 from speedtui.engine.trainer.device import pick_device
                 from speedtui.engine.trial.runner import TrialRunner
 
+                settle_attention(self.context)
                 self._runner = TrialRunner(self.context, pick_device())
             if self.budget_seconds is not None:
                 self._runner.deadline = self._started + self.budget_seconds

@@ -158,7 +158,9 @@ def nothing_to_learn(table: Table, rows: int, why: str = "") -> DataError:
     """The refusal of data of which every row was dropped."""
     return DataError(
         f"{table.path}: nothing to learn from in any of its {rows} rows{why or f': {_commonest_reason(table)}'}",
-        "Check the columns named in [data].",
+        "Raise data.max_length, or shorten the prompts."
+        if "max_length" in why
+        else "Check the columns named in [data].",
     )
 
 
