@@ -107,7 +107,7 @@ def _decode_leniently(line: bytes, where: str) -> Any:
     except json.JSONDecodeError as error:
         raise DataError(
             f"{where}: not JSON: {error.msg} at column {error.colno}",
-            "Each line must be one JSON object, or the whole file one list of them.",
+            "Each line must be one JSON object.",
         ) from None
     except UnicodeEncodeError:
         raise DataError(
