@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from speedtui.engine.workload.conversation import around_answer
+from speedtui.engine.workload.conversation import around_answer, closing_in
 from speedtui.engine.workload.encoded import Texts
 
 if TYPE_CHECKING:
@@ -67,9 +67,10 @@ def chat_frame(tokenizer: PreTrainedTokenizerBase) -> Frame:
 
 def _end_in(tokenizer: Any, tail: str) -> tuple[tuple[int, ...], str]:
     """(the tokens that end an answer, what is written before them)."""
+    closing = closing_in(tokenizer, tail)
+    if not closing:
+        return (), tail
     known = {str(token): number for number, token in tokenizer.added_tokens_decoder.items()}
-    found = [(place, -len(text), text) for text in known if text.strip() and (place := tail.find(text)) >= 0]
-    if found:
-        place, _, text = min(found)
-        return (known[text],), tail[:place]
-    return (tuple(Texts(tokenizer).continued(tail.rstrip())), "") if tail.strip() else ((), tail)
+    if closing in known:
+        return (known[closing],), tail[: tail.find(closing)]
+    return tuple(Texts(tokenizer).continued(tail.rstrip())), ""

@@ -65,12 +65,15 @@ def require_chat_template(tokenizer: PreTrainedTokenizerBase, name: str) -> None
         )
 
 
-def render(tokenizer: PreTrainedTokenizerBase, conversation: Conversation, where: str) -> Rendering:
+def render(
+    tokenizer: PreTrainedTokenizerBase, conversation: Conversation, where: str, *, closing: str = ""
+) -> Rendering:  # fmt: skip
     """The conversation as its template writes it.
 
     A turn begins where the template's generation prompt ends, as it will when the model answers, and ends with what
     the template closes it with. A template may write a turn otherwise once more follow it (without its reasoning,
-    say): then the turn is not in the whole as the model would write it, and only in the rendering up to it.
+    say): then the turn is not in the whole as the model would write it, and only in the rendering up to it. What it
+    writes after `closing`, the mark that ends an answer, is no matter of the turn: the model has stopped by then.
 
     Raises:
         DataError: the template refuses the conversation; `where` opens the message.
@@ -81,7 +84,7 @@ def render(tokenizer: PreTrainedTokenizerBase, conversation: Conversation, where
         (text, *alone), (_, *marks) = apply(tokenizer, [messages, *upto], tools)
         prompts = _prompts(tokenizer, conversation)
         turns = [
-            _turn(number, prompt, one, text, spans, opens=not place)
+            _turn(number, prompt, one, _end(text, one, closing), spans, opens=not place)
             for number, (place, prompt, one, spans) in enumerate(
                 zip(conversation.learned, prompts, alone, marks, strict=True)
             )
@@ -131,19 +134,20 @@ def _prompts(tokenizer: PreTrainedTokenizerBase, conversation: Conversation) -> 
     return prompts
 
 
-def _turn(number: int, prompt: str, alone: str, text: str, marked: Sequence[Span], *, opens: bool) -> Turn:
+def _turn(number: int, prompt: str, alone: str, end: int | None, marked: Sequence[Span], *, opens: bool) -> Turn:
     unlike = not alone.startswith(prompt)
     start = common(prompt, alone) if unlike else len(prompt)
     inside = tuple((max(first, start), last) for first, last in marked if last > start)
-    return Turn(number, prompt, alone, _end(text, alone), inside, unlike, opens)
+    return Turn(number, prompt, alone, end, inside, unlike, opens)
 
 
-def _end(text: str, alone: str) -> int | None:
-    """Where the rendering up to a turn ends in the whole; blank space at its end may be written otherwise."""
-    if text.startswith(alone):
-        return len(alone)
-    closed = alone.rstrip()
-    return len(closed) if text.startswith(closed) else None
+def _end(text: str, alone: str, closing: str) -> int | None:
+    """Where the rendering up to a turn ends in the whole: blank space and what follows the turn's end may differ."""
+    ended = alone.rfind(closing) + len(closing) if closing and closing in alone else len(alone)
+    for end in (len(alone), len(alone.rstrip()), ended):
+        if text.startswith(alone[:end]):
+            return end
+    return None
 
 
 def common(one: Sequence[Any], other: Sequence[Any]) -> int:
@@ -191,6 +195,13 @@ def around_answer(tokenizer: PreTrainedTokenizerBase) -> tuple[str, str] | None:
         if at >= 0:
             return whole[common(prompt, whole) : at], whole[at + len(MARK) :]
     return None
+
+
+def closing_in(tokenizer: PreTrainedTokenizerBase, tail: str) -> str:
+    """The mark that ends an answer in what is written after it: the first token of its own, else all of it."""
+    own = [str(token) for token in tokenizer.added_tokens_decoder.values()]
+    found = [(place, -len(text), text) for text in own if text.strip() and (place := tail.find(text)) >= 0]
+    return min(found)[2] if found else tail.strip()
 
 
 def writes_tools(tokenizer: PreTrainedTokenizerBase, conversation: Conversation) -> bool:

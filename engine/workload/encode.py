@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from speedtui.engine.workload.conversation import Rendering, Turn, around_answer, render, writes_tools
+from speedtui.engine.workload.conversation import Rendering, Turn, around_answer, closing_in, render, writes_tools
 from speedtui.engine.workload.data import Content, Table
 from speedtui.engine.workload.encoded import Encoded, Texts, opening
 from speedtui.engine.workload.messages import Conversation
@@ -50,6 +50,8 @@ class Encoder:
         self._opening = [] if self._chat else opening(tokenizer)
         self._eos: int | None = None if self._chat else tokenizer.eos_token_id
         self._special = set(tokenizer.all_special_ids)
+        self._around = around_answer(tokenizer) if self._chat else None
+        self._closing = closing_in(tokenizer, self._around[1]) if self._around is not None else ""
         self.reset()
 
     def reset(self) -> None:
@@ -100,8 +102,7 @@ class Encoder:
                 "the chat template does not write the tools of the conversations: the model learns without them"
             )
         if self._chat:
-            around = around_answer(self._tokenizer)
-            said += [UNSEEN] if around is None else [] if around[1].strip() else [UNCLOSED]
+            said += [UNSEEN] if self._around is None else [] if self._closing else [UNCLOSED]
         if not self._chat and self._eos is None:
             said.append(UNENDED)
         return said
@@ -122,7 +123,7 @@ class Encoder:
         if content.tools and self._tools is None:
             self._tools = writes_tools(self._tokenizer, content)
         self._empty += content.empty
-        rendering = render(self._tokenizer, content, where)
+        rendering = render(self._tokenizer, content, where, closing=self._closing)
         for message, what in rendering.lost:
             self._lose(f"{where} message {message + 1}: the chat template writes nothing of its {what}")
         return rendering if rendering.turns else None

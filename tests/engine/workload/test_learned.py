@@ -11,7 +11,16 @@ from tokenizers import Tokenizer
 from transformers import ByT5Tokenizer
 
 from speedtui.engine.config.settings import DataSettings
+from speedtui.engine.context.context import JobContext
+from speedtui.engine.context.order import Order
 from speedtui.engine.errors import DataError
+from speedtui.engine.events import Notice
+from speedtui.engine.log.clock import RunClock
+from speedtui.engine.log.tail import read_events
+from speedtui.engine.log.writer import EventLog
+from speedtui.engine.runs import RunFolder
+from speedtui.engine.state import RunState
+from speedtui.engine.trainer.loaded import tell_loaded
 from speedtui.engine.workload.base import silent
 from speedtui.engine.workload.data import table_of
 from speedtui.engine.workload.pairs import tokenize_pairs
@@ -224,6 +233,24 @@ def test_the_notes_of_evaluation_rows_are_told_apart(write_rows: WriteRows, tmp_
     data = {"eval": str(held), "messages": "m", "prompt": None, "response": None}
     notes = load(settings_of(path, model=model, data=data)).facts.notes
     assert list(notes) == ["evaluation data: 1 row dropped: no message is the assistant's: the roles are user"]
+
+
+def test_the_log_is_told_as_a_warning(write_rows: WriteRows, tmp_path: Path) -> None:
+    tokenizer = chat(Style(STYLES["chatml"].template))
+    tokenizer.eos_token = None
+    tokenizer.save_pretrained(tmp_path / "endless")
+    model = {"tokenizer": str(tmp_path / "endless"), "architecture": TINY}
+    settings = settings_of(write_rows("t.jsonl", [{"question": "2 + 2 =", "answer": "4"}]), model=model)
+    log = EventLog(tmp_path / "events.jsonl", RunClock())
+    order = Order(job="train", started_at=0.0)
+    tell_loaded(
+        JobContext(RunFolder(tmp_path), settings, order, log, RunState(), frozenset()), load(settings), settings, 0.0
+    )
+    log.close()
+    told = [event for event in read_events(tmp_path / "events.jsonl") if isinstance(event, Notice)]
+    assert [(event.level, event.text.partition(":")[0]) for event in told] == [
+        ("warning", "the tokenizer has no end-of-sequence token")
+    ]
 
 
 # -- tokenizers and the cache ----------------------------------------------------------------------
