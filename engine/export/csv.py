@@ -13,11 +13,13 @@ from speedtui.engine.candidate import Candidate, TrialResult
 
 STEPS, EVALUATIONS, TRIALS = "steps.csv", "evaluations.csv", "trials.csv"
 STEP_COLUMNS = (
-    "t", "time", "step", "steps", "micro_steps", "samples", "tokens", "padding_tokens", "loss", "learning_rate",
-    "seconds", "tokens_per_second", "peak_allocated_bytes", "peak_reserved_bytes", "alloc_retries",
+    "t", "time", "step", "steps", "micro_steps", "samples", "tokens", "padding_tokens", "loss",
+    "nonfinite_steps", "nonfinite_gradients", "learning_rate", "seconds", "tokens_per_second",
+    "peak_allocated_bytes", "peak_reserved_bytes", "alloc_retries",
     *(f"phases.{name}" for name in e.STEP_PHASES), *(f"device_phases.{name}" for name in e.STEP_PHASES),
 )  # fmt: skip
-"""`t`: seconds since the run started; `time`: wall clock, seconds since the epoch; `steps`: how many the row is of."""
+"""`t`: seconds since the run started; `time`: wall clock, seconds since the epoch; `steps`: how many the row is of,
+`nonfinite_steps`: of them those with a loss that was NaN or infinite."""
 
 Row = Mapping[str, Any]
 
@@ -110,7 +112,9 @@ def _step_row(event: e.StepCompleted, started_at: float) -> Row:
     row: dict[str, Any] = {
         "t": event.t, "time": round(started_at + event.t, 3), "step": event.step, "steps": event.steps,
         "micro_steps": event.micro_steps, "samples": event.samples, "tokens": event.tokens,
-        "padding_tokens": event.padding_tokens, "loss": event.loss, "learning_rate": event.lr,
+        "padding_tokens": event.padding_tokens, "loss": event.loss,
+        "nonfinite_steps": event.nonfinite_steps or int(event.nonfinite),
+        "nonfinite_gradients": event.nonfinite_gradients, "learning_rate": event.lr,
         "seconds": event.seconds, "peak_allocated_bytes": event.peak_allocated_bytes,
         "peak_reserved_bytes": event.peak_reserved_bytes, "alloc_retries": event.alloc_retries,
         "tokens_per_second": round(event.tokens / event.seconds, 2) if event.tokens and event.seconds else None,
@@ -124,8 +128,9 @@ def _step_row(event: e.StepCompleted, started_at: float) -> Row:
 def _evaluation_row(event: e.EvaluationCompleted, started_at: float) -> Row:
     return {
         "t": event.t, "time": round(started_at + event.t, 3), "step": event.step, "kind": event.kind,
-        "loss": event.loss, "seconds": event.seconds, "rows": event.rows, "unscored": event.unscored,
-        "best": event.best, **{f"metrics.{name}": value for name, value in event.metrics.items()},
+        "loss": event.loss, "nonfinite": event.nonfinite, "seconds": event.seconds,
+        "rows": event.rows, "unscored": event.unscored, "best": event.best,
+        **{f"metrics.{name}": value for name, value in event.metrics.items()},
         **{f"phases.{name}": value for name, value in event.phases.items()},
     }  # fmt: skip
 

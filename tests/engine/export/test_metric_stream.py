@@ -33,7 +33,8 @@ def test_a_training_gives_every_name_a_tracker_is_promised() -> None:
     points = points_of(training_events(), estimated_seconds=ESTIMATE.p50_seconds)
     names = {name for point in points for name in point.values}
     assert names == {
-        "train/loss", "train/learning_rate", "train/tokens_per_second", "phases/forward", "phases/backward",
+        "train/loss", "train/nonfinite_steps", "train/learning_rate", "train/tokens_per_second",
+        "phases/forward", "phases/backward",
         "phases/other", "memory/peak_allocated_bytes", "memory/peak_reserved_bytes", "eval/loss", "eval/accuracy",
         "training/elapsed_hours", "training/remaining_hours", "training/on_track", "optimization/estimated_hours",
         "optimization/actual_hours", "optimization/time_accuracy",

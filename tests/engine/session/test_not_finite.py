@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,9 +16,12 @@ from speedtui.engine import commands as c
 from speedtui.engine import events as e
 from speedtui.engine.config.settings import ModelSettings, Settings
 from speedtui.engine.errors import ExitCode
+from speedtui.engine.export.csv import write_tables
+from speedtui.engine.jobs.execute import execute
+from speedtui.engine.log.tail import read_events
 from speedtui.engine.report.present import present_settings
 from speedtui.engine.report.training import write_run_report
-from speedtui.engine.runs import RunFolder
+from speedtui.engine.runs import RunFolder, hold_lock
 from speedtui.engine.state import RunState, TrainingState
 from tests.engine.session.conftest import Driven, Starter
 
@@ -272,3 +276,21 @@ def test_weights_that_are_no_numbers_to_begin_with_are_refused_by_name(rising: S
     assert driven.exit_code == ExitCode.FAILED
     assert state.reason == "weight: the weights are not finite before the first step"
     assert not driven.events(e.StepCompleted)
+
+
+def test_a_training_that_diverged_is_not_started_again_by_a_session_that_restarts_workers(rising: Starter) -> None:
+    driven, _, _ = run(rising, {**DIVERGES, "train.max_steps": 60, "schedule.checkpoint_every": "never"})
+    folder = driven.session.folder
+    with hold_lock(folder.owner_lock):
+        assert execute(folder, restartable=True) is ExitCode.FAILED
+    assert [end.exit_code for end in driven.events(e.RunFinished)] == [ExitCode.FAILED] * 2
+
+
+def test_its_tables_tell_what_was_not_finite_from_what_was_not_measured(rising: Starter, tmp_path: Path) -> None:
+    values = {"recipe.bad_row": 3, "recipe.poison": "added", "train.max_steps": 16}
+    driven, _, _ = run(rising, values)
+    write_tables(read_events(driven.session.folder.events), tmp_path)
+    with (tmp_path / "steps.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert sum(int(row["nonfinite_steps"]) for row in rows) == 1
+    assert all(row["loss"] or row["nonfinite_steps"] == row["steps"] for row in rows)
