@@ -13,8 +13,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from speedtui.engine.checkpoint.randomness import kept_randomness
 from speedtui.engine.evaluate.answering import base_of
+from speedtui.engine.trainer.device import to_device
 from speedtui.engine.trainer.weighing import WORDS, Batch, Unit, Weighing, amount, kept_weighing, likely_units
 from speedtui.engine.workload.collate import IGNORED, PadPacks, PadPairs, PadRight
+from speedtui.engine.workload.memory import is_out_of_memory
 from speedtui.engine.workload.model import loss_of
 
 FEW, MANY = 2, 24
@@ -50,18 +52,20 @@ def _measured(model: nn.Module, base: Any, dataset: Any, collator: Callable[[lis
     units: list[Unit] = ["rows"]
     if isinstance(collator, PadRight | PadPacks | PadPairs):
         units = ["tokens" if isinstance(collator, PadPairs) else "next_tokens"]
-    encoder_decoder = bool(getattr(getattr(base, "config", None), "is_encoder_decoder", False))
+    config = getattr(base, "config", None)
+    encoder_decoder = bool(getattr(config, "is_encoder_decoder", False))
     try:
         with _unchanged(model), without_router_losses(base):
             first, second = _two_rows(dataset, collator)
             batches = [collator(rows) for rows in ([first], [second], [first, second])]
             units = likely_units(batches[2], encoder_decoder=encoder_decoder)
-            losses = [_loss(model, batch) for batch in (*batches, batches[2])]
+            losses = _losses(model, [*batches, batches[2]])
     except Exception as error:  # the training's first step will say it better, if it fails there too
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         return Weighing(unit=units[0], doubt=f"what its loss is a mean of could not be measured ({reason:.200}); "
                         f"it is taken for {WORDS[units[0]]}")  # fmt: skip
-    half = any(p.dtype in (torch.float16, torch.bfloat16) for p in base.parameters())
+    flash = str(getattr(config, "_attn_implementation", "")).startswith("flash")
+    half = flash or any(p.dtype in (torch.float16, torch.bfloat16) for p in base.parameters())
     unit, doubt = _judged(units, batches, losses, half=half)
     return Weighing(unit=unit, doubt=doubt or _coupled(base))
 
@@ -145,15 +149,25 @@ def _cut_pair(sample: Mapping[str, torch.Tensor], learned: int) -> dict[str, tor
 # -- the model -------------------------------------------------------------------------------------
 
 
-def _loss(model: nn.Module, batch: Mapping[str, Any]) -> float:
-    """Of a collated batch.
+def _losses(model: nn.Module, batches: list[Batch]) -> list[float]:
+    """Of collated batches; under autocast where it is not done without, as with flash attention.
 
     Raises:
         ValueError: the model's forward gives none.
     """
+    try:
+        return [_loss(model, batch) for batch in batches]
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
+    device = next(model.parameters()).device.type
+    with torch.autocast(device, torch.bfloat16):
+        return [_loss(model, batch) for batch in batches]
+
+
+def _loss(model: nn.Module, batch: Batch) -> float:
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    moved = {key: value.to(device) if isinstance(value, torch.Tensor) else value for key, value in batch.items()}
-    loss = loss_of(model(**moved))
+    loss = loss_of(model(**{key: to_device(value, device) for key, value in batch.items()}))
     if loss is None:
         raise ValueError("in evaluation mode its forward gives no loss")
     return float(loss)

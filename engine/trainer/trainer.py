@@ -27,6 +27,7 @@ from speedtui.engine.checkpoint.weights import untied
 from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.meter.meter import Meter
 from speedtui.engine.trainer.arguments import GROUPED
+from speedtui.engine.trainer.device import to_device
 from speedtui.engine.trainer.loaders import leave_signals_to_the_training
 from speedtui.engine.trainer.measure_loss import weighing_of, without_router_losses
 from speedtui.engine.trainer.sampler import EpochSampler, EvaluationSampler, row_tokens
@@ -66,14 +67,11 @@ class MeteredTrainer(Trainer):
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """The loader without device placement: the transfer happens, and is billed, in `_prepare_inputs`."""
-        loader = super().get_train_dataloader()
-        if hasattr(loader, "device"):
-            loader.device = None
-        return leave_signals_to_the_training(loader)
+        return _without_device(super().get_train_dataloader())
 
     def get_eval_dataloader(self, *args: Any, **kwargs: Any) -> DataLoader[Any]:
-        """The loader, whose processes leave signals to the training."""
-        return leave_signals_to_the_training(super().get_eval_dataloader(*args, **kwargs))
+        """The same: what a batch counts is counted on the CPU, so that nothing waits for the device."""
+        return _without_device(super().get_eval_dataloader(*args, **kwargs))
 
     def _get_train_sampler(self, train_dataset: Dataset[Any] | None = None) -> Sampler[int] | None:
         """The order of `engine.workload.order.epoch_order`, so that a prediction counts over the same micro-batches."""
@@ -133,7 +131,7 @@ class MeteredTrainer(Trainer):
     def _prepare_inputs(self, inputs: Batch) -> Batch:
         if not self.is_in_train or self.model is None or not self.model.training:
             return super()._prepare_inputs(inputs)
-        moved = {key: _to_device(value, self.args.device) for key, value in inputs.items()}
+        moved = {key: to_device(value, self.args.device) for key, value in inputs.items()}
         self.meter.forward()
         return moved
 
@@ -247,14 +245,11 @@ class MeteredTrainer(Trainer):
             super()._save_checkpoint(model, trial)
 
 
-def _to_device(value: Any, device: torch.device) -> Any:
-    if isinstance(value, torch.Tensor):
-        return value.to(device, non_blocking=True)
-    if isinstance(value, Mapping):
-        return {key: _to_device(item, device) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_to_device(item, device) for item in value)
-    return value
+def _without_device(loader: DataLoader[Any]) -> DataLoader[Any]:
+    """Whose batches stay on the CPU, and whose processes leave signals to the training."""
+    if hasattr(loader, "device"):
+        loader.device = None
+    return leave_signals_to_the_training(loader)
 
 
 class _Boundaries(TrainerCallback):

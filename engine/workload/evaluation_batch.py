@@ -12,9 +12,9 @@ from speedtui.engine.workload.base import MapDataset, Workload
 from speedtui.engine.workload.pairs import PairDataset
 from speedtui.engine.workload.token_store import TokenDataset
 
-FORWARD_TIMES = 2
-"""Tokens of an evaluation batch over those of the longest micro-batch, of which it is known, or will be, that it fits:
-nothing is kept for a backward pass, and the logits, which are most of what is left, have no gradients."""
+LOSS_TIMES = 1
+"""Tokens of an evaluation batch over those of the longest micro-batch, of which it is known, or will be, that it fits.
+An evaluation needs less, having no gradients and nothing kept for them; how much less depends on the vocabulary."""
 ANSWER_TIMES = 8
 """The same of generation, which keeps a layer's keys and values where training keeps some ten times as much."""
 RECOMPUTED_ANSWER_TIMES = 2
@@ -33,7 +33,7 @@ def evaluation_rows(settings: Settings, workload: Workload) -> int:
         return asked
     lengths = row_tokens_of(workload.eval_dataset)
     longest = int(lengths.max()) if lengths is not None and len(lengths) else None
-    return _rows(settings, workload, longest, FORWARD_TIMES)
+    return _rows(settings, workload, longest, LOSS_TIMES)
 
 
 def generation_rows(settings: Settings, workload: Workload) -> int:
@@ -46,7 +46,7 @@ def generation_rows(settings: Settings, workload: Workload) -> int:
         return schedule.generation_batch_size
     prompts = prompt_tokens_of(workload.eval_dataset)
     if prompts is None or not len(prompts):
-        return _rows(settings, workload, None, FORWARD_TIMES)
+        return _rows(settings, workload, None, LOSS_TIMES)
     times = RECOMPUTED_ANSWER_TIMES if settings.train.gradient_checkpointing else ANSWER_TIMES
     longest = (int(prompts.max()) + schedule.max_new_tokens) * schedule.beams
     return _rows(settings, workload, longest, times)

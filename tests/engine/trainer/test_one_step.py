@@ -12,10 +12,18 @@ import torch
 from torch import nn
 
 from speedtui.engine.checkpoint.randomness import kept_randomness
+from speedtui.engine.context.context import JobContext
+from speedtui.engine.context.order import Order
+from speedtui.engine.events import Notice
 from speedtui.engine.log.clock import RunClock
+from speedtui.engine.log.tail import read_events
+from speedtui.engine.log.writer import EventLog
 from speedtui.engine.meter.meter import Meter
 from speedtui.engine.meter.phases import PhaseClock
+from speedtui.engine.runs import RunFolder
+from speedtui.engine.state import RunState
 from speedtui.engine.trainer.arguments import training_arguments
+from speedtui.engine.trainer.loaded import tell_loaded
 from speedtui.engine.trainer.measure_loss import weighing_of
 from speedtui.engine.trainer.trainer import MeteredTrainer
 from speedtui.engine.trial.batches import Rows
@@ -194,8 +202,18 @@ def test_the_evaluation_of_a_mixture_of_experts_leaves_the_balancing_out(experts
     batch = experts.workload.collator([dataset[i] for i in range(len(dataset))])
     with torch.no_grad():
         assert found[0] == pytest.approx(float(plain(**batch).loss), rel=CLOSE)
-    doubt = weighing_of(model, experts.workload.train_dataset, experts.workload.collator).doubt
-    assert doubt.startswith("the balancing loss of its router is that of each micro-batch by nature")
+
+
+def test_that_a_balancing_loss_depends_on_the_micro_batch_is_said_when_it_is_loaded(
+    experts: Kind, tmp_path: Path
+) -> None:
+    log = EventLog(tmp_path / "events.jsonl", RunClock())
+    order = Order(job="train", started_at=0.0)
+    context = JobContext(RunFolder(tmp_path), experts.settings, order, log, RunState(), frozenset())
+    tell_loaded(context, experts.workload, experts.settings, 0.0)
+    log.close()
+    (notice,) = (event for event in read_events(tmp_path / "events.jsonl") if isinstance(event, Notice))
+    assert "the balancing loss of its router is that of each micro-batch by nature" in notice.text
 
 
 # -- what cannot be made the same is said ----------------------------------------------------------

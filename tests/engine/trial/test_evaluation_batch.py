@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
+from speedtui.engine import commands as c
 from speedtui.engine import events as e
 from speedtui.engine.candidate import Memory, TrialStatus
 from speedtui.engine.config.settings import Scalar, ScheduleSettings, Settings
+from speedtui.engine.jobs.train import train
 from speedtui.engine.log.tail import read_events
 from speedtui.engine.search.candidates import make_candidate
 from speedtui.engine.search.own import knob_candidates
@@ -88,3 +91,29 @@ def test_an_estimate_counts_the_batches_that_will_be_made(runner: TrialRunner) -
     assert counted == [40.0, 14.0, 3.0, 1.0]
     halved = msgspec.structs.replace(fixed, eval_most_rows=8)
     assert halved.of_run(runner.workload, 64, start=start).eval_seconds == 5.0
+
+
+def test_a_run_in_progress_takes_another_size_from_its_next_evaluation_on(
+    new_runner: NewRunner, settings: Settings, tmp_path: Path
+) -> None:
+    file = str(Path(settings.data.train or "").with_name("eval.jsonl"))
+    runner = new_runner(
+        data=msgspec.structs.replace(settings.data, eval=file),
+        train=msgspec.structs.replace(settings.train, method="full", micro_batch_size=32, max_steps=2),
+        schedule=ScheduleSettings(eval_every="1 step", eval_batch_size=10, check_evaluation=False,
+                                  checkpoint_every="never"),
+    )  # fmt: skip
+    context = runner.context
+    workload = runner.load(context.settings)
+    sizes: list[int] = []
+
+    def look(model: Any, args: Any, inputs: dict[str, Any]) -> None:
+        if not model.training:
+            sizes.append(len(inputs["input_ids"]))
+        elif sizes:  # the second step
+            context.handlers[c.Set](c.Set(values={EVALUATED: 16}))
+
+    handle = workload.model.register_forward_pre_hook(look, with_kwargs=True)
+    train(context, context.settings, workload, CPU, named=(), trial=None, estimate=None, since=0.0)
+    handle.remove()
+    assert sizes == [10, 10, 10, 10, 16, 16, 8]
