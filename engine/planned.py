@@ -188,6 +188,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     choice: Choice
     selected: str
     """The profile the schedules below are for."""
+    cut_rows: int = 0
+    """Training rows longer than its maximum length."""
+    dropped_rows: int = 0
+    """Training rows with nothing to learn from within it."""
+    eval_cut_rows: int = 0
+    """Of the evaluation data."""
+    eval_dropped_rows: int = 0
+    """Of the evaluation data: its loss does not count them."""
     profiles: list[ProfileRow]
     frequencies: list[FrequencyRow] = []
     schedules: list[ScheduleRow] = []

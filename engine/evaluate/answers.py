@@ -14,8 +14,9 @@ from speedtui.engine.config.settings import ScheduleSettings, Settings
 from speedtui.engine.errors import RecipeError
 from speedtui.engine.evaluate.answering import configured, generation_config
 from speedtui.engine.evaluate.frame import chat_frame, plain_frame
-from speedtui.engine.evaluate.prompts import Prompts, allowed_tokens, positions_of
+from speedtui.engine.evaluate.prompts import Prompts, allowed_tokens
 from speedtui.engine.workload.base import Generate
+from speedtui.engine.workload.positions import positions_of
 from speedtui.engine.workload.recipe import RecipeErrors
 
 Answer = Callable[[Any, Sequence[int]], "list[str]"]

@@ -34,6 +34,8 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
     unscored: int
     """Samples without a score of their own, which count as 0."""
     samples: int
+    unanswered: int = 0
+    """Of them, those whose prompt the model has no room for: they count as empty answers."""
     problem: str | None = None
     """Why the metric gave no number at all; None where it gave some."""
     generate_seconds: float
@@ -83,7 +85,7 @@ class Evaluator:
             raise
 
     def score(self, model: nn.Module, schedule: ScheduleSettings, rows: Sequence[int] | None = None) -> Scores:
-        """Generates for these rows of the evaluation dataset (None for all) and scores them.
+        """Generates for these rows of the evaluation dataset and scores them; None: for all that are asked.
 
         Raises:
             DataError: there is no evaluation data.
@@ -91,19 +93,20 @@ class Evaluator:
         """
         picked: Sequence[int] = ()
         if schedule.generate:
-            picked = range(self._samples()) if rows is None else list(rows)
+            picked = range(self._samples()) if rows is None else self._asked(rows)
         if not picked:
             return Scores(metrics={}, unscored=0, samples=0, generate_seconds=0.0, metric_seconds=0.0)
         before = self._seconds("generate"), self._seconds("metric")
         with self._phases.phase("generate"):
             texts = self._generation.texts(model, schedule, picked)
+        unanswered = self._generation.unanswered
         metrics: dict[str, float] = {}
         unscored, problem = 0, None
         if schedule.metric:
             with self._phases.phase("metric"):
                 metrics, unscored, problem = self._scored(schedule.metric, schedule, texts, picked)
         return Scores(
-            metrics=metrics, unscored=unscored, samples=len(picked), problem=problem,
+            metrics=metrics, unscored=unscored, samples=len(picked), unanswered=unanswered, problem=problem,
             generate_seconds=self._seconds("generate") - before[0],
             metric_seconds=self._seconds("metric") - before[1],
         )  # fmt: skip
@@ -149,8 +152,19 @@ class Evaluator:
 
     # -- what is needed ----------------------------------------------------------------------------
 
+    def _asked(self, rows: Sequence[int]) -> list[int]:
+        """Rows of the evaluation dataset among the questions."""
+        evaluated: Any = self._workload.eval_dataset
+        questions: Any = self._workload.questions
+        if questions is evaluated:
+            return list(rows)
+        places = {
+            (int(n), int(t)): place for place, (n, t) in enumerate(zip(questions.numbers, questions.turns, strict=True))
+        }
+        return [places[int(evaluated.numbers[row]), int(evaluated.turns[row])] for row in rows]
+
     def _samples(self) -> int:
-        count = 0 if self._workload.eval_dataset is None else len(self._workload.eval_dataset)
+        count = 0 if self._workload.questions is None else len(self._workload.questions)
         if not count:
             hint = "Return eval_dataset from the recipe." if self._is_recipe else "Name data.eval."
             raise DataError("data.eval: there is nothing to evaluate, and schedule.generate needs it", hint)
@@ -226,7 +240,7 @@ class Evaluator:
                 references=None if known is None else [str(known[row]) for row in rows],
                 rows=None if told is None else [dict(told[row]) for row in rows],
             )  # fmt: skip
-        dataset: Any = self._workload.eval_dataset
+        dataset: Any = self._workload.questions
         return Request(
             predictions=texts, threads=threads, numbers=dataset.numbers[list(rows)].tolist(),
             turns=dataset.turns[list(rows)].tolist(),

@@ -19,6 +19,7 @@ from speedtui.engine.evaluate.prompts import Prompts
 from speedtui.engine.workload import Report, Workload
 from speedtui.engine.workload.evaluation_batch import generation_rows
 from speedtui.engine.workload.memory import is_out_of_memory
+from speedtui.engine.workload.positions import positions_of
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,10 +44,14 @@ class Generation:
         self._report, self._notice = report, notice
         self._wanted, self._batch = 0, 0
         self._done, self._total = 0, 0
-        self._short_told = False
+        self._short_told = self._long_told = False
+        self.unanswered = 0
+        """Of the last rows, those whose prompt the model has no room for: their text is empty."""
 
     def texts(self, model: nn.Module, schedule: ScheduleSettings, rows: Sequence[int]) -> list[str]:
         """An answer to each row, in the order of the rows; the model is left as it was.
+
+        `rows`: of the workload's questions. A prompt that the model has no room for gets an empty text.
 
         The longest prompts come first, so that running out of memory comes at once: then batches are halved.
 
@@ -59,6 +64,7 @@ class Generation:
         self._done, self._total = 0, len(rows)
         answer = self._answer(schedule, self._look)
         with answering(model, bf16=self._settings.train.bf16) as base:
+            self._done = self.unanswered = self._too_long(base, rows, order)
             while self._done < len(order):
                 self._look()
                 places = order[self._done : self._done + self._batch]
@@ -116,8 +122,23 @@ class Generation:
 
     @cached_property
     def _prompts(self) -> Prompts:
-        dataset: Any = self._workload.eval_dataset
+        dataset: Any = self._workload.questions
         return Prompts(dataset)
+
+    def _too_long(self, base: Any, rows: Sequence[int], order: list[int]) -> int:
+        """How many prompts are longer than the model has places for; they are the first in the order."""
+        known = positions_of(base)
+        if self._workload.generate is not None or self._prompts.seq2seq or known is None:
+            return 0
+        lengths = self._prompts.lengths
+        found = sum(int(lengths[rows[place]]) > known for place in order)
+        if found and not self._long_told:
+            self._long_told = True
+            self._notice(
+                f"{found} of {len(rows)} prompts are longer than the {known} places that the model knows: they are "
+                "not answered and count as empty answers"
+            )
+        return found
 
     def _answer(self, schedule: ScheduleSettings, look: Callable[[], None], *, to_the_end: bool = False) -> Answer:
         if self._workload.generate is not None:

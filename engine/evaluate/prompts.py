@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -37,15 +37,6 @@ class Prompts:
             where = slice(0, len(prompt)) if self.seq2seq else slice(width - len(prompt), width)
             ids[place, where], mask[place, where] = prompt, 1
         return {"input_ids": ids, "attention_mask": mask}
-
-
-def positions_of(base: Any) -> int | None:
-    """Tokens that the model knows places for; None where it sets no bound, as T5."""
-    config: Any = getattr(base, "config", None)
-    if hasattr(config, "get_text_config"):
-        config = config.get_text_config(decoder=True)
-    known = getattr(config, "max_position_embeddings", None)
-    return known if isinstance(known, int) and known > 0 else None
 
 
 def allowed_tokens(positions: int | None, prompt_tokens: int, max_new_tokens: int) -> int:

@@ -13,18 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speedtui.engine.config.settings import ScheduleSettings
-from speedtui.engine.evaluate.prompts import Prompts, allowed_tokens, positions_of
+from speedtui.engine.evaluate.prompts import Prompts, allowed_tokens
 from speedtui.engine.workload import Workload
 from speedtui.engine.workload.base import MapDataset
 from speedtui.engine.workload.evaluation_batch import prompt_tokens_of
 from speedtui.engine.workload.pairs import PairDataset
+from speedtui.engine.workload.positions import positions_of
 
 
 def answer_steps(workload: Workload, schedule: ScheduleSettings) -> NDArray[np.int64] | None:
-    """New tokens of each evaluation row's answer, (rows,), int64: as many as the right one has, its end included, and
-    no more than `schedule.max_new_tokens` and the model's places allow. None where only a recipe knows.
+    """New tokens of the answer to each row that is asked, (rows,), int64: as many as the right one has, its end
+    included, and no more than `schedule.max_new_tokens` and the model's places allow. None where only a recipe knows.
     """
-    dataset: Any = workload.eval_dataset
+    dataset: Any = workload.questions
     if prompt_tokens_of(dataset) is None:
         return None
     prompts = Prompts(dataset)
@@ -47,7 +48,7 @@ def right_texts(workload: Workload, rows: Sequence[int]) -> list[str] | None:
     """The right answers as a metric gets what the model writes; None for a recipe that tells none."""
     if workload.references is not None:
         return [str(workload.references[row]) for row in rows]
-    dataset: Any = workload.eval_dataset
+    dataset: Any = workload.questions
     tokenizer = workload.tokenizer
     if tokenizer is None or prompt_tokens_of(dataset) is None:
         return None

@@ -13,6 +13,7 @@ from speedtui.engine.evaluate.generation import Written
 from speedtui.engine.evaluate.prompts import Prompts
 from speedtui.engine.evaluate.right_answers import answer_steps
 from speedtui.engine.workload import Workload
+from speedtui.engine.workload.positions import positions_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,7 +30,7 @@ class AnswerBatch(msgspec.Struct, frozen=True, kw_only=True):
     """Rows that are answered together."""
 
     rows: tuple[int, ...]
-    """Of the evaluation dataset."""
+    """Of the rows that are asked."""
     width: int
     """Tokens of the longest prompt; 0 where lengths are unknown."""
     steps: int
@@ -50,13 +51,16 @@ class TimedAnswers(msgspec.Struct, frozen=True, kw_only=True):
 
 def answer_batches(workload: Workload, schedule: ScheduleSettings, size: int) -> list[AnswerBatch]:
     """The batches in which an evaluation writes its answers, the longest prompts first."""
-    dataset = workload.eval_dataset
+    dataset = workload.questions
     steps = answer_steps(workload, schedule)
     if dataset is None or steps is None:
         rows = range(len(dataset or ()))
         return [AnswerBatch(rows=tuple(rows[at : at + size]), width=0, steps=0) for at in range(0, len(rows), size)]
-    widths = Prompts(dataset).lengths  # type: ignore[arg-type]  # else there were no steps
+    prompts = Prompts(dataset)  # type: ignore[arg-type]  # else there were no steps
+    widths, known = prompts.lengths, positions_of(workload.model)
     order = np.argsort(-widths, kind="stable")
+    if known is not None and not prompts.seq2seq:
+        order = order[widths[order] <= known]  # longer ones are not answered
     return [_batch(order[at : at + size], widths, steps) for at in range(0, len(order), size)]
 
 

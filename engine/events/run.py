@@ -48,7 +48,7 @@ class ModelLoaded(Event, frozen=True, kw_only=True):
     longest_tokens: int | None
     mean_tokens: float | None
     cut_rows: int = 0
-    """Rows longer than max_length."""
+    """Training rows longer than max_length."""
     dropped_rows: int = 0
     """Rows without a token to learn from."""
     held_out_rows: int = 0
@@ -57,6 +57,10 @@ class ModelLoaded(Event, frozen=True, kw_only=True):
     """Of an encoder-decoder, whose `longest_tokens` is its longest source; None for any other model."""
     mean_target_tokens: float | None = None
     """The part of `mean_tokens` that is the target's."""
+    eval_cut_rows: int = 0
+    """Of the evaluation data, rows longer than max_length."""
+    eval_dropped_rows: int = 0
+    """Of the evaluation data, rows that its loss does not count: without a token to learn from, or past max_length."""
 
 
 class SpanCompleted(Event, frozen=True, kw_only=True):

@@ -64,6 +64,15 @@ class EvaluationCompleted(Event, frozen=True, kw_only=True):
     seconds: float
     """All of it, generation and metric too."""
     rows: int
+    """That the loss is over."""
+    left_out: int = 0
+    """Rows of the evaluation data besides: nothing of their answer is within data.max_length."""
+    cut: int = 0
+    """Of `rows`, those that the loss counts only up to data.max_length."""
+    answers: int | None = None
+    """Rows that were answered, those that the loss leaves out too, and scored; None where none was to be."""
+    unanswered: int = 0
+    """Of `answers`, those whose prompt the model has no room for: they count as empty answers."""
     kind: EvaluationKind = "full"
     metrics: dict[str, float] = {}
     """By name; of those that were to be scored."""

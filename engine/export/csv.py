@@ -128,8 +128,9 @@ def _step_row(event: e.StepCompleted, started_at: float) -> Row:
 def _evaluation_row(event: e.EvaluationCompleted, started_at: float) -> Row:
     return {
         "t": event.t, "time": round(started_at + event.t, 3), "step": event.step, "kind": event.kind,
-        "loss": event.loss, "nonfinite": event.nonfinite, "seconds": event.seconds,
-        "rows": event.rows, "unscored": event.unscored, "best": event.best,
+        "loss": event.loss, "nonfinite": event.nonfinite, "seconds": event.seconds, "rows": event.rows,
+        "left_out": event.left_out, "cut": event.cut, "answers": event.answers, "unanswered": event.unanswered,
+        "unscored": event.unscored, "best": event.best,
         **{f"metrics.{name}": value for name, value in event.metrics.items()},
         **{f"phases.{name}": value for name, value in event.phases.items()},
     }  # fmt: skip

@@ -49,6 +49,7 @@ class Bases:
         closely = proposed.get(selected)
         tuning.study.chosen = closely.id if closely is not None else None
         tuning.run_queue()
+        tuning.study.close("the plan's probes are made: nothing more is tried")
         beginning = self._costs(tuning, closely) if closely is not None else RunCosts()
         found = {}
         for case in cases:

@@ -9,12 +9,12 @@ from speedtui.engine.config.paths import with_values
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.context.order import PlanOrder
-from speedtui.engine.errors import ExitCode, NothingFits
+from speedtui.engine.errors import ExitCode, NothingFits, SpeedtuiError
 from speedtui.engine.jobs.execute import JobResult
 from speedtui.engine.jobs.remember import Remembering
 from speedtui.engine.jobs.settled import settle_attention
 from speedtui.engine.jobs.tune import Tuning
-from speedtui.engine.memory.surface import Calibration, Device
+from speedtui.engine.memory.surface import Calibration, Device, MemoryRequest
 from speedtui.engine.plan.report import plan_document
 from speedtui.engine.planned import Choice, Plan, ProfileRow
 from speedtui.engine.profile.load import list_profiles
@@ -25,6 +25,8 @@ from speedtui.engine.report.promote import SCRIPT_NAME, write_planned
 from speedtui.engine.units import format_size, format_span, parse_duration
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from speedtui.engine.config.window import Window
     from speedtui.engine.plan.assemble import Answer
     from speedtui.engine.plan.cases import Case
@@ -105,7 +107,7 @@ class Planning:
         choice = choose(whole.facts.train_rows, whole.facts.mean_tokens, whole.facts.longest_side)
         selected = self._order.profile or choice.profile
         expectations, facts = self._expectations(shelf), facts_of(whole)
-        cases = self._cases(choice, whole, expectations, facts)
+        cases = self._cases(choice, whole, expectations, facts, shelf)
         bases = self._bases(cases, selected, shelf)
         question = Question(
             settings=self._settings, now=self._context.clock.started_at + self._context.t,
@@ -129,7 +131,9 @@ class Planning:
         """The data, with the model where something is measured."""
         self._context.progress("importing torch", 0, None)
         with self._context.phases.phase("load"):
+            from speedtui.engine.timing.possible import require_possible
             from speedtui.engine.workload.load import load_data
+            from speedtui.engine.workload.positions import places_of
             from speedtui.engine.workload.shelf import DataShelf
 
             settle_attention(self._context)
@@ -139,7 +143,22 @@ class Planning:
         else:
             with self._context.phases.phase("load"):
                 workload = load_data(self._settings, self._context.progress)
+                workload.model = self._empty_model(workload)
+                require_possible(self._settings, workload)
+        self._places = places_of(workload.model)
         return DataShelf(workload, self._settings, self._context.progress)
+
+    def _empty_model(self, workload: Workload) -> nn.Module:
+        """What can be told of the model without its weights; nothing at all where it cannot be built so."""
+        from speedtui.engine.memory.build import build_model, config_of
+
+        if self._settings.model.kind == "python":
+            return workload.model
+        request = MemoryRequest(settings=self._settings, longest_tokens=1, vocabulary=workload.vocabulary)
+        try:
+            return build_model(config_of(request), self._settings.model)
+        except SpeedtuiError:
+            return workload.model
 
     def _uncut(self, shelf: DataShelf) -> Workload:
         """The data at the largest maximum length that a profile has."""
@@ -165,8 +184,11 @@ class Planning:
     def _on_gpu(self) -> bool:
         return any(device.kind == "cuda" for device in self._context.devices)
 
-    def _cases(self, choice: Choice, whole: Workload, expectations: Expectations, facts: Facts) -> list[Case]:
+    def _cases(
+        self, choice: Choice, whole: Workload, expectations: Expectations, facts: Facts, shelf: DataShelf
+    ) -> list[Case]:  # fmt: skip
         from speedtui.engine.plan.cases import lay_over, resolve
+        from speedtui.engine.plan.within import within
 
         listed = list_profiles()
         for problem in listed.problems:
@@ -177,6 +199,7 @@ class Planning:
                      written=written)
             for profile in listed.profiles
         ]  # fmt: skip
+        laid = [within(case, shelf.get, self._places) for case in laid]
         expectations.prepare([case.settings for case in laid])
         if expectations.problem:
             self._context.notice(f"memory cannot be predicted: {expectations.problem}", hint="Probes measure it.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from speedtui.engine import commands as c
@@ -49,11 +50,11 @@ class Study:
             c.Promote: self._promote, c.Finish: self._finish,
         })  # fmt: skip
 
-    def close(self) -> None:
+    def close(self, why: str = "the study is over: this run trains now") -> None:
         """From now on no candidate is taken up or run: the worker goes on to something else."""
 
         def refuse(_: c.AnyCommand) -> str:
-            raise Refused("the study is over: this run trains now")
+            raise Refused(why)
 
         self._context.handlers.update(dict.fromkeys(
             (c.AddCandidate, c.EditCandidate, c.RemoveCandidate, c.RunTrial, c.RunAll, c.StopTrial), refuse
@@ -118,10 +119,16 @@ class Study:
         self.results[candidate.id] = result
         self._context.emit(e.TrialFinished(t=self._context.t, trial=candidate.id, result=result), flush=True)
 
-    def unqueue_all(self) -> None:
-        """What is queued or would be searched for is not to be run after all."""
-        self._queue.clear()
+    def unqueue_all(self, reason: str) -> None:
+        """What is queued or would be searched for is not to be run after all; each gets that as its result."""
+        for trial in list(self._queue):
+            self._unqueue(trial, reason)
         self.searching = False
+
+    def _unqueue(self, trial: int, reason: str) -> None:
+        self._queue.remove(trial)
+        result = self.results[trial] = TrialResult(status=TrialStatus.PRUNED, reason=reason, seconds=0.0)
+        self._context.emit(e.TrialFinished(t=self._context.t, trial=trial, result=result))
 
     def propose(self, values: dict[str, Scalar]) -> Candidate:
         """Queues what a search asks for.
@@ -157,6 +164,8 @@ class Study:
 
     def _add(self, command: c.AnyCommand) -> str:
         assert isinstance(command, c.AddCandidate)
+        if command.queued:
+            self._require_time()
         candidate = self._make(self._next_id, command.values)
         self._next_id += 1
         self.candidates[candidate.id] = candidate
@@ -191,6 +200,7 @@ class Study:
         self._known(command.trial)
         if command.trial == self._running or command.trial in self._queue:
             raise Refused(f"#{command.trial} is {'running' if command.trial == self._running else 'queued'} already")
+        self._require_time()
         self._enqueue(command.trial)
         return ""
 
@@ -199,6 +209,7 @@ class Study:
         waiting = self._context.order.mode == "auto" and not self.searching and not self._proposed
         if not fresh and not waiting:
             raise Refused("every candidate has a result or is queued")
+        self._require_time()
         self.searching = self.searching or waiting
         for trial in fresh:
             self._enqueue(trial)
@@ -210,10 +221,7 @@ class Study:
             self.runner.stop_trial = command.trial
             return f"#{command.trial} after this step"
         if command.trial in self._queue:
-            self._queue.remove(command.trial)
-            result = TrialResult(status=TrialStatus.PRUNED, reason="taken out of the queue", seconds=0.0)
-            self.results[command.trial] = result
-            self._context.emit(e.TrialFinished(t=self._context.t, trial=command.trial, result=result))
+            self._unqueue(command.trial, "taken out of the queue")
             return f"#{command.trial} taken out of the queue"
         raise Refused(f"#{command.trial} is neither running nor queued")
 
@@ -223,7 +231,11 @@ class Study:
         result = self.results.get(command.trial)
         if result is not None and result.status in (TrialStatus.OUT_OF_MEMORY, TrialStatus.FAILED):
             raise Refused(f"#{command.trial} did not work: {result.reason}")
-        file = write_promoted(self._context.folder, self._context.settings, self._context.order, candidate)
+        try:
+            file = write_promoted(self._context.folder, self._context.settings, self._context.order, candidate)
+        except OSError as error:
+            where = error.filename or self._context.folder.path
+            raise Refused(f"{where} cannot be written: {error.strerror or error}") from None
         self.promoted = candidate.id
         self._context.emit(e.TrialPromoted(t=self._context.t, trial=candidate.id, config_file=str(file)))
         return f"#{candidate.id}: {file.name} and train.sh written"
@@ -231,6 +243,13 @@ class Study:
     def _finish(self, command: c.AnyCommand) -> str:
         self.finish_requested = True
         return ""
+
+    def _require_time(self) -> None:
+        """Refuses what no trial would be started for."""
+        deadline = self.runner.deadline if self.runner is not None else None
+        if deadline is not None and time.monotonic() >= deadline:
+            budget = self._context.settings.search.budget
+            raise Refused(f"search.budget {budget} is spent: no trial is started any more")
 
     def _enqueue(self, trial: int) -> None:
         self.results.pop(trial, None)

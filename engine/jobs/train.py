@@ -30,6 +30,7 @@ def run_train(context: JobContext) -> JobResult:
     """
     context.progress("importing torch", 0, None)
     with context.phases.phase("load"):
+        from speedtui.engine.timing.possible import require_possible
         from speedtui.engine.trainer.device import pick_device
         from speedtui.engine.trainer.loaded import tell_loaded
         from speedtui.engine.workload.load import load_workload
@@ -41,6 +42,7 @@ def run_train(context: JobContext) -> JobResult:
         workload = load_workload(settings, device=device, report=context.progress)
     tell_loaded(context, workload, settings, time.perf_counter() - started)
     order = context.order
+    require_possible(settings, workload, begun=order.resume)
     _tell_job_end(context)
     return train(context, settings, workload, device, named=order.named, trial=order.trial,
                  estimate=order.estimate, since=0.0)  # fmt: skip

@@ -71,6 +71,8 @@ class Training:
         self._eta = self._make_eta(settings)
         self._schedule = self._make_schedule(settings)
         self._diverging = Diverging(context, self._live, self._schedule, self._store)
+        self._live.evaluates = workload.eval_dataset is not None
+        self._live.closing = lambda: self._schedule.closing
         self._evaluator = self._make_evaluator(settings)
         self._trainer: TrainingTrainer | None = None
         self._tell_changes = dict(context.order.changes)

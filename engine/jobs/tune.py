@@ -205,7 +205,7 @@ class Tuning:
         if deadline is None or time.monotonic() < deadline:
             return False
         self._spent = f"the budget of {format_span(deadline - self._started)} is spent"
-        self.study.unqueue_all()
+        self.study.unqueue_all(self._spent)
         return True
 
     def _try(self, candidate: Candidate, predictor: Predictor) -> None:

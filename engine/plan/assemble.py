@@ -17,6 +17,7 @@ from speedtui.engine.plan.goals import seek_goals
 from speedtui.engine.plan.rows import Basis, profile_row
 from speedtui.engine.plan.schedules import schedules
 from speedtui.engine.plan.tables import checkpoint_frequencies, eval_frequencies
+from speedtui.engine.plan.within import within_steps
 from speedtui.engine.planned import Choice, Plan, ProfileRow, Saving
 from speedtui.engine.profile.adjust import fit_to_window
 from speedtui.engine.profile.levers import Facts, MemoryOf
@@ -55,7 +56,7 @@ def assemble(
     """`bases`: by the profile's name; `facts`: of the samples before any cutting."""
     closely = next(case for case in cases if case.profile.name == question.selected)
     basis = bases[question.selected]
-    closely = _fitted(closely, basis.forecast, question, facts, memory)
+    closely = _fitted(closely, basis.forecast, question, data_for, facts, memory)
     cases = [closely if case.profile.name == question.selected else case for case in cases]
     data = data_for(closely.settings)
     rows = [
@@ -79,6 +80,10 @@ def assemble(
         choice=question.choice,
         selected=question.selected,
         profiles=rows,
+        cut_rows=data.facts.cut_rows,
+        dropped_rows=data.facts.dropped_rows,
+        eval_cut_rows=data.facts.eval_cut_rows,
+        eval_dropped_rows=data.facts.eval_dropped_rows,
     )
     row = plan.row
     if basis.forecast is not None and row is not None and row.fit != "no_memory":
@@ -86,7 +91,9 @@ def assemble(
     return Answer(plan=_with_advice(plan, closely, basis, question, memory), settings=closely.settings)
 
 
-def _fitted(case: Case, forecast: Forecast | None, question: Question, facts: Facts, memory: MemoryOf) -> Case:
+def _fitted(
+    case: Case, forecast: Forecast | None, question: Question, data_for: DataFor, facts: Facts, memory: MemoryOf
+) -> Case:
     """With what it takes to end inside the window, where there is one and it is not inside yet."""
     if forecast is None or question.window is None:
         return case
@@ -95,9 +102,10 @@ def _fitted(case: Case, forecast: Forecast | None, question: Question, facts: Fa
         return case
     fitted = fit_to_window(case.settings, forecast.estimate, safe_seconds, facts, memory)
     note = "; ".join(text for text in (case.note, fitted.note) if text)
-    return msgspec.structs.replace(
+    case = msgspec.structs.replace(
         case, settings=fitted.settings, changes=[*case.changes, *fitted.changes], note=note
     )  # fmt: skip
+    return within_steps(case, data_for(case.settings).facts.train_rows)
 
 
 def _with_schedules(plan: Plan, settings: Settings, forecast: Forecast, question: Question, data: Workload) -> Plan:

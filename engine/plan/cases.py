@@ -70,5 +70,9 @@ def resolve(case: Case, expected: ExpectedOf, memory: MemoryOf, facts: Facts) ->
     """The same, changed as little as it takes to fit in memory."""
     fitted = fit_to_memory(case.settings, memory, facts)
     return msgspec.structs.replace(
-        case, settings=fitted.settings, changes=fitted.changes, expected=expected(fitted.settings), note=fitted.note
+        case,
+        settings=fitted.settings,
+        changes=[*case.changes, *fitted.changes],
+        expected=expected(fitted.settings),
+        note=fitted.note,
     )

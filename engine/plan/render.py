@@ -67,6 +67,7 @@ def _header(plan: Plan, window: Window | None) -> str:
     lines = [
         _fact("device", device),
         _fact("data", ", ".join(facts)),
+        *([_fact("not all", left_out)] if (left_out := _left_out(plan)) else []),
         _fact("window", _window_words(plan, window)),
         _fact("choice", f"{choice.profile}, {choice.epochs:g} epochs, max length {choice.max_length}: {choice.reason}"),
     ]
@@ -78,6 +79,14 @@ def _header(plan: Plan, window: Window | None) -> str:
 def _sides(plan: Plan) -> str:
     """Of pairs, whose tokens each are source and target together."""
     return length_words(plan.longest_tokens, plan.mean_tokens, plan.longest_target_tokens, plan.mean_target_tokens)
+
+
+def _left_out(plan: Plan) -> str:
+    """What of the rows the selected profile does not learn from or evaluate."""
+    counts = ((plan.cut_rows, "cut"), (plan.dropped_rows, "dropped"), (plan.eval_cut_rows, "of data.eval cut"),
+              (plan.eval_dropped_rows, "of data.eval left out of the loss"))  # fmt: skip
+    found = ", ".join(f"{count} {what}" for count, what in counts if count)
+    return f"{found} at max length {plan.row.max_length}" if found and plan.row is not None else found
 
 
 def _window_words(plan: Plan, window: Window | None) -> str:

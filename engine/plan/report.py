@@ -39,6 +39,10 @@ def plan_document(plan: Plan, run: str, window: Window | None, versions: Mapping
         "accuracy": None,
         "dataset": {
             "train_rows": plan.train_rows,
+            "cut_rows": plan.cut_rows,
+            "dropped_rows": plan.dropped_rows,
+            "eval_cut_rows": plan.eval_cut_rows,
+            "eval_dropped_rows": plan.eval_dropped_rows,
             "mean_tokens": plan.mean_tokens and round(plan.mean_tokens, 2),
             "longest_tokens": plan.longest_tokens,
             "mean_target_tokens": plan.mean_target_tokens and round(plan.mean_target_tokens, 2),

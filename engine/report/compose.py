@@ -38,6 +38,7 @@ def training_report(state: RunState, expected: Expected | None = None) -> Traini
     finished, books = training.finished, closed_books(state)
     phases = books.phases if books is not None else {}
     return TrainingReport(
+        loaded=state.model,
         label=training.label,
         profile=expected.profile,
         trial=training.trial,

@@ -124,7 +124,17 @@ def _evaluations_entry(report: TrainingReport) -> dict[str, Any]:
     return {
         "full": _totals_entry(report.full_evaluations),
         "loss": _totals_entry(report.loss_evaluations),
-        "best": best and {"step": best.step, "loss": best.loss, "metrics": best.metrics},
+        "best": best
+        and {
+            "step": best.step,
+            "loss": best.loss,
+            "metrics": best.metrics,
+            "rows": best.rows,
+            "left_out": best.left_out,
+            "cut": best.cut,
+            "answers": best.answers,
+            "unanswered": best.unanswered,
+        },
     }
 
 

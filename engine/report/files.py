@@ -178,6 +178,8 @@ def dataset_entry(loaded: ModelLoaded | None) -> dict[str, Any] | None:
         "cut_rows": loaded.cut_rows,
         "dropped_rows": loaded.dropped_rows,
         "held_out_rows": loaded.held_out_rows,
+        "eval_cut_rows": loaded.eval_cut_rows,
+        "eval_dropped_rows": loaded.eval_dropped_rows,
     }
 
 

@@ -10,7 +10,14 @@ from speedtui.engine.advise.costs import Cost
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.config.window import Window
-from speedtui.engine.events import CheckpointSaved, EndReason, EvaluationCompleted, NonFiniteFound, Outcome
+from speedtui.engine.events import (
+    CheckpointSaved,
+    EndReason,
+    EvaluationCompleted,
+    ModelLoaded,
+    NonFiniteFound,
+    Outcome,
+)
 from speedtui.engine.report.books import BooksRow
 from speedtui.engine.state import Totals
 from speedtui.engine.state.series import Point
@@ -82,6 +89,8 @@ class TrainingReport(msgspec.Struct, frozen=True, kw_only=True):
     """What the books are of."""
     costs: tuple[Cost, ...]
     """The steps and the three largest besides, the largest first."""
+    loaded: ModelLoaded | None = None
+    """Model and data; None where they were never loaded."""
     steps_done: Totals
     """Those done twice included."""
     best: EvaluationCompleted | None

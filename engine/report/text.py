@@ -19,6 +19,7 @@ from speedtui.engine.report.words import (
     gain_words,
     learned_words,
     plural,
+    rows_words,
 )
 from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span
 
@@ -40,6 +41,7 @@ def render_facts(report: TrainingReport) -> str:
     """What it came to, a line each."""
     facts = [
         ("training", _training(report)),
+        ("rows", rows_words(report.loaded) if report.loaded is not None else ""),
         ("loss", learned_words(report)),
         ("evaluation", _best(report)),
         ("", _evaluations(report)),

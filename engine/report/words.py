@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from speedtui.engine.events import EndReason, EvaluationCompleted
+from speedtui.engine.events import EndReason, EvaluationCompleted, ModelLoaded
 from speedtui.engine.report.record import Comparison, FinalVerdict, Judgement, TrainingReport
 from speedtui.engine.state import Totals
-from speedtui.engine.state.lines import loss_words
+from speedtui.engine.state.lines import left_out_words, loss_words
 from speedtui.engine.units import format_seconds, format_span
 
 END_WORDS: dict[EndReason, str] = {
@@ -73,9 +73,21 @@ def learned_words(report: TrainingReport) -> str:
     return ", ".join(parts) or "none was told"
 
 
+def rows_words(loaded: ModelLoaded) -> str:
+    """What of the rows was not learned or not evaluated; empty where all of them were, whole."""
+    counts = (
+        (loaded.cut_rows, "cut to data.max_length"), (loaded.dropped_rows, "dropped, with nothing to learn from"),
+        (loaded.eval_cut_rows, "of data.eval cut"), (loaded.eval_dropped_rows, "of data.eval left out of the loss"),
+    )  # fmt: skip
+    found = ", ".join(f"{count:,} {what}" for count, what in counts if count)
+    return f"{loaded.train_rows:,} to train, {loaded.eval_rows:,} to evaluate; {found}" if found else ""
+
+
 def evaluation_words(done: EvaluationCompleted) -> str:
     """`loss 1.187, exact 0.610`."""
-    return ", ".join([f"loss {loss_words(done)}", *(f"{name} {value:.3f}" for name, value in done.metrics.items())])
+    found = [f"loss {loss_words(done)}{left_out_words(done)}"]
+    found += [f"{name} {value:.3f}" for name, value in done.metrics.items()]
+    return ", ".join([*found, f"{done.unanswered} of {done.answers} not answered"] if done.unanswered else found)
 
 
 def deadline_words(report: TrainingReport) -> str:

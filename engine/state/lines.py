@@ -157,8 +157,12 @@ def loss_words(event: e.EvaluationCompleted, digits: int = 3) -> str:
 def describe_evaluation(event: e.EvaluationCompleted) -> str:
     """What an evaluation found, in one line."""
     found = [f"loss {loss_words(event)}", *(f"{name} {value:.3f}" for name, value in event.metrics.items())]
+    found[0] += left_out_words(event)
+    if event.unanswered:
+        found.append(f"{event.unanswered} of {event.answers} not answered")
     if event.unscored:
-        found.append(f"{event.unscored} of {event.rows} not scored")
+        answers = event.answers if event.answers is not None else event.rows
+        found.append(f"{event.unscored} of {answers} not scored")
     best = ", the best so far" if event.best else ""
     what = "eval" if event.kind == "full" else "fast eval"
     return f"{what} {event.step}: {', '.join(found)}  {format_seconds(event.seconds)}{best}"
@@ -176,6 +180,11 @@ def describe_nonfinite(event: e.NonFiniteFound) -> str:
     last = f", the last finite step is {event.last_finite_step}" if event.last_finite_step is not None else ""
     verdict = ": the training has diverged" if event.certain else ""
     return f"{NONFINITE_WORDS[event.what]}{where} since step {event.since}{last}{verdict}"
+
+
+def left_out_words(event: e.EvaluationCompleted) -> str:
+    """What the loss is not over, such as ` (4 of 10 left out)`; empty where it is over all rows."""
+    return f" ({event.left_out} of {event.rows + event.left_out} left out)" if event.left_out else ""
 
 
 def describe_change(event: e.SettingsChanged) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from speedtui.engine import commands as c
 from speedtui.engine import events as e
-from speedtui.engine.config.live import live_values
+from speedtui.engine.config.live import LIVE_SETTINGS, live_values
 from speedtui.engine.config.paths import value_at, with_values
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.context.context import JobContext, Refused
@@ -15,6 +15,15 @@ from speedtui.engine.errors import ConfigError
 REBUILDING = "train.micro_batch_size"
 """What only a new trainer can take up."""
 STEPS, RATE = "train.max_steps", "train.learning_rate"
+TO_THE_DEADLINE = "schedule.lr_ends_at_deadline"
+OF_EVALUATIONS = tuple(
+    path
+    for path in LIVE_SETTINGS
+    if path.startswith("schedule.")
+    and path not in ("schedule.checkpoint_every", "schedule.keep_checkpoints", TO_THE_DEADLINE)
+)
+"""They say when and how is evaluated, and what follows from it."""
+NOTHING_TO_EVALUATE = "there is no evaluation data"
 
 Changed = Callable[[Settings, Mapping[str, Scalar]], None]
 """Told the settings from now on and which of them are new."""
@@ -32,6 +41,10 @@ class LiveSettings:
         self.total_steps = 0
         self.waiting: dict[str, Scalar] = {}
         """Asked for, and taken up once there is a checkpoint for a new trainer to go on from."""
+        self.evaluates = True
+        """There is something to evaluate."""
+        self.closing: Callable[[], str] = str
+        """Why nothing more comes, in words; empty while the training goes on."""
         self.listeners: list[Changed] = []
         context.handlers[c.Set] = self._on_set
 
@@ -70,10 +83,17 @@ class LiveSettings:
     def _require_possible(self, values: Mapping[str, Scalar]) -> None:
         if not values:
             raise Refused("that is what it is set to already")
+        if closing := self.closing():
+            raise Refused(f"{closing}, so that nothing would come of it")
         for path, value in values.items():
-            if path == REBUILDING and self.step >= self.total_steps:
-                raise Refused("the training has made its last step")
             if path == REBUILDING and self.current.train.group_by_length:
                 raise Refused(f"with train.group_by_length the order of the samples follows {path}: not in mid-run")
+            if path in OF_EVALUATIONS and not self.evaluates:
+                raise Refused(f"{NOTHING_TO_EVALUATE}, so that {path} changes nothing")
+            if path == TO_THE_DEADLINE and value and self._context.order.window is None:
+                raise Refused(f"the run has no deadline, so that {path} changes nothing")
             if path == STEPS and not (isinstance(value, int) and self.step < value <= self.total_steps):
                 raise Refused(f"{path} must be between {self.step + 1} and {self.total_steps}, got {value}")
+            warmup = self.current.train.lr_warmup_steps
+            if path == STEPS and isinstance(value, int) and self.step < warmup and value <= warmup:
+                raise Refused(f"{path} {value} would end the run within its warm-up of {warmup} steps")

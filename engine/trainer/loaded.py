@@ -11,8 +11,9 @@ from speedtui.engine.config.settings import Settings, TrainSettings
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.meter.memory import release_memory
+from speedtui.engine.timing.possible import doubts
 from speedtui.engine.trainer.measure_loss import weighing_of
-from speedtui.engine.workload.base import Workload
+from speedtui.engine.workload.base import DataFacts, Workload
 from speedtui.engine.workload.model import attach_lora, detach_lora
 
 
@@ -37,13 +38,12 @@ def tell_loaded(context: JobContext, workload: Workload, settings: Settings, sec
         held_out_rows=facts.held_out_rows,
         longest_target_tokens=facts.longest_target_tokens,
         mean_target_tokens=facts.mean_target_tokens,
+        eval_cut_rows=facts.eval_cut_rows,
+        eval_dropped_rows=facts.eval_dropped_rows,
     )
     context.emit(context.loaded)
-    if facts.cut_rows:
-        limit = settings.data.max_length
-        context.notice(f"cut to data.max_length {limit}: {_rows(facts.cut_rows)}", level="warning")
-    if facts.dropped_rows:
-        context.notice(f"dropped, with nothing to learn from: {_rows(facts.dropped_rows)}", level="warning")
+    for text in left_out_words(facts, settings.data.max_length):
+        context.notice(text, level="warning")
     if facts.held_out_rows:
         data, seed = context.settings.data, context.settings.train.seed
         context.notice(
@@ -52,6 +52,8 @@ def tell_loaded(context: JobContext, workload: Workload, settings: Settings, sec
         )
     for note in facts.notes:
         context.notice(note, level="warning")
+    for doubt in doubts(settings, workload):
+        context.notice(doubt.text, level="warning", hint=doubt.hint)
     if facts.packed_fill is not None:
         packs = f"{facts.train_rows} pack{'' if facts.train_rows == 1 else 's'}, {facts.packed_fill:.0%} full"
         context.notice(f"packed: {_rows(facts.train_samples)} in {packs}; a row of an effective batch is a pack")
@@ -84,6 +86,21 @@ def trained_parameters(model: nn.Module, train: TrainSettings) -> int | None:
             return sum(p.numel() for p in adapted.parameters() if p.requires_grad)
         finally:
             detach_lora(adapted)
+
+
+def left_out_words(facts: DataFacts, max_length: int) -> list[str]:
+    """What of the rows is not learned or not evaluated, a line each; nothing where all of them are, whole."""
+    limit = f"cut to data.max_length {max_length}"
+    evaluated = (facts.eval_rows or 0) + facts.eval_dropped_rows
+    found = (
+        (facts.cut_rows, f"{limit}: {_rows(facts.cut_rows)}"),
+        (facts.dropped_rows, f"dropped, with nothing to learn from: {_rows(facts.dropped_rows)}"),
+        (facts.eval_cut_rows, f"data.eval {limit}: {_rows(facts.eval_cut_rows)}, whose loss is that of what is left"),
+        (facts.eval_dropped_rows,
+         f"data.eval: {facts.eval_dropped_rows} of {_rows(evaluated)} left out of the loss: nothing of their answer is "
+         f"within data.max_length {max_length}"),
+    )  # fmt: skip
+    return [text for count, text in found if count]
 
 
 def _rows(count: int) -> str:

@@ -13,12 +13,12 @@ from speedtui.engine import events as e
 from speedtui.engine.checkpoint.store import CheckpointStore
 from speedtui.engine.config.frequency import Frequency, parse_frequency
 from speedtui.engine.config.settings import Scalar, ScheduleSettings
-from speedtui.engine.context.context import JobContext, JobStopped
+from speedtui.engine.context.context import JobContext, JobStopped, Refused
 from speedtui.engine.timing.eta import Eta
 from speedtui.engine.trainer.best import BestSoFar
 from speedtui.engine.trainer.cadence import Cadence
 from speedtui.engine.trainer.deadline import Deadline
-from speedtui.engine.trainer.live import LiveSettings
+from speedtui.engine.trainer.live import NOTHING_TO_EVALUATE, LiveSettings
 from speedtui.engine.units import format_span
 
 RETRY_SECONDS = 60.0
@@ -62,6 +62,7 @@ class TrainingSchedule:
         self._told_put_off: dict[str, Scalar] = {}
         self._full, self._fast, self._checkpoint = (Cadence(Frequency(), epoch_steps) for _ in range(3))
         self._evaluate_now = self._save_now = False
+        self._last = self._amid = False
         self._retry_at: float | None = None
         self._look_at = self._tell_at = 0.0
         self._step_ended: float | None = None
@@ -89,7 +90,7 @@ class TrainingSchedule:
     def after_step(self, step: int, total_steps: int, control: TrainerControl) -> None:
         """Sets in `control` what comes before the next step: an evaluation, a checkpoint, or the end."""
         self._step_ended = time.perf_counter()
-        last = step >= total_steps
+        self._last = last = step >= total_steps
         try:
             self._context.poll()
         except JobStopped as stopped:
@@ -182,11 +183,14 @@ class TrainingSchedule:
         if now < self._look_at:
             return
         self._look_at = now + LOOK_SECONDS
+        self._amid = self._step_ended is not None
         try:
             self._context.poll()
         except JobStopped as stopped:
             self.stopped = stopped
             raise EvaluationLeft from None
+        finally:
+            self._amid = False
         if self.deadline.reached():
             raise EvaluationLeft
         if now >= self._tell_at:
@@ -213,6 +217,9 @@ class TrainingSchedule:
         self._context.emit(msgspec.structs.replace(evaluation, best=best))
         if best and self._schedule.save_only_best:
             self._save(control, "best")
+        elif self._save_now and not last:
+            self._save_now = False
+            self._save(control, "command")
         patience = self._schedule.patience
         if patience is not None and self.best.since >= patience and not last:
             since = f"{self.best.since} evaluations in a row"
@@ -262,10 +269,26 @@ class TrainingSchedule:
 
     # -- commands ----------------------------------------------------------------------------------
 
+    @property
+    def closing(self) -> str:
+        """Why nothing more comes but the end, in words; empty while there is more to come."""
+        if self._last:
+            return "the last step is made"
+        return "only the time to save is left before the deadline" if self.deadline.reached() else ""
+
     def _on_evaluate_command(self, command: c.AnyCommand) -> str:
+        if not self._evaluates:
+            raise Refused(f"{NOTHING_TO_EVALUATE}: name data.eval, or return eval_dataset from the recipe")
+        if self._amid:
+            raise Refused("an evaluation is being made")
+        if not self._last and (closing := self.closing):
+            raise Refused(closing)
         self._evaluate_now = True
-        return f"after this step, in about {format_span(self._eta.eval_seconds('full'))}"
+        seconds = self._eta.eval_seconds("full")
+        return f"after this step, in about {format_span(seconds)}" if seconds else "after this step"
 
     def _on_checkpoint_command(self, command: c.AnyCommand) -> str:
+        if closing := self.closing:
+            raise Refused(f"{closing}: what is saved now is the model" if self._last else closing)
         self._save_now = True
-        return "after this step"
+        return "after this evaluation" if self._amid else "after this step"

@@ -9,6 +9,7 @@ import traceback
 import msgspec
 
 from speedtui.engine.candidate import TrialStatus
+from speedtui.engine.errors import SpeedtuiError
 from speedtui.engine.units import format_size
 from speedtui.engine.workload.memory import is_out_of_memory
 
@@ -50,6 +51,8 @@ def _classify(error: BaseException) -> Failure:
         return Failure(status=error.status, reason=error.reason)
     if is_out_of_memory(error):
         return Failure(status=TrialStatus.OUT_OF_MEMORY, reason=_allocation(error))
+    if isinstance(error, SpeedtuiError):
+        return Failure(status=TrialStatus.FAILED, reason=error.message)
     lines = str(error).strip().splitlines()
     reason = f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
     poisoned = any(sign in str(error).lower() for sign in _POISON)

@@ -23,6 +23,7 @@ from speedtui.engine.meter.limit import CpuLimit
 from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.search.candidates import apply_candidate
 from speedtui.engine.timing.costs import RunCosts
+from speedtui.engine.timing.possible import require_possible
 from speedtui.engine.trainer.loaded import tell_loaded
 from speedtui.engine.trial.attempt import Attempt
 from speedtui.engine.trial.compare import MOST_PAIRS, Comparison, compare_candidates
@@ -71,8 +72,13 @@ class TrialRunner:
         """The workload for these settings: the one in memory where it serves, else loaded now.
 
         Raises:
-            SpeedtuiError: the model or the data cannot be used.
+            SpeedtuiError: the model or the data cannot be used, or not with these settings.
         """
+        workload = self._loaded(settings)
+        require_possible(settings, workload)
+        return workload
+
+    def _loaded(self, settings: Settings) -> Workload:
         loaded_for = self._loaded_for
         if self.workload is not None and loaded_for is not None and not rebuild_needed(loaded_for, settings):
             return self._with_data(self.workload, loaded_for, settings)
@@ -101,7 +107,7 @@ class TrialRunner:
             DataError, ConfigError: they name data that cannot be used.
         """
         if self._shelf is None:
-            return self.load(settings)
+            return self._loaded(settings)
         with self.context.phases.phase("load"):
             return self._shelf.get(settings)
 
@@ -156,6 +162,7 @@ class TrialRunner:
             SpeedtuiError: the model or the data of the run cannot be used.
         """
         started = time.perf_counter()
+        self.stop_trial = None  # of another one, or of this one's last time
         settings = apply_candidate(candidate, self.context.settings)
         result = Attempt(self, candidate, settings).run(best)
         release_memory(self.device)

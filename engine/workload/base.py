@@ -99,6 +99,10 @@ class DataFacts:
     """Training samples longer than `data.max_length`, cut at their end."""
     dropped_rows: int = 0
     """Training rows that had nothing to learn from, or nothing left after the cut."""
+    eval_cut_rows: int = 0
+    """The same of the evaluation data: its loss counts them as far as they were kept."""
+    eval_dropped_rows: int = 0
+    """Of the evaluation data: its loss does not count them, though they are answered where the model has room."""
     notes: Sequence[str] = ()
     """What else to know of what was made of the rows, and of the evaluation rows where it is not the same."""
     held_out_rows: int = 0
@@ -178,7 +182,14 @@ class Workload:
     """A recipe's right answers, one for each row of the evaluation dataset."""
     rows: Sequence[Mapping[str, Any]] | None = None
     """What a recipe tells its metric of each row of the evaluation dataset."""
+    asked: MapDataset | None = None
+    """The rows that a language model is asked, uncut; None where they are those of the evaluation dataset."""
     _longest: int | None = field(default=None, init=False, repr=False)
+
+    @property
+    def questions(self) -> MapDataset | None:
+        """What is answered: an answer needs no room for the right one, so that more may be than the loss counts."""
+        return self.asked if self.asked is not None else self.eval_dataset
 
     @property
     def vocabulary(self) -> int | None:

@@ -44,7 +44,7 @@ def generation_rows(settings: Settings, workload: Workload) -> int:
     schedule = settings.schedule
     if schedule.generation_batch_size is not None:
         return schedule.generation_batch_size
-    prompts = prompt_tokens_of(workload.eval_dataset)
+    prompts = prompt_tokens_of(workload.questions)
     if prompts is None or not len(prompts):
         return _rows(settings, workload, None, LOSS_TIMES)
     times = RECOMPUTED_ANSWER_TIMES if settings.train.gradient_checkpointing else ANSWER_TIMES

@@ -23,11 +23,16 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
+UNCUT = 2**31 - 1
+"""Tokens: a maximum length that no row has."""
+
+
 class Samples(TypedDict):
     """The fields of a `Workload` that data and its settings decide."""
 
     train_dataset: MapDataset
     eval_dataset: MapDataset | None
+    asked: MapDataset | None
     collator: Collator
     lengths: NDArray[np.int32]
     target_lengths: NDArray[np.int32] | None
@@ -42,11 +47,12 @@ def make_samples(settings: Settings, tokenizer: PreTrainedTokenizerBase, report:
         DataError: the data is not what the configuration says.
     """
     trained = _tokenized(settings, training_table(settings), tokenizer, report)
-    evaluated = None
+    evaluated = asked = None
     if settings.data.evaluates:
         with naming("data.eval" if settings.data.eval else "data.validation_share"):
             evaluated = _tokenized(settings, evaluation_table(settings), tokenizer, report)
-    samples = _laid_out(settings, trained, evaluated, tokenizer)
+            asked = _asked(settings, evaluated, tokenizer, report)
+    samples = _laid_out(settings, trained, evaluated, asked, tokenizer)
     held_out = _part(settings, held_out=True)
     if held_out is not None:
         rows = held_out.rows(Path(settings.data.train or ""))
@@ -56,15 +62,15 @@ def make_samples(settings: Settings, tokenizer: PreTrainedTokenizerBase, report:
 
 def _laid_out(
     settings: Settings, trained: TokenDataset | PairDataset, evaluated: TokenDataset | PairDataset | None,
-    tokenizer: PreTrainedTokenizerBase,
+    asked: TokenDataset | None, tokenizer: PreTrainedTokenizerBase,
 ) -> Samples:  # fmt: skip
     pad = 0 if tokenizer.pad_token_id is None else int(tokenizer.pad_token_id)
     if isinstance(trained, PairDataset):
-        return _samples(trained, trained, evaluated, PadPairs(pad))
+        return _samples(trained, trained, evaluated, asked, PadPairs(pad))
     if settings.data.packing:
         packed = PackedDataset(trained, settings.data.max_length, settings.train.seed)
-        return _samples(packed, trained, evaluated, PadPacks(pad))
-    return _samples(trained, trained, evaluated, PadRight(pad))
+        return _samples(packed, trained, evaluated, asked, PadPacks(pad))
+    return _samples(trained, trained, evaluated, asked, PadRight(pad))
 
 
 def training_table(settings: Settings) -> Table:
@@ -100,13 +106,27 @@ def _tokenized(
     return tokenize(table, tokenizer, settings.data.max_length, report)
 
 
+def _asked(
+    settings: Settings, evaluated: TokenDataset | PairDataset, tokenizer: PreTrainedTokenizerBase, report: Report
+) -> TokenDataset | None:
+    """The evaluation data uncut, where a cut has taken something from it and there are prompts in it.
+
+    A source of an encoder-decoder is read as it was trained, cut, and no row is without one.
+    """
+    whole = isinstance(evaluated, PairDataset) or settings.data.text is not None
+    if whole or not (evaluated.counts.cut_rows or evaluated.counts.dropped_rows):
+        return None
+    return tokenize(evaluation_table(settings), tokenizer, UNCUT, report)
+
+
 def _samples(
     rows: TokenDataset | PairDataset | PackedDataset, trained: TokenDataset | PairDataset,
-    evaluated: TokenDataset | PairDataset | None, collator: Collator,
+    evaluated: TokenDataset | PairDataset | None, asked: TokenDataset | PairDataset | None, collator: Collator,
 ) -> Samples:  # fmt: skip
     return Samples(
         train_dataset=rows,
         eval_dataset=evaluated,
+        asked=asked,
         collator=collator,
         lengths=rows.lengths,
         target_lengths=rows.target_lengths if isinstance(rows, PairDataset) else None,
@@ -131,6 +151,8 @@ def _facts(
         total_tokens=counts.tokens,
         cut_rows=counts.cut_rows,
         dropped_rows=counts.dropped_rows,
+        eval_cut_rows=0 if evaluated is None else evaluated.counts.cut_rows,
+        eval_dropped_rows=0 if evaluated is None else evaluated.counts.dropped_rows,
         notes=_notes(counts.notes, evaluated.counts.notes if evaluated is not None else ()),
         packed_samples_per_pack=None if packs is None else packs.samples_per_pack,
         packed_fill=None if packs is None else packs.fill,

@@ -19,17 +19,42 @@ class Coming(NamedTuple):
 
 def next_evaluation(run: RunState, training: TrainingState) -> Coming | None:
     """The next full evaluation; None where it is not known, or never."""
+    if nothing_to_evaluate(run):
+        return None
     last = max((done.t for done in training.evaluations if done.kind == "full"), default=None)
-    return _left(run, training, str(run.schedule.get("eval_every", "never")), last)
+    coming, end = _left(run, training, str(run.schedule.get("eval_every", "never")), last), _end(training)
+    return end if coming is not None and end is not None and _later(coming, end) else coming
+
+
+def nothing_to_evaluate(run: RunState) -> bool:
+    """Whether it is known that no evaluation comes, however it is spaced."""
+    return run.model is not None and not run.model.eval_rows
 
 
 def next_checkpoint(run: RunState, training: TrainingState) -> Coming | None:
-    """The next checkpoint; None also where checkpoints follow the best evaluations."""
+    """The next checkpoint; None also where checkpoints follow the best evaluations, or the run ends before it."""
     every = str(run.schedule.get("checkpoint_every", "never"))
     last = training.checkpoints[-1].t if training.checkpoints else None
     if run.schedule.get("save_only_best") and not _by_the_clock(every):
         return None
-    return _left(run, training, every, last)
+    coming, end = _left(run, training, every, last), _end(training)
+    return None if coming is not None and end is not None and not _later(end, coming) else coming
+
+
+def _end(training: TrainingState) -> Coming | None:
+    """The last step, which is evaluated and after which the model is saved instead of a checkpoint."""
+    left = training.total_steps - training.step
+    eta = training.eta.terms.get("steps") if training.eta is not None else None
+    if eta is not None:
+        return Coming(eta, left)
+    return Coming(left * training.steps.seconds, left) if training.steps.seconds is not None else None
+
+
+def _later(one: Coming, other: Coming) -> bool:
+    """Whether one comes after the other: by steps where both are counted in them."""
+    if one.steps is not None and other.steps is not None:
+        return one.steps > other.steps
+    return one.seconds > other.seconds
 
 
 def _by_the_clock(every: str) -> bool:
@@ -55,7 +80,7 @@ def _left(run: RunState, training: TrainingState, every: str, last: float | None
     steps = frequency_steps(frequency, epoch_steps or 1)
     if steps is None or training.steps.seconds is None:
         return None
-    left = min(steps - training.step % steps, training.total_steps - training.step)
+    left = steps - training.step % steps
     return Coming(left * training.steps.seconds, left)
 
 

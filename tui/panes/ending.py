@@ -7,7 +7,7 @@ import os
 from speedtui.engine.events import EvaluationCompleted
 from speedtui.engine.report.words import END_WORDS
 from speedtui.engine.state import RunState, TrainingState
-from speedtui.engine.state.lines import loss_words
+from speedtui.engine.state.lines import left_out_words, loss_words
 from speedtui.tui.drawing.text import Row, clean, pack, roughly, row, wrap
 
 LINES = 2
@@ -43,8 +43,10 @@ def _best(training: TrainingState) -> Row:
 
 def _found(evaluation: EvaluationCompleted) -> str:
     found = [f"{clean(name)} {value:.3f}" for name, value in evaluation.metrics.items()]
-    loss = [f"loss {loss_words(evaluation)}"] if evaluation.loss is not None or evaluation.nonfinite else []
-    return ", ".join([*found, *loss])
+    told = evaluation.loss is not None or evaluation.nonfinite
+    loss = [f"loss {loss_words(evaluation)}{left_out_words(evaluation)}"] if told else []
+    missing = [f"{evaluation.unanswered} not answered"] if evaluation.unanswered else []
+    return ", ".join([*found, *missing, *loss])
 
 
 def _accuracy(training: TrainingState) -> Row:

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from speedtui.engine.events import EvaluationCompleted
 from speedtui.engine.state import RunState, TrainingState
-from speedtui.engine.state.lines import loss_words
+from speedtui.engine.state.lines import left_out_words, loss_words
 from speedtui.engine.state.recent import MINUTE, TEN_MINUTES
 from speedtui.engine.units import format_count, format_span
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
@@ -71,7 +71,7 @@ def _title(training: TrainingState, width: int, axis: StretchOfTime) -> Row:
     )
     mean = row(Span("mean ", "dim"), _number(training.smoothed_loss))
     last = training.evaluations[-1] if training.evaluations else None
-    evaluated = row(Span("eval ", "dim"), _evaluated(last)) if last is not None else ()
+    evaluated = row(Span("eval ", "dim"), _evaluated(last), left_out_words(last)) if last is not None else ()
     broken = f"{training.nonfinite_steps} not finite" if training.nonfinite_steps else ""
     name = row(Span("Loss", "title"), Span(f" {STRETCHES[axis]}" if axis != "run" else "", "accent"))
     pieces = [name, row(loss), row(Span(broken, "bad")), *_metrics(training), evaluated]

@@ -8,7 +8,7 @@ from speedtui.engine.state import RunState, Totals, TrainingState
 from speedtui.engine.units import format_seconds, format_share, format_size, format_span, length_words
 from speedtui.tui.drawing.text import Row, Span, clean, clock, pack, roughly, row, width_of
 from speedtui.tui.frame import Frame
-from speedtui.tui.panes.coming import Coming, next_checkpoint, next_evaluation
+from speedtui.tui.panes.coming import Coming, next_checkpoint, next_evaluation, nothing_to_evaluate
 from speedtui.tui.panes.pane import Pane
 from speedtui.tui.values import value_words
 
@@ -53,10 +53,12 @@ def _plan(run: RunState, training: TrainingState) -> list[Row]:
     going_on = training.finished is None and run.status.busy
     evaluation = next_evaluation(run, training) if going_on else None
     saving = next_checkpoint(run, training) if going_on else None
-    pieces = [_next(run, "next eval", "eval_every", evaluation), _next(run, "checkpoint", "checkpoint_every", saving)]
+    evaluates = not nothing_to_evaluate(run)
+    shown = _next(run, "next eval", "eval_every", evaluation) if evaluates else _quiet("eval", "never: no data")
+    pieces = [shown, _next(run, "checkpoint", "checkpoint_every", saving)]
     pieces += [_changed(path, value) for path, value in training.changed.items() if path not in SHOWN]
     pieces += [_eval_cost(run, training), _checkpoint_cost(run, training)]
-    if run.schedule.get("fast_eval_every", "never") != "never":
+    if evaluates and run.schedule.get("fast_eval_every", "never") != "never":
         pieces.append(row(Span("loss only ", "dim"), _every(run, "fast_eval_every")))
     return pieces
 
@@ -163,9 +165,11 @@ def _model(run: RunState) -> list[Row]:
         model.longest_tokens, model.mean_tokens, model.longest_target_tokens, model.mean_target_tokens
     )  # fmt: skip
     pieces += [_quiet("tokens", lengths)] if lengths else []
-    if model.cut_rows:
-        pieces.append(row(Span(f"{model.cut_rows} rows cut", "warn")))
-    return pieces
+    lacking = (
+        (model.cut_rows, "rows cut"), (model.dropped_rows, "rows dropped"), (model.eval_cut_rows, "eval rows cut"),
+        (model.eval_dropped_rows, "eval rows left out of the loss"),
+    )  # fmt: skip
+    return [*pieces, *(row(Span(f"{count} {what}", "warn")) for count, what in lacking if count)]
 
 
 def _study(run: RunState) -> list[Row]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from speedtui.engine.advise.words import value_words
 from speedtui.engine.config.settings import Scalar
+from speedtui.engine.events import ModelLoaded
 from speedtui.engine.report.page.markup import Markup, join, tag
 from speedtui.engine.report.page.tables import facts, section
 from speedtui.engine.state import RunState
@@ -68,7 +69,15 @@ def _model(state: RunState) -> list[tuple[str, str]]:
         ("tokens", lengths),
         ("cut rows", f"{model.cut_rows:,} longer than max_length" if model.cut_rows else ""),
         ("left out", f"{model.dropped_rows:,} rows without a token to learn" if model.dropped_rows else ""),
+        ("of data.eval", _of_evaluation(model)),
     ]
+
+
+def _of_evaluation(model: ModelLoaded) -> str:
+    """What its loss does not count; empty where it counts all of it."""
+    cut = f"{model.eval_cut_rows:,} cut" if model.eval_cut_rows else ""
+    out = f"{model.eval_dropped_rows:,} left out of the loss" if model.eval_dropped_rows else ""
+    return ", ".join(filter(None, (cut, out)))
 
 
 def _machine(state: RunState) -> list[tuple[str, str]]:

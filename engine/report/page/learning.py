@@ -77,7 +77,12 @@ def _evaluation(done: EvaluationCompleted, metrics: Sequence[str], started_at: f
     values = [f"{done.metrics[name]:.3f}" if name in done.metrics else "–" for name in metrics]
     kind = {"full": "full", "loss": "loss alone"}[done.kind]
     at = clock(started_at + done.t, started_at)
-    return [f"{done.step:,}", at, kind, loss_words(done, 4), *values, f"{done.rows:,}", format_seconds(done.seconds)]
+    return [f"{done.step:,}", at, kind, loss_words(done, 4), *values, _rows(done), format_seconds(done.seconds)]
+
+
+def _rows(done: EvaluationCompleted) -> str:
+    """Those that the loss is over, of how many where some are left out."""
+    return f"{done.rows:,} of {done.rows + done.left_out:,}" if done.left_out else f"{done.rows:,}"
 
 
 def _thinned(items: Sequence[T], wanted: T | None) -> list[T]:

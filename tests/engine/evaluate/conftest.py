@@ -80,7 +80,7 @@ class Made:
     def texts(self, **changes: Any) -> list[str]:
         """What the model answers to each row."""
         schedule = msgspec.structs.replace(self.settings.schedule, **changes)
-        rows = range(len(self.workload.eval_dataset or ()))
+        rows = range(len(self.workload.questions or ()))
         return self.evaluator._generation.texts(self.workload.model, schedule, rows)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -231,3 +232,22 @@ def test_without_generate_nothing_is_done(asked: Asked, made: Make) -> None:
     one.evaluator.prepare()
     assert one.score().samples == 0
     assert isinstance(one.evaluator, Evaluator)
+
+
+def test_prompts_are_answered_that_leave_no_room_for_a_right_answer(asked: Asked, made: Make, tmp_path: Path) -> None:
+    """Of 64 places: a prompt over data.max_length is read; one over the places gets an empty answer, and it is told."""
+    questions = ["why", "say hello " * 12, "a b c", "say hello " * 60]
+    file = write_rows(tmp_path / "long.jsonl", [{"question": text, "answer": "yes"} for text in questions])
+    settings = asked({**GPT2, **WIDE}, rows=file, data={"max_length": 16}, schedule={})
+    workload = load(settings)
+    assert workload.eval_dataset is not None and len(workload.eval_dataset) == 2
+    assert workload.questions is not None and len(workload.questions) == 4
+    evaluator = made(settings, workload)
+    scores = evaluator.score()
+    assert (scores.samples, scores.unanswered) == (4, 1)
+    assert [text for text in evaluator.notices if "1 of 4 prompts are longer than the 64 places" in text]
+    texts = evaluator.texts()
+    assert texts[3] == "" and "" not in texts[:3]
+    assert (evaluator.score([0, 1]).samples, evaluator.score([0, 1]).unanswered) == (2, 0)
+    wide = made(changed(settings, "data", max_length=64), load(changed(settings, "data", max_length=64)))
+    assert wide.texts()[:3] == texts[:3]

@@ -1,0 +1,66 @@
+"""A profile's settings brought within what the data and the model can do, where the user's file does not set them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from speedtui.engine.config.batch import divisors
+from speedtui.engine.config.paths import value_at, with_values
+from speedtui.engine.config.settings import Scalar
+from speedtui.engine.plan.cases import Case
+from speedtui.engine.planned import Change
+from speedtui.engine.profile.profile import EFFECTIVE_BATCH, MAX_LENGTH
+from speedtui.engine.search.candidates import MICRO_BATCH
+from speedtui.engine.timing.counts import counts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from speedtui.engine.config.settings import Settings
+    from speedtui.engine.workload.base import Workload
+    from speedtui.engine.workload.positions import Places
+
+WARMUP = "train.lr_warmup_steps"
+WARMUP_SHARE = 0.1
+"""Of the steps, where the warm-up that was asked for is longer than all of them."""
+
+
+def within(case: Case, data_for: Callable[[Settings], Workload], places: Places) -> Case:
+    """The case as `require_possible` lets it run: rows cut to the model's places, steps that the rows can fill."""
+    case = _within_places(case, data_for, places)
+    rows = data_for(case.settings).facts.train_rows
+    if case.settings.train.effective_batch_size > rows:
+        micro = max(n for n in divisors(rows) if n <= case.settings.train.micro_batch_size)
+        case = _changed(case, {EFFECTIVE_BATCH: rows, MICRO_BATCH: micro}, f"there are {rows} rows to train on")
+    return within_steps(case, rows)
+
+
+def within_steps(case: Case, rows: int) -> Case:
+    """The case with a warm-up that ends before its last step."""
+    steps = counts_of(case.settings, rows).total_steps
+    if case.settings.train.lr_warmup_steps > 0 and case.settings.train.lr_warmup_steps >= steps:
+        case = _changed(case, {WARMUP: int(WARMUP_SHARE * steps)}, f"the run has {steps} steps")
+    return case
+
+
+def _within_places(case: Case, data_for: Callable[[Settings], Workload], places: Places) -> Case:
+    most = places.least
+    if most is None or case.settings.data.max_length <= most:
+        return case
+    facts = data_for(case.settings).facts
+    longest = ((facts.longest_tokens, places.source), (facts.longest_target_tokens, places.target))
+    if all(tokens is None or side is None or tokens <= side for tokens, side in longest):
+        return case
+    return _changed(case, {MAX_LENGTH: most}, f"the model has places for {most} tokens")
+
+
+def _changed(case: Case, values: dict[str, Scalar], reason: str) -> Case:
+    different = {path: value for path, value in values.items() if value_at(case.settings, path) != value}
+    changes = [
+        Change(path=path, before=value_at(case.settings, path), after=value, reason=reason)
+        for path, value in different.items()
+    ]
+    settings = with_values(case.settings, different, case.profile.name)
+    return msgspec.structs.replace(case, settings=settings, changes=[*case.changes, *changes])
