@@ -73,11 +73,12 @@ class Sender:
     def __init__(self, folder: RunFolder, commands: list[c.AnyCommand], *, at: int, training: bool = True) -> None:
         self.folder, self.commands, self.at, self.training = folder, commands, at, training
         self.context: JobContext | None = None
-        self._passes = 0
+        self._passes, self._begun = 0, False
 
     def __call__(self, training: bool) -> None:
-        if self.context is None or training is not self.training:
-            return
+        self._begun = self._begun or training
+        if self.context is None or training is not self.training or not self._begun:
+            return  # what the losses are weighed with at loading is no evaluation
         self._passes += 1
         if self._passes == self.at:
             for command in self.commands:
