@@ -158,7 +158,7 @@ OF_A_TRAINING: dict[str, tuple[c.AnyCommand, str, Callable[[RunFolder], bool]]] 
     "checkpoint_every": (c.Set(values={"checkpoint_every": "4 steps"}), "from this step on",
                          lambda run: (4, "schedule") in saved(run)),
     "max_steps": (c.Set(values={"max_steps": 4}), "from this step on", lambda run: _steps(run) == 4),
-    "micro_batch_size": (c.Set(values={"micro_batch_size": 2}), "after this step, with a checkpoint between",
+    "micro_batch_size": (c.Set(values={"micro_batch_size": 2}), "as soon as a checkpoint is saved, after this step",
                          lambda run: [one.label for one in of(run, e.TrainingStarted)] == ["mb4 ga1", "mb2 ga2"]
                          and (2, "change") in saved(run)),
     "the same": (c.Set(values={"eval_every": "3 steps"}), "refused: that is what it is set to already",
