@@ -392,7 +392,9 @@ def test_generating_without_evaluation_data_is_refused(asked: Asked, made: Make)
 
 def test_the_report_is_told_what_is_done(asked: Asked, made: Make, metric: Write) -> None:
     told: list[tuple[str, int, int | None]] = []
-    settings = asked(T5, schedule={"metric": metric("def score(prediction):\n    return 1")})
+    settings = asked(
+        T5, schedule={"generation_batch_size": 2, "metric": metric("def score(prediction):\n    return 1")}
+    )
     one = made(settings, load(settings), lambda *what: told.append(what))
     one.evaluator.prepare()
     assert ("loading the metric", 0, None) in told
