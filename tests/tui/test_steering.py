@@ -121,7 +121,7 @@ async def test_a_changed_schedule_is_set_in_this_run_only_when_that_is_asked_for
         ("eval_share = 2", "schedule.eval_share must be between 0 and 1"),
         ("beams = two", "schedule.beams: expected a whole number, got 'two'"),
         ("generate = false", "Set schedule.generate = true, or remove the metric."),
-        ("learning_rate = 1e-3", "train.learning_rate cannot be changed while a run goes on"),
+        ("weight_decay = 0.1", "train.weight_decay cannot be changed while a run goes on"),
         ("patient = 3", "patient is not a setting; did you mean schedule.patience?"),
     ],
 )
