@@ -152,7 +152,8 @@ def test_the_report_holds_the_estimate_the_verdict_and_every_row() -> None:
     assert (report["run"], report["versions"]) == ("plan-1", VERSIONS)
     assert report["dataset"] == {
         "train_rows": 8000, "mean_tokens": 500.0, "longest_tokens": 1024, "total_tokens": 4_000_000,
-        "mean_target_tokens": None, "longest_target_tokens": None,
+        "mean_target_tokens": None, "longest_target_tokens": None, "cut_rows": 0, "dropped_rows": 0, "eval_cut_rows": 0,
+        "eval_dropped_rows": 0,
     }  # fmt: skip
     back = {name: report[name] for name in ("profiles", "frequencies", "schedules", "goals", "savings", "advice")}
     again = msgspec.convert(msgspec.to_builtins(plan()) | back, Plan)
