@@ -51,8 +51,10 @@ def test_a_missing_column_is_named_with_the_nearest_one(place: Place) -> None:
 
 
 def test_a_column_that_is_no_text_is_named_with_its_value(place: Place) -> None:
-    path = place.write_rows([{"question": "a", "answer": 7}])
-    assert refused(place).message == f'speedtui.toml: {path} line 1: column "answer": expected text, got 7'
+    path = place.write_rows([{"question": "a", "answer": [7]}])
+    assert (
+        refused(place).message == f'speedtui.toml: {path} line 1: column "answer": expected text or a number, got [7]'
+    )
 
 
 def test_a_missing_column_of_a_table_is_named(place: Place) -> None:
