@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -210,6 +211,17 @@ def dressed(backend: Tokenizer, style: Style, *, known: bool = True) -> Any:
     )  # fmt: skip
     tokenizer.chat_template = style.template
     return tokenizer
+
+
+@cache
+def backend(kind: str) -> Tokenizer:
+    """The tokenizer of a kind, trained once."""
+    return KINDS[kind]()
+
+
+def chat(style: str | Style, kind: str = "byte-level") -> Any:
+    """A style's tokenizer of a kind."""
+    return dressed(backend(kind), STYLES[style] if isinstance(style, str) else style)
 
 
 def talks() -> Iterator[list[dict[str, Any]]]:

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import pytest
-from tokenizers import Tokenizer
 
 from speedtui.engine.config.settings import DataSettings
 from speedtui.engine.workload.base import silent
 from speedtui.engine.workload.data import table_of
 from speedtui.engine.workload.token_store import TokenDataset
 from speedtui.engine.workload.tokenize import tokenize
-from tests.engine.workload.chats import EOS, KINDS, STYLES, dressed, talks
+from tests.engine.workload.chats import EOS, KINDS, STYLES, backend, dressed, talks
 from tests.engine.workload.conftest import WriteRows
 
 Messages = list[dict[str, Any]]
-
-
-@cache
-def backend(kind: str) -> Tokenizer:
-    return KINDS[kind]()
 
 
 def made(write_rows: WriteRows, conversations: Sequence[Messages], tokenizer: Any) -> TokenDataset:
