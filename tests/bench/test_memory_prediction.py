@@ -16,7 +16,9 @@ from speedtui.engine.memory.predict import predict
 from speedtui.engine.memory.surface import MemoryRequest, MemorySurface, Prediction
 from speedtui.engine.units import GIB, MIB
 from speedtui.engine.workload.base import silent
-from tests.engine.memory.real import real_peak, request
+from tests.engine.memory.real import peak_of, real_peak, request
+from tests.engine.memory.sides import CUTS, cut_pairs, sized
+from tests.engine.memory.sides import asked as cut_request
 
 P95_ERROR = 0.03
 UNDER = 0.02
@@ -154,6 +156,38 @@ def compare(case: Case, prediction: Prediction, folder: Path) -> dict[str, Any]:
         "cpu_s": round(prediction.seconds, 2),
         "layers": list(found.layers),
     }
+
+
+def test_peaks_of_encoder_decoders_whose_sides_are_cut(tmp_path: Path) -> None:
+    figures = []
+    for name, architecture in {"t5": T5, "bart": BART}.items():
+        plain = {key: value for key, value in architecture.items() if key != "vocab_size"}
+        for cut in CUTS:
+            for train in (FULL, {**lora(16), **CKPT}):
+                for micro, accumulation in ((4, 2), (8, 1)):
+                    own = tmp_path / f"{len(figures)}"
+                    own.mkdir()
+                    settings, workload = cut_pairs(own, cut, plain, max_length=128, **train)
+                    asked = cut_request(settings, workload)
+                    (found,) = (prediction.outcome for prediction in predict([asked], silent))
+                    assert isinstance(found, MemorySurface), found
+                    predicted = found.peak_bytes(micro, accumulates=accumulation > 1)
+                    real = peak_of(workload, sized(settings, micro, accumulation), own)
+                    figures.append({
+                        "name": f"{name}, cut: {cut}, {train['method']} {micro} a{accumulation}",
+                        "source": asked.longest_tokens, "target": asked.longest_target_tokens,
+                        "predicted_mib": round(predicted / MIB, 2), "real_mib": round(real / MIB, 2),
+                        "error": round(predicted / real - 1, 5),
+                    })  # fmt: skip
+    names = ("source", "target", "predicted_mib", "real_mib")
+    print(table(["encoder-decoder", *names, "error %"],
+                [[f["name"], *(f[n] for n in names), 100 * f["error"]] for f in figures]))  # fmt: skip
+    errors = sorted(abs(f["error"]) for f in figures)
+    summary = {"p95_error": errors[math.ceil(0.95 * len(errors)) - 1], "lowest_error": min(f["error"] for f in figures)}
+    print(summary)
+    keep("memory_prediction_seq2seq", {"summary": summary, "figures": figures})
+    assert summary["p95_error"] <= P95_ERROR, summary
+    assert summary["lowest_error"] >= -UNDER, summary
 
 
 def test_an_8b_surface_from_a_few_layers_is_that_of_all_of_them() -> None:
