@@ -179,7 +179,8 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     p50_seconds: float
     p90_seconds: float
     terms: dict[str, float]
-    """P50 seconds by what takes them (load, compile, steps, evals, generate, metric, saves, final); they make P50."""
+    """P50 seconds by what takes them: load, compile, steps, evals, generate, metric, saves, final, and rehearsal where a
+    part of an evaluation comes before the first step; they make P50."""
     total_steps: int
     evals: int
     saves: int
@@ -192,7 +193,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def running_seconds(self) -> float:
         """From the first step to the last, at P50."""
-        return self.p50_seconds - self.terms.get("load", 0.0) - self.terms.get("final", 0.0)
+        return self.p50_seconds - sum(self.terms.get(name, 0.0) for name in ("load", "rehearsal", "final"))
 
     def without_loading(self) -> Estimate:
         """The same where the model is in memory already."""

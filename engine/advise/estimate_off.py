@@ -69,8 +69,9 @@ def _took(term: str, actual: Actual) -> float:
 
 
 def _expected(term: str, estimate: Estimate) -> float:
-    final = estimate.terms.get("final", 0.0) if term == "saves" else 0.0
-    return estimate.terms.get(term, 0.0) + final
+    """Seconds; of a rehearsal most are answers where there are any."""
+    besides = {"saves": "final", "generate" if estimate.terms.get("generate") else "evals": "rehearsal"}
+    return estimate.terms.get(term, 0.0) + estimate.terms.get(besides.get(term, ""), 0.0)
 
 
 def _remedy(row: ProfileRow, term: str) -> str:

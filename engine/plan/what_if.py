@@ -145,6 +145,7 @@ def known_from_estimate(
     costs = RunCosts(
         load_seconds=terms.get("load", 0.0), compile_seconds=terms.get("compile", 0.0),
         final_seconds=terms.get("final", 0.0), save_seconds=save_seconds,
+        rehearsal_seconds=terms.get("rehearsal"),
         eval_seconds=terms.get("evals", 0.0) / estimate.evals if estimate.evals else eval_seconds,
     )  # fmt: skip
     computed = math.fsum(terms.get(name, 0.0) for name in (*COMPUTED, *ANSWERS))

@@ -25,6 +25,8 @@ class RunCosts(msgspec.Struct, frozen=True, kw_only=True):
     """Generation in one full evaluation, besides its loss; it counts where the schedule generates."""
     metric_seconds: float | None = None
     """Scoring what was generated, in one full evaluation; it counts where the schedule has a metric."""
+    rehearsal_seconds: float | None = None
+    """The part of a full evaluation that is made before the first step; it counts where the schedule has it."""
     answers_spread: float = GUESS_SPREAD
     """Relative standard deviation by which answers and their scores differ from what is expected of them."""
     answer_tokens: float | None = None

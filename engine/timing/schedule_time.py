@@ -54,7 +54,9 @@ def time_schedule(
     each = prices(steps, costs, schedule)
     rules = rules_of(schedule, steps.total_steps, steps.epoch_steps, evaluates=evaluates)
     due = count_due(rules, steps.total_steps, each)
-    return Scheduled(_terms(steps, costs, schedule, due), due, each)
+    terms = _terms(steps, costs, schedule, due)
+    rehearsal = costs.rehearsal_seconds if evaluates and schedule.check_evaluation else None
+    return Scheduled({**terms, "rehearsal": rehearsal} if rehearsal else terms, due, each)
 
 
 def prices(steps: StepsTime, costs: RunCosts, schedule: ScheduleSettings) -> Prices:

@@ -9,6 +9,7 @@ import numpy as np
 
 from speedtui.engine.candidate import Curve, CurvePoint
 from speedtui.engine.config.settings import ScheduleSettings, Settings
+from speedtui.engine.evaluate.prompts import allowed_tokens, positions_of
 from speedtui.engine.evaluate.right_answers import answer_steps
 from speedtui.engine.evaluate.timed_answers import AnswerBatch, TimedAnswers, answer_batches
 from speedtui.engine.timing.costs import RunCosts
@@ -36,13 +37,28 @@ class AnswerCosts(msgspec.Struct, frozen=True, kw_only=True):
 
     def of_run(self, costs: RunCosts, workload: Workload, settings: Settings) -> RunCosts:
         """The costs of a run with these in them: each answer is as long as its right one."""
-        schedule = settings.schedule
+        schedule, rehearsal = settings.schedule, costs.rehearsal_seconds
         steps = answer_steps(workload, schedule) if self.prompts is not None else None
         return msgspec.structs.replace(
             costs, generate_seconds=self._generate_seconds(workload, settings),
             metric_seconds=self._metric_seconds(workload, schedule) if schedule.metric else None,
             answer_tokens=float(np.mean(steps)) if steps is not None else None,
+            rehearsal_seconds=None if rehearsal is None else rehearsal + self.rehearsal_seconds(workload, settings),
         )  # fmt: skip
+
+    def rehearsal_seconds(self, workload: Workload, settings: Settings) -> float:
+        """Answers to the longest batch of prompts, which a model that has learned nothing yet writes until it is
+        stopped. What it writes is scored for next to nothing."""
+        size = generation_rows(settings, workload)
+        first = answer_batches(workload, settings.schedule, min(size, self.most_rows or size))[0]
+        if self.row_seconds is not None:
+            return self.row_seconds * len(first.rows)
+        if self.prompts is None:
+            return 0.0
+        positions = None if first.width == 0 else positions_of(workload.model)
+        width = 0 if workload.target_lengths is not None else first.width
+        steps = allowed_tokens(positions, width, settings.schedule.max_new_tokens)
+        return self._batch_seconds(msgspec.structs.replace(first, steps=steps))
 
     def _generate_seconds(self, workload: Workload, settings: Settings) -> float | None:
         rows = len(workload.eval_dataset or ())

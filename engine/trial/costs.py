@@ -82,13 +82,15 @@ class MeasuredCosts(msgspec.Struct, frozen=True, kw_only=True):
 
         `eval_rows`: of an evaluation batch, as asked for; `start`: what is known of the run's beginning.
         """
-        evaluation = None
+        evaluation = rehearsal = None
         if self.eval_curve is not None and workload.eval_dataset is not None:
             size = min(eval_rows, self.eval_most_rows or eval_rows)
-            evaluation = self.eval_besides_seconds + _all_batches(self.eval_curve, workload.eval_dataset, size)
+            batches = _each_batch(self.eval_curve, workload.eval_dataset, size)
+            evaluation = self.eval_besides_seconds + float(batches.sum())
+            rehearsal = self.eval_besides_seconds + float(batches[sorted({0, len(batches) // 2})].sum())
         return msgspec.structs.replace(
             start, epoch_seconds=self.epoch_seconds, eval_seconds=evaluation, save_seconds=self.save_seconds,
-            final_seconds=self.final_seconds,
+            final_seconds=self.final_seconds, rehearsal_seconds=rehearsal,
         )  # fmt: skip
 
 
@@ -189,14 +191,15 @@ def _chosen(dataset: MapDataset, size: int) -> list[Batch]:
     return [ranked[min(int(q * len(ranked)), len(ranked) - 1)] for q in EVAL_QUANTILES]
 
 
-def _all_batches(curve: Curve, dataset: MapDataset, size: int) -> float:
-    """Seconds of all evaluation batches."""
+def _each_batch(curve: Curve, dataset: MapDataset, size: int) -> Floats:
+    """Seconds of each evaluation batch, the longest first: (batches,)."""
     order = evaluation_order(dataset)
     lengths = _batch_lengths(dataset, order, size)
     rows = np.full(len(lengths), float(size))
     rows[-1] = len(order) - (len(lengths) - 1) * size
     parts = np.array([curve.fixed, curve.per_token, curve.per_square])
-    return float((design(rows, lengths) @ parts).sum())
+    each: Floats = design(rows, lengths) @ parts
+    return each
 
 
 def _batch_lengths(dataset: MapDataset, order: Indices, size: int) -> Floats:
