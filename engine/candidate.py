@@ -179,8 +179,8 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     p50_seconds: float
     p90_seconds: float
     terms: dict[str, float]
-    """P50 seconds by what takes them: load, compile, steps, evals, generate, metric, saves, final, and rehearsal where a
-    part of an evaluation comes before the first step; they make P50."""
+    """P50 seconds by what takes them: load, compile, steps, evals, generate, metric, saves, final; and rehearsal, where
+    a part of an evaluation comes before the first step. They make P50."""
     total_steps: int
     evals: int
     saves: int
