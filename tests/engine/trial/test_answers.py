@@ -99,3 +99,13 @@ def test_a_run_without_answers_pays_for_none(
     (measured,) = runner.costs.values()
     assert measured.answers is None and estimate.unmeasured == ()
     assert (estimate.terms["generate"], estimate.terms["metric"]) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_what_comes_before_the_first_step_is_in_the_estimate(
+    new_runner: NewRunner, settings: Settings, tmp_path: Path, checked: bool
+) -> None:
+    runner = new_runner(**generating(settings, tmp_path, SLOW, check_evaluation=checked))
+    estimate = estimated(attempt(runner, micro_batch_size=4))
+    assert (estimate.terms.get("rehearsal", 0.0) > 0) is checked
+    assert sum(estimate.terms.values()) == pytest.approx(estimate.p50_seconds)

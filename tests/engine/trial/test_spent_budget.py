@@ -11,7 +11,8 @@ from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.log.tail import read_events
 from speedtui.engine.trial.failures import TrialEnded
-from speedtui.engine.trial.probe import MICRO_STEPS, ProbeSetup, memory_probe, throughput_probe
+from speedtui.engine.trial.memory_probe import memory_probe
+from speedtui.engine.trial.probe import MICRO_STEPS, ProbeSetup, throughput_probe
 from speedtui.engine.trial.steady import ENOUGH
 from tests.engine.trial.conftest import CPU, NewRunner, attempt
 from tests.engine.trial.test_costs import evaluated
