@@ -9,7 +9,7 @@ import numpy as np
 
 from speedtui.engine.candidate import Curve, CurvePoint
 from speedtui.engine.config.settings import ScheduleSettings, Settings
-from speedtui.engine.evaluate.prompts import allowed_tokens, positions_of
+from speedtui.engine.evaluate.prompts import allowed_tokens
 from speedtui.engine.evaluate.right_answers import answer_steps
 from speedtui.engine.evaluate.timed_answers import AnswerBatch, TimedAnswers, answer_batches
 from speedtui.engine.timing.costs import RunCosts
@@ -17,6 +17,7 @@ from speedtui.engine.timing.curve import fit_curve
 from speedtui.engine.units import parse_duration
 from speedtui.engine.workload.base import Workload
 from speedtui.engine.workload.evaluation_batch import generation_rows
+from speedtui.engine.workload.positions import positions_of
 
 
 class AnswerCosts(msgspec.Struct, frozen=True, kw_only=True):
