@@ -8,6 +8,7 @@ from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.config.window import Window
 from speedtui.engine.planned import Fit, FrequencyRow, Goal, ProfileRow, Saving
 from speedtui.engine.timing.made import Made
+from speedtui.engine.timing.verdict import FITS, judge
 
 
 class MemoryOption(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,9 +68,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         if self.actual is None or self.window is None:
             return self.row.fit
         finish = self.now + self.actual.seconds
-        if finish <= self.window.safe_until:
-            return "fits"
-        return "tight" if finish <= self.window.deadline else "late"
+        return FITS[judge(finish, finish, self.window)]
 
     @property
     def over_seconds(self) -> float | None:

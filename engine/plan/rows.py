@@ -9,9 +9,9 @@ from speedtui.engine.config.settings import Settings
 from speedtui.engine.config.window import Window
 from speedtui.engine.plan.cases import Case
 from speedtui.engine.plan.forecast import Forecast
-from speedtui.engine.plan.verdict import judge_finish, spare_seconds
 from speedtui.engine.planned import Fit, ProfileRow
 from speedtui.engine.search.candidates import label
+from speedtui.engine.timing.verdict import judge_finish, spare_seconds
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True):

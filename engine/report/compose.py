@@ -11,6 +11,7 @@ from speedtui.engine.report.costs import costs_of
 from speedtui.engine.report.record import Comparison, FinalVerdict, TrainingReport
 from speedtui.engine.report.words import plural
 from speedtui.engine.state import RunState, TrainingState
+from speedtui.engine.timing.verdict import judge
 
 PAUSE_WORTH_A_WORD = 0.01
 """Share of the time it took from which on a pause is told beside the accuracy."""
@@ -97,9 +98,10 @@ def _verdict(state: RunState, training: TrainingState) -> FinalVerdict | None:
     if state.window is None or training.finished is None:
         return None
     ended = _ended_at(state, training)
-    if ended > state.window.deadline or training.finished.reason == "deadline":
-        return "late"
-    return "on_track" if ended <= state.window.safe_until else "tight"
+    if training.finished.reason == "deadline":
+        return "late"  # it is not done
+    word = judge(ended, ended, state.window)
+    return word if word != "measuring" else None
 
 
 def _best(training: TrainingState) -> EvaluationCompleted | None:

@@ -15,9 +15,10 @@ from speedtui.engine.config.settings import Settings
 from speedtui.engine.config.window import Window
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.events import ModelLoaded
-from speedtui.engine.plan.report import window_entry
+from speedtui.engine.plan.report import VERDICTS, window_entry
 from speedtui.engine.report.promote import CONFIG_NAME, SCRIPT_NAME, write_promoted
 from speedtui.engine.search.candidates import apply_candidate
+from speedtui.engine.timing.verdict import judge_finish
 
 TRIALS_NAME = "trials.json"
 REPORT_NAME = "report.json"
@@ -118,10 +119,9 @@ def terms_entry(estimate: Estimate | None) -> dict[str, float] | None:
 
 
 def fits(estimate: Estimate | None, window: Window | None, now: float) -> bool | None:
-    """Whether nine in ten runs that start now end before the deadline less the margin; None without one of the two."""
-    if estimate is None or window is None:
-        return None
-    return now + estimate.p90_seconds <= window.safe_until
+    """Whether it is on track, if it starts now; None where that cannot be said."""
+    fit = judge_finish(now, estimate, window)
+    return None if fit == "unknown" else fit == "fits"
 
 
 def report_document(context: JobContext, study: StudyResults) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def report_document(context: JobContext, study: StudyResults) -> dict[str, Any]:
             "of": "time against length, summed over the run's own micro-batches, with loading, evaluations and saves",
         },
         "window": window_entry(window),
-        "verdict": verdict(fits(estimate, window, now)),
+        "verdict": VERDICTS[judge_finish(now, estimate, window)],
         "fits_in_window": fits(estimate, window, now),
         "actual": None,
         "accuracy": None,
@@ -157,11 +157,6 @@ def report_document(context: JobContext, study: StudyResults) -> dict[str, Any]:
         "versions": context.versions,
         "trials": {"total": len(study.candidates), "finished": len(study.results)},
     }
-
-
-def verdict(fits_in_window: bool | None) -> str | None:
-    """`on_track` or `late`; None without a window."""
-    return None if fits_in_window is None else ("on_track" if fits_in_window else "late")
 
 
 def dataset_entry(loaded: ModelLoaded | None) -> dict[str, Any] | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,9 +13,11 @@ from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import ScheduleSettings
 from speedtui.engine.config.window import Window
 from speedtui.engine.state.losses import Losses
+from speedtui.engine.timing.ahead import Ahead, planned_due, step_guess
 from speedtui.engine.timing.costs import RunCosts
-from speedtui.engine.timing.due import NOTHING, Due, Prices, rules_of
+from speedtui.engine.timing.due import NOTHING
 from speedtui.engine.timing.durations import GUESS_SPREAD
+from speedtui.engine.timing.guarded import one_thread_at_a_time
 from speedtui.engine.timing.made import Made
 from speedtui.engine.timing.pace import Pace
 from speedtui.engine.timing.pending import Interruption, Pending
@@ -24,7 +25,6 @@ from speedtui.engine.timing.remaining import Remaining
 from speedtui.engine.timing.spending import ONLY_FULL, Spending
 from speedtui.engine.timing.track import Sizes, Track
 from speedtui.engine.timing.verdict import Held, judge, steady_enough
-from speedtui.engine.timing.walk import count_due
 
 NORMAL_90 = 1.2816
 """One-sided 90 % point of the standard normal distribution."""
@@ -34,29 +34,13 @@ runs differ from what was measured just before (tests/bench/results/finish_time_
 TERMS = ("steps", "evals", "saves", "final")
 
 
-class Ahead(msgspec.Struct, frozen=True, kw_only=True):
-    """What is still to come, in seconds."""
-
-    steps: float
-    evals: float
-    saves: float
-    final: float
-    deviation: float
-    """Standard deviation of their sum."""
-    due: Due
-    """How many evaluations and checkpoints that is, the one in progress left out."""
-
-    @property
-    def seconds(self) -> float:
-        """All of it."""
-        return self.steps + self.evals + self.saves + self.final
-
-
+@one_thread_at_a_time
 class Eta:
     """Fed by the pump thread with steps, by the training thread with what evaluations and saves cost.
 
-    Times `t` are seconds on the run's clock, all threads and workers on the same one. No lock is taken: each thread
-    replaces single values or appends to bounded deques. A line and an update cost the same however long the run is.
+    Times `t` are seconds on the run's clock, all threads and workers on the same one. Each question and each
+    answer is whole: a lock is held for it, some microseconds, of an update a millisecond. A line and an update cost
+    the same however long the run is.
     """
 
     def __init__(
@@ -74,14 +58,14 @@ class Eta:
             ValueError: a frequency of the schedule cannot be read.
         """
         self._first_step, self._window, self._started_at = first_step, window, started_at
-        planned = _planned(estimate, schedule, epoch_steps, evaluates=evaluates)
+        planned = planned_due(estimate, schedule, epoch_steps, evaluates=evaluates)
         self._pending = Pending(
             schedule, Spending(estimate, planned, save_guess_seconds), total_steps=total_steps, epoch_steps=epoch_steps,
             evaluates=evaluates, since=since, full_seconds=full_seconds,
         )  # fmt: skip
         self._track = Track(first_step, epoch_steps, Sizes(sizes))
         self._pace = Pace()
-        self._guess_step = _step_guess(estimate)
+        self._guess_step = step_guess(estimate)
         self._held = Held()
         self._losses = losses if losses is not None else Losses()
 
@@ -176,10 +160,10 @@ class Eta:
         measured = self._pace.quantile(quantile)
         return self._guess_step if measured is None else measured
 
-    def reachable_steps(self, now: float) -> int | None:
-        """How many more steps end before the window's safe end, with the evaluations and checkpoints that are due by
-        then, and a last checkpoint and the model after them; no more than there are. None without a window, and where
-        no step is known. `now`: wall clock, seconds since the epoch.
+    def reachable_steps(self, now: float, step: int | None = None) -> int | None:
+        """How many steps after `step`, or after the last one told of, end before the window's safe end, with the
+        evaluations and checkpoints that are due by then, and a last checkpoint and the model after them; no more than
+        there are. None without a window, and where no step is known. `now`: wall clock, seconds since the epoch.
         """
         if self._window is None or not self._step_known:
             return None
@@ -190,7 +174,7 @@ class Eta:
             middle = (low + high + 1) // 2
             ahead = self._ahead(t, first + middle, last=first + middle >= total)
             low, high = (middle, high) if ahead.seconds - ahead.final <= room else (low, middle - 1)
-        return low
+        return low if step is None else max(first + low - step, 0)
 
     def made(self) -> Made:
         """Evaluations and checkpoints of this worker, steps of all of them."""
@@ -314,17 +298,3 @@ class Eta:
         if self.steady or self._track.step >= self.total_steps:
             wanted = judge(finish_p50, finish_p90, self._window)
         return self._held.take(wanted, t)
-
-
-def _step_guess(estimate: Estimate | None) -> float | None:
-    if estimate is None or not estimate.total_steps:
-        return None
-    return estimate.terms.get("steps", estimate.running_seconds) / estimate.total_steps
-
-
-def _planned(estimate: Estimate | None, schedule: ScheduleSettings, epoch_steps: int, *, evaluates: bool) -> Due:
-    """The evaluations and checkpoints that an estimate of the whole run is of."""
-    if estimate is None:
-        return NOTHING
-    rules = rules_of(schedule, estimate.total_steps, epoch_steps, evaluates=evaluates)
-    return count_due(rules, estimate.total_steps, Prices(step=_step_guess(estimate) or 0.0))

@@ -6,8 +6,8 @@ from typing import Literal, NamedTuple
 
 from speedtui.engine.advise import gains
 from speedtui.engine.candidate import Estimate, Measurement, Memory, TrialStatus
-from speedtui.engine.plan.verdict import judge_finish
 from speedtui.engine.state import RunState, StudyState, TrialRow
+from speedtui.engine.timing.verdict import judge_finish
 from speedtui.engine.units import format_share
 from speedtui.tui.values import value_at
 

@@ -18,13 +18,13 @@ from speedtui.engine.plan.goals import seek_goals
 from speedtui.engine.plan.known import Option, plan_options, run_option, trial_options, with_savings
 from speedtui.engine.plan.schedules import schedules
 from speedtui.engine.plan.tables import checkpoint_frequencies, eval_frequencies
-from speedtui.engine.plan.verdict import judge_finish, safe_room_seconds, spare_seconds
 from speedtui.engine.plan.what_if import Known, keeps_steps, nearest_known, unmeasured, what_if
 from speedtui.engine.planned import Fit, FrequencyRow, Goal, ScheduleRow
 from speedtui.engine.profile.apply import apply_profile, values_of
 from speedtui.engine.profile.load import Profiles
 from speedtui.engine.state import RunState
 from speedtui.engine.timing.schedule_time import COMPUTED
+from speedtui.engine.timing.verdict import judge_finish, safe_room_seconds, spare_seconds
 from speedtui.tui.draft.draft import WHERE, Draft, Values, laid_over
 from speedtui.tui.draft.fields import Field, Sizes, fields_of
 

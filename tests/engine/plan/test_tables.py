@@ -24,7 +24,7 @@ def test_evaluations_around_the_present_spacing_at_the_end_and_never() -> None:
         ("never", None, 0, 0.0, 440.0),
     ]
     assert [row.every for row in rows if row.current] == ["1 epoch"]
-    assert [row.fit for row in rows] == ["late", "late", "fits", "fits", "fits", "fits"]
+    assert [row.fit for row in rows] == ["late", "tight", "fits", "fits", "fits", "fits"]
     assert rows[2].share == pytest.approx(120 / 560)
     assert rows[2].finish == NOW + 560.0
     assert all(parse_frequency(row.every) is not None for row in rows)

@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+import random
+
 import msgspec
 import pytest
 
+from speedtui.engine.advise.case import Actual, Case
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import Settings
+from speedtui.engine.config.window import Window
 from speedtui.engine.plan.goals import seek_goals
-from speedtui.engine.plan.verdict import judge_finish, spare_seconds
+from speedtui.engine.plan.report import VERDICTS
+from speedtui.engine.planned import ProfileRow
+from speedtui.engine.report.files import fits
+from speedtui.engine.timing.verdict import Held, judge, judge_finish, spare_seconds
 from tests.engine.plan.estimators import NOW, STEPS_PER_EPOCH, estimator, settings, window
 
 HOURS_12 = window(12 * 3600.0, margin=1800.0)  # safe for 41400 s
@@ -23,14 +30,39 @@ def takes(p50: float, p90: float) -> Estimate:
         (15_000.0, 41_401.0, "tight"),  # P50 safe, P90 not
         (41_400.0, 50_000.0, "tight"),  # P50 at the safe limit, P90 past the deadline
         (42_000.0, 43_200.0, "tight"),  # P50 inside the margin, P90 at the deadline
-        (42_000.0, 43_201.0, "late"),  # P50 inside the margin, P90 past the deadline
+        (42_600.0, 43_800.0, "tight"),  # P50 ten minutes before the deadline, P90 ten minutes after it
+        (43_200.0, 50_000.0, "tight"),  # P50 at the deadline itself
+        (43_201.0, 50_000.0, "late"),
         (50_000.0, 51_000.0, "late"),
     ],
 )
-def test_it_fits_by_its_p90_is_tight_by_its_p50_or_the_deadline_and_late_otherwise(
-    p50: float, p90: float, fit: str
-) -> None:
+def test_it_fits_by_its_p90_is_late_by_its_p50_and_tight_between(p50: float, p90: float, fit: str) -> None:
     assert judge_finish(NOW, takes(p50, p90), HOURS_12) == fit
+
+
+@pytest.mark.parametrize("margin", [0.0, 600.0, 7200.0])
+def test_plan_screen_trials_advice_and_report_say_the_same_of_the_same_finish(margin: float) -> None:
+    given = window(12 * 3600.0, margin=margin)
+    rng = random.Random(int(margin))
+    for _ in range(200):
+        p50 = rng.uniform(0.6, 1.2) * 12 * 3600.0
+        p90 = p50 * rng.choice((1.0, rng.uniform(1.0, 1.4)))
+        estimate = takes(p50, p90)
+        planned = judge_finish(NOW, estimate, given)
+        assert VERDICTS[planned] == judge(NOW + p50, NOW + p90, given) == running(p50, p90, given)
+        assert fits(estimate, given, NOW) == (planned == "fits")
+        row = ProfileRow(
+            profile="x", description="", label="", values={}, micro_batch_size=1, grad_accum_steps=1, max_length=8,
+            epochs=1.0, estimate=estimate, fit=planned,
+        )  # fmt: skip
+        assert Case(settings=Settings(), row=row, now=NOW, window=given).fit == planned
+        ended = Case(settings=Settings(), row=row, now=NOW, window=given, actual=Actual(seconds=p50, phases={}))
+        assert ended.fit == judge_finish(NOW, takes(p50, p50), given)
+
+
+def running(p50: float, p90: float, given: Window) -> str:
+    """As a training that has so much before it says it for the first time."""
+    return Held().take(judge(NOW + p50, NOW + p90, given), 0.0)
 
 
 def test_without_an_estimate_or_a_window_there_is_no_verdict() -> None:
