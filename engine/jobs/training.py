@@ -25,6 +25,7 @@ from speedtui.engine.jobs.execute import JobResult
 from speedtui.engine.jobs.going_on import how_to_go_on
 from speedtui.engine.jobs.legs import earlier_legs
 from speedtui.engine.jobs.loaders import loader_death
+from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.search.candidates import label
 from speedtui.engine.timing.counts import counts_of, first_save_step, frequency_steps
 from speedtui.engine.timing.eta import Eta
@@ -171,9 +172,9 @@ class Training:
         self._context.log.add_source(outlook.pump)
         try:
             rehearses = self._live.current.schedule.check_evaluation and not self._first_step
-            trainer = self._train(outlook, rehearses=rehearses)
+            self._train(outlook, rehearses=rehearses)
             while self._schedule.rebuild or self._diverging.goes_back:
-                trainer = self._train_anew(outlook)
+                self._train_anew(outlook)
         finally:
             self._context.log.remove_source(outlook.pump)
             if self._evaluator is not None:
@@ -184,13 +185,21 @@ class Training:
         if self._schedule.stopped is not None:
             raise self._schedule.stopped
         return end_training(
-            self._context, self._live.current, trainer, self._schedule, self._eta,
+            self._context, self._live.current, self._require_trainer(), self._schedule, self._eta,
             legs=self._legs, seconds=time.perf_counter() - began, estimate=self._estimate, since=self._since,
         )  # fmt: skip
 
-    def _train(self, outlook: Outlook, *, rehearses: bool) -> TrainingTrainer:
+    def _require_trainer(self) -> TrainingTrainer:
+        if self._trainer is None:  # never: `_train` made one
+            raise AssertionError("a training that has run has a trainer")
+        return self._trainer
+
+    def _train(self, outlook: Outlook, *, rehearses: bool) -> None:
         """With the settings as they are now, from the checkpoint that was found, if any."""
         context = self._context
+        if self._trainer is not None:
+            self._trainer = None
+            release_memory(self._device)  # the optimizer's state is in the checkpoint; two of them need not fit
         trainer = make_training_trainer(
             context, self._live, self._workload, self._model, self._device, eta=self._eta, outlook=outlook,
             schedule=self._schedule, store=self._store, evaluator=self._evaluator, rehearses=rehearses,
@@ -209,21 +218,21 @@ class Training:
         finally:
             context.log.remove_source(trainer.meter.pump)
             context.phases.switch_to("other")
-        return trainer
 
-    def _train_anew(self, outlook: Outlook) -> TrainingTrainer:
+    def _train_anew(self, outlook: Outlook) -> None:
         """Takes up a setting that only a new trainer can: goes on from the checkpoint just saved."""
         if self._diverging.goes_back:
-            return self._train_from_before(outlook)
+            self._train_from_before(outlook)
+            return
         self._schedule.rebuild = False
         self._live.take_waiting()
         micro_batch = self._live.current.train.micro_batch_size
         measured = (a.step_seconds for a in self._context.order.alternatives if a.values.get(REBUILDING) == micro_batch)
         self._eta.rebuilt(step_sizes(self._workload, self._live.current), next(measured, None))
         self._found = self._checkpoint_of(self._live.step)
-        return self._train(outlook, rehearses=False)
+        self._train(outlook, rehearses=False)
 
-    def _train_from_before(self, outlook: Outlook) -> TrainingTrainer:
+    def _train_from_before(self, outlook: Outlook) -> None:
         """After it has diverged: goes on from the last finite checkpoint, at a lower rate."""
         self._found = self._diverging.back(model_fingerprint(self._model))
         if self._found is None:
@@ -231,7 +240,7 @@ class Training:
         self._schedule.restore(self._found.facts.schedule)
         self._eta.goes_on_from(self._first_step)
         self._legs.losses.rewind(self._first_step)
-        return self._train(outlook, rehearses=False)
+        self._train(outlook, rehearses=False)
 
     def _checkpoint_of(self, step: int) -> Found:
         found = self._store.newest(model_fingerprint(self._model))
