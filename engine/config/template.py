@@ -30,7 +30,7 @@ packing = false                   # whole samples laid end to end up to max_leng
 
 [train]
 epochs = 3                        # or max_steps = 1000
-effective_batch_size = 16         # never changed silently; accumulation = effective / micro-batch
+effective_batch_size = {effective:<11}# never changed silently; accumulation = effective / micro-batch
 micro_batch_size = 1              # `speedtui tune` finds the fastest one that fits
 learning_rate = 2e-4
 lr_schedule = "cosine"            # cosine, linear, constant
@@ -101,7 +101,7 @@ NO_EVALUATION = """\
 
 def render_template(
     *, model: str, train: str, columns: str, dtype: str, kind: str = "", evaluation: str = NO_EVALUATION,
-    max_length: int = 1024,
+    max_length: int = 1024, effective_batch_size: int = 16,
 ) -> str:  # fmt: skip
     """The text of a new configuration; `columns` and `evaluation` are the lines that name columns and evaluation data.
 
@@ -110,5 +110,5 @@ def render_template(
     lines = f'kind = "{kind}"' if kind else '# kind = "seq2seq"'
     return TEMPLATE.format(
         model=model, train=train, columns=columns, dtype=dtype, kind=lines, evaluation=evaluation,
-        max_length_line=f"max_length = {max_length}",
+        max_length_line=f"max_length = {max_length}", effective=effective_batch_size,
     )  # fmt: skip

@@ -16,6 +16,7 @@ from datasets import Dataset
 from speedtui.engine.config.load import load_settings
 from speedtui.engine.config.settings import ModelSettings, Settings
 from speedtui.engine.errors import ConfigError
+from speedtui.engine.timing.possible import require_possible
 from speedtui.engine.workload.architecture import build_architecture, train_tokenizer, wrap_tokenizer
 from speedtui.tui.cli import application
 from tests.engine.workload.small import BART, LLAMA, T5, load, make_trainer
@@ -202,3 +203,14 @@ def test_evaluation_data_beside_the_training_data_is_taken_else_a_share_of_it(he
     Path("speedtui.toml").unlink()
     WRITERS["rows.jsonl"](here / "few.jsonl", [row] * 20)
     assert not initialized(models / "llama", "few.jsonl").data.evaluates
+
+
+@pytest.mark.parametrize(("rows", "effective"), [(1, 1), (3, 2), (15, 8), (16, 16), (40, 16)])
+def test_a_small_file_gets_an_effective_batch_that_a_step_can_have(
+    here: Path, models: Path, rows: int, effective: int
+) -> None:
+    WRITERS["rows.jsonl"](here / "rows.jsonl", [ROWS["alpaca"][0]] * rows)
+    initialized(models / "llama", "rows.jsonl")
+    settings = load_settings(Path("speedtui.toml"))
+    assert settings.train.effective_batch_size == effective
+    require_possible(settings, load(settings))

@@ -18,6 +18,8 @@ from speedtui.tui.commands.options import Common, common_options
 
 LONGEST = 1024
 """Tokens of `data.max_length`, where the model has places for them."""
+EFFECTIVE_BATCH = 16
+"""Rows of a step, where the file has as many."""
 LINE_BREAKS = dict.fromkeys(map(ord, "\n\r"), " ")
 """A column's name may hold them, a comment may not."""
 SHARE_ROWS = 100
@@ -47,6 +49,7 @@ def command(common: Common, model: str, data: Path, force: bool) -> ExitCode:
         kind="seq2seq" if like.encoder_decoder else "",
         evaluation=_evaluation_lines(found, data, folder),
         max_length=min(like.positions or LONGEST, LONGEST),
+        effective_batch_size=_effective_batch(found.rows),
     )
     try:
         common.config.write_text(text, encoding="utf-8")
@@ -95,6 +98,11 @@ def _evaluation_lines(found: Recognized, data: Path, folder: Path) -> str:
     if found.rows >= SHARE_ROWS:
         return NO_EVALUATION.replace("# validation_share", "validation_share", 1)
     return NO_EVALUATION
+
+
+def _effective_batch(rows: int) -> int:
+    """A power of two that a step can have; `rows`: of the training file, 0 where it could not be read."""
+    return 1 << (min(rows or EFFECTIVE_BATCH, EFFECTIVE_BATCH).bit_length() - 1)
 
 
 def _notes(found: Recognized, like: ModelLike, model: str, data: Path) -> Iterator[str]:
