@@ -26,6 +26,9 @@ from speedtui.engine.units import format_count, format_span
 from speedtui.engine.workload.evaluation_batch import generation_rows
 from speedtui.engine.workload.shelf import DataShelf
 
+UNFINISHED = (TrialStatus.TIMED_OUT, TrialStatus.PRUNED)
+"""Without a curve these say nothing of the configuration."""
+
 
 class Bases:
     """Finds a basis for each case."""
@@ -58,17 +61,19 @@ class Bases:
             if candidate is None:
                 found[case.profile.name] = Basis(source="model", note="not tried: it is not expected to fit")
                 continue
-            if result is None or (result.curve is None and result.status is TrialStatus.TIMED_OUT):
-                found[case.profile.name] = self._left_out(case, tuning, beginning)
+            if result is None or (result.curve is None and result.status in UNFINISHED):
+                found[case.profile.name] = self._left_out(case, tuning, beginning, result)
                 continue
             costs = beginning if candidate is closely else tuning.runner.run_costs(case.settings, beginning)
             found[case.profile.name] = self._measured(case, result, costs)
         return found
 
-    def _left_out(self, case: Case, tuning: Tuning, beginning: RunCosts) -> Basis:
-        """Of a profile that there was no time for: an earlier run, else what another profile's trial showed, else what
-        is stated."""
+    def _left_out(self, case: Case, tuning: Tuning, beginning: RunCosts, result: TrialResult | None) -> Basis:
+        """Of a profile that there was no time for, or whose trial somebody stopped: an earlier run, else what another
+        profile's trial showed, else what is stated."""
         note = f"not measured within the plan's {format_span(tuning.budget_seconds)}"
+        if result is not None and result.status is TrialStatus.PRUNED:
+            note = f"not measured: {result.reason}"
         basis = self.recalled(case)
         if basis.source != "history":
             study = tuning.study

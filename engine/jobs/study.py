@@ -16,6 +16,7 @@ from speedtui.engine.search.base import Trial
 from speedtui.engine.search.candidates import make_candidate
 from speedtui.engine.state import TrialRow
 from speedtui.engine.state.study import PLAN, best_trial
+from speedtui.engine.units import format_span
 
 if TYPE_CHECKING:
     from speedtui.engine.trial.runner import TrialRunner
@@ -120,14 +121,14 @@ class Study:
         self._context.emit(e.TrialFinished(t=self._context.t, trial=candidate.id, result=result), flush=True)
 
     def unqueue_all(self, reason: str) -> None:
-        """What is queued or would be searched for is not to be run after all; each gets that as its result."""
+        """There is no time for what is queued or would be searched for; each gets that as its result."""
         for trial in list(self._queue):
-            self._unqueue(trial, reason)
+            self._unqueue(trial, TrialStatus.TIMED_OUT, reason)
         self.searching = False
 
-    def _unqueue(self, trial: int, reason: str) -> None:
+    def _unqueue(self, trial: int, status: TrialStatus, reason: str) -> None:
         self._queue.remove(trial)
-        result = self.results[trial] = TrialResult(status=TrialStatus.PRUNED, reason=reason, seconds=0.0)
+        result = self.results[trial] = TrialResult(status=status, reason=reason, seconds=0.0)
         self._context.emit(e.TrialFinished(t=self._context.t, trial=trial, result=result))
 
     def propose(self, values: dict[str, Scalar]) -> Candidate:
@@ -221,7 +222,7 @@ class Study:
             self.runner.stop_trial = command.trial
             return f"#{command.trial} after this step"
         if command.trial in self._queue:
-            self._unqueue(command.trial, "taken out of the queue")
+            self._unqueue(command.trial, TrialStatus.PRUNED, "taken out of the queue")
             return f"#{command.trial} taken out of the queue"
         raise Refused(f"#{command.trial} is neither running nor queued")
 
@@ -248,8 +249,8 @@ class Study:
         """Refuses what no trial would be started for."""
         deadline = self.runner.deadline if self.runner is not None else None
         if deadline is not None and time.monotonic() >= deadline:
-            budget = self._context.settings.search.budget
-            raise Refused(f"search.budget {budget} is spent: no trial is started any more")
+            spent = f"the budget of {format_span(self._budget_seconds)} is spent"
+            raise Refused(f"{spent}: no trial is started any more")
 
     def _enqueue(self, trial: int) -> None:
         self.results.pop(trial, None)
