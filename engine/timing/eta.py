@@ -39,8 +39,7 @@ class Eta:
     """Fed by the pump thread with steps, by the training thread with what evaluations and saves cost.
 
     Times `t` are seconds on the run's clock, all threads and workers on the same one. Each question and each
-    answer is whole: a lock is held for it, some microseconds, of an update a millisecond. A line and an update cost
-    the same however long the run is.
+    answer is whole: a lock is held for it. A line and an update cost the same however long the run is.
     """
 
     def __init__(
@@ -119,8 +118,9 @@ class Eta:
         self._pace.forget()
 
     def goes_on_from(self, step: int) -> None:
-        """The training went back to this step."""
+        """The training went back to this step; the losses of later ones are made again."""
         self._track.step, self._track.t = step, None
+        self._losses.rewind(step)
 
     @property
     def total_steps(self) -> int:

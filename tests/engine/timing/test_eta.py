@@ -304,6 +304,16 @@ def test_the_losses_of_another_worker_go_on_where_the_checkpoint_was() -> None:
     assert eta.losses() == (pytest.approx((36 + 109 + 110) / 10), pytest.approx(125.5))
 
 
+def test_what_is_made_again_after_going_back_takes_the_place_of_its_losses() -> None:
+    eta = run_with(EACH_EPOCH)[0].eta()
+    for step in range(1, 13):
+        eta.observe(line(step, float(step), 1.0, loss=float(step)))
+    eta.goes_on_from(8)
+    assert eta.losses() == (2.5, 6.5)
+    eta.observe(line(9, 20.0, 1.0, loss=100.0))
+    assert eta.losses() == (2.5, pytest.approx((6 + 7 + 8 + 100) / 4))
+
+
 def steady_eta(schedule: ScheduleSettings, *, steps: int, step: float, window: Window | None = None) -> Eta:
     """After so many equal steps of 600, 100 of them an epoch, that began at t = 0."""
     run = Run(total_steps=600, epoch_steps=100, schedule=schedule, step_seconds=lambda i: step, start=0.0)
