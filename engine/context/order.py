@@ -12,6 +12,9 @@ from speedtui.engine.config.window import Window
 from speedtui.engine.events import Job
 from speedtui.engine.runs import RunFolder
 
+COMMAND_LINE = "command line"
+"""Why settings changed, of those that a run takes up as it goes on."""
+
 
 class PlanOrder(msgspec.Struct, frozen=True, kw_only=True):
     """What a plan is asked for."""
@@ -73,7 +76,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     resume: bool = False
     """Go on from the last checkpoint of this run."""
     changes: dict[str, Scalar] = {}
-    """Settings by path that a run which goes on takes up."""
+    """Settings by path that a run which goes on takes up; its log tells of them with `COMMAND_LINE` for a reason."""
     train_command: list[str] = []
     """How to call `speedtui train`, for train.sh."""
 

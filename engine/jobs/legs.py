@@ -17,7 +17,7 @@ class Legs(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     """That they trained, evaluations and checkpoints included."""
     steps_again: int = 0
-    """Steps of theirs that are made a second time."""
+    """Steps that are made a second time, of this worker too where it went back."""
     full: int = 0
     """Full evaluations."""
     loss: int = 0
@@ -25,6 +25,10 @@ class Legs(msgspec.Struct, frozen=True, kw_only=True):
     saves: int = 0
     """Checkpoints, without a final model."""
     losses: Losses
+
+    def going_back(self, steps: int) -> Legs:
+        """With so many steps that this worker makes again."""
+        return msgspec.structs.replace(self, steps_again=self.steps_again + steps)
 
     def made(self, made: Made) -> Made:
         """With what this worker has made."""
@@ -46,6 +50,6 @@ def earlier_legs(context: JobContext, first_step: int) -> Legs:
         steps_again=before.steps_again + max(before.step - first_step, 0),
         full=before.full_evaluations.count,
         loss=before.loss_evaluations.count,
-        saves=before.checkpoint_totals.count - (before.finished is not None),
+        saves=before.checkpoint_totals.count - (before.finished is not None and before.finished.model_path is not None),
         losses=losses,
     )

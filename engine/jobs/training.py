@@ -18,6 +18,7 @@ from speedtui.engine.checkpoint.store import CheckpointStore, Found
 from speedtui.engine.config.frequency import Frequency, parse_frequency
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.context.context import JobContext, JobStopped
+from speedtui.engine.context.order import COMMAND_LINE
 from speedtui.engine.errors import JobError, SpeedtuiError
 from speedtui.engine.evaluate.evaluator import Evaluator
 from speedtui.engine.jobs.ending import end_training
@@ -234,12 +235,13 @@ class Training:
 
     def _train_from_before(self, outlook: Outlook) -> None:
         """After it has diverged: goes on from the last finite checkpoint, at a lower rate."""
+        reached = self._live.step
         self._found = self._diverging.back(model_fingerprint(self._model))
         if self._found is None:
             raise JobError("no checkpoint from before it diverged can be read", "Start it again at a lower rate.")
         self._schedule.restore(self._found.facts.schedule)
         self._eta.goes_on_from(self._first_step)
-        self._legs.losses.rewind(self._first_step)
+        self._legs = self._legs.going_back(reached - self._first_step)
         self._train(outlook, rehearses=False)
 
     def _checkpoint_of(self, step: int) -> Found:
@@ -267,7 +269,8 @@ class Training:
         if self._tell_changes:
             step, values = self._first_step, self._tell_changes
             self._tell_changes = {}
-            self._context.emit(e.SettingsChanged(t=self._context.t, step=step, values=values, reason="command line"))
+            changed = e.SettingsChanged(t=self._context.t, step=step, values=values, reason=COMMAND_LINE)
+            self._context.emit(changed, flush=True)
 
     def _failure(self, error: Exception, step: int) -> JobError:
         death = loader_death(error)

@@ -15,7 +15,7 @@ import msgspec
 
 from speedtui.engine import events as e
 from speedtui.engine.commands import Finish
-from speedtui.engine.context.order import read_order, write_order
+from speedtui.engine.context.order import COMMAND_LINE, read_order, write_order
 from speedtui.engine.errors import ExitCode, JobError, RunFolderError
 from speedtui.engine.jobs.going_on import how_to_go_on
 from speedtui.engine.jobs.status import BROKEN, RESTARTABLE, SPENT
@@ -62,6 +62,8 @@ class ProcessSession(WatchedRun):
         """As the present worker told it."""
         self._complaint = ""
         """Its last notice of an error."""
+        self._changes_told = False
+        """The settings that a resumed training was to take up are in its log: those count from then on."""
 
     def detach(self) -> None:
         """Lets `run` return; the worker goes on, unless it only waits for more trials."""
@@ -97,6 +99,7 @@ class ProcessSession(WatchedRun):
             stack.enter_context(hold_lock(self._folder.session_lock, shared=True))
             stack.enter_context(_owning(self._folder))
             self._take_in(None, time.monotonic())  # an earlier worker's end is not this one's
+            self._changes_told = False  # nor what an earlier session had it take up
             self._start()
             while (code := self._look(on_line)) is None:
                 time.sleep(FOLLOW_SECONDS)
@@ -124,6 +127,8 @@ class ProcessSession(WatchedRun):
             self._end = event
         elif isinstance(event, e.Notice) and event.level == "error":
             self._complaint = event.text
+        elif isinstance(event, e.SettingsChanged) and event.reason == COMMAND_LINE:
+            self._changes_told = True
 
     def _start(self) -> None:
         self._end, self._complaint, self._told_worker, self._killed = None, "", False, False
@@ -195,7 +200,9 @@ class ProcessSession(WatchedRun):
     def _order_to_go_on(self) -> None:
         """The next worker of a training begins with the last checkpoint; one of a study finds its trials in the log."""
         if self.snapshot().job == "train":
-            write_order(self._folder, msgspec.structs.replace(read_order(self._folder), resume=True, changes={}))
+            order = read_order(self._folder)
+            changes = {} if self._changes_told else order.changes
+            write_order(self._folder, msgspec.structs.replace(order, resume=True, changes=changes))
 
     def _last_word(self, wanted: ExitCode | None) -> e.RunFinished:
         assert self._worker is not None

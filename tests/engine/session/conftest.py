@@ -12,6 +12,7 @@ import msgspec
 import pytest
 import torch
 
+from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.paths import with_values
 from speedtui.engine.config.settings import (
     DataSettings,
@@ -131,9 +132,11 @@ class Starter:
         settings = msgspec.structs.replace(settings, search=msgspec.structs.replace(settings.search, knobs=knobs))
         return self._drive(start_study(settings, self.options(in_thread, **changes)))
 
-    def training(self, *, in_thread: bool = False, values: dict[str, Any] | None = None) -> Driven:
+    def training(
+        self, *, in_thread: bool = False, values: dict[str, Any] | None = None, estimate: Estimate | None = None
+    ) -> Driven:
         settings = with_values(self.settings, values or {}, "test")
-        return self._drive(start_training(settings, self.options(in_thread)))
+        return self._drive(start_training(settings, self.options(in_thread), estimate=estimate))
 
     def resumed(
         self, run: RunFolder, *, in_thread: bool = False, window: WindowSettings | None = None,

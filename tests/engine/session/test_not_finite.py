@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from speedtui.engine import commands as c
 from speedtui.engine import events as e
+from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import ModelSettings, Settings
 from speedtui.engine.errors import ExitCode
 from speedtui.engine.export.csv import write_tables
@@ -70,8 +71,10 @@ def rising(start: Starter, tmp_path: Path) -> Starter:
     return start
 
 
-def run(starter: Starter, values: Mapping[str, Any]) -> tuple[Driven, RunState, TrainingState]:
-    driven = starter.training(in_thread=True, values=dict(values))
+def run(
+    starter: Starter, values: Mapping[str, Any], estimate: Estimate | None = None
+) -> tuple[Driven, RunState, TrainingState]:
+    driven = starter.training(in_thread=True, values=dict(values), estimate=estimate)
     state = driven.end()
     assert state.training is not None
     return driven, state, state.training
@@ -149,8 +152,10 @@ def test_without_a_checkpoint_nothing_is_left_and_the_command_starts_it_again(ri
 
 
 def test_it_goes_back_at_half_the_rate_and_ends_well(rising: Starter) -> None:
-    driven, _, training = run(rising, {**DIVERGES, "schedule.on_nonfinite": "go_back"})
+    expected = Estimate(p50_seconds=1e4, p90_seconds=1e4, terms={"steps": 1e4}, total_steps=12, evals=0, saves=3)
+    driven, _, training = run(rising, {**DIVERGES, "schedule.on_nonfinite": "go_back"}, expected)
     assert driven.exit_code == ExitCode.DONE
+    assert driven.events(e.AdviceGiven) == [], "steps that were made twice say nothing of the estimate"
     assert [started.first_step for started in driven.events(e.TrainingStarted)] == [0, 8]
     (changed,) = driven.events(e.SettingsChanged)
     assert changed.values == {"train.learning_rate": 0.05}

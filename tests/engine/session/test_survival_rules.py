@@ -9,16 +9,20 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 from torch.utils.data import DataLoader, Dataset
 
 from speedtui.engine import events as e
+from speedtui.engine.config.settings import Scalar
+from speedtui.engine.context.order import COMMAND_LINE, read_order, write_order
 from speedtui.engine.errors import JobError
 from speedtui.engine.jobs.loaders import loader_death
 from speedtui.engine.log.tail import EventTail
 from speedtui.engine.runs import RunFolder, hold_lock
 from speedtui.engine.session.append import append_event
 from speedtui.engine.session.attached import AttachedSession
+from speedtui.engine.session.process import ProcessSession
 from speedtui.engine.session.restarts import Restarts
 from speedtui.engine.session.stall import StallBudgets, StallWatch
 from tests.engine.session.survival_run import SlowTraining, wait_for
@@ -174,6 +178,20 @@ def test_a_worker_that_dies_while_it_loads_has_led_nowhere() -> None:
 def test_without_restarts_there_are_none() -> None:
     assert not Restarts(0).wanted
     assert not lost(Restarts(0), training(0), saved(at=10))
+
+
+def test_settings_typed_with_a_resume_wait_for_a_worker_that_takes_them_up(tmp_path: Path) -> None:
+    folder = SlowTraining(tmp_path).create()
+    rate: dict[str, Scalar] = {"train.learning_rate": 0.01}
+    write_order(folder, msgspec.structs.replace(read_order(folder), resume=True, changes=rate))
+    session = ProcessSession(folder, restarts=2)
+    append_event(folder.events, started())
+    for told, left in ((False, rate), (True, {})):
+        if told:
+            append_event(folder.events, e.SettingsChanged(t=1, step=4, values=rate, reason=COMMAND_LINE))
+        session._take_in(None, 0.0)
+        session._order_to_go_on()
+        assert read_order(folder).changes == left
 
 
 # -- locks -----------------------------------------------------------------------------------------
