@@ -59,7 +59,7 @@ def telling_settings(settings: Settings) -> dict[str, Scalar | None]:
     values = {path: _scalar(value_at(settings, path)) for path in paths}
     if values["model.attention"] == "auto":
         values["model.attention"] = "sdpa"  # what it comes to for all but a few models
-    return values | {f"recipe.{name}": _scalar(value) for name, value in sorted(settings.recipe.items())}
+    return values | _knobs(settings)
 
 
 def settings_key(settings: Settings) -> str:
@@ -85,7 +85,7 @@ def evaluating_settings(settings: Settings) -> dict[str, Scalar | None]:
     elif settings.data.validation_share and settings.data.train:
         values["data.train"] = _last_part(settings.data.train)
         values["data.validation_share"] = settings.data.validation_share
-    return values
+    return values | _knobs(settings)
 
 
 def versions_key(versions: Mapping[str, str]) -> str:
@@ -107,6 +107,11 @@ def _last_part(path: str) -> str:
     """Of a path, with forward or backward slashes; bytes that are no UTF-8 become question marks."""
     last = path.replace("\\", "/").rstrip("/").rpartition("/")[2] or path
     return last.encode(errors="replace").decode()
+
+
+def _knobs(settings: Settings) -> dict[str, Scalar | None]:
+    """A recipe's own, by path: what they change is for the recipe to know."""
+    return {f"recipe.{name}": _scalar(value) for name, value in sorted(settings.recipe.items())}
 
 
 def _scalar(value: Any) -> Scalar | None:

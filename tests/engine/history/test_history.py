@@ -272,3 +272,11 @@ def test_a_history_from_before_evaluations_were_kept_opens_with_its_rows_and_tak
         assert history.latest_measurement(H100, MODEL, settings_key(SETTINGS)) is not None
         history.record_evaluation(evaluated(200.0, answering()))
         assert latest(history, answering()) is not None
+
+
+def test_a_recipe_with_another_knob_may_answer_at_another_price(tmp_path: Path) -> None:
+    slow, fast = (msgspec.structs.replace(answering(), recipe={"candidates": count}) for count in (8, 1))
+    with History.open(tmp_path / "h.sqlite") as history:
+        history.record_evaluation(evaluated(200.0, slow))
+        assert latest(history, slow) is not None
+        assert latest(history, fast) is None
