@@ -35,7 +35,6 @@ class FoundTrial(msgspec.Struct, frozen=True, kw_only=True):
     """The study's configuration."""
     trial: int
     values: dict[str, Scalar]
-    label: str
     estimate: Estimate | None
     step_seconds: float | None = None
     """What it measured."""
@@ -66,7 +65,6 @@ def find_trial(runs: Path, name: str) -> FoundTrial:
         config=folder.config,
         trial=row.candidate.id,
         values=row.candidate.values,
-        label=row.candidate.label,
         estimate=row.result.estimate if row.result is not None else None,
         step_seconds=_step_seconds(row.result),
         alternatives=alternatives(folder.config, row.candidate.values, measured),

@@ -74,8 +74,9 @@ def learned_words(report: TrainingReport) -> str:
 
 
 def rows_words(loaded: ModelLoaded) -> str:
-    """What of the rows was not learned or not evaluated; empty where all of them were, whole."""
+    """What of the rows was held out, not learned or not evaluated; empty where all of them were learned, whole."""
     counts = (
+        (loaded.held_out_rows, "of the training rows held out to evaluate on"),
         (loaded.cut_rows, "cut to data.max_length"), (loaded.dropped_rows, "dropped, with nothing to learn from"),
         (loaded.eval_cut_rows, "of data.eval cut"), (loaded.eval_dropped_rows, "of data.eval left out of the loss"),
     )  # fmt: skip

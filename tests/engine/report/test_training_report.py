@@ -328,3 +328,15 @@ def test_a_demos_training_counts_from_its_plan() -> None:
     end = e.TrainingFinished(t=80.0, steps=100, seconds=40.0, first_loss=2.0, last_loss=1.0, model_path="m")
     report = training_report(fold([*events, end]), Expected(estimate=estimate(50.0), since=30.0))
     assert report.comparison.actual_seconds == 50.0 and report.comparison.accuracy == 1.0
+
+
+def test_rows_that_were_held_out_are_told_beside_those_that_were_left_out() -> None:
+    loaded = e.ModelLoaded(
+        t=1.0, model="m", parameters=1, trainable_parameters=1, train_rows=95, eval_rows=5, longest_tokens=9,
+        mean_tokens=9.0, seconds=0.0, held_out_rows=5, dropped_rows=2,
+    )  # fmt: skip
+    state = msgspec.structs.replace(WHOLE, model=loaded)
+    assert (
+        "95 to train, 5 to evaluate; 5 of the training rows held out to evaluate on, "
+        "2 dropped, with nothing to learn from" in " ".join(render_training(training_report(state)).split())
+    )
