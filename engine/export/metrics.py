@@ -86,7 +86,7 @@ class MetricStream:
         self._told_step = self._step = event.step
         values: dict[str, float | None] = {
             "train/loss": event.loss,
-            "train/nonfinite_steps": event.nonfinite_steps or event.nonfinite or None,
+            "train/nonfinite_steps": event.nonfinite_steps or int(event.nonfinite) or None,
             "train/learning_rate": event.lr,
             "train/tokens_per_second": event.tokens / event.seconds if event.tokens and event.seconds else None,
             "memory/peak_allocated_bytes": event.peak_allocated_bytes,

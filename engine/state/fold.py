@@ -63,7 +63,6 @@ class Folder:
         self._finished: e.RunFinished | None = None
         self._snapshot: RunState | None = None
         self._told = ToldLever()
-        """The best lever told last, and how many seconds were short then."""
 
     def apply(self, event: e.AnyEvent) -> None:
         """Takes in one event."""
