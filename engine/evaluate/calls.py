@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -38,7 +39,7 @@ class Calls:
             self._send(Unread(reason=str(error) or type(error).__name__))
             return
         self._told = False
-        self._send(Began())
+        self._send(Began(at=time.monotonic()))
         if self._metric.form == "set":
             self._send(self._whole(samples, request.threads))
         else:

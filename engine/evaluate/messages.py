@@ -50,6 +50,10 @@ class Unusable(Message, frozen=True, kw_only=True):
 class Began(Message, frozen=True, kw_only=True):
     """The rows are read and the first call is made: from here on the time counts."""
 
+    at: float
+    """On the monotonic clock, which is the same for all processes of a machine; read there, since the worker may hear
+    of it late."""
+
 
 class Unread(Message, frozen=True, kw_only=True):
     """The rows cannot be read."""

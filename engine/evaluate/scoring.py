@@ -13,7 +13,7 @@ from collections.abc import Callable
 import msgspec
 
 from speedtui.engine.errors import ConfigError
-from speedtui.engine.evaluate.messages import Answer, Loaded, Request, Scored, SetScored, Unread, Unusable
+from speedtui.engine.evaluate.messages import Answer, Began, Loaded, Request, Scored, SetScored, Unread, Unusable
 from speedtui.engine.units import format_seconds
 
 SCORER = "speedtui.engine.evaluate.scorer"
@@ -88,8 +88,7 @@ class Scorer:
         outcome = Outcome()
         try:
             self.load(tick)
-            self._ask(request, tick)
-            began = time.monotonic()
+            began = self._ask(request, tick)
             try:
                 self._collect(outcome, len(request.predictions), _Patience(seconds, "schedule.metric_timeout", tick))
             finally:
@@ -105,13 +104,15 @@ class Scorer:
             raise
         return outcome
 
-    def _ask(self, request: Request, tick: Tick) -> None:
-        """Until the first call is made."""
+    def _ask(self, request: Request, tick: Tick) -> float:
+        """Until the first call is made; returns when that was, on the monotonic clock."""
         patience = _Patience(READY_SECONDS, "reading its rows", tick)
         self._send(msgspec.json.encode(request) + b"\n", patience)
         answer = self._next(patience)
         if isinstance(answer, Unread):
             raise ScorerGone(answer.reason)
+        assert isinstance(answer, Began)
+        return answer.at
 
     def _collect(self, outcome: Outcome, count: int, patience: _Patience) -> None:
         while patience.done < count:

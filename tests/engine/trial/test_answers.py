@@ -54,7 +54,7 @@ def test_a_trial_counts_answers_and_their_scores(new_runner: NewRunner, settings
     costs = runner.run_costs(runner.context.settings, RunCosts())
     assert costs.generate_seconds and costs.metric_seconds and costs.answer_tokens
     # three full evaluations, at steps 4, 8 and 10; 40 rows of 20 ms, four at a time
-    assert estimate.terms["metric"] >= 3 * 40 * 0.02 / 4 / 2
+    assert estimate.terms["metric"] >= 3 * 40 * 0.02 / 4
     assert estimate.terms["generate"] > 0 and estimate.unmeasured == ()
     assert costs.answer_tokens <= 24
     assert judge_finish(0.0, estimate, YEAR) == "fits"
