@@ -38,4 +38,5 @@ def own_attention(model: ModelSettings) -> Attention | None:
 def _config(model: ModelSettings) -> Any:
     if model.architecture:
         return CONFIG_MAPPING[model.architecture["model_type"]]()
-    return AutoConfig.from_pretrained(model.path or "", local_files_only=True)
+    # not left open: of a folder with code of its own transformers would ask on the terminal, and wait for an answer
+    return AutoConfig.from_pretrained(model.path or "", local_files_only=True, trust_remote_code=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,20 @@ def test_of_a_folder_its_config_tells_and_what_is_asked_for_stays(model_folder: 
     for unknown in (ModelSettings(path="nobody/knows"), ModelSettings(kind="python", recipe="r.py:build")):
         assert own_attention(unknown) is None
         assert with_own_attention(Settings(model=unknown)).model.attention == "auto"
+
+
+def test_a_folder_with_code_of_its_own_is_not_told_and_nobody_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """transformers would ask on the terminal whether to run the code, and wait for an answer."""
+    config = {"model_type": "own", "auto_map": {"AutoConfig": "configuration_own.OwnConfig"}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "configuration_own.py").write_text("raise RuntimeError('was run')")
+    asked: list[str] = []
+    monkeypatch.setattr("builtins.input", lambda question="": asked.append(question) or "y")
+    for trusted in (False, True):
+        assert own_attention(ModelSettings(path=str(tmp_path), trust_remote_code=trusted)) is None
+    assert asked == []
 
 
 def test_a_study_tries_no_attention_that_the_model_lacks() -> None:
