@@ -68,8 +68,11 @@ def _with_evaluation(
         trainer.evaluate(eval_dataset=Rows(dataset, order[: trainer.args.per_device_eval_batch_size].tolist()))
 
     while True:
+        asked = trainer.args.per_device_eval_batch_size
         peak = _peak_of(longest, peaks)
         rows = trainer.args.per_device_eval_batch_size
+        if rows < asked:
+            continue  # the peak is that of rows that found no room
         if limit_bytes is None or peak <= limit_bytes or rows == 1:
             return msgspec.structs.replace(memory, evaluation_rows=rows, evaluation_peak_bytes=peak)
         trainer.halve_evaluation()

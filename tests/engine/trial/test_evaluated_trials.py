@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import torch
 
 from speedtui.engine import commands as c
 from speedtui.engine import events as e
@@ -65,6 +66,21 @@ def test_an_evaluation_over_the_limit_takes_fewer_rows_and_is_no_reason_against_
         "evaluating 40 rows at a time runs out of memory; it goes on with 20",
         "evaluating 20 rows at a time runs out of memory; it goes on with 10",
     ]
+
+
+def test_rows_that_found_no_memory_are_no_part_of_the_peak_that_is_told(runner: TrialRunner) -> None:
+    ten = probed(runner, 10)
+
+    def full(model: Any, args: Any, output: Any) -> None:
+        """A device on which the outputs of more than ten rows are one allocation too many."""
+        if not model.training and len(output.logits) > 10:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    assert runner.workload is not None
+    handle = runner.workload.model.register_forward_hook(full)
+    halved = probed(runner, 40)
+    handle.remove()
+    assert (halved.evaluation_rows, halved.evaluation_peak_bytes) == (10, ten.evaluation_peak_bytes)
 
 
 def test_it_is_a_knob_like_any_other(runner: TrialRunner) -> None:
