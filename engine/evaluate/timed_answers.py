@@ -41,6 +41,7 @@ class TimedAnswers(msgspec.Struct, frozen=True, kw_only=True):
     """What was written and scored, and what it took."""
 
     written: tuple[tuple[AnswerBatch, Written], ...]
+    """Empty where the model has room for no prompt."""
     most_rows: int | None = None
     """Rows of a batch that found memory where those asked for did not; None where they did."""
     scored_seconds: float | None = None
@@ -69,7 +70,9 @@ def _batch(rows: NDArray[np.int64], widths: NDArray[np.int32], steps: NDArray[np
 
 
 def batches_to_time(batches: Sequence[AnswerBatch]) -> list[AnswerBatch]:
-    """A few of them, full ones where there are any; each once."""
+    """A few of them, full ones where there are any; each once. None where no prompt is answered."""
+    if not batches:
+        return []
     full = [batch for batch in batches if len(batch.rows) == len(batches[0].rows)]
     places = dict.fromkeys(min(int(share * len(full)), len(full) - 1) for share in BATCHES)
     return [full[place] for place in places]

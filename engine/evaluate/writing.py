@@ -55,7 +55,7 @@ def _written(
 ) -> list[Written]:
     """After a token or two for nothing, since the first ones of a kind take longer. A recipe writes what it likes."""
     tokens = [min(batch.steps, MOST_TOKENS) or schedule.max_new_tokens for batch in batches]
-    if batches[0].steps:
+    if batches and batches[0].steps:
         generation.timed(model, schedule, batches[0].rows, min(tokens[0], 2))
     return [
         generation.timed(model, schedule, batch.rows, most) for batch, most in zip(batches, tokens, strict=True)

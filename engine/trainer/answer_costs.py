@@ -51,20 +51,20 @@ class AnswerCosts(msgspec.Struct, frozen=True, kw_only=True):
         """Answers to the longest batch of prompts, which a model that has learned nothing yet writes until it is
         stopped. What it writes is scored for next to nothing."""
         size = generation_rows(settings, workload)
-        first = answer_batches(workload, settings.schedule, min(size, self.most_rows or size))[0]
+        batches = answer_batches(workload, settings.schedule, min(size, self.most_rows or size))
+        if not batches or (self.row_seconds is None and self.prompts is None):
+            return 0.0
+        first = batches[0]
         if self.row_seconds is not None:
             return self.row_seconds * len(first.rows)
-        if self.prompts is None:
-            return 0.0
         positions = None if first.width == 0 else positions_of(workload.model)
         width = 0 if workload.target_lengths is not None else first.width
         steps = allowed_tokens(positions, width, settings.schedule.max_new_tokens)
         return self._batch_seconds(msgspec.structs.replace(first, steps=steps))
 
     def _generate_seconds(self, workload: Workload, settings: Settings) -> float | None:
-        rows = len(workload.eval_dataset or ())
         if self.row_seconds is not None:
-            return self.row_seconds * rows
+            return self.row_seconds * len(workload.questions or ())
         if self.prompts is None:
             return None
         size = generation_rows(settings, workload)
@@ -81,12 +81,14 @@ class AnswerCosts(msgspec.Struct, frozen=True, kw_only=True):
         """Of all rows, and no more than `schedule.metric_timeout` lets it take."""
         if self.scored_seconds is None:
             return None
-        return min(self.scored_seconds * len(workload.eval_dataset or ()), parse_duration(schedule.metric_timeout))
+        return min(self.scored_seconds * len(workload.questions or ()), parse_duration(schedule.metric_timeout))
 
 
 def answer_costs(timed: TimedAnswers) -> AnswerCosts:
     """From what was written and scored."""
     plain = AnswerCosts(scored_seconds=timed.scored_seconds, most_rows=timed.most_rows, problem=timed.problem)
+    if not timed.written:  # no prompt is answered, and empty answers cost nothing
+        return msgspec.structs.replace(plain, row_seconds=0.0)
     if not timed.written[0][0].steps:
         rows = sum(len(batch.rows) for batch, _ in timed.written)
         seconds = math.fsum(made.first_seconds for _, made in timed.written)

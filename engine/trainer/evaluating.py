@@ -158,7 +158,7 @@ class Evaluating:
             timed = answer_costs(self.evaluator.timed(model, settings.schedule))
             costs = timed.of_run(RunCosts(), self._workload, settings)
             known = {"generate": costs.generate_seconds or 0.0, "metric": costs.metric_seconds or 0.0}
-        whole = len(self._workload.eval_dataset or ()) / len(answered)
+        whole = len(self._workload.questions or ()) / len(answered)
         return expected | {name: known[name] or phases.get(name, 0.0) * whole for name in names}
 
     def begins(self, loader: Any) -> None:

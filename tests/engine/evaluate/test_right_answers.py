@@ -12,6 +12,8 @@ import pytest
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.evaluate.right_answers import answer_steps, right_lengths, right_texts
 from speedtui.engine.evaluate.timed_answers import answer_batches, batches_to_time, rows_to_score
+from speedtui.engine.timing.costs import RunCosts
+from speedtui.engine.trainer.answer_costs import AnswerCosts, answer_costs
 from tests.engine.evaluate.conftest import ANSWERS, Made, write_rows
 from tests.engine.workload.small import LLAMA, T5, load
 
@@ -106,3 +108,23 @@ def test_the_metric_is_timed_on_right_answers(asked: Asked, tmp_path: Path) -> N
         assert plain.scored_seconds is None and plain.problem == ""
     finally:
         one.evaluator.close()
+
+
+def test_where_no_prompt_has_room_answers_cost_nothing(asked: Asked) -> None:
+    """A model with rotary angles is trained on rows beyond its places, and asked no prompt that is."""
+    settings = asked({**LLAMA, "max_position_embeddings": 1}, schedule={})
+    one = Made(settings, load(settings))
+    assert one.score().unanswered == 6
+    timed = one.evaluator.timed(one.workload.model, settings.schedule)
+    costs = answer_costs(timed).of_run(RunCosts(rehearsal_seconds=1.0), one.workload, settings)
+    assert (timed.written, costs.generate_seconds, costs.rehearsal_seconds) == ((), 0.0, 1.0)
+
+
+def test_every_question_is_scored_and_priced_though_the_loss_leaves_some_out(asked: Asked, tmp_path: Path) -> None:
+    rows = [{"question": "why " * (1 + 60 * (n % 2)), "answer": "4"} for n in range(10)]
+    settings = asked(LLAMA, rows=write_rows(tmp_path / "long.jsonl", rows), data={"max_length": 40},
+                     schedule={"metric": "metric.py:score", "metric_timeout": "1h"})  # fmt: skip
+    workload = load(settings)
+    assert workload.eval_dataset is not None and len(workload.eval_dataset) == 5
+    priced = AnswerCosts(scored_seconds=2.0).of_run(RunCosts(), workload, settings)
+    assert priced.metric_seconds == 20.0
