@@ -90,19 +90,25 @@ class Generation:
         marks: list[float] = []
 
         def mark() -> None:
-            marks.append(time.perf_counter())
+            marks.append(self._done_at())
             self._look()
 
         self._done, self._total = 0, len(rows)
         with answering(model, bf16=self._settings.train.bf16) as base:
             answer = self._answer(schedule, mark, to_the_end=True)
-            began = time.perf_counter()
+            began = self._done_at()
             answer(base, list(rows))
-            whole = time.perf_counter() - began
+            whole = self._done_at() - began
         if len(marks) < 2:
             return Written(tokens=len(marks), first_seconds=whole, token_seconds=0.0)
         each = (marks[-1] - marks[0]) / (len(marks) - 1)
         return Written(tokens=len(marks), first_seconds=whole - (marks[-1] - marks[0]), token_seconds=each)
+
+    def _done_at(self) -> float:
+        """When the device has done what it was given: it is given a token's work before it is through with the last."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
 
     def _size(self, schedule: ScheduleSettings) -> None:
         """The batch as the settings are now; a smaller one that was found to fit stays until they ask for another."""
