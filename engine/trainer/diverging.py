@@ -61,6 +61,7 @@ class Diverging:
     def _follow(self, divergence: Divergence, control: TrainerControl) -> None:
         policy, stopped = self._live.current.schedule.on_nonfinite, self._schedule.stopped
         if stopped is None and policy == "continue":
+            self.watch.let_pass()
             return
         by_signal = stopped is not None and stopped.exit_code is not ExitCode.DONE
         if by_signal or (policy == "continue" and not divergence.weights):

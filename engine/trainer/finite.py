@@ -56,13 +56,13 @@ class FiniteWatch:
         self._kinds: set[e.NonFinite] = set()
         self._last_finite: int | None = None
         self._last_finite_loss: int | None = None
-        self._look = False
+        self._look = self._passed = False
 
     def begin(self) -> None:
         """A trainer begins, at the first step or after a checkpoint."""
         self.certain, self._since, self._suspect, self._steps, self._look = None, None, None, 0, False
         self._last_finite = self._last_finite_loss = None
-        self._kinds, self.told = set(), None
+        self._kinds, self.told, self._passed = set(), None, False
 
     # -- pump thread -------------------------------------------------------------------------------
 
@@ -88,7 +88,7 @@ class FiniteWatch:
         self._last_finite = step
         if self._since is not None and self.certain is None:
             self._context.emit(e.FiniteAgain(t=self._context.t, step=step, steps=self._steps))
-            self._since, self._steps, self._kinds, self.told = None, 0, set(), None
+            self._since, self._steps, self._kinds, self.told, self._passed = None, 0, set(), None, False
             if not self._look:
                 self._suspect = None  # the weights after its last step were finite
 
@@ -109,7 +109,7 @@ class FiniteWatch:
         self._look = False  # first, so that what the pump thread sees meanwhile is looked at next time
         name = nonfinite_weight(model)
         never = last and self._since is not None and self._last_finite is None
-        if name or self._steps >= MOST_IN_A_ROW or never:
+        if name or (self._steps >= MOST_IN_A_ROW and not self._passed) or never:
             self.found(name, step, since)
         elif self._since is None and not self._look:
             self._suspect = None
@@ -120,6 +120,14 @@ class FiniteWatch:
         loss = self._last_finite_loss if self._last_finite_loss is not None else since - 1
         self.certain = Divergence(since=since, good_step=min(loss, since) - 1, weights=name)
         self._tell("weights" if name else "loss", step, certain=self.certain)
+
+    def let_pass(self) -> None:
+        """The training goes on for all of it: losses that were too many in a row may be finite again, and are told so.
+
+        Weights that are not finite stay so.
+        """
+        if self.certain is not None and not self.certain.weights:
+            self.certain, self._passed = None, True
 
     def doubt(self, model: nn.Module) -> str:
         """Why the weights as they are must not be kept; empty where they are finite and give finite losses."""

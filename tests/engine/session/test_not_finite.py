@@ -25,35 +25,7 @@ from speedtui.engine.report.training import write_run_report
 from speedtui.engine.runs import RunFolder, hold_lock
 from speedtui.engine.state import RunState, TrainingState
 from tests.engine.session.conftest import Driven, Starter
-
-RECIPE = """
-import torch
-from torch import nn
-
-class Rising(nn.Module):
-    '''Its weight rises by the learning rate with every step; what it says once that is above a limit, or of one row,
-    is no number.'''
-
-    def __init__(self, limit, bad_row, poison):
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(1))
-        self.limit, self.bad_row, self.poison = limit, bad_row, poison
-
-    def forward(self, row, labels):
-        loss = 5.0 - self.weight.sum()
-        bad = bool((row == self.bad_row).any()) and self.training
-        if not float(self.weight.detach()) <= self.limit:
-            return {"loss": loss * float("nan")}
-        return {"loss": loss * float(self.poison) if bad and self.poison != "added" else
-                loss + float("nan") if bad else loss}
-
-def collate(rows):
-    return {"row": torch.tensor(rows), "labels": torch.tensor(rows)}
-
-def build(limit: float = 1e9, bad_row: int = -1, poison: str = "nan", rows: int = 64):
-    return {"model": Rising(limit, bad_row, poison), "train_dataset": list(range(rows)),
-            "eval_dataset": list(range(4)), "collator": collate}
-"""
+from tests.engine.session.rising import RECIPE
 
 
 @pytest.fixture
@@ -203,6 +175,24 @@ def test_ten_losses_in_a_row_that_are_no_numbers_end_it_though_its_weights_are_f
     assert saved_steps(driven.session.folder) == [8], (
         "no checkpoint of that stretch has taken the place of the good one"
     )
+
+
+def test_a_training_that_goes_on_for_all_of_them_keeps_its_checkpoints_again_once_losses_are_finite(
+    rising: Starter,
+) -> None:
+    recipe = Path(str(rising.settings.model.recipe).rpartition(":")[0])
+    stretch = RECIPE.replace(
+        "if not float(self.weight.detach()) <= self.limit:", "if self.limit < float(self.weight.detach()) < 2.35:"
+    )
+    recipe.write_text(stretch.replace('return {"loss": loss * float("nan")}', 'return {"loss": loss + float("nan")}'))
+    values = {**DIVERGES, "train.max_steps": 30, "schedule.on_nonfinite": "continue"}
+    driven, _, training = run(
+        rising, {**values, "schedule.eval_every": "24 steps", "schedule.checkpoint_every": "26 steps"}
+    )
+    assert driven.exit_code == ExitCode.DONE
+    assert [found.since for found in driven.events(e.NonFiniteFound) if found.certain] == [12]
+    assert [(again.step, again.steps) for again in driven.events(e.FiniteAgain)] == [(25, 13)]
+    assert 26 in saved_steps(driven.session.folder) and training.nonfinite is None
 
 
 def test_a_training_that_goes_on_after_it_diverged_begins_with_the_good_checkpoint_at_the_new_rate(

@@ -113,6 +113,27 @@ def test_so_many_losses_in_a_row_are_certain_and_one_less_is_not(context: JobCon
     assert watch.certain is not None and not watch.certain.weights
 
 
+def test_losses_that_were_let_pass_are_told_once_and_may_be_finite_again(context: JobContext) -> None:
+    watch, model = FiniteWatch(context, lambda until: None), nn.Linear(2, 2)
+    watch.begin()
+    for number in range(1, 41):
+        bad = not 25 < number <= 30
+        watch.observe(step(number, loss=not bad))
+        watch.look(model, number)
+        if watch.certain is not None:
+            watch.let_pass()
+        assert bool(watch.doubt(model)) is bad, f"a checkpoint of step {number}"
+    certain = [found.step for found in told(context, e.NonFiniteFound) if isinstance(found, e.NonFiniteFound)
+               and found.certain]  # fmt: skip
+    assert certain == [10, 40]
+    (again,) = told(context, e.FiniteAgain)
+    assert isinstance(again, e.FiniteAgain) and (again.step, again.steps) == (26, 25)
+    poison(model)
+    watch.look(model, 41, always=True)
+    watch.let_pass()
+    assert watch.certain is not None, "weights that are no numbers stay so"
+
+
 def test_a_training_without_any_finite_loss_has_failed_at_its_last_step(context: JobContext) -> None:
     watch, model = FiniteWatch(context, lambda until: None), nn.Linear(2, 2)
     watch.begin()
