@@ -6,9 +6,9 @@ from speedtui.engine.config.settings import Optimizer, Settings
 from speedtui.engine.errors import ConfigError
 
 ADAM_IN_WEIGHTS_PRECISION: tuple[Optimizer, ...] = ("adamw_torch_fused", "adamw_torch")
-"""Optimizers that keep their moments in the weights' precision. In float16 Adam's epsilon of 1e-8 is 0, and so is the
-square of a gradient below 2.4e-4: steps become infinite. Sixty steps of a small Llama ended in NaN, or at a loss of
-144 from 5.7; the same steps in bfloat16 and float32 agreed to 0.06."""
+"""Optimizers that keep their moments in the weights' precision. In float16 what a gradient below 5e-3 adds to the
+second moment, a thousandth of its square, is 0, and so is the epsilon of 1e-8: adamw_torch divides by 0. The fused
+kernel computes in float32, but what it keeps is 0 too, so that it steps too far."""
 BETTER = 'Set model.dtype = "bfloat16", which takes the same memory, or "float32" with train.bf16 = true.'
 
 
@@ -30,4 +30,4 @@ def refuse_float16(optimizer: Optimizer, what: str, hint: str) -> None:
         ConfigError: it is; `what` opens the message.
     """
     if optimizer in ADAM_IN_WEIGHTS_PRECISION:
-        raise ConfigError(f"{what} cannot train: {optimizer}'s epsilon and squares are 0 in float16", hint)
+        raise ConfigError(f"{what} cannot train: {optimizer} keeps its moments in float16, where most are 0", hint)

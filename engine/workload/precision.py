@@ -33,8 +33,8 @@ def precision_warning(trained: nn.Module, settings: Settings) -> str:
     used = {parameter.dtype for parameter in trained.parameters()}
     if torch.float16 in used:
         return (
-            "float16 without loss scaling: small gradients become 0 or inexact (by 2 to 28 % in LoRA of a small "
-            'Llama, 0.7 % in bfloat16); model.dtype = "bfloat16" takes the same memory'
+            "float16 without loss scaling: small gradients become 0 or inexact; "
+            'model.dtype = "bfloat16" takes the same memory'
         )
     share = unmoved_share(trained, settings.train.learning_rate)
     if settings.train.optimizer not in ADAM_IN_WEIGHTS_PRECISION or share < TELLING:
