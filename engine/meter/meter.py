@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 import torch
 
-from speedtui.engine.events import PHASES, STEP_PHASES, Probe, StepCompleted
+from speedtui.engine.events import STEP_PHASES, Probe, StepCompleted
 from speedtui.engine.log.clock import RunClock
 from speedtui.engine.log.writer import EventLog
 from speedtui.engine.meter.device import DeviceClock
 from speedtui.engine.meter.lines import StepLines
 from speedtui.engine.meter.memory import allocator_peaks
 from speedtui.engine.meter.phases import INDEX, OTHER, STEP_INDEXES, PhaseClock
-from speedtui.engine.meter.record import MicroStep, StepRecord
+from speedtui.engine.meter.record import MicroStep, StepRecord, device_micro_steps, from_data, seconds_by_phase
 
 BUFFER = 65_536
 """Steps held between two visits of the pump thread; a guard, not a working size."""
@@ -175,7 +175,7 @@ class Meter:
             pairs = None
             if record.marks is not None and self._device is not None:
                 pairs = self._device.resolve(record.marks)
-                pairs = _from_data(pairs) if pairs is not None else None
+                pairs = from_data(pairs) if pairs is not None else None
                 if pairs is None and not self._over:
                     break
             self._buffer.popleft()
@@ -209,7 +209,7 @@ class Meter:
         nonfinite_gradient = not math.isfinite(norm)
         samples = sum(batch_rows(micro_step.batch) for micro_step in record.micro_steps)
         phases = {name: _rounded(record.totals[i] - record.before[i]) for name, i in _STEP_PHASE_INDEXES}
-        device_phases = _device_phases(pairs) if pairs is not None else None
+        device_phases = seconds_by_phase(pairs) if pairs is not None else None
         for name, seconds in (device_phases or {}).items():
             self.clock.device_seconds[name] = self.clock.device_seconds.get(name, 0.0) + seconds
         if self.timings is not None and (record.marks is None or pairs is not None):
@@ -254,7 +254,7 @@ def _timing(
     if pairs is None:
         seconds = [(m.end_ns - m.start_ns) / 1e9 for m in record.micro_steps]
     else:
-        seconds = _device_micro_steps(pairs)
+        seconds = device_micro_steps(pairs)
     waited = phases["data"] / max(len(seconds), 1)
     sizes = [
         float(sum(count)) if count is not None else float(batch_rows(m.batch))
@@ -267,35 +267,6 @@ def _timing(
         loss=loss,
         nonfinite=nonfinite,
     )
-
-
-def _from_data(pairs: list[tuple[int, float]]) -> list[tuple[int, float]]:
-    """Without what came between the last step and this one, such as an evaluation."""
-    begin = next((i for i, (phase, _) in enumerate(pairs) if phase == _DATA), 0)
-    return pairs[begin:]
-
-
-def _device_micro_steps(pairs: list[tuple[int, float]]) -> list[float]:
-    """Device seconds of each micro-step: from its transfer to the next one's, or to the optimizer."""
-    seconds: list[float] = []
-    counting = False
-    for phase, duration in pairs:
-        if phase == _H2D:
-            seconds.append(0.0)
-            counting = True
-        elif phase in (_OPTIMIZER, _DATA):
-            counting = False
-        if counting:
-            seconds[-1] += duration
-    return seconds
-
-
-def _device_phases(pairs: list[tuple[int, float]]) -> dict[str, float]:
-    totals = dict.fromkeys(STEP_PHASES, 0.0)
-    for index, seconds in pairs:
-        name = PHASES[index]
-        totals[name if name in totals else "other"] += seconds
-    return {name: round(seconds, 6) for name, seconds in totals.items()}
 
 
 def _rounded(nanoseconds: int) -> float:

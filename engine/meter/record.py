@@ -1,4 +1,4 @@
-"""What the training thread leaves of a step until the pump thread looks at it."""
+"""What the training thread leaves of a step until the pump thread looks at it, and what the device says of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from typing import Any
 
 import torch
 
+from speedtui.engine.events import PHASES, STEP_PHASES
 from speedtui.engine.meter.device import Mark
+from speedtui.engine.meter.phases import INDEX
+
+Pairs = list[tuple[int, float]]
+"""(index of a phase, device seconds)."""
+
+_DATA, _H2D, _OPTIMIZER = INDEX["data"], INDEX["h2d"], INDEX["optimizer"]
 
 
 class MicroStep:
@@ -44,3 +51,36 @@ class StepRecord:
         self.marks = marks
         self.peaks = peaks
         self.gradient_norm = gradient_norm
+
+
+# -- the device ------------------------------------------------------------------------------------
+
+
+def from_data(pairs: Pairs) -> Pairs:
+    """Without what came between the last step and this one, such as an evaluation."""
+    begin = next((i for i, (phase, _) in enumerate(pairs) if phase == _DATA), 0)
+    return pairs[begin:]
+
+
+def device_micro_steps(pairs: Pairs) -> list[float]:
+    """Device seconds of each micro-step: from its transfer to the next one's, or to the optimizer."""
+    seconds: list[float] = []
+    counting = False
+    for phase, duration in pairs:
+        if phase == _H2D:
+            seconds.append(0.0)
+            counting = True
+        elif phase in (_OPTIMIZER, _DATA):
+            counting = False
+        if counting:
+            seconds[-1] += duration
+    return seconds
+
+
+def seconds_by_phase(pairs: Pairs) -> dict[str, float]:
+    """Device seconds by phase of a step; those of no phase of a step count as other."""
+    totals = dict.fromkeys(STEP_PHASES, 0.0)
+    for index, seconds in pairs:
+        name = PHASES[index]
+        totals[name if name in totals else "other"] += seconds
+    return {name: round(seconds, 6) for name, seconds in totals.items()}
