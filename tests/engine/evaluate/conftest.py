@@ -17,7 +17,7 @@ from speedtui.engine.meter.phases import PhaseClock
 from speedtui.engine.workload import Workload
 from speedtui.engine.workload.architecture import train_tokenizer, wrap_tokenizer
 from speedtui.engine.workload.base import Report, silent
-from tests.engine.workload.small import CPU, settings_of
+from tests.engine.workload.small import CPU, load, settings_of
 
 QUESTIONS = ["2 + 2 =", "the capital of France is", "say hello", "count from one to ten and then back", "why", "a b c"]
 ANSWERS = ["4", "Paris", "hello hello", "one two three", "because", "d e f"]
@@ -82,6 +82,13 @@ class Made:
         schedule = msgspec.structs.replace(self.settings.schedule, **changes)
         rows = range(len(self.workload.questions or ()))
         return self.evaluator._generation.texts(self.workload.model, schedule, rows)
+
+
+def evaluated(settings: Settings, made: Callable[..., Made]) -> Made:
+    """One whose metric is ready."""
+    one = made(settings, load(settings))
+    one.evaluator.prepare()
+    return one
 
 
 @pytest.fixture
