@@ -52,7 +52,8 @@ def test_a_metric_for_each_sample_gives_its_mean(
 def test_each_prediction_comes_with_its_own_reference_and_row_where_rows_are_dropped(
     architecture: dict[str, Any], asked: Asked, made: Make, metric: Write, tmp_path: Path
 ) -> None:
-    """An empty answer, none at all, and, where prompt and answer share their places, a prompt that fills them."""
+    """An empty answer, none at all, and, where prompt and answer share their places, a prompt that fills them: what
+    the loss has no room for is asked all the same."""
     out = str(tmp_path / "out.json")
     rows = [
         {"question": "why", "answer": answer, "number": number, "out": out}
@@ -62,9 +63,8 @@ def test_each_prediction_comes_with_its_own_reference_and_row_where_rows_are_dro
     settings = asked(architecture, rows=write_rows(tmp_path / "gaps.jsonl", rows), schedule={"metric": metric(KEEP)})
     one = evaluated(settings, made)
     expected = [(1, "zero"), (5, "x"), (3, "one"), (4, "two")]
-    if architecture is LLAMA:
-        del expected[1]
-    assert one.workload.facts.dropped_rows == 6 - len(expected)
+    learned = [row for row in expected if architecture is T5 or row[0] != 5]
+    assert one.workload.facts.dropped_rows == 6 - len(learned)
     assert one.score().metrics == {"match": 0.25, "count": len(expected)}
     predictions, references, given = json.loads(Path(out).read_text())
     assert [(row["number"], reference) for row, reference in zip(given, references, strict=True)] == expected
@@ -72,7 +72,7 @@ def test_each_prediction_comes_with_its_own_reference_and_row_where_rows_are_dro
     assert predictions == one.texts()
     one.score(rows=[2, 0])
     _, references, given = json.loads(Path(out).read_text())
-    assert [(row["number"], text) for row, text in zip(given, references, strict=True)] == [expected[2], expected[0]]
+    assert [(row["number"], text) for row, text in zip(given, references, strict=True)] == [learned[2], learned[0]]
     kept = made(settings, load(settings))  # from the cache this time
     kept.score()
     assert json.loads(Path(out).read_text())[1] == [reference for _, reference in expected]
