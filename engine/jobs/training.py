@@ -14,7 +14,7 @@ from speedtui.engine import events as e
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.checkpoint.fingerprint import model_fingerprint
 from speedtui.engine.checkpoint.start import load_start
-from speedtui.engine.checkpoint.store import CheckpointStore, Found
+from speedtui.engine.checkpoint.store import CheckpointStore
 from speedtui.engine.config.frequency import Frequency, parse_frequency
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.context.context import JobContext, JobStopped
@@ -23,6 +23,7 @@ from speedtui.engine.errors import JobError, SpeedtuiError
 from speedtui.engine.evaluate.evaluator import Evaluator
 from speedtui.engine.jobs.ending import end_training
 from speedtui.engine.jobs.execute import JobResult
+from speedtui.engine.jobs.found import checkpoint_of, find_checkpoint
 from speedtui.engine.jobs.going_on import how_to_go_on
 from speedtui.engine.jobs.legs import earlier_legs
 from speedtui.engine.jobs.loaders import loader_death
@@ -65,7 +66,7 @@ class Training:
         self._store = CheckpointStore(context.folder.checkpoints, settings.schedule.keep_checkpoints)
         self._model = self._make_model(settings)
         context.warn_once(precision_warning(self._model, settings))
-        self._found = self._find_checkpoint() if context.order.resume else None
+        self._found = find_checkpoint(context, self._store, self._model) if context.order.resume else None
         if self._found is None and settings.model.start_from:
             context.notice(f"begins with {load_start(self._model, Path(settings.model.start_from))}")
         self._live.step = self._first_step
@@ -89,29 +90,6 @@ class Training:
     def _make_model(self, settings: Settings) -> nn.Module:
         set_seed(settings.train.seed)  # a new adapter's weights are random
         return make_trainable(self._workload.model, settings)
-
-    def _find_checkpoint(self) -> Found | None:
-        """Where to go on from; what had to be passed over is said."""
-        found = self._store.newest(model_fingerprint(self._model), until=self._good_until())
-        for path, flaw in self._store.passed_over:
-            instead = f"step {found.facts.step} is taken" if found is not None else "there is no older one"
-            self._context.notice(f"{path.name} cannot be used: {flaw}; {instead}", level="warning")
-        if found is None:
-            self._context.notice(
-                "this run has no whole checkpoint; the training starts from its beginning", level="warning"
-            )
-        return found
-
-    def _good_until(self) -> int | None:
-        """Where an earlier worker's training diverged: the step after which no checkpoint is gone on from."""
-        before = self._context.before.training
-        diverged = before.nonfinite if before is not None else None
-        if diverged is None or not diverged.certain:
-            return None
-        good = diverged.checkpoint or 0
-        for step in self._store.drop_after(good):
-            self._context.notice(f"checkpoint-{step} is removed: it diverged from there", level="warning")
-        return good
 
     def _make_eta(self, settings: Settings) -> Eta:
         context = self._context
@@ -230,7 +208,7 @@ class Training:
         micro_batch = self._live.current.train.micro_batch_size
         measured = (a.step_seconds for a in self._context.order.alternatives if a.values.get(REBUILDING) == micro_batch)
         self._eta.rebuilt(step_sizes(self._workload, self._live.current), next(measured, None))
-        self._found = self._checkpoint_of(self._live.step)
+        self._found = checkpoint_of(self._live.step, self._context, self._store, self._model)
         self._train(outlook, rehearses=False)
 
     def _train_from_before(self, outlook: Outlook) -> None:
@@ -243,13 +221,6 @@ class Training:
         self._eta.goes_on_from(self._first_step)
         self._legs = self._legs.going_back(reached - self._first_step)
         self._train(outlook, rehearses=False)
-
-    def _checkpoint_of(self, step: int) -> Found:
-        found = self._store.newest(model_fingerprint(self._model))
-        if found is None or found.facts.step != step:
-            reason = f"the checkpoint of step {step}, from which it was to go on, cannot be read"
-            raise JobError(reason, how_to_go_on(self._context.folder, self._context.order))
-        return found
 
     def _tell_started(self) -> None:
         train = self._live.current.train

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from speedtui.engine.state.series import RecentSeries
-from speedtui.engine.state.snapshot import Recent
+from speedtui.engine.state.windows import Recent
 
 TEN_MINUTES, MINUTE = 600.0, 60.0
 """Seconds that charts over time can show besides the whole run."""

@@ -6,7 +6,7 @@ import statistics
 from collections import deque
 
 from speedtui.engine.events import StepCompleted
-from speedtui.engine.state.snapshot import StepWindow
+from speedtui.engine.state.windows import StepWindow
 
 WINDOW = 50
 """Steps: enough for a stable median, few enough to follow a change within a minute of a slow run."""

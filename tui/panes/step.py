@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from speedtui.engine.state import RunState
 from speedtui.engine.state.series import Course
-from speedtui.engine.state.snapshot import Recent, StepWindow
+from speedtui.engine.state.windows import Recent, StepWindow
 from speedtui.engine.units import format_count, format_seconds, format_share
 from speedtui.tui.drawing.bars import PHASE_LETTERS, in_order, phase_bar, sparkline
 from speedtui.tui.drawing.frame import EDGES, INSET, framed

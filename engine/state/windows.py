@@ -1,0 +1,41 @@
+"""The recent past of one quantity and of the steps, as snapshots hold it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from speedtui.engine.state.series import Course
+
+
+class Recent(msgspec.Struct, frozen=True, kw_only=True):
+    """One quantity over the last minutes."""
+
+    ten_minutes: Course = Course()
+    minute: Course = Course()
+
+
+class StepWindow(msgspec.Struct, frozen=True, kw_only=True):
+    """The recent steps of a training or a probe."""
+
+    count: int = 0
+    """Steps it covers, at most 50."""
+    seconds: float | None = None
+    """Median step time."""
+    micro_steps: float | None = None
+    """Micro-steps a step; a probe makes fewer than the training."""
+    spread_seconds: float | None = None
+    """1.4826 x median absolute deviation."""
+    tokens_per_second: float | None = None
+    samples_per_second: float | None = None
+    padding_fraction: float | None = None
+    phases: dict[str, float] = {}
+    """Mean seconds a step by phase."""
+    phases_p50: dict[str, float] = {}
+    phases_p95: dict[str, float] = {}
+    phases_last: dict[str, float] = {}
+    recent_seconds: tuple[float, ...] = ()
+    """Step times, oldest first."""
+    peak_allocated_bytes: int | None = None
+    peak_reserved_bytes: int | None = None
+    on_device_clock: bool = False
+    """The phases are device time rather than launch time."""
