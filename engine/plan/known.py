@@ -176,6 +176,7 @@ def _costs_of(run: RunState, training: TrainingState) -> RunCosts:
         load_seconds=_load_seconds(run, training),
         eval_seconds=evaluation, generate_seconds=generate, metric_seconds=metric, save_seconds=saves.mean_seconds,
         final_seconds=final if final is not None else saves.mean_seconds,
+        rehearsal_seconds=training.rehearsal.seconds if training.rehearsal is not None else None,
     )  # fmt: skip
 
 

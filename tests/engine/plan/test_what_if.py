@@ -8,16 +8,20 @@ import sys
 import msgspec
 import pytest
 
+from speedtui.engine import events as e
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.paths import with_values
 from speedtui.engine.config.settings import DataSettings, ModelSettings, ScheduleSettings, Settings, TrainSettings
 from speedtui.engine.plan.goals import seek_goals
+from speedtui.engine.plan.known import known_from_training
 from speedtui.engine.plan.schedules import schedules
 from speedtui.engine.plan.what_if import Known, known_from_estimate, nearest_known, unmeasured, what_if
 from speedtui.engine.planned import Saving
+from speedtui.engine.state import fold
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.estimate import estimate_schedule
 from speedtui.engine.timing.schedule_time import StepsTime
+from tests.engine.events_of_a_run import started, step, training
 
 EPOCH_STEPS, EPOCHS, STEP_SECONDS = 500, 6, 0.4
 COSTS = RunCosts(
@@ -200,3 +204,19 @@ def test_the_screen_can_ask_without_numpy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_run_that_rehearsed_its_evaluation_will_do_so_again() -> None:
+    rehearsed = e.EvaluationRehearsed(t=10.0, rows=4, seconds=5.0, expected_seconds=40.0)
+    evaluated = e.EvaluationCompleted(t=40.0, step=50, loss=1.0, seconds=6.0, rows=16)
+    run = fold([started("train"), training(100), rehearsed, *(step(number) for number in range(1, 51)), evaluated])
+    assert run.training is not None
+    settings = with_values(MEASURED, {"schedule.generate": False, "schedule.metric": None}, "test")
+    known = known_from_training(run, run.training, settings)
+    assert known is not None
+    seconds = []
+    for check in (True, False):
+        found = what_if(known, with_values(settings, {"schedule.check_evaluation": check}, "test"))
+        assert found is not None
+        seconds.append(found.p50_seconds)
+    assert seconds[0] - seconds[1] == pytest.approx(5.0)

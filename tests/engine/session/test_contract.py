@@ -14,6 +14,7 @@ from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.errors import ExitCode
 from speedtui.engine.log.tail import read_events
 from speedtui.engine.state import RunStatus, fold
+from speedtui.engine.units import format_span
 from tests.engine.session.conftest import Starter, tried
 
 both = pytest.mark.parametrize("in_thread", [False, True], ids=["process", "thread"])
@@ -182,12 +183,15 @@ def test_a_trial_can_be_stopped_while_the_study_goes_on(start: Starter, in_threa
 
 @both
 def test_a_spent_budget_ends_the_study_and_says_so(start: Starter, in_thread: bool) -> None:
-    study = start.study(in_thread=in_thread, values={"search.batches": 100_000, "search.budget": "10s"})
+    study = start.study(in_thread=in_thread, values={"search.budget": "1ms"})
     state = study.end()
     assert (study.exit_code, state.outcome) == (ExitCode.FAILED, "failed")
-    assert state.reason == "the budget of 10s is spent before any trial was done"
-    assert state.study is not None and state.study.finish_reason == "the budget of 10s is spent"
-    assert state.study.rows[-1].result is None
+    spent = f"the budget of {format_span(0.001)} is spent"
+    assert state.reason == f"{spent} before any trial was done"
+    assert state.study is not None and state.study.finish_reason == spent
+    results = [row.result for row in state.study.rows]
+    assert {(x.status, x.reason) for x in results if x is not None} == {(TrialStatus.TIMED_OUT, spent)}
+    assert None not in results, "what was queued is told that it will not be run"
 
 
 @both
