@@ -28,6 +28,17 @@ def check_name(name: str) -> str:
     return f"writes {path}"
 
 
+def save_as_profile(app: App[Any], trial: TrialRow, run: RunState) -> None:
+    """Asks for a name and keeps the trial's settings under it."""
+    from speedtui.tui.screens.name import NameScreen
+
+    def named(name: str | None) -> None:
+        if name is not None:
+            save_trial(app, name, trial, run)
+
+    app.push_screen(NameScreen(f"Save #{trial.candidate.id} as a profile", check_name), named)
+
+
 def save_trial(app: App[Any], name: str, trial: TrialRow, run: RunState) -> None:
     """Saves and says so, or says why not."""
     description = f"trial #{trial.candidate.id} of run {run.run}: {trial.candidate.label}"

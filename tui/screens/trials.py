@@ -277,6 +277,7 @@ class TrialsScreen(View):
     def action_promote(self) -> None:
         """Asks whether to train now, too; a study that is over can be asked as well."""
         from speedtui.tui.candidates.promoting import promote
+        from speedtui.tui.candidates.saving import save_as_profile
         from speedtui.tui.screens.confirm import ask_promote
 
         trial = self.selected
@@ -288,21 +289,10 @@ class TrialsScreen(View):
             if answer in ("promote", "train"):
                 promote(self.speedtui, trial, train=answer == "train")
             if answer == "profile":
-                self._save_profile(trial)
+                save_as_profile(self.app, trial, self.speedtui.study.state())
 
         can_train = self.speedtui.can_train
         text = trial.candidate.label
         if not can_train:
             text += "\nNo training can be started from here; y copies the command that starts it elsewhere."
         self.app.push_screen(ask_promote(number, text, can_train=can_train), answered)
-
-    def _save_profile(self, trial: TrialRow) -> None:
-        """Asks for a name and keeps the trial's settings under it."""
-        from speedtui.tui.candidates.saving import check_name, save_trial
-        from speedtui.tui.screens.name import NameScreen
-
-        def named(name: str | None) -> None:
-            if name is not None:
-                save_trial(self.app, name, trial, self.speedtui.study.state())
-
-        self.app.push_screen(NameScreen(f"Save #{trial.candidate.id} as a profile", check_name), named)
