@@ -62,7 +62,7 @@ def assemble(
     rows = [
         profile_row(
             case, bases[case.profile.name], question.settings, window=question.window, now=question.now,
-            limit_bytes=question.limit_bytes,
+            limit_bytes=question.limit_bytes, train_rows=data_for(case.settings).facts.train_rows,
         )
         for case in cases
     ]  # fmt: skip

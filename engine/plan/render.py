@@ -117,7 +117,7 @@ def _profile_cells(row: ProfileRow, plan: Plan) -> Iterable[str]:
     spare = "" if row.spare_seconds is None else "+" if row.spare_seconds >= 0 else ""
     yield "*" if row.profile == plan.selected else ""
     yield row.profile
-    yield f"{row.epochs:g}"
+    yield f"{row.epochs:.3g}"
     yield _about(guess, format_seconds(row.step_seconds))
     yield _about(guess, format_count(row.tokens_per_second))
     yield peak + format_size(row.peak_bytes)

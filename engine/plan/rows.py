@@ -9,6 +9,7 @@ from speedtui.engine.config.settings import Settings
 from speedtui.engine.config.window import Window
 from speedtui.engine.plan.cases import Case
 from speedtui.engine.plan.forecast import Forecast
+from speedtui.engine.plan.numbers import trained_epochs
 from speedtui.engine.planned import Fit, ProfileRow
 from speedtui.engine.search.candidates import label
 from speedtui.engine.timing.verdict import judge_finish, spare_seconds
@@ -37,9 +38,10 @@ class Basis(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def profile_row(
-    case: Case, basis: Basis, settings: Settings, *, window: Window | None, now: float, limit_bytes: int | None
+    case: Case, basis: Basis, settings: Settings, *, window: Window | None, now: float, limit_bytes: int | None,
+    train_rows: int,
 ) -> ProfileRow:  # fmt: skip
-    """`settings`: the run's own; `now`: wall clock, seconds since the epoch."""
+    """`settings`: the run's own; `now`: wall clock, seconds since the epoch; `train_rows`: of this case's data."""
     train = case.settings.train
     forecast = basis.forecast
     estimate = forecast.estimate(case.settings) if forecast is not None else None
@@ -53,7 +55,7 @@ def profile_row(
         micro_batch_size=train.micro_batch_size,
         grad_accum_steps=train.effective_batch_size // train.micro_batch_size,
         max_length=case.settings.data.max_length,
-        epochs=train.epochs,
+        epochs=trained_epochs(case.settings, train_rows),
         changes=case.changes,
         step_seconds=_step_seconds(forecast, case.settings),
         tokens_per_second=_tokens_per_second(forecast, case.settings),

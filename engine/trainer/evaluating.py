@@ -89,6 +89,8 @@ class Evaluating:
             unscored=scores.unscored if scores is not None else 0,
             phases=self._since(before),
         )
+        if scores is not None and scores.metrics:
+            self._take_figures(step, scores)
         self._watch.evaluated(evaluation)
         self._schedule.evaluated(evaluation, control, last=step >= state.max_steps)
         return metrics
@@ -125,6 +127,7 @@ class Evaluating:
                 scores = self._scores(model, answered)
             if scores is not None:
                 _require_numbers(scores, self._live.current.schedule)
+                self._live.figures = tuple(scores.metrics)
             phases = self._since(before)
             expected = self._expected(model, phases, rows, answered)
         except EvaluationLeft:
@@ -180,6 +183,18 @@ class Evaluating:
             return None
         with self._context.phases.phase("eval"):
             return self.evaluator.score(model, schedule, rows)
+
+    def _take_figures(self, step: int, scores: Scores) -> None:
+        """What the metric returns by now; said once where the evaluations are to be judged by something else."""
+        schedule, known = self._live.current.schedule, self._live.figures
+        self._live.figures = tuple(scores.metrics)
+        if schedule.best_by not in (LOSS, *scores.metrics) and known != self._live.figures:
+            self._context.notice(
+                f"schedule.best_by: {schedule.metric} returns no {schedule.best_by}: of the evaluations from step "
+                f"{step} on none is the best",
+                level="warning",
+                hint=f"Set it to one of {self._live.judges}.",
+            )
 
     def _tell_failed(self, step: int, error: Exception) -> None:
         traceback.print_exception(error)

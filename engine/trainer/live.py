@@ -11,10 +11,12 @@ from speedtui.engine.config.paths import value_at, with_values
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.context.context import JobContext, Refused
 from speedtui.engine.errors import ConfigError
+from speedtui.engine.trainer.best import LOSS
 
 REBUILDING = "train.micro_batch_size"
 """What only a new trainer can take up."""
 STEPS, RATE = "train.max_steps", "train.learning_rate"
+METRIC, BEST_BY = "schedule.metric", "schedule.best_by"
 TO_THE_DEADLINE = "schedule.lr_ends_at_deadline"
 OF_EVALUATIONS = tuple(
     path
@@ -43,6 +45,8 @@ class LiveSettings:
         """Asked for, and taken up once there is a checkpoint for a new trainer to go on from."""
         self.evaluates = True
         """There is something to evaluate."""
+        self.figures: tuple[str, ...] = ()
+        """What the metric returned last, by name; empty while that is not known."""
         self.closing: Callable[[], str] = str
         """Why nothing more comes, in words; empty while the training goes on."""
         self.listeners: list[Changed] = []
@@ -65,6 +69,11 @@ class LiveSettings:
         self.waiting = {REBUILDING: values[REBUILDING]} if changes else {}
         return "as soon as a checkpoint is saved, after this step" if changes else "it stays as it is"
 
+    @property
+    def judges(self) -> str:
+        """What `schedule.best_by` can be with this metric."""
+        return ", ".join((*self.figures, LOSS))
+
     def _asked_last(self, path: str) -> object:
         return self.waiting.get(path, value_at(self.current, path))
 
@@ -77,6 +86,8 @@ class LiveSettings:
         """Takes the settings up and tells everybody."""
         for listener in self.listeners:
             listener(changed, values)
+        if METRIC in values:
+            self.figures = ()
         self.current = changed
         self._context.emit(e.SettingsChanged(t=self._context.t, step=self.step, values=dict(values), reason=reason))
 
@@ -92,6 +103,8 @@ class LiveSettings:
                 raise Refused(f"{NOTHING_TO_EVALUATE}, so that {path} changes nothing")
             if path == TO_THE_DEADLINE and value and self._context.order.window is None:
                 raise Refused(f"the run has no deadline, so that {path} changes nothing")
+            if path == BEST_BY and METRIC not in values and self.figures and value not in (LOSS, *self.figures):
+                raise Refused(f"{path}: {self.current.schedule.metric} returns no {value}: take one of {self.judges}")
             if path == STEPS and not (isinstance(value, int) and self.step < value <= self.total_steps):
                 raise Refused(f"{path} must be between {self.step + 1} and {self.total_steps}, got {value}")
             warmup = self.current.train.lr_warmup_steps

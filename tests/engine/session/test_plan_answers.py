@@ -158,6 +158,11 @@ def test_a_plan_ends_within_its_budget_and_names_what_was_not_measured(planner: 
     assert started.budget_seconds == 1.0
 
 
+def test_a_plan_of_a_number_of_steps_says_the_epochs_that_they_come_to(planner: Planner, trained: Driven) -> None:
+    plan, _ = planner.plan(measure=False, train__max_steps=12, train__epochs=3.0)
+    assert {row.epochs for row in plan.profiles} == {12 * 8 / 240}
+
+
 def test_a_plan_is_one_of_profiles_and_calls_none_of_them_the_best(planned: tuple[Plan, Driven]) -> None:
     plan, driven = planned
     (finished,) = driven.events(e.StudyFinished)
