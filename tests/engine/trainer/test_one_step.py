@@ -29,19 +29,8 @@ from speedtui.engine.trainer.trainer import MeteredTrainer
 from speedtui.engine.trial.batches import Rows
 from speedtui.engine.trial.prepared import make_trainable
 from speedtui.engine.workload.base import count_tokens
-from tests.engine.trainer.kinds import (
-    KINDS,
-    MIXTRAL,
-    ROWS,
-    Kind,
-    Tokens,
-    make,
-    of_text,
-    pad_own,
-    recipe,
-    rows_of,
-    token_rows,
-)
+from tests.engine.trainer import kinds
+from tests.engine.trainer.kinds import KINDS, MIXTRAL, ROWS, Kind, make, of_text, pad_own, recipe, rows_of, token_rows
 from tests.engine.workload.small import CPU, changed
 
 DIVISORS = (1, 2, 3, 4, 6, 12)
@@ -219,7 +208,7 @@ def test_that_a_balancing_loss_depends_on_the_micro_batch_is_said_when_it_is_loa
 # -- what cannot be made the same is said ----------------------------------------------------------
 
 
-class Contrast(Tokens):
+class Contrast(kinds.Tokens):
     """Each row against the others of its micro-batch."""
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **others: Any) -> dict[str, torch.Tensor]:
@@ -227,7 +216,7 @@ class Contrast(Tokens):
         return {"loss": nn.functional.cross_entropy(vectors @ vectors.T, torch.arange(len(vectors))) + 1}
 
 
-class Noisy(Tokens):
+class Noisy(kinds.Tokens):
     """Draws, as a diffusion model does, in evaluation mode too."""
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **others: Any) -> dict[str, torch.Tensor]:
@@ -235,13 +224,13 @@ class Noisy(Tokens):
         return {"loss": loss * (1 + 0.2 * torch.rand(()))}
 
 
-class Normalized(Tokens):
+class Normalized(kinds.Tokens):
     def __init__(self) -> None:
         super().__init__("rows")
         self.norm = nn.BatchNorm1d(16)
 
 
-class Silent(Tokens):
+class Silent(kinds.Tokens):
     """Gives its loss in training alone."""
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **others: Any) -> Any:
