@@ -133,7 +133,7 @@ class Planning:
         with self._context.phases.phase("load"):
             from speedtui.engine.timing.possible import require_possible
             from speedtui.engine.workload.load import load_data
-            from speedtui.engine.workload.positions import places_of
+            from speedtui.engine.workload.positions import places_of, positions_of
             from speedtui.engine.workload.shelf import DataShelf
 
             settle_attention(self._context)
@@ -145,7 +145,7 @@ class Planning:
                 workload = load_data(self._settings, self._context.progress)
                 workload.model = self._empty_model(workload)
                 require_possible(self._settings, workload)
-        self._places = places_of(workload.model)
+        self._places, self._made_for = places_of(workload.model), positions_of(workload.model)
         return DataShelf(workload, self._settings, self._context.progress)
 
     def _empty_model(self, workload: Workload) -> nn.Module:
@@ -199,7 +199,10 @@ class Planning:
                      written=written)
             for profile in listed.profiles
         ]  # fmt: skip
-        laid = [within(case, shelf.get, self._places) for case in laid]
+        laid = [
+            within(case, shelf.get, self._places, made_for=self._made_for, own_length=self._settings.data.max_length)
+            for case in laid
+        ]
         expectations.prepare([case.settings for case in laid])
         if expectations.problem:
             self._context.notice(f"memory cannot be predicted: {expectations.problem}", hint="Probes measure it.")

@@ -27,9 +27,17 @@ WARMUP_SHARE = 0.1
 """Of the steps, where the warm-up that was asked for is longer than all of them."""
 
 
-def within(case: Case, data_for: Callable[[Settings], Workload], places: Places) -> Case:
-    """The case as `require_possible` lets it run: rows cut to the model's places, steps that the rows can fill."""
+def within(
+    case: Case, data_for: Callable[[Settings], Workload], places: Places, *, made_for: int | None, own_length: int
+) -> Case:  # fmt: skip
+    """The case as `require_possible` lets it run: rows cut to the model's places, steps that the rows can fill.
+
+    `made_for`: tokens that the model was trained on, which no profile goes beyond where the user does not:
+    `own_length` is their `data.max_length`.
+    """
     case = _within_places(case, data_for, places)
+    if made_for is not None:
+        case = _within_training(case, data_for, made_for, max(made_for, own_length))
     rows = data_for(case.settings).facts.train_rows
     if case.settings.train.effective_batch_size > rows:
         micro = max(n for n in divisors(rows) if n <= case.settings.train.micro_batch_size)
@@ -47,13 +55,25 @@ def within_steps(case: Case, rows: int) -> Case:
 
 def _within_places(case: Case, data_for: Callable[[Settings], Workload], places: Places) -> Case:
     most = places.least
-    if most is None or case.settings.data.max_length <= most:
-        return case
-    facts = data_for(case.settings).facts
-    longest = ((facts.longest_tokens, places.source), (facts.longest_target_tokens, places.target))
-    if all(tokens is None or side is None or tokens <= side for tokens, side in longest):
+    if most is None or case.settings.data.max_length <= most or _no_longer(case, data_for, *places):
         return case
     return _changed(case, {MAX_LENGTH: most}, f"the model has places for {most} tokens")
+
+
+def _within_training(case: Case, data_for: Callable[[Settings], Workload], made_for: int, most: int) -> Case:
+    """Nothing breaks beyond it, and what is learned there is worse: nobody's profile asks for that by itself."""
+    if case.settings.data.max_length <= most or _no_longer(case, data_for, made_for, made_for):
+        return case
+    return _changed(case, {MAX_LENGTH: most}, f"the model was made for {made_for} tokens")
+
+
+def _no_longer(
+    case: Case, data_for: Callable[[Settings], Workload], source: int | None, target: int | None
+) -> bool:  # fmt: skip
+    """Whether no row is longer than that once it is cut; None is no bound."""
+    facts = data_for(case.settings).facts
+    longest = ((facts.longest_tokens, source), (facts.longest_target_tokens, target))
+    return all(tokens is None or side is None or tokens <= side for tokens, side in longest)
 
 
 def _changed(case: Case, values: dict[str, Scalar], reason: str) -> Case:

@@ -12,6 +12,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.errors import ConfigError
+from speedtui.engine.plan.cases import Case
+from speedtui.engine.plan.within import within
+from speedtui.engine.profile.profile import Profile
 from speedtui.engine.workload.positions import Places, beyond_training, places_of, require_places
 from tests.engine.workload.conftest import WriteRows
 from tests.engine.workload.small import BART, LLAMA, changed, load, settings_of
@@ -135,3 +138,19 @@ def test_a_model_with_rotary_angles_reads_on_and_it_is_said(write_rows: WriteRow
     longest = workload.facts.longest_tokens
     assert longest is not None and beyond_training(workload) == (longest, 32)
     assert beyond_training(load(changed(settings, "data", max_length=32))) is None
+
+
+@pytest.mark.parametrize(("own", "kept"), [(16, 32), (48, 48)])
+def test_no_profile_goes_beyond_what_a_rotary_model_was_made_for_where_the_user_does_not(
+    write_rows: WriteRows, own: int, kept: int
+) -> None:
+    rows = write_rows("rows.jsonl", [{"question": "word", "answer": "and more " * 40, "short": "more"}] * 4)
+    settings = settings_of(rows, model={"architecture": {**LLAMA, "max_position_embeddings": 32}})
+    places = places_of(load(settings).model)
+    profile = Profile(name="wide", description="", values={"data.max_length": 128})
+    case = Case(profile=profile, settings=changed(settings, "data", max_length=128))
+    held = within(case, load, places, made_for=32, own_length=own)
+    assert held.settings.data.max_length == kept
+    assert [(change.after, change.reason) for change in held.changes] == [(kept, "the model was made for 32 tokens")]
+    short = changed(settings, "data", max_length=128, response="short")
+    assert within(Case(profile=profile, settings=short), load, places, made_for=32, own_length=own).changes == []
