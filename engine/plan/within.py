@@ -41,7 +41,8 @@ def within(
     rows = data_for(case.settings).facts.train_rows
     if case.settings.train.effective_batch_size > rows:
         micro = max(n for n in divisors(rows) if n <= case.settings.train.micro_batch_size)
-        case = _changed(case, {EFFECTIVE_BATCH: rows, MICRO_BATCH: micro}, f"there are {rows} rows to train on")
+        there = "there is 1 row" if rows == 1 else f"there are {rows} rows"
+        case = _changed(case, {EFFECTIVE_BATCH: rows, MICRO_BATCH: micro}, f"{there} to train on")
     return within_steps(case, rows)
 
 

@@ -239,6 +239,10 @@ def test_a_model_too_large_for_a_device_elsewhere_is_refused_with_the_least_it_t
 
 def test_one_row_can_be_planned_with(place: Place) -> None:
     place.write_rows(pairs(7)[6:])
+    ended = place.run("plan", "--profile", "fast")
+    assert ended.code == ExitCode.USAGE
+    assert "train.effective_batch_size 4: there is 1 row to train on" in ended.err
+    place.configure({"train": {"effective_batch_size": 1}})
     ended = place.run("plan", "--json", "--profile", "fast")
     assert ended.code == ExitCode.DONE, ended.err
     plan = plan_in(ended)

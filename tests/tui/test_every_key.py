@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 
 import builders as b
 import pytest
@@ -17,7 +18,8 @@ from speedtui.tui.keys import KEYS, Key
 from speedtui.tui.keys.table import SCREENS
 
 OpenApp = Callable[..., SpeedtuiApp]
-SETTLE = 0.12
+SETTLE, LONG_SETTLE = 0.12, 2.0
+"""Seconds for what a key does to be drawn: the long ones where the short ones showed nothing, on a busy machine."""
 LOGS: dict[str, list[AnyEvent]] = {
     "training": b.training_log(600), "late": b.late_training_log(), "study": b.study_log(),
     "idle study": b.idle_study_log(), "finished study": b.study_log(finished=True),
@@ -58,10 +60,10 @@ def seen(app: SpeedtuiApp, session: RecordedSession) -> object:
     )  # fmt: skip
 
 
-async def open_state(pilot: Pilot[None], key: Key) -> None:
-    await pilot.pause(SETTLE)
+async def open_state(pilot: Pilot[None], key: Key, settle: float = SETTLE) -> None:
+    await pilot.pause(settle)
     await pilot.press(*BEFORE.get(key.id, ()))
-    await pilot.pause(SETTLE)
+    await pilot.pause(settle)
 
 
 @pytest.mark.parametrize("key", [key for key in KEYS if key.scope != "replay" and key.id not in NEEDS_MORE],
@@ -71,12 +73,13 @@ async def test_a_key_does_something_where_it_may(key: Key, open_app: OpenApp) ->
         [key.scope] if key.scope in SCREENS else ["trials" if key.id.startswith(("move", "filter")) else "monitor"]
     )
     tried = []
-    for log in dict.fromkeys((*FIRST.get(screens[0], ()), *LOGS)):
+    logs = dict.fromkeys((*FIRST.get(screens[0], ()), *LOGS))
+    for settle, log in product((SETTLE, LONG_SETTLE), logs):
         session = RecordedSession(LOGS[log])
         async with open_app(session, start_screen=screens[0]).run_test(size=(100, 30)) as pilot:
             app = pilot.app
             assert isinstance(app, SpeedtuiApp)
-            await open_state(pilot, key)
+            await open_state(pilot, key, settle)
             situation = app.view.situation() if app.view is not None else None
             if situation is not None and not key.allowed(situation):
                 continue
@@ -86,7 +89,7 @@ async def test_a_key_does_something_where_it_may(key: Key, open_app: OpenApp) ->
                 await pilot.press(*textual_keys(key))
                 return
             await pilot.press(textual_keys(key)[0])
-            await pilot.pause(SETTLE)
+            await pilot.pause(settle)
             if seen(app, session) != before:
                 return
     pytest.fail(f"{key.id} ({key.shown}) changed nothing, tried on {tried or 'no log: never allowed'}")

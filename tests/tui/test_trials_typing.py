@@ -88,7 +88,9 @@ def test_the_rest_of_a_name_or_value_is_suggested(typed: str, whole: str | None)
 
 
 def test_a_hint_names_settings_with_the_typed_part_and_what_a_setting_is_now() -> None:
-    assert hint("batch_size", NAMES, CONFIG) == "train.effective_batch_size, train.micro_batch_size"
+    assert hint("batch_size", NAMES, CONFIG) == (
+        "train.effective_batch_size, train.micro_batch_size, schedule.eval_batch_size, schedule.generation_batch_size"
+    )
     assert hint("train.micro_batch_size = 4", NAMES, CONFIG) == "train.micro_batch_size is 1 in the configuration"
     assert hint("bf16 = ", NAMES, CONFIG) == "train.bf16: true, false; is false in the configuration"
     assert hint("", NAMES, CONFIG) == ""
