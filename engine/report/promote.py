@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -12,11 +13,13 @@ from speedtui.engine.candidate import Candidate
 from speedtui.engine.config.load import dump_settings
 from speedtui.engine.config.settings import SearchSettings, Settings
 from speedtui.engine.context.order import Order
+from speedtui.engine.report.taken import settings_measured
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.search.candidates import apply_candidate
 
 CONFIG_NAME = "train.toml"
 SCRIPT_NAME = "train.sh"
+AUTO: Literal["auto"] = "auto"
 
 
 def write_promoted(folder: RunFolder, settings: Settings, order: Order, candidate: Candidate) -> Path:
@@ -26,6 +29,10 @@ def write_promoted(folder: RunFolder, settings: Settings, order: Order, candidat
         OSError: no room or no permission.
     """
     promoted = msgspec.structs.replace(apply_candidate(candidate, settings), search=SearchSettings())
+    typed = settings_measured(folder.config, candidate.values)
+    if typed is not None and typed.model.attention == AUTO:  # left to the model, and so it is again
+        model = msgspec.structs.replace(promoted.model, attention=AUTO)
+        promoted = msgspec.structs.replace(promoted, model=model)
     config = folder.path / CONFIG_NAME
     header = f"# Settings of trial #{candidate.id} ({candidate.label}) of run {folder.id}.\n\n"
     config.write_text(header + dump_settings(promoted), encoding="utf-8")

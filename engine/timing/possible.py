@@ -49,8 +49,7 @@ def require_rows(settings: Settings, rows: int, *, packed: bool) -> None:
         what = "pack" if packed else "row"
         there = f"there is 1 {what}" if rows == 1 else f"there are {rows} {what}s"
         raise ConfigError(
-            f"train.effective_batch_size {effective}: {there} to train on, so that no step would see "
-            f"{effective}",
+            f"train.effective_batch_size {effective}: {there} to train on, so that no step would see {effective}",
             f"Set train.effective_batch_size = {rows}{', or less' if rows > 1 else ''}.",
         )
 
