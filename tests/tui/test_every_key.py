@@ -51,12 +51,14 @@ def textual_keys(key: Key) -> list[str]:
 
 
 def seen(app: SpeedtuiApp, session: RecordedSession) -> object:
-    """Everything that a key can change."""
+    """Everything that a key can change; of an app that is about to end, that it is."""
+    if app._exit:
+        return "left"
     return (
         type(app.screen).__name__, len(app.screen_stack), [c.command_name(sent) for sent in session.commands],
         [(pane.id, pane.region, pane.rows) for pane in app.screen.query(Lines) if pane.region.area],
         [note.message for note in app._notifications], app.theme, app.drawing.frozen, app.drawing.axis,
-        app.clipboard, app.is_running, app._exit,
+        app.clipboard, app.is_running,
     )  # fmt: skip
 
 

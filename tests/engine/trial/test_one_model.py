@@ -97,8 +97,8 @@ def test_taking_turns_with_another_dtype_keeps_one_model(
     assert len(counted) >= 3 and set(counted) == {0}, counted
 
 
-@pytest.mark.parametrize("mode", ["knobs", "auto", "plan"])
-def test_a_study_a_search_and_a_plan_hold_one_model(
+@pytest.mark.parametrize("mode", ["auto", "plan"])
+def test_a_search_and_a_plan_beside_a_study_hold_one_model(
     mode: str, tmp_path: Path, settings: Settings, counting_folder: Path, counted: list[int]
 ) -> None:
     dtypes = {"model.dtype": ["float32", "bfloat16"]}
