@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 import random
-import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
 from speedtui.engine import events as e
-from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
-from speedtui.engine.context.order import Order
-from speedtui.engine.log.clock import RunClock
 from speedtui.engine.log.tail import read_events
-from speedtui.engine.log.writer import EventLog
-from speedtui.engine.runs import RunFolder
-from speedtui.engine.state import RunState
 from speedtui.engine.trainer.finite import MOST_IN_A_ROW, FiniteWatch, nonfinite_weight
 from tests.engine import events_of_a_run as a
-
-
-@pytest.fixture
-def context(tmp_path: Path) -> Iterator[JobContext]:
-    log = EventLog(tmp_path / "events.jsonl", RunClock())
-    yield JobContext(
-        RunFolder(tmp_path), Settings(), Order(job="train", started_at=time.time()), log, RunState(), frozenset()
-    )
-    log.close()
 
 
 def step(number: int, *, loss: bool = True, gradient: bool = True) -> e.StepCompleted:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -14,11 +12,6 @@ from speedtui.engine.checkpoint.store import CheckpointStore
 from speedtui.engine.config.frequency import Frequency
 from speedtui.engine.config.settings import ScheduleSettings, Settings
 from speedtui.engine.context.context import JobContext
-from speedtui.engine.context.order import Order
-from speedtui.engine.log.clock import RunClock
-from speedtui.engine.log.writer import EventLog
-from speedtui.engine.runs import RunFolder
-from speedtui.engine.state import RunState
 from speedtui.engine.timing.eta import Eta
 from speedtui.engine.trainer.cadence import Cadence
 from speedtui.engine.trainer.live import LiveSettings
@@ -26,15 +19,6 @@ from speedtui.engine.trainer.schedule import TrainingSchedule
 from tests.engine.timing.walked_training import Run, line
 
 EVERY_SECOND = ScheduleSettings(eval_every="1h", fast_eval_every="20 steps", checkpoint_every="1s")
-
-
-@pytest.fixture
-def context(tmp_path: Path) -> Iterator[JobContext]:
-    log = EventLog(tmp_path / "events.jsonl", RunClock())
-    yield JobContext(
-        RunFolder(tmp_path), Settings(), Order(job="train", started_at=time.time()), log, RunState(), frozenset()
-    )
-    log.close()
 
 
 def eta_of(schedule: ScheduleSettings) -> Eta:
