@@ -25,15 +25,21 @@ def answer_steps(workload: Workload, schedule: ScheduleSettings) -> NDArray[np.i
     """New tokens of the answer to each row that is asked, (rows,), int64: as many as the right one has, its end
     included, and no more than `schedule.max_new_tokens` and the model's places allow. None where only a recipe knows.
     """
+    limits = answer_limits(workload, schedule)
+    return None if limits is None else np.minimum(right_lengths(workload.questions), limits)  # type: ignore[arg-type]
+
+
+def answer_limits(workload: Workload, schedule: ScheduleSettings) -> NDArray[np.int64] | None:
+    """New tokens that `schedule.max_new_tokens` and the model's places allow the answer to each row that is asked,
+    (rows,), int64. None where only a recipe knows."""
     dataset: Any = workload.questions
     if prompt_tokens_of(dataset) is None:
         return None
     prompts = Prompts(dataset)
-    right = right_lengths(dataset)
     positions = positions_of(workload.model)
     widths = np.zeros_like(prompts.lengths) if prompts.seq2seq else prompts.lengths
     allowed = [allowed_tokens(positions, int(width), schedule.max_new_tokens) for width in widths]
-    return np.minimum(right, np.array(allowed, dtype=np.int64))
+    return np.array(allowed, dtype=np.int64)
 
 
 def right_lengths(dataset: MapDataset) -> NDArray[np.int64]:

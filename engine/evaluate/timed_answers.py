@@ -11,7 +11,7 @@ import numpy as np
 from speedtui.engine.config.settings import ScheduleSettings
 from speedtui.engine.evaluate.generation import Written
 from speedtui.engine.evaluate.prompts import Prompts
-from speedtui.engine.evaluate.right_answers import answer_steps
+from speedtui.engine.evaluate.right_answers import answer_limits, answer_steps
 from speedtui.engine.workload import Workload
 from speedtui.engine.workload.positions import positions_of
 
@@ -35,6 +35,14 @@ class AnswerBatch(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens of the longest prompt; 0 where lengths are unknown."""
     steps: int
     """New tokens of the longest right answer: how often the model is run after the prompts; 0 where unknown."""
+    most_steps: int = 0
+    """What may be written besides: a search with beams goes on after the right answer, for as long as another beam
+    could still win, and often to the tokens that are allowed. Without beams as many as `steps`."""
+
+    @property
+    def expected_steps(self) -> float:
+        """The middle of the two: where a search with beams ends depends on what the model has learned by then."""
+        return (self.steps + max(self.steps, self.most_steps)) / 2
 
 
 class TimedAnswers(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,8 +61,8 @@ class TimedAnswers(msgspec.Struct, frozen=True, kw_only=True):
 def answer_batches(workload: Workload, schedule: ScheduleSettings, size: int) -> list[AnswerBatch]:
     """The batches in which an evaluation writes its answers, the longest prompts first."""
     dataset = workload.questions
-    steps = answer_steps(workload, schedule)
-    if dataset is None or steps is None:
+    steps, limits = answer_steps(workload, schedule), answer_limits(workload, schedule)
+    if dataset is None or steps is None or limits is None:
         rows = range(len(dataset or ()))
         return [AnswerBatch(rows=tuple(rows[at : at + size]), width=0, steps=0) for at in range(0, len(rows), size)]
     prompts = Prompts(dataset)  # type: ignore[arg-type]  # else there were no steps
@@ -62,11 +70,17 @@ def answer_batches(workload: Workload, schedule: ScheduleSettings, size: int) ->
     order = np.argsort(-widths, kind="stable")
     if known is not None and not prompts.seq2seq:
         order = order[widths[order] <= known]  # longer ones are not answered
-    return [_batch(order[at : at + size], widths, steps) for at in range(0, len(order), size)]
+    most = limits if schedule.beams > 1 else steps
+    return [_batch(order[at : at + size], widths, steps, most) for at in range(0, len(order), size)]
 
 
-def _batch(rows: NDArray[np.int64], widths: NDArray[np.int32], steps: NDArray[np.int64]) -> AnswerBatch:
-    return AnswerBatch(rows=tuple(rows.tolist()), width=int(widths[rows].max()), steps=int(steps[rows].max()))
+def _batch(
+    rows: NDArray[np.int64], widths: NDArray[np.int32], steps: NDArray[np.int64], most: NDArray[np.int64]
+) -> AnswerBatch:
+    return AnswerBatch(
+        rows=tuple(rows.tolist()), width=int(widths[rows].max()), steps=int(steps[rows].max()),
+        most_steps=int(most[rows].max()),
+    )  # fmt: skip
 
 
 def batches_to_time(batches: Sequence[AnswerBatch]) -> list[AnswerBatch]:

@@ -14,10 +14,14 @@ from speedtui.engine.evaluate.right_answers import answer_steps
 from speedtui.engine.evaluate.timed_answers import AnswerBatch, TimedAnswers, answer_batches
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.curve import fit_curve
+from speedtui.engine.timing.durations import GUESS_SPREAD
 from speedtui.engine.units import parse_duration
 from speedtui.engine.workload.base import Workload
 from speedtui.engine.workload.evaluation_batch import generation_rows
 from speedtui.engine.workload.positions import positions_of
+
+NINE_IN_TEN = 1.2816
+"""Standard deviations from the median of a normal distribution to its 90 % point."""
 
 
 class AnswerCosts(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,13 +41,17 @@ class AnswerCosts(msgspec.Struct, frozen=True, kw_only=True):
     """Why something was not measured; empty where all was."""
 
     def of_run(self, costs: RunCosts, workload: Workload, settings: Settings) -> RunCosts:
-        """The costs of a run with these in them: each answer is as long as its right one."""
+        """The costs of a run with these in them: each answer is as long as its right one, and with beams its batch as
+        long as is expected of them."""
         schedule, rehearsal = settings.schedule, costs.rehearsal_seconds
         steps = answer_steps(workload, schedule) if self.prompts is not None else None
+        generate = self._generate_seconds(workload, settings)
+        metric = self._metric_seconds(workload, schedule) if schedule.metric else None
+        most = self._generate_seconds(workload, settings, to_the_limit=True)
         return msgspec.structs.replace(
-            costs, generate_seconds=self._generate_seconds(workload, settings),
-            metric_seconds=self._metric_seconds(workload, schedule) if schedule.metric else None,
+            costs, generate_seconds=generate, metric_seconds=metric,
             answer_tokens=float(np.mean(steps)) if steps is not None else None,
+            answers_spread=_spread(generate, most, metric),
             rehearsal_seconds=None if rehearsal is None else rehearsal + self.rehearsal_seconds(workload, settings),
         )  # fmt: skip
 
@@ -62,26 +70,37 @@ class AnswerCosts(msgspec.Struct, frozen=True, kw_only=True):
         steps = allowed_tokens(positions, width, settings.schedule.max_new_tokens)
         return self._batch_seconds(msgspec.structs.replace(first, steps=steps))
 
-    def _generate_seconds(self, workload: Workload, settings: Settings) -> float | None:
+    def _generate_seconds(self, workload: Workload, settings: Settings, *, to_the_limit: bool = False) -> float | None:
         if self.row_seconds is not None:
             return self.row_seconds * len(workload.questions or ())
         if self.prompts is None:
             return None
         size = generation_rows(settings, workload)
         batches = answer_batches(workload, settings.schedule, min(size, self.most_rows or size))
+        if to_the_limit:
+            batches = [msgspec.structs.replace(batch, steps=batch.most_steps) for batch in batches]
         return math.fsum(self._batch_seconds(batch) for batch in batches)
 
     def _batch_seconds(self, batch: AnswerBatch) -> float:
         assert self.prompts is not None
-        rows = len(batch.rows)
-        more = self.token.seconds(rows, batch.width + batch.steps / 2) if self.token is not None else 0.0
-        return self.prompts.seconds(rows, batch.width) + (batch.steps - 1) * more
+        rows, steps = len(batch.rows), batch.expected_steps
+        more = self.token.seconds(rows, batch.width + steps / 2) if self.token is not None else 0.0
+        return self.prompts.seconds(rows, batch.width) + (steps - 1) * more
 
     def _metric_seconds(self, workload: Workload, schedule: ScheduleSettings) -> float | None:
         """Of all rows, and no more than `schedule.metric_timeout` lets it take."""
         if self.scored_seconds is None:
             return None
         return min(self.scored_seconds * len(workload.questions or ()), parse_duration(schedule.metric_timeout))
+
+
+def _spread(generate: float | None, most: float | None, metric: float | None) -> float:
+    """Relative standard deviation of answers and their scores: by it nine in ten take no longer than `most` for the
+    answers, and it is not less than that of any figure that was not measured whole."""
+    expected = (generate or 0.0) + (metric or 0.0)
+    if generate is None or most is None or expected <= 0:
+        return GUESS_SPREAD
+    return math.hypot(GUESS_SPREAD, (most - generate) / NINE_IN_TEN / expected)
 
 
 def answer_costs(timed: TimedAnswers) -> AnswerCosts:

@@ -5,11 +5,17 @@ from __future__ import annotations
 import traceback
 
 from speedtui.engine.candidate import TrialStatus
+from speedtui.engine.config.settings import ScheduleSettings
 from speedtui.engine.context.context import JobStopped
 from speedtui.engine.evaluate.evaluator import Evaluator
+from speedtui.engine.evaluate.right_answers import answer_limits, answer_steps
 from speedtui.engine.trainer.answer_costs import AnswerCosts, answer_costs
 from speedtui.engine.trial.failures import TrialEnded, describe_failure
 from speedtui.engine.trial.probe import ProbeSetup
+from speedtui.engine.workload.base import Workload
+
+FAR_ABOVE = 1.25
+"""Times the longest right answer: a limit from there on is told."""
 
 
 def measure_answers(setup: ProbeSetup) -> AnswerCosts | None:
@@ -30,6 +36,7 @@ def measure_answers(setup: ProbeSetup) -> AnswerCosts | None:
     try:
         evaluator.prepare()
         measured = answer_costs(evaluator.timed(setup.model, schedule))
+        setup.context.warn_once(beams_go_on(setup.workload, schedule))
     except JobStopped:
         raise
     except TrialEnded as ended:
@@ -46,6 +53,21 @@ def measure_answers(setup: ProbeSetup) -> AnswerCosts | None:
         what = "the metric's time was" if measured.prompts or measured.row_seconds else "the time of answers was"
         setup.context.warn_once(f"{what} not measured: {measured.problem}")
     return measured
+
+
+def beams_go_on(workload: Workload, schedule: ScheduleSettings) -> str:
+    """What a limit far above the right answers costs a search with beams, in a sentence; empty where it is nothing."""
+    right, limits = answer_steps(workload, schedule), answer_limits(workload, schedule)
+    if schedule.beams == 1 or right is None or limits is None or not len(right):
+        return ""
+    longest, most = int(right.max()), int(limits.max())
+    if most < longest * FAR_ABOVE:
+        return ""
+    return (
+        f"with {schedule.beams} beams a batch of answers may be written on to {most} tokens "
+        f"(schedule.max_new_tokens), though the longest right answer has {longest}: a lower limit makes evaluations "
+        "shorter"
+    )
 
 
 def _look(setup: ProbeSetup, what: str, done: int, total: int | None) -> None:

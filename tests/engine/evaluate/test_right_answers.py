@@ -13,7 +13,9 @@ from speedtui.engine.config.settings import Settings
 from speedtui.engine.evaluate.right_answers import answer_steps, right_lengths, right_texts
 from speedtui.engine.evaluate.timed_answers import answer_batches, batches_to_time, rows_to_score
 from speedtui.engine.timing.costs import RunCosts
+from speedtui.engine.timing.durations import GUESS_SPREAD
 from speedtui.engine.trainer.answer_costs import AnswerCosts, answer_costs
+from speedtui.engine.trial.answers import beams_go_on
 from tests.engine.evaluate.conftest import ANSWERS, Made, write_rows
 from tests.engine.workload.small import LLAMA, T5, load
 
@@ -65,6 +67,43 @@ def test_every_row_is_in_one_batch_the_longest_prompts_first(asked: Asked, archi
         timed = batches_to_time(batches)
         assert 1 <= len(timed) <= min(4, len(batches)) and len(set(timed)) == len(timed)
         assert {len(batch.rows) for batch in timed} == {min(size, 6)}
+
+
+@MODELS
+@pytest.mark.parametrize("limit", [6, 40])
+def test_beams_are_expected_half_way_from_the_right_answer_to_what_is_allowed(
+    asked: Asked, architecture: dict[str, Any], limit: int
+) -> None:
+    settings = asked(architecture, schedule={"beams": 4, "max_new_tokens": limit})
+    workload = load(settings)
+    greedy = answer_batches(workload, msgspec.structs.replace(settings.schedule, beams=1), 2)
+    for one, many in zip(greedy, answer_batches(workload, settings.schedule, 2), strict=True):
+        assert (one.rows, one.steps) == (many.rows, many.steps)
+        assert one.expected_steps == one.most_steps == one.steps
+        assert many.most_steps == limit and many.expected_steps == (many.steps + limit) / 2
+
+
+@MODELS
+def test_the_limit_of_beams_is_the_ninetieth_per_cent_of_their_answers(
+    asked: Asked, architecture: dict[str, Any]
+) -> None:
+    spreads = {}
+    for beams in (1, 4):
+        settings = asked(architecture, schedule={"beams": beams, "max_new_tokens": 40})
+        one = Made(settings, load(settings))
+        costs = answer_costs(one.evaluator.timed(one.workload.model, settings.schedule))
+        of_run = costs.of_run(RunCosts(), one.workload, settings)
+        shorter = msgspec.structs.replace(
+            settings, schedule=msgspec.structs.replace(settings.schedule, max_new_tokens=1)
+        )
+        assert of_run.generate_seconds is not None and of_run.generate_seconds > 0
+        least = costs.of_run(RunCosts(), one.workload, shorter)
+        assert least.generate_seconds is not None and least.generate_seconds < of_run.generate_seconds
+        assert least.answers_spread == GUESS_SPREAD  # a single token is the right answer's and the limit's
+        spreads[beams] = of_run.answers_spread
+        told = beams_go_on(one.workload, settings.schedule)
+        assert (told == "") == (beams == 1) and ("written on to 40 tokens" in told) == (beams == 4)
+    assert spreads[1] == GUESS_SPREAD < spreads[4]
 
 
 def test_rows_to_score_are_spread_over_all() -> None:
