@@ -53,7 +53,7 @@ def new_runner(tmp_path: Path, settings: Settings) -> Iterator[NewRunner]:
     """Makes runners whose logs are closed afterwards."""
     logs: list[EventLog] = []
 
-    def make(limit_bytes: int | None = None, **sections: Any) -> TrialRunner:
+    def make(limit_bytes: int | None = None, device: torch.device = CPU, **sections: Any) -> TrialRunner:
         log = EventLog(tmp_path / "events.jsonl", RunClock())
         logs.append(log)
         order = Order(
@@ -61,7 +61,7 @@ def new_runner(tmp_path: Path, settings: Settings) -> Iterator[NewRunner]:
         )
         changed = msgspec.structs.replace(settings, **sections)
         context = JobContext(RunFolder(tmp_path), changed, order, log, RunState(), frozenset())
-        return TrialRunner(context, CPU)
+        return TrialRunner(context, device)
 
     yield make
     for log in logs:

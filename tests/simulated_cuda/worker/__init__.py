@@ -1,0 +1,1 @@
+"""The simulated device in a worker process."""
