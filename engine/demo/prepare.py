@@ -37,7 +37,7 @@ def prepare(folder: Path, report: Report) -> Settings:
         UsageError: the packages of the extra `train` are not installed.
         RunFolderError: the folder cannot be written.
     """
-    from speedtui.engine.workload.load import require_training_packages
+    from speedtui.engine.workload.packages import require_training_packages
 
     require_training_packages()
     folder = folder.resolve()

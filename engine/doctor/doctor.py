@@ -12,9 +12,7 @@ from speedtui.engine.doctor.packages import check_package, check_python
 from speedtui.engine.doctor.terminal import check_colours, check_encoding, check_terminal
 from speedtui.engine.doctor.torch_probe import probe_torch
 from speedtui.engine.hardware.nvml import NvmlReader
-
-PACKAGES = ("torch", "transformers", "peft", "accelerate", "datasets")
-"""What a worker imports."""
+from speedtui.engine.workload.packages import NEEDED
 
 
 def run_checks(runs: Path) -> list[Check]:
@@ -31,7 +29,7 @@ def run_checks(runs: Path) -> list[Check]:
         reader.close()
     return [
         check_python(),
-        *(check_package(name) for name in PACKAGES),
+        *(check_package(name) for name in NEEDED),
         *devices,
         check_cores(),
         check_memory(),

@@ -8,6 +8,7 @@ import sys
 from importlib import metadata
 
 from speedtui.engine.doctor.check import Check
+from speedtui.engine.workload.packages import OLDEST, installed, numbers
 
 OLDEST_PYTHON = (3, 11)
 """As `requires-python` in pyproject.toml says."""
@@ -26,18 +27,19 @@ def check_python() -> Check:
 def check_package(name: str) -> Check:
     """Whether a package is installed, in a version that speedtui works with."""
     oldest = oldest_version(name)
-    try:
-        found = metadata.version(name)
-    except metadata.PackageNotFoundError:
+    found = installed(name)
+    if found is None:
         return Check(name=name, status="problem", found="not installed", advice=f"Install it: {_install(name, oldest)}")
-    if oldest is not None and _numbers(found) < _numbers(oldest):
+    if oldest is not None and numbers(found) < numbers(oldest):
         advice = f"speedtui needs {oldest} or newer: {_install(name, oldest)}"
         return Check(name=name, status="problem", found=found, advice=advice)
     return Check(name=name, status="ok", found=found)
 
 
 def oldest_version(name: str) -> str | None:
-    """What speedtui's own metadata asks for; None where it says nothing or speedtui is not installed."""
+    """What figures rest on, else what speedtui's own metadata asks for; None where neither says anything."""
+    if name in OLDEST:
+        return OLDEST[name]
     try:
         requirements = metadata.requires("speedtui") or []
     except metadata.PackageNotFoundError:
@@ -48,9 +50,3 @@ def oldest_version(name: str) -> str | None:
 
 def _install(name: str, oldest: str | None) -> str:
     return f"pip install {name}" if oldest is None else f"pip install '{name}>={oldest}'"
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """(2, 13, 0) of `2.13.0+cpu`; what follows the numbers does not matter here."""
-    match = re.match(r"\d+(\.\d+)*", version)
-    return tuple(int(part) for part in match[0].split(".")) if match else ()

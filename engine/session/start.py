@@ -26,7 +26,7 @@ from speedtui.engine.session.process import ProcessSession
 from speedtui.engine.session.thread import ThreadSession
 from speedtui.engine.state import fold
 from speedtui.engine.units import parse_size
-from speedtui.engine.workload.load import require_training_packages
+from speedtui.engine.workload.packages import require_training_packages
 from speedtui.engine.workload.sources import check_sources
 
 

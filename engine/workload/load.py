@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speedtui.engine.config.settings import Settings
-from speedtui.engine.errors import UsageError
 from speedtui.engine.workload.base import DataFacts, Report, Workload
+from speedtui.engine.workload.packages import require_training_packages
 
 if TYPE_CHECKING:
     import torch
@@ -17,14 +16,12 @@ if TYPE_CHECKING:
 
     from speedtui.engine.workload.data import Table
 
-_NEEDED = ("torch", "transformers", "peft", "accelerate", "datasets")
-
 
 def load_workload(settings: Settings, *, device: torch.device, report: Report) -> Workload:
     """Model, tokenizer and data, with the model on `device`; the data is read before the model is loaded.
 
     Raises:
-        UsageError: the packages of the extra `train` are not installed.
+        UsageError: the packages of the extra `train` are not installed, or too old.
         DataError, ModelError, RecipeError: what the configuration names cannot be used.
         ConfigError: `data.packing` with a model that would mix the samples of a pack.
     """
@@ -35,17 +32,6 @@ def load_workload(settings: Settings, *, device: torch.device, report: Report) -
     if settings.model.kind == "python":
         return _load_recipe(settings, device, report)
     return _load_language_model(settings, device, report)
-
-
-def require_training_packages() -> None:
-    """Refuses to go on without what training needs.
-
-    Raises:
-        UsageError: naming the package that is missing.
-    """
-    for package in _NEEDED:
-        if importlib.util.find_spec(package) is None:
-            raise UsageError(f"{package} is not installed", "pip install 'speedtui[train]'")
 
 
 def _load_recipe(settings: Settings, device: torch.device, report: Report) -> Workload:
