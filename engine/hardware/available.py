@@ -6,6 +6,7 @@ import platform
 from pathlib import Path
 
 from speedtui.engine.events import Device
+from speedtui.engine.hardware.libcuda import cuda_devices
 from speedtui.engine.hardware.limits import usable_memory_bytes
 from speedtui.engine.hardware.nvml import NvmlReader
 
@@ -17,7 +18,7 @@ def describe_devices() -> list[Device]:
     """The visible GPUs, or the CPU where there is none: then memory is what a process of this machine may use."""
     reader = NvmlReader()
     try:
-        return reader.devices() or [cpu_device()]
+        return reader.devices() or (cuda_devices() if reader.driver_version is None else []) or [cpu_device()]
     finally:
         reader.close()
 

@@ -11,6 +11,7 @@ from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.paths import with_values
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
+from speedtui.engine.jobs.device import settle_device
 from speedtui.engine.jobs.execute import JobResult
 from speedtui.engine.jobs.settled import settle_attention
 from speedtui.engine.units import format_span
@@ -31,14 +32,13 @@ def run_train(context: JobContext) -> JobResult:
     context.progress("importing torch", 0, None)
     with context.phases.phase("load"):
         from speedtui.engine.timing.possible import require_possible
-        from speedtui.engine.trainer.device import pick_device
         from speedtui.engine.trainer.loaded import tell_loaded
         from speedtui.engine.workload.load import load_workload
 
         settle_attention(context)
         settings = _as_changed(context)
         started = time.perf_counter()
-        device = pick_device()
+        device = settle_device(context)
         workload = load_workload(settings, device=device, report=context.progress)
     tell_loaded(context, workload, settings, time.perf_counter() - started)
     order = context.order

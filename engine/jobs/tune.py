@@ -10,6 +10,7 @@ from speedtui.engine.candidate import Candidate, Measurement, Memory, TrialResul
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext, JobStopped
 from speedtui.engine.errors import ExitCode, NothingFits
+from speedtui.engine.jobs.device import settle_device
 from speedtui.engine.jobs.execute import JobResult, WorkerSpent
 from speedtui.engine.jobs.predicting import Predictor
 from speedtui.engine.jobs.remember import Remembering
@@ -73,11 +74,10 @@ class Tuning:
         if self._runner is None:
             self.context.progress("importing torch", 0, None)
             with self.context.phases.phase("load"):
-                from speedtui.engine.trainer.device import pick_device
                 from speedtui.engine.trial.runner import TrialRunner
 
                 settle_attention(self.context)
-                self._runner = TrialRunner(self.context, pick_device())
+                self._runner = TrialRunner(self.context, settle_device(self.context))
             if self.budget_seconds is not None:
                 self._runner.deadline = self._started + self.budget_seconds
             self.study.runner = self._runner
