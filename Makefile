@@ -1,5 +1,6 @@
-# What a person or a CI does with speedtui. `make demo` and `make test` need Python 3.11 and nothing else.
-PYTHON ?= python3.11
+# What a person or a CI does with speedtui. `make demo` and `make test` need a Python from 3.11 to 3.13 and nothing else.
+# PYTHON=... names one; else the first that is at hand is taken.
+PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
@@ -13,7 +14,7 @@ help:  ## Say what there is
 install: $(INSTALLED)  ## Make .venv with speedtui and everything its tests need
 
 $(INSTALLED): pyproject.toml constraints.txt hatch_build.py
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/python || { python=$$(.ci/python $(PYTHON)) && "$$python" -m venv $(VENV); }
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[train,search,dev]'
 	touch $@
 
@@ -51,7 +52,7 @@ screenshots: $(INSTALLED)  ## Draw every screen from recorded runs into screensh
 schema: $(INSTALLED)  ## Write the JSON Schema of the events from their types
 	$(BIN)/python -m speedtui.engine.schema > engine/events.schema.json.new && mv engine/events.schema.json.new engine/events.schema.json
 
-gpu-check:  ## On a CUDA machine: a study on a real GPU, and what the meter costs there
+gpu-check:  ## On a CUDA machine: all that only a real GPU can tell, in two parts of less than five and seven minutes
 	$${PYTHON_ON_GPU:-python3} tests/gpu/check.py
 
 clean:  ## Remove what can be made again
