@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,11 @@ MOST = 256
 class Attempts:
     """Two optimizer steps on rows of one length, one token of them padding, under the limit."""
 
-    def __init__(self, folder: str, length: int, limit_bytes: int) -> None:
+    def __init__(self, folder: str, length: int, limit_bytes: int, device: torch.device = CPU) -> None:
         from transformers import AutoModelForCausalLM
 
-        self.model: nn.Module = AutoModelForCausalLM.from_pretrained(folder).train()
+        self.device = device
+        self.model: nn.Module = AutoModelForCausalLM.from_pretrained(folder).to(device).train()
         self.length = length
         self.limit_bytes = limit_bytes
         self.weights = sum(p.numel() * p.element_size() for p in self.model.parameters())
@@ -47,7 +49,8 @@ class Attempts:
         labels = ids.clone()
         if size > 1:
             mask[-1, -1], labels[-1, -1] = 0, -100
-        return {"input_ids": ids, "attention_mask": mask, "labels": labels}
+        batch = {"input_ids": ids, "attention_mask": mask, "labels": labels}
+        return {name: tensor.to(self.device) for name, tensor in batch.items()}
 
     def steps(self, size: int) -> None:
         """What a training would do with its longest samples."""
@@ -61,14 +64,20 @@ class Attempts:
     def under_limit(self, size: int) -> None:
         """Raises the allocator's own error where it does not fit."""
         self.model.zero_grad()
-        release_memory(CPU)
+        release_memory(self.device)
         try:
-            with CpuLimit(self.limit_bytes, resident_bytes=self.weights, first=False):
+            with self.limit():
                 self.steps(size)
         except RuntimeError as error:
             self.tried.append((size, not is_out_of_memory(error)))
             raise
         self.tried.append((size, True))
+
+    def limit(self) -> AbstractContextManager[None]:
+        """Meanwhile the allocator raises beyond it."""
+        if self.device.type == "cpu":
+            return CpuLimit(self.limit_bytes, resident_bytes=self.weights, first=False)
+        return device_limit(self.device, self.limit_bytes)
 
     def fits(self, size: int) -> bool:
         return self._quietly(self.under_limit, size)
@@ -81,6 +90,17 @@ class Attempts:
                 raise
             return False
         return True
+
+
+@contextmanager
+def device_limit(device: torch.device, limit_bytes: int) -> Iterator[None]:
+    """Of what this process may take of a GPU."""
+    total = torch.cuda.get_device_properties(device).total_memory
+    torch.cuda.set_per_process_memory_fraction(min(1.0, limit_bytes / total), device)
+    try:
+        yield
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0, device)
 
 
 def bisection(attempts: Attempts) -> int:
@@ -145,11 +165,11 @@ def _lightning(attempts: Attempts, mode: str) -> int:
     module = Module()
     finder = lightning.pytorch.callbacks.BatchSizeFinder(mode=mode, max_trials=12)
     trainer = lightning.Trainer(
-        accelerator="cpu", max_steps=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
-        enable_model_summary=False, callbacks=[finder],
+        accelerator="gpu" if attempts.device.type == "cuda" else "cpu", devices=1, max_steps=1, logger=False,
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, callbacks=[finder],
     )  # fmt: skip
-    release_memory(CPU)
-    with CpuLimit(attempts.limit_bytes, resident_bytes=attempts.weights, first=False):
+    release_memory(attempts.device)
+    with attempts.limit():
         try:
             trainer.fit(module)
         except RuntimeError as error:  # the fit after the search, with the size it found

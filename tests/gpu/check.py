@@ -1,76 +1,67 @@
-"""Runs studies and a training on a real GPU, without network, and says what came of it.
+"""Settles on a real GPU what a CPU cannot tell, without a network, and says of each claim what came of it.
 
-    python3 tests/gpu/check.py --out FOLDER      on a machine with CUDA; exit status 2 where there is none
-    python3 tests/gpu/check.py --out FOLDER --cpu    the same path with a tiny model, as a rehearsal
+    python3 tests/gpu/check.py --block A        finds crashes, in less than five minutes
+    python3 tests/gpu/check.py --block B        measures, in seven; without --block both
+    python3 tests/gpu/check.py --cpu            the same command line with tiny models, as a rehearsal
 
-speedtui need not be installed; what its engine needs must be: torch, transformers, peft, accelerate, datasets,
-msgspec, psutil, nvidia-ml-py, tomli-w.
+speedtui need not be installed; what its engine needs must be: torch, transformers, peft, accelerate, psutil,
+nvidia-ml-py. Wheels in build/gpu-wheels, as tests/gpu/wheels.py brings them, are used from there.
+
+Exit status 0: all that is claimed was seen to hold; 1: something does not, or was not reached; 2: there is no CUDA.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import importlib
 import json
 import os
-import random
 import sys
 import tempfile
-from collections.abc import Iterable
+import time
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from studies import Finished
-
-    from speedtui.engine.config.settings import Settings
-    from speedtui.engine.events import AnyEvent, StepCompleted
+from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-NO_CUDA = 2
-"""Exit status: nothing was checked."""
-BOOKS_OPEN = 0.01
-"""Share of the wall time that no phase may leave unaccounted."""
-CALLS_MICROSECONDS = 20.0
-EFFECTIVE_BATCH, PAIRS, STEPS = 32, 12, 200
-TRAINING_STEPS = 40
-LARGE = {"hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 24, "num_attention_heads": 16,
-         "num_key_value_heads": 8}  # fmt: skip
-"""About 0.3 billion parameters."""
-TINY = {"hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 2, "num_attention_heads": 4,
-        "num_key_value_heads": 2}  # fmt: skip
+SOUND, UNSOUND, NO_CUDA = 0, 1, 2
+REHEARSED_PATIENCE = 5.0
+"""Two cores, and other tests at work on them."""
+WHEELS = REPOSITORY / "build" / "gpu-wheels"
+RESULTS, REHEARSALS = REPOSITORY / "tests" / "gpu" / "results", REPOSITORY / "build" / "gpu-check"
 
 
 def main() -> int:
-    """Runs everything; 0 when all that was checked holds, 1 when something does not, 2 without CUDA."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=REPOSITORY / "build" / "gpu-check", help="folder of the JSON file")
-    parser.add_argument("--cpu", action="store_true", help="rehearse on the CPU with a tiny model")
-    arguments = parser.parse_args()
-    if not arguments.cpu and (reason := why_no_cuda()):
-        print(f"gpu-check: nothing was checked: {reason}")
-        return NO_CUDA
-    make_importable(arguments.cpu)
+    """Runs the blocks that were asked for."""
+    arguments = parsed()
+    sys.path[:1] = [str(REPOSITORY), str(REPOSITORY / "tests" / "bench")]  # names of this folder would hide others
+    if arguments.only:
+        return run_one(arguments)
     with tempfile.TemporaryDirectory(prefix="gpu-check-") as folder:
-        figures, misses = check(Path(folder), on_cpu=arguments.cpu)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    target = arguments.out / "gpu_check.json"
-    target.write_text(json.dumps({**figures, "misses": misses}, indent=2) + "\n")
-    print("", *(f"MISSED: {miss}" for miss in misses), f"figures in {target}", sep="\n")
-    return 1 if misses else 0
+        make_importable(Path(folder), arguments.wheels, rehearsal=arguments.cpu)
+        try:
+            preload()
+        except ImportError as error:
+            print(f"gpu-check: nothing was checked: {error}")
+            return NO_CUDA
+        return check(arguments, Path(folder))
 
 
-def why_no_cuda() -> str:
-    """Empty where there is a CUDA device."""
-    if importlib.util.find_spec("torch") is None:
-        return "torch is not installed"
-    import torch
+def parsed() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--block", choices=("A", "B"), help="which half; default: one after the other")
+    parser.add_argument("--out", type=Path, help="folder of the figures; default tests/gpu/results, with --cpu build/")
+    parser.add_argument("--cpu", action="store_true", help="rehearse on the CPU with tiny models")
+    parser.add_argument("--wheels", type=Path, default=WHEELS, help="folder of wheels that are not installed here")
+    parser.add_argument("--only", metavar="NAME", help="one block in this very process")
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--found", type=Path, help=argparse.SUPPRESS)
+    return parser.parse_args(namespace=argparse.Namespace(began=time.monotonic()))
 
-    return "" if torch.cuda.is_available() else f"torch {torch.__version__} sees no CUDA device"
 
-
-def make_importable(on_cpu: bool) -> None:
-    """The import names of the wheel for this process and its workers, from links as an editable install has them."""
+def make_importable(folder: Path, wheels: Path, *, rehearsal: bool) -> None:
+    """The import names of the wheel for this process and all below it, from links as an editable install has them."""
     package = REPOSITORY / "build" / "editable" / "speedtui"
     package.mkdir(parents=True, exist_ok=True)
     for name in ("engine", "tui", "profiles"):
@@ -78,217 +69,105 @@ def make_importable(on_cpu: bool) -> None:
         if not link.exists():
             link.unlink(missing_ok=True)  # one that leads nowhere
             link.symlink_to(Path("..", "..", "..", name), target_is_directory=True)
-    paths = [str(package.parent), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-    os.environ["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+    from tests.gpu.wheels import unpack
+
+    paths = [package.parent, unpack(wheels, folder / "packages")]
+    earlier = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    os.environ["PYTHONPATH"] = os.pathsep.join([*map(str, paths), *filter(None, earlier)])
+    sys.path[:0] = map(str, paths)
     os.environ.update({"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"})
-    if on_cpu:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    for name in ("CACHE", "DATA", "CONFIG"):
+        os.environ[f"XDG_{name}_HOME"] = str(folder / name.lower())
+    if rehearsal:
+        os.environ.update({"CUDA_VISIBLE_DEVICES": "", "TORCHDYNAMO_DISABLE": "1"})  # compiling takes minutes
         os.environ.setdefault("OMP_NUM_THREADS", "1")  # with more, whatever else runs makes threads wait for each other
-    sys.path[:0] = [str(package.parent), str(REPOSITORY / "tests" / "bench")]
 
 
-def check(folder: Path, *, on_cpu: bool) -> tuple[dict[str, Any], list[str]]:
-    """All figures, and what does not hold."""
-    from figures import machine
-    from studies import run_study, with_candidates
-
-    os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
-    settings = configuration(folder, on_cpu=on_cpu)
-    facts = {"machine": machine(), "device": device_facts(on_cpu)}
-    print(json.dumps(facts, indent=2))
-    misses: list[str] = []
-    figures: dict[str, Any] = {**facts, "studies": {}}
-    lora = with_candidates(settings, folder / "lora.json", lora_candidates(on_cpu))
-    full = with_candidates(limited(settings, on_cpu), folder / "full.json", full_candidates(on_cpu))
-    best: tuple[float, dict[str, Any]] | None = None
-    for name, study in (("lora", lora), ("full, limited memory", full)):
-        finished = run_study(study, folder / "runs" / name)
-        figures["studies"][name] = describe(name, finished)
-        misses += what_misses(name, finished, limited_memory=name != "lora")
-        best = best or fastest(finished)
-    figures["training"] = train(settings, best, folder / "runs" / "train") if best else None
-    figures["meter"] = meter_costs(folder, on_cpu=on_cpu)
-    calls = figures["meter"]["calls"]["whole_step"]["median"]
-    if calls > CALLS_MICROSECONDS:
-        misses.append(f"the meter's calls cost {calls:.1f} us a step, more than {CALLS_MICROSECONDS:g}")
-    return figures, misses
+def preload() -> None:
+    """What every block imports, once for all of them: they are forked from this process, which never uses a device."""
+    import tests.gpu.material  # noqa: F401
 
 
-def configuration(folder: Path, *, on_cpu: bool) -> Settings:
-    """A Llama with random weights and a tokenizer trained on a generated corpus."""
-    from speedtui.engine.config.settings import (
-        DataSettings,
-        ModelSettings,
-        ScheduleSettings,
-        SearchSettings,
-        Settings,
-        TrainSettings,
-    )  # fmt: skip
+def check(arguments: argparse.Namespace, folder: Path) -> int:
+    """All parts that were asked for."""
+    from tests.gpu.apart import adopt_orphans, run_apart
+    from tests.gpu.drive import Lines, drive, sound, summary
+    from tests.gpu.found import Findings
+    from tests.gpu.rows import MACHINE, PARTS, Block
 
-    longest = 256 if on_cpu else 1024
-    train = folder / "train.jsonl"
-    write_texts(train, rows=400 if on_cpu else 4000, parts=2 if on_cpu else 8)
-    shape = {"model_type": "llama", "max_position_embeddings": longest, "tie_word_embeddings": True}
-    return Settings(
-        model=ModelSettings(
-            architecture=shape | (TINY if on_cpu else LARGE), dtype="float32" if on_cpu else "bfloat16"
-        ),
-        data=DataSettings(train=str(train), prompt="prompt", response="response", max_length=longest),
-        train=TrainSettings(method="lora", effective_batch_size=EFFECTIVE_BATCH, max_steps=TRAINING_STEPS),
-        schedule=ScheduleSettings(eval_every="never", checkpoint_every="never"),
-        search=SearchSettings(batches=10, early_stop=False),
-    )  # fmt: skip
+    def start(block: Block, findings: Findings) -> None:
+        if used_device_before():
+            words = ["--only", block.name, "--folder", str(folder), "--found", str(findings.path)]
+            os.execv(sys.executable, [sys.executable, __file__, *words, *(["--cpu"] if arguments.cpu else [])])
+        run_block(block.run, findings, folder, rehearsal=arguments.cpu)
 
-
-def write_texts(path: Path, *, rows: int, parts: int) -> None:
-    """The demo's tasks, up to `parts` of them in a row, so that lengths differ as they do in real data."""
-    from speedtui.engine.demo.corpus import samples
-
-    chance = random.Random(1)
-    tasks = iter(samples(rows * parts, seed=2))
-    with path.open("w", encoding="utf-8") as file:
-        for _ in range(rows):
-            chosen = [next(tasks) for _ in range(chance.randint(1, parts))]
-            row = {"prompt": "\n".join(p for p, _ in chosen), "response": "\n".join(r for _, r in chosen)}
-            file.write(json.dumps(row) + "\n")
-
-
-def lora_candidates(on_cpu: bool) -> list[dict[str, Any]]:
-    micro, checkpointing = "train.micro_batch_size", "train.gradient_checkpointing"
-    sizes = (2, 4) if on_cpu else (1, 2, 4, 8, 16, 32)
-    plain = [{micro: size} for size in sizes]
-    return [*plain, {micro: sizes[-1], checkpointing: True}, {micro: sizes[-1], "train.lora.r": 64}]
+    adopt_orphans()
+    out: Path = arguments.out or (REHEARSALS if arguments.cpu else RESULTS)
+    out.mkdir(parents=True, exist_ok=True)
+    findings = Findings(folder / "machine.found")
+    ended = run_apart(
+        lambda: start(MACHINE, findings),
+        out / "machine.log",
+        MACHINE.seconds * (REHEARSED_PATIENCE if arguments.cpu else 1.0),
+    )
+    machine: dict[str, Any] = findings.read()[1]
+    print(json.dumps(machine, indent=2))
+    if not machine or machine["problem"]:
+        print(f"gpu-check: nothing was checked: {machine.get('problem') or ended.reason}")
+        return NO_CUDA
+    well, began = True, arguments.began
+    for part in [PARTS[arguments.block]] if arguments.block else PARTS.values():
+        lines = Lines(out / f"{part.name}.jsonl")
+        lines.add({"part": part.name, "rehearsal": arguments.cpu, "machine": machine})
+        told = drive(part.blocks, start, lines, out / f"{part.name}.log", folder, 
+                     seconds=part.seconds - (time.monotonic() - began), rehearsal=arguments.cpu,
+                     patience=REHEARSED_PATIENCE if arguments.cpu else 1.0)  # fmt: skip
+        table = summary(told)
+        (out / f"{part.name}.txt").write_text(table + "\n")
+        print("", table, f"figures in {out / part.name}.jsonl", "", sep="\n", flush=True)
+        well, began = well and sound(told, rehearsal=arguments.cpu), time.monotonic()
+    return SOUND if well else UNSOUND
 
 
-def full_candidates(on_cpu: bool) -> list[dict[str, Any]]:
-    """The largest is more than the limit allows, and a small one comes after it on the same worker."""
-    sizes = (2, 4) if on_cpu else (1, 4, 32, 2)
-    return [{"train.micro_batch_size": size} for size in sizes]
-
-
-def limited(settings: Settings, on_cpu: bool) -> Settings:
-    """Full fine-tuning; on a GPU in less memory than the largest candidate needs."""
-    import msgspec
-
-    replace = msgspec.structs.replace
-    search = replace(settings.search, memory_limit=None if on_cpu else "6GiB")
-    return replace(settings, train=replace(settings.train, method="full"), search=search)
-
-
-def device_facts(on_cpu: bool) -> dict[str, Any]:
+def used_device_before() -> bool:
+    """Whether an import has asked CUDA for its devices: then no fork of it can use them, and starts afresh."""
     import torch
 
-    if on_cpu:
-        return {"kind": "cpu"}
-    properties = torch.cuda.get_device_properties(0)
-    return {"kind": "cuda", "name": properties.name, "memory_bytes": properties.total_memory,
-            "cuda": torch.version.cuda, "capability": f"{properties.major}.{properties.minor}"}  # fmt: skip
+    return bool(torch.cuda._is_in_bad_fork())
 
 
-def describe(name: str, finished: Finished) -> dict[str, Any]:
-    """The table of trials, printed, and the same as figures."""
-    from figures import table
-    from msgspec import to_builtins
+def run_block(run: str, findings: Any, folder: Path, *, rehearsal: bool) -> None:
+    """Calls the function of a block, in this process."""
+    from tests.gpu.onsite import Site
 
-    assert finished.state.study is not None
-    rows = []
-    for row in finished.state.study.rows:
-        result = row.result
-        measured, memory = (result.measurement, result.memory) if result is not None else (None, None)
-        rows.append([
-            row.candidate.label, row.status.value, measured.samples_per_second if measured else None,
-            measured.tokens_per_second if measured else None,
-            memory.peak_bytes / 2**30 if memory and memory.peak_bytes else None,
-            result.seconds if result else None, result.reason if result else "",
-        ])  # fmt: skip
-    print(table([name, "status", "samples/s", "tok/s", "peak GiB", "seconds", "reason"], rows))
-    books = to_builtins(finished.state.books)
-    print(f"load {finished.load_seconds:.1f} s, wall {finished.wall_seconds:.1f} s, books {json.dumps(books)}")
-    return {"trials": to_builtins(finished.results), "labels": [row[0] for row in rows], "books": books,
-            "load_seconds": finished.load_seconds, "wall_seconds": finished.wall_seconds}  # fmt: skip
+    module, _, function = run.partition(":")
+    with ExitStack() as stack:
+        device = None
+        if rehearsal:
+            from tests.gpu.rehearsal import simulated
+
+            device = stack.enter_context(simulated())
+        getattr(importlib.import_module(module), function)(Site(findings, folder, device))
 
 
-def what_misses(name: str, finished: Finished, *, limited_memory: bool) -> Iterable[str]:
-    """What a study on a sound machine would not show."""
-    allowed = {"ok", "out_of_memory"} if limited_memory else {"ok"}
-    for number, result in enumerate(finished.results):
-        if result.status.value not in allowed:
-            yield f"{name}: trial {number} is {result.status.value}: {result.reason}"
-        if result.base_weights_unchanged is False:
-            yield f"{name}: trial {number} changed the base weights"
-    if finished.state.restarts:
-        yield f"{name}: the worker was started again {finished.state.restarts} times"
-    books = finished.state.books
-    if books is None or abs(books.unaccounted) > BOOKS_OPEN * books.wall:
-        yield f"{name}: the books do not close: {books}"
+def run_one(arguments: argparse.Namespace) -> int:
+    """One block by itself: what it finds is printed unless somebody wants it in a file."""
+    with tempfile.TemporaryDirectory(prefix="gpu-check-") as folder:
+        place: Path = arguments.folder or Path(folder)
+        if arguments.folder is None:
+            make_importable(place, arguments.wheels, rehearsal=arguments.cpu)
+        from tests.gpu.found import Findings
+        from tests.gpu.rows import MACHINE, PARTS
 
-
-def fastest(finished: Finished) -> tuple[float, dict[str, Any]] | None:
-    """(expected seconds a step, settings) of the fastest trial that fits."""
-    assert finished.state.study is not None
-    rows = [row for row in finished.state.study.rows if row.result is not None and row.result.status.value == "ok"]
-    measured = [(row.result.measurement, row.candidate.values) for row in rows if row.result and row.result.measurement]
-    if not measured:
-        return None
-    best, values = max(measured, key=lambda pair: pair[0].samples_per_second)
-    return best.step_seconds, dict(values)
-
-
-def train(settings: Settings, best: tuple[float, dict[str, Any]], runs: Path) -> dict[str, Any]:
-    """A short training with the winner, held against what its trial expected."""
-    from figures import table
-
-    from speedtui.engine import events as e
-    from speedtui.engine.config.paths import with_values
-    from speedtui.engine.log.tail import read_events
-    from speedtui.engine.session.start import StartOptions, start_training
-
-    expected, values = best
-    options = StartOptions(runs=runs, where="gpu-check", train_command=["speedtui", "train"])
-    session = start_training(with_values(settings, values, "gpu-check"), options)
-    code = session.run()
-    known: list[AnyEvent] = list(read_events(session.folder.events))
-    steps = [event for event in known if isinstance(event, e.StepCompleted)]
-    later = [line for line in steps if line.step > TRAINING_STEPS // 4]
-    figures = {
-        "exit_code": int(code), "expected_step_seconds": expected,
-        "step_seconds": sum(line.seconds for line in later) / max(sum(line.steps for line in later), 1),
-        "cpu_phases": phases_of(later, "phases"), "device_phases": phases_of(later, "device_phases"),
-    }  # fmt: skip
-    rows = [[name, *(figures[column].get(name) for column in ("cpu_phases", "device_phases"))]
-            for name in figures["cpu_phases"]]  # fmt: skip
-    print(table(["share of the training's steps", "CPU clock", "device clock"], rows))
-    print(f"seconds a step: expected {expected:.4f}, trained {figures['step_seconds']:.4f}")
-    return figures
-
-
-def phases_of(lines: list[StepCompleted], column: str) -> dict[str, float]:
-    """Shares by phase; empty where the device tells none."""
-    parts = [part for line in lines if (part := getattr(line, column)) is not None]
-    total = sum(sum(part.values()) for part in parts)
-    return {name: sum(part[name] for part in parts) / total for name in parts[0]} if total else {}
-
-
-def meter_costs(folder: Path, *, on_cpu: bool) -> dict[str, Any]:
-    """CPU microseconds a step that metering adds on this device, and what the meter's calls cost by themselves."""
-    import torch
-    from figures import median_of, table
-    from msgspec import to_builtins
-    from overhead import BareArm, MeteredArm, SilentArm, call_costs, compare, tiny_arguments
-
-    device = torch.device("cpu") if on_cpu else torch.device("cuda", 0)
-    arms = {"bare": BareArm(), "silent": SilentArm(), "metered": MeteredArm(folder / "events.jsonl", device)}
-    costs = compare(arms, tiny_arguments(folder, STEPS, 1, device), PAIRS)
-    for arm in arms.values():
-        arm.close()
-    found = {name: median_of(values) for name, values in costs.items()}
-    for other in ("bare", "silent"):
-        pairs = zip(costs["metered"], costs[other], strict=True)
-        found[f"metered - {other}"] = median_of([one - two for one, two in pairs])
-    calls = call_costs(1, device=device)
-    rows = [[name, m.median, m.low, m.high] for name, m in {**found, "the meter's calls": calls.whole_step}.items()]
-    print(table(["CPU us a step", "median", "low", "high"], rows))
-    return {"microseconds": to_builtins(found), "calls": to_builtins(calls)}
+        blocks = {block.name: block for part in PARTS.values() for block in part.blocks} | {MACHINE.name: MACHINE}
+        if arguments.only not in blocks:
+            print(f"gpu-check: no block {arguments.only}; there are {', '.join(blocks)}", file=sys.stderr)
+            return NO_CUDA
+        findings = Findings(arguments.found or place / "one.found")
+        run_block(blocks[arguments.only].run, findings, place, rehearsal=arguments.cpu)
+        if arguments.found is None:
+            print(json.dumps(findings.read(), indent=2))
+    return SOUND
 
 
 if __name__ == "__main__":

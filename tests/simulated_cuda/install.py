@@ -69,6 +69,7 @@ def _stand_ins(device: SimulatedCuda) -> Iterator[tuple[Any, str, Any]]:
     }
     for name, stand_in in functions.items():
         yield torch._C, f"_cuda_{name}", stand_in
+    yield torch.cuda.graphs, "_cuda_isCurrentStreamCapturing", lambda: False
     yield torch.cuda, "_exchange_device", lambda index: 0
     yield torch.cuda, "_maybe_exchange_device", lambda index: 0
     yield torch.cuda, "_initialized", True

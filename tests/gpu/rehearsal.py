@@ -1,0 +1,33 @@
+"""What a rehearsal has in the place of a GPU: the simulated one, in this process and in the workers it starts."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest import mock
+
+import torch
+
+from tests.simulated_cuda import GIB, SimulatedCuda, simulated_cuda, worker_environment
+
+MEMORY_BYTES = 8 * GIB
+CYCLES_PER_SECOND = 1e10
+"""Of the kernel that spins: so many that a rehearsal does not wait long for it."""
+
+
+@contextmanager
+def simulated() -> Iterator[SimulatedCuda]:
+    """Everything meanwhile goes to it."""
+    os.environ.update(worker_environment(memory_bytes=MEMORY_BYTES))
+    spinning = mock.patch.object(torch._C, "_cuda_sleep", spin, create=True)
+    with simulated_cuda(memory_bytes=MEMORY_BYTES) as device, spinning:
+        yield device
+
+
+def spin(cycles: int) -> None:
+    """Takes as long as the kernel would."""
+    until = time.perf_counter() + cycles / CYCLES_PER_SECOND
+    while time.perf_counter() < until:
+        pass
