@@ -92,11 +92,15 @@ class JobContext:
         """Tells a person something."""
         self.emit(e.Notice(t=self.t, level=level, text=text, hint=hint))
 
-    def warn_once(self, text: str) -> None:
+    def tell_once(self, text: str) -> None:
+        """What is told once however often it is found."""
+        self.warn_once(text, level="info")
+
+    def warn_once(self, text: str, *, level: e.Level = "warning") -> None:
         """A warning that is told once however often it is found; nothing where there is no text."""
         if text and text not in self._warned:
             self._warned.add(text)
-            self.notice(text, level="warning")
+            self.notice(text, level=level)
 
     def progress(self, what: str, done: int, total: int | None, left_seconds: float | None = None) -> None:
         """Tells how far something is, at most ten times a second; also where a stop can take effect.

@@ -134,7 +134,8 @@ class Predictor:
     def _request(self, settings: Settings) -> MemoryRequest | None:
         workload = self._runner.data_for(settings)
         device: Device = "cuda" if self._runner.device.type == "cuda" else "cpu"
-        return memory_request(settings, workload.facts, workload.vocabulary, device)
+        masked = not self._runner.without_mask(settings)
+        return memory_request(settings, workload.facts, workload.vocabulary, device, masked=masked)
 
     def _notice(self, outcomes: list[MemorySurface | Unpredictable]) -> None:
         reasons = [outcome.reason for outcome in outcomes if isinstance(outcome, Unpredictable)]

@@ -32,6 +32,7 @@ from speedtui.engine.search.candidates import label
 from speedtui.engine.timing.counts import counts_of, first_save_step, frequency_steps
 from speedtui.engine.timing.eta import Eta
 from speedtui.engine.timing.step_sizes import step_sizes
+from speedtui.engine.trainer.attending import attending
 from speedtui.engine.trainer.diverging import Diverging
 from speedtui.engine.trainer.live import RATE, REBUILDING, STEPS, LiveSettings
 from speedtui.engine.trainer.make import make_training_trainer, save_guess_seconds
@@ -188,7 +189,8 @@ class Training:
         self._tell_started()
         context.log.add_source(trainer.meter.pump)
         try:
-            trainer.train(resume_from_checkpoint=str(self._found.path) if self._found is not None else None)
+            with attending(context, self._model, self._workload, self._live.current, self._device):
+                trainer.train(resume_from_checkpoint=str(self._found.path) if self._found is not None else None)
             trainer.meter.close(context.log)
         except (JobStopped, SpeedtuiError):
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -21,17 +21,18 @@ class Both(msgspec.Struct, frozen=True, kw_only=True):
     at_once: Points
 
 
-def assemble(at: Mapping[int, Both], layers: tuple[int, ...]) -> MemorySurface:
-    """`at`: what is held with SINGLE, SMALL and LARGE rows.
+def assemble(single: Sequence[Both], several: Sequence[tuple[Both, Both]], layers: tuple[int, ...]) -> MemorySurface:
+    """What is held with SINGLE row, and with SMALL and LARGE rows: one of each, or as many as there are kinds of
+    micro-batches that may need the most.
 
     Raises:
         DifferentSteps: more rows do something else than fewer.
     """
     return MemorySurface(
-        accumulating=highest(_moments(at[SMALL].accumulating, at[LARGE].accumulating)),
-        at_once=highest(_moments(at[SMALL].at_once, at[LARGE].at_once)),
-        single=highest(_constant(at[SINGLE].accumulating)),
-        single_at_once=highest(_constant(at[SINGLE].at_once)),
+        accumulating=highest([m for a, b in several for m in _moments(a.accumulating, b.accumulating)]),
+        at_once=highest([m for a, b in several for m in _moments(a.at_once, b.at_once)]),
+        single=highest([m for one in single for m in _constant(one.accumulating)]),
+        single_at_once=highest([m for one in single for m in _constant(one.at_once)]),
         layers=layers,
     )
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from speedtui.engine.memory.surface import MemoryRequest
 from speedtui.engine.workload.base import Collator
-from speedtui.engine.workload.collate import PadPacks, PadPairs, PadRight
-from speedtui.engine.workload.probe_batch import StressDataset, with_border
+from speedtui.engine.workload.collate import MASK, PadPacks, PadPairs, PadRight
+from speedtui.engine.workload.probe_batch import StressDataset, with_border, without_border
 
 PAD = 0
 
-NewBatch = Callable[[int], Any]
-"""A collated micro-batch of so many rows, on the CPU."""
+
+class NewBatch(Protocol):
+    """Makes micro-batches."""
+
+    def __call__(self, micro_batch_size: int, /, *, bare: bool = False) -> Any:
+        """A collated micro-batch of so many rows, on the CPU; `bare`: without padding, and of packs of one sample."""
 
 
 def batches_of(request: MemoryRequest, vocabulary: int) -> NewBatch:
@@ -26,6 +29,7 @@ def batches_of(request: MemoryRequest, vocabulary: int) -> NewBatch:
     settings = request.settings
     pair = settings.model.kind == "seq2seq"
     collator: Collator
+    whole = None
     if pair:
         targets = request.longest_target_tokens or request.longest_tokens
         sample = {"input_ids": _ids(request.longest_tokens, vocabulary), "labels": _ids(targets, vocabulary)}
@@ -33,19 +37,26 @@ def batches_of(request: MemoryRequest, vocabulary: int) -> NewBatch:
     elif settings.data.packing:
         ids = _ids(settings.data.max_length, vocabulary)
         sample = with_border({"input_ids": ids, "labels": ids, "position_ids": torch.arange(len(ids))})
+        whole = without_border(sample)
         collator = PadPacks(PAD)
     else:
         ids = _ids(request.longest_tokens, vocabulary)
         sample, collator = {"input_ids": ids, "labels": ids}, PadRight(PAD)
-    return stress_batches(sample, collator, pair=pair)
+    return stress_batches(sample, collator, pair=pair, whole=whole, masked=request.masked)
 
 
-def stress_batches(sample: Any, collator: Collator, *, pair: bool = False) -> NewBatch:
-    """Micro-batches as the memory probe has them."""
+def stress_batches(
+    sample: Any, collator: Collator, *, pair: bool = False, whole: Any = None, masked: bool = True
+) -> NewBatch:
+    """Micro-batches as the memory probe has them.
 
-    def new(micro_batch_size: int) -> Any:
-        rows = StressDataset(sample, collator, micro_batch_size, 1, pair=pair)
-        return collator([rows[index] for index in range(micro_batch_size)])
+    `whole`: the sample of bare ones, where it is another; `masked`: they keep the mask they are collated with.
+    """
+
+    def new(micro_batch_size: int, /, *, bare: bool = False) -> Any:
+        rows = StressDataset(sample, collator, micro_batch_size, 1, pair=pair, bare=int(bare), whole=whole)
+        batch = collator([rows[index] for index in range(micro_batch_size)])
+        return batch if masked else {name: value for name, value in batch.items() if name != MASK}
 
     return new
 

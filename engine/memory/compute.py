@@ -16,8 +16,6 @@ from speedtui.engine.memory.recipes import recipe_of
 from speedtui.engine.memory.surface import MemoryRequest, MemorySurface
 from speedtui.engine.memory.trace import trace_step
 
-SIZES = (SINGLE, SMALL, LARGE)
-
 
 def surface(request: MemoryRequest, *, whole: bool = False) -> MemorySurface:
     """`whole`: all layers are computed, however many.
@@ -53,28 +51,46 @@ def _names_layers(request: MemoryRequest) -> bool:
 
 def from_whole(request: MemoryRequest, build: Callable[[], nn.Module], batch: NewBatch) -> MemorySurface:
     """With all layers, from a model built anew for each micro-batch."""
-    traces = {size: trace_step(build(), batch(size), request.settings, request.device) for size in SIZES}
-    at = {
-        size: Both(accumulating=as_points(trace.accumulating), at_once=as_points(trace.at_once))
-        for size, trace in traces.items()
-    }
-    return assemble(at, layers=())
+
+    def run(micro_batch: Any) -> tuple[Both, bool]:
+        trace = trace_step(build(), micro_batch, request.settings, request.device)
+        both = Both(accumulating=as_points(trace.accumulating), at_once=as_points(trace.at_once))
+        return both, trace.keeps_scores
+
+    return _assembled(request, run, batch, layers=())
 
 
 def _from_depths(
     request: MemoryRequest, config: Any, build: Callable[[Any], nn.Module], plan: DepthPlan, batch: NewBatch
 ) -> MemorySurface:
-    at = {}
-    for size in SIZES:
+    def run(micro_batch: Any) -> tuple[Both, bool]:
         runs = [
             trace_step(
-                build(plan.config(config, counts)), batch(size), request.settings, request.device,
+                build(plan.config(config, counts)), micro_batch, request.settings, request.device,
                 {name: places(count) for name, count in zip(plan.stacks, counts, strict=True)},
             )
             for counts in plan.runs
         ]  # fmt: skip
-        at[size] = Both(
-            accumulating=extend([run.accumulating for run in runs], plan),
-            at_once=extend([run.at_once for run in runs], plan),
+        both = Both(
+            accumulating=extend([one.accumulating for one in runs], plan),
+            at_once=extend([one.at_once for one in runs], plan),
         )
-    return assemble(at, layers=tuple(sorted({*plan.shallow, *plan.deep})))
+        return both, any(one.keeps_scores for one in runs)
+
+    return _assembled(request, run, batch, layers=tuple(sorted({*plan.shallow, *plan.deep})))
+
+
+def _assembled(
+    request: MemoryRequest, run: Callable[[Any], tuple[Both, bool]], batch: NewBatch, layers: tuple[int, ...]
+) -> MemorySurface:
+    """`run`: (what a micro-batch holds, whether attention keeps all of its scores).
+
+    Padding needs a mask and more memory for it; but where attention without a mask is left without a kernel of its own
+    it may need more yet, so that both are computed.
+    """
+    single = [run(batch(SINGLE))]
+    if request.device == "cuda" and request.settings.data.packing:  # else one row has no padding
+        single.append(run(batch(SINGLE, bare=True)))
+    kinds = (False, True) if single[-1][1] else (False,)
+    several = [(run(batch(SMALL, bare=kind))[0], run(batch(LARGE, bare=kind))[0]) for kind in kinds]
+    return assemble([one for one, _ in single], several, layers)

@@ -35,6 +35,8 @@ class MemoryRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens of the tokenizer, which an architecture without vocab_size takes."""
     device: Device = "cpu"
     """What the training runs on."""
+    masked: bool = True
+    """Whether attention gets the mask of the padding, see `trainer.needless_mask`."""
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True):

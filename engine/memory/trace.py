@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import msgspec
@@ -13,6 +13,7 @@ from torch import nn
 from torch._subclasses import FakeTensorMode
 
 from speedtui.engine.config.settings import Settings
+from speedtui.engine.memory.attention import CudaAttention
 from speedtui.engine.memory.build import make_trainable
 from speedtui.engine.memory.fakes import fake_batch, replace_tensors
 from speedtui.engine.memory.known import masks_by_value
@@ -32,6 +33,8 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     """With gradients of an earlier micro-step."""
     at_once: Segments
     """Without."""
+    keeps_scores: bool = False
+    """Attention without a kernel of its own: each layer keeps (rows, heads, sequence, sequence)."""
 
 
 class HiddenMemory(Exception):
@@ -59,13 +62,15 @@ def trace_step(
     _mark_logits(built, timeline)
     trained = make_trainable(built, settings)
     foreach = True if device == "cuda" else None  # torch's own default there, which a fake CPU tensor does not show
-    with _collected(), FakeTensorMode(allow_non_fake_inputs=True), masks_by_value():
+    attention = CudaAttention() if device == "cuda" else None
+    with _collected(), FakeTensorMode(allow_non_fake_inputs=True), masks_by_value(), attention or nullcontext():
         replace_tensors(trained)
         optimizer = make_optimizer(trained, settings.train, foreach)
         with timeline:
             run_step(trained, optimizer, lambda: fake_batch(batch), settings.train, timeline, foreach=foreach)
     return Trace(
-        accumulating=timeline.segments(accumulates=True), at_once=timeline.segments(accumulates=False)
+        accumulating=timeline.segments(accumulates=True), at_once=timeline.segments(accumulates=False),
+        keeps_scores=attention is not None and attention.keeps_scores,
     )  # fmt: skip
 
 

@@ -109,11 +109,12 @@ def class_key(settings: Settings) -> bytes:
 
 
 def memory_request(
-    settings: Settings, facts: DataFacts, vocabulary: int | None, device: Device
+    settings: Settings, facts: DataFacts, vocabulary: int | None, device: Device, *, masked: bool = True
 ) -> MemoryRequest | None:
     """What to predict for the class of these settings; None where the longest sample is not known.
 
     `facts`: of the data of these very settings, so that each side's longest is known after its own cut.
+    `masked`: as far as is known attention gets the mask of the padding.
     """
     longest = facts.longest_tokens
     if longest is None and settings.model.kind != "python":
@@ -124,6 +125,7 @@ def memory_request(
         longest_target_tokens=facts.longest_target_tokens,
         vocabulary=vocabulary,
         device=device,
+        masked=masked,
     )
 
 

@@ -22,6 +22,7 @@ from speedtui.engine.jobs.status import BROKEN, RESTARTABLE, SPENT
 from speedtui.engine.report.training import write_run_report
 from speedtui.engine.runs import RunFolder, hold_lock
 from speedtui.engine.session.base import OnLine
+from speedtui.engine.session.environment import worker_environment
 from speedtui.engine.session.follower import WatchedRun
 from speedtui.engine.session.killing import ON_REQUEST, end_of_killed, is_kill, kill, killed_trial
 from speedtui.engine.session.restarts import Restarts
@@ -259,9 +260,3 @@ def _owning(folder: RunFolder) -> Iterator[None]:
                 f"Look at it with `speedtui attach {folder.id}`.",
             ) from None
         yield
-
-
-def worker_environment() -> dict[str, str]:
-    """The environment of a worker: no progress bars, no thread pool that a fork would break."""
-    quiet = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "PYTHONUNBUFFERED": "1"}
-    return {**quiet, **os.environ}

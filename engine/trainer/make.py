@@ -16,6 +16,7 @@ from speedtui.engine.trainer.arguments import training_arguments
 from speedtui.engine.trainer.diverging import Diverging
 from speedtui.engine.trainer.evaluating import Evaluating
 from speedtui.engine.trainer.live import LiveSettings
+from speedtui.engine.trainer.needless_mask import runs_without_mask
 from speedtui.engine.trainer.outlook import Outlook
 from speedtui.engine.trainer.saving import Saving
 from speedtui.engine.trainer.schedule import TrainingSchedule
@@ -58,6 +59,7 @@ def make_training_trainer(
         saving=Saving(context, schedule, eta, store, diverging.watch),
         diverging=diverging,
         rehearses=rehearses,
+        masked=not runs_without_mask(model, workload, live.current, device),
     )
 
 

@@ -55,8 +55,8 @@ def _measured(model: nn.Module, base: Any, dataset: Any, collator: Callable[[lis
     config = getattr(base, "config", None)
     encoder_decoder = bool(getattr(config, "is_encoder_decoder", False))
     try:
-        with _unchanged(model), without_router_losses(base):
-            first, second = _two_rows(dataset, collator)
+        with unchanged(model), without_router_losses(base):
+            first, second = two_rows(dataset, collator)
             batches = [collator(rows) for rows in ([first], [second], [first, second])]
             units = likely_units(batches[2], encoder_decoder=encoder_decoder)
             losses = _losses(model, [*batches, batches[2]])
@@ -120,7 +120,7 @@ def _coupled(base: nn.Module) -> str:
 # -- two rows --------------------------------------------------------------------------------------
 
 
-def _two_rows(dataset: Any, collator: Callable[[list[Any]], Any]) -> tuple[Any, Any]:
+def two_rows(dataset: Any, collator: Callable[[list[Any]], Any]) -> tuple[Any, Any]:
     """Two rows whose label tokens differ much; of this program's own data a few tokens of each are enough."""
     rows = [dataset[index] for index in range(min(len(dataset), LOOKED_AT))]
     learned = [amount("tokens", collator([row])) for row in rows]
@@ -174,12 +174,15 @@ def _loss(model: nn.Module, batch: Batch) -> float:
 
 
 @contextmanager
-def _unchanged(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients; modes, each module's own, and random numbers are as before afterwards."""
+def unchanged(model: nn.Module, *, gradients: bool = False) -> Iterator[None]:
+    """Evaluation mode, without gradients unless they are asked for.
+
+    Modes, each module's own, and random numbers are as before afterwards.
+    """
     training = [module for module in model.modules() if module.training]
     try:
         model.eval()
-        with kept_randomness(), torch.no_grad():
+        with kept_randomness(), torch.set_grad_enabled(gradients):
             yield
     finally:
         for module in training:

@@ -30,6 +30,7 @@ from speedtui.engine.trainer.arguments import GROUPED
 from speedtui.engine.trainer.device import to_device
 from speedtui.engine.trainer.loaders import leave_signals_to_the_training
 from speedtui.engine.trainer.measure_loss import weighing_of, without_router_losses
+from speedtui.engine.trainer.needless_mask import without_mask
 from speedtui.engine.trainer.sampler import EpochSampler, EvaluationSampler, row_tokens
 from speedtui.engine.trainer.weighing import LossSum
 from speedtui.engine.workload.memory import is_out_of_memory
@@ -47,13 +48,17 @@ class MeteredTrainer(Trainer):
     """
 
     def __init__(
-        self, *args: Any, meter: Meter, in_order: bool = False, notice: Callable[[str], None] = lambda text: None,
-        **kwargs: Any,
+        self, *args: Any, meter: Meter, in_order: bool = False, masked: bool = True,
+        notice: Callable[[str], None] = lambda text: None, **kwargs: Any,
     ) -> None:  # fmt: skip
-        """`in_order`: the samples come as the dataset has them, as a probe wants it; `notice` tells a person."""
+        """`in_order`: the samples come as the dataset has them, as a probe wants it; `notice` tells a person.
+
+        `masked`: the model gets the mask of its micro-batches, see `needless_mask`.
+        """
         self.meter = meter
         self._notice = notice
         self._in_order = in_order
+        self._masked = masked
         # first of all, so that what other callbacks do is not billed to the optimizer
         # a single one: transformers hands nine arguments to each callback at five places of a step
         kwargs["callbacks"] = [_Boundaries(self), *(kwargs.get("callbacks") or ())]
@@ -129,6 +134,8 @@ class MeteredTrainer(Trainer):
         return (loss, outputs) if return_outputs else loss
 
     def _prepare_inputs(self, inputs: Batch) -> Batch:
+        if not self._masked:  # what is counted in a batch is counted before
+            inputs = without_mask(inputs)
         if not self.is_in_train or self.model is None or not self.model.training:
             return super()._prepare_inputs(inputs)
         moved = {key: to_device(value, self.args.device) for key, value in inputs.items()}

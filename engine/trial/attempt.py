@@ -98,8 +98,7 @@ class Attempt:
     def measure_costs(self) -> None:
         """Two steps, then an evaluation's batches, an epoch's beginning and the saves."""
         runner = self._runner
-        workload = runner.load(self._settings)
-        with runner.guard.trial(workload, self._settings) as model:
+        with runner.trial(self._settings) as (workload, model):
             setup = self._setup(workload, model)
             count = COST_STEPS * setup.probe_accumulation
             plan = plan_probe(workload, self._settings.train, count, count)
@@ -123,8 +122,7 @@ class Attempt:
 
     def _probe(self, best: Measurement | None) -> None:
         runner = self._runner
-        workload = runner.load(self._settings)
-        with runner.guard.trial(workload, self._settings) as model:
+        with runner.trial(self._settings) as (workload, model):
             runner.context.warn_once(precision_warning(model, self._settings))
             setup = self._setup(workload, model)
             with runner.limit(model):
@@ -132,7 +130,10 @@ class Attempt:
             self._check_peak(self._memory)
             self._require_finite(model)
             setup = msgspec.structs.replace(setup, eval_rows=self._memory.evaluation_rows)
-            self._found = throughput_probe(setup, best, lambda trainer, data: self._first_costs(setup, trainer, data))
+            found = throughput_probe(setup, best, lambda trainer, data: self._first_costs(setup, trainer, data))
+            self._memory = _over_lengths(self._memory, found)
+            self._check_peak(self._memory)
+            self._found = found
             self._require_finite(model)
             self.start = self._beginning(self._found, first_longer)
 
@@ -197,3 +198,9 @@ class Attempt:
             self._settings.schedule,
             evaluates=workload.eval_dataset is not None,
         )
+
+
+def _over_lengths(memory: Memory, found: Throughput) -> Memory:
+    """With what the allocator reserved for lengths that vary, which may be more than the longest alone needs."""
+    reserved = max(found.peak_reserved_bytes or 0, memory.peak_reserved_bytes or 0)
+    return msgspec.structs.replace(memory, peak_reserved_bytes=reserved or None)

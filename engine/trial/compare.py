@@ -142,8 +142,7 @@ class _Turns:
         if self._on != arm or self._model is None:
             self._stack.close()  # the other candidate's adapter comes off first
             self._on, self._model = None, None
-            workload = self._runner.load(settings)
-            self._model = self._stack.enter_context(self._runner.guard.trial(workload, settings))
+            _, self._model = self._stack.enter_context(self._runner.trial(settings))
             self._on = arm
         return self._model
 

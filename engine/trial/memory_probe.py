@@ -12,30 +12,48 @@ import torch
 from torch import nn
 
 from speedtui.engine.candidate import Memory, TrialStatus
+from speedtui.engine.evaluate.answering import base_of
 from speedtui.engine.meter.memory import LiveStorages, PeakRss, allocator_peaks, release_memory
 from speedtui.engine.meter.meter import StepTiming
+from speedtui.engine.trainer.needless_mask import runs_without_mask
 from speedtui.engine.trainer.trainer import MeteredTrainer
+from speedtui.engine.trial.allocator import AllocatorWatch
 from speedtui.engine.trial.batches import Rows
 from speedtui.engine.trial.failures import TrialEnded
 from speedtui.engine.trial.probe import Probed, ProbeSetup, run_steps
 from speedtui.engine.workload.evaluation_batch import evaluation_order
+from speedtui.engine.workload.kernels import attends_by_sdpa
 from speedtui.engine.workload.memory import is_out_of_memory
 
 MEMORY_STEPS = 2
 """The second step has the optimizer's state."""
+BARE_STEPS = 1
+"""More of them, without padding, where attention may take another kernel for it."""
 
 
 def memory_probe(setup: ProbeSetup, limit_bytes: int | None) -> tuple[Memory, float]:
     """Two steps on the longest sample duplicated, one pad token in each micro-batch, then the longest evaluation batch.
 
+    On CUDA another step without padding may come before the evaluation: which kernel attention takes, and so how much
+    it keeps, hangs on whether there is a mask, and either may need the more.
+
     Returns the peaks and by how many seconds the first step was longer than the second, which is what compiling takes.
+    On CUDA it is compiled from nothing: what an earlier trial of this process compiled is forgotten, as the training's
+    own process knows nothing of it, and no limit of how often a function is compiled is used up. What Inductor keeps on
+    the disk stays, and the training finds it too: it is spared what was compiled here and meets no less, but for the
+    graph of its first length, which a later trial may have found there and the training has to compile.
 
     Raises:
         TrialEnded: the CUDA allocator only managed by giving back its cache, or no single row can be evaluated.
     """
     micro = setup.settings.train.micro_batch_size
-    stress = setup.workload.stress_dataset(micro, MEMORY_STEPS * setup.probe_accumulation, setup.context.progress)
-    peaks: Peaks = DevicePeaks(setup.device) if setup.device.type == "cuda" else HostPeaks(setup.model)
+    on_cuda, compiled = setup.device.type == "cuda", setup.settings.train.compile
+    bare = BARE_STEPS if on_cuda and _mask_decides(setup) else 0
+    steps, per_step = MEMORY_STEPS + bare, setup.probe_accumulation
+    stress = setup.workload.stress_dataset(micro, steps * per_step, setup.context.progress, bare=bare * per_step)
+    if on_cuda and compiled:
+        torch.compiler.reset()
+    peaks: Peaks = DevicePeaks(setup.device) if on_cuda else HostPeaks(setup.model)
     memories: list[Memory] = []
 
     def evaluate(trainer: MeteredTrainer, probed: Probed) -> None:
@@ -43,13 +61,21 @@ def memory_probe(setup: ProbeSetup, limit_bytes: int | None) -> tuple[Memory, fl
         memories.append(_with_evaluation(memory, setup, trainer, peaks, limit_bytes))
 
     with peaks:
-        probed = run_steps(setup, "memory", stress, MEMORY_STEPS, keep_timings=True, after=evaluate)
-    if setup.device.type != "cuda" and setup.settings.train.compile:
+        probed = run_steps(setup, "memory", stress, steps, keep_timings=True, after=evaluate)
+    if compiled and not on_cuda:
         torch.compiler.reset()  # what ran under the storages' dispatch mode, dynamo would never look at again
     memory = msgspec.structs.replace(
         memories[0], limit_bytes=limit_bytes, longest_tokens=setup.workload.facts.stressed_tokens
     )
     return memory, _first_longer(probed.timings)
+
+
+def _mask_decides(setup: ProbeSetup) -> bool:
+    """Whether some micro-batches of the training have a mask and others none, and attention's kernel hangs on it."""
+    workload = setup.workload
+    varies = workload.packed or setup.settings.train.micro_batch_size > 1
+    masked = not runs_without_mask(setup.model, workload, setup.settings, setup.device)
+    return varies and masked and attends_by_sdpa(base_of(setup.model))
 
 
 def _with_evaluation(
@@ -108,11 +134,10 @@ class DevicePeaks:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._retries = 0
+        self._watch: AllocatorWatch | None = None
 
     def __enter__(self) -> DevicePeaks:
-        torch.cuda.reset_peak_memory_stats(self._device)
-        self._retries = allocator_peaks()[2]
+        self._watch = AllocatorWatch(self._device)
         return self
 
     def __exit__(
@@ -122,9 +147,8 @@ class DevicePeaks:
 
     def training(self) -> Memory:
         """Raises `TrialEnded` where the allocator had to give back its cache."""
-        allocated, reserved, retries = allocator_peaks()
-        if retries > self._retries:
-            raise TrialEnded(TrialStatus.OUT_OF_MEMORY, "the allocator had to give back its cache to find room")
+        assert self._watch is not None  # it is entered
+        allocated, reserved = self._watch.peaks()
         return Memory(peak_allocated_bytes=allocated, peak_reserved_bytes=reserved)
 
     def of(self, run: Callable[[], None]) -> int:

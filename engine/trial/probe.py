@@ -20,9 +20,12 @@ from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.events import Probe
 from speedtui.engine.meter.device import device_clock
+from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.meter.meter import Meter, StepTiming
 from speedtui.engine.trainer.arguments import training_arguments
+from speedtui.engine.trainer.needless_mask import runs_without_mask
 from speedtui.engine.trainer.trainer import MeteredTrainer
+from speedtui.engine.trial.allocator import AllocatorWatch
 from speedtui.engine.trial.batches import Rows, plan_probe
 from speedtui.engine.trial.failures import TrialEnded
 from speedtui.engine.trial.judgement import Judgement
@@ -89,6 +92,8 @@ class Throughput(msgspec.Struct, frozen=True, kw_only=True):
     """Whose loss or gradient norm was NaN or infinite."""
     ends_nonfinite: bool
     """The last of them was."""
+    peak_reserved_bytes: int | None
+    """By the CUDA allocator for lengths that vary, from an empty cache on; None on the CPU."""
 
 
 def throughput_probe(
@@ -98,6 +103,9 @@ def throughput_probe(
 
     `after` gets the trainer when its steps are done, and the seconds of waiting for a micro-batch, unless the
     candidate loses to `best`.
+
+    Raises:
+        TrialEnded: the CUDA allocator only managed by giving back its cache.
     """
     workload, train, search = setup.workload, setup.settings.train, setup.settings.search
     accumulation = setup.probe_accumulation
@@ -114,9 +122,13 @@ def throughput_probe(
         best=best,
     )
     found: list[Throughput] = []
+    allocator = None
+    if setup.device.type == "cuda":
+        release_memory(setup.device)  # else what the probe before reserved, evaluation included, counts here too
+        allocator = AllocatorWatch(setup.device)
 
     def judge_steps(trainer: MeteredTrainer, probed: Probed) -> None:
-        result = _judged(judgement, probed)
+        result = _judged(judgement, probed, allocator)
         found.append(result)
         if after is not None and not result.loses:
             after(trainer, result.data_seconds)
@@ -127,7 +139,7 @@ def throughput_probe(
     return found[0]
 
 
-def _judged(judgement: Judgement, probed: Probed) -> Throughput:
+def _judged(judgement: Judgement, probed: Probed, allocator: AllocatorWatch | None) -> Throughput:
     measurement = judgement.measurement(probed.timings)
     return Throughput(
         measurement=measurement,
@@ -138,6 +150,7 @@ def _judged(judgement: Judgement, probed: Probed) -> Throughput:
         data_seconds=data_seconds(probed.timings),
         nonfinite_steps=sum(timing.nonfinite for timing in probed.timings),
         ends_nonfinite=probed.timings[-1].nonfinite,
+        peak_reserved_bytes=allocator.peaks()[1] if allocator is not None else None,
     )
 
 
@@ -169,7 +182,9 @@ def run_steps(
     trainer = MeteredTrainer(
         model=setup.model, args=arguments, train_dataset=dataset,
         data_collator=setup.workload.collator, meter=meter,
-        in_order=True, callbacks=[checks], notice=lambda text: context.notice(text, level="warning"),
+        in_order=True, callbacks=[checks],
+        masked=not runs_without_mask(setup.model, setup.workload, setup.settings, setup.device),
+        notice=lambda text: context.notice(text, level="warning"),
     )  # fmt: skip
     context.log.add_source(meter.pump)
     try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import time
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import msgspec
 import torch
@@ -24,7 +25,9 @@ from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.search.candidates import apply_candidate
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.possible import require_possible
+from speedtui.engine.trainer.attending import attending
 from speedtui.engine.trainer.loaded import tell_loaded
+from speedtui.engine.trainer.needless_mask import runs_without_mask
 from speedtui.engine.trial.attempt import Attempt
 from speedtui.engine.trial.compare import MOST_PAIRS, Comparison, compare_candidates
 from speedtui.engine.trial.costs import CostKey, MeasuredCosts, cost_key
@@ -149,6 +152,11 @@ class TrialRunner:
         costs = measured.of_run(self.workload, evaluation_rows(settings, self.workload), start=start)
         return costs if measured.answers is None else measured.answers.of_run(costs, self.workload, settings)
 
+    def without_mask(self, settings: Settings) -> bool:
+        """Whether attention goes without the mask of padding in a run with these settings, by the loaded model."""
+        workload = self.workload
+        return workload is not None and runs_without_mask(workload.model, workload, settings, self.device)
+
     def answered_at_a_time(self, settings: Settings) -> int:
         """Rows of a batch of answers in a run with these settings."""
         assert self.workload is not None
@@ -182,6 +190,20 @@ class TrialRunner:
         finally:
             release_memory(self.device)
             self._check_returned()
+
+    @contextmanager
+    def trial(self, settings: Settings) -> Iterator[tuple[Workload, nn.Module]]:
+        """The workload, and its model made ready as a training with these settings has it; both as before afterwards.
+
+        Raises:
+            SpeedtuiError: the model or the data cannot be used, or not with these settings.
+        """
+        workload = self.load(settings)
+        with (
+            self.guard.trial(workload, settings) as model,
+            attending(self.context, model, workload, settings, self.device),
+        ):
+            yield workload, model
 
     def limit(self, model: nn.Module) -> AbstractContextManager[None]:
         """The memory limit made real for the length of a memory probe, where the user set one.

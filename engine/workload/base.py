@@ -238,15 +238,20 @@ class Workload:
             self._longest = longest_index(self.train_dataset, self.row_tokens, report)
         return self._longest
 
-    def stress_dataset(self, micro_batch_size: int, count: int, report: Report = silent) -> StressDataset:
+    def stress_dataset(
+        self, micro_batch_size: int, count: int, report: Report = silent, *, bare: int = 0
+    ) -> StressDataset:
         """`count` micro-batches of the longest row, to be read in order, with one pad token in each.
 
         The last row of a micro-batch is one token shorter, so that attention takes its masked path. Not so where
         there is no padding in training either: at `micro_batch_size` 1, and where the collator cannot pad. Of a
         seq2seq model it is the longest source with the longest target, each one token shorter in the last row. A
         pack gets a border before its last token, so that the mask between samples is made in any case.
+
+        `bare`: the last so many micro-batches have neither padding nor a border, for devices where attention takes a
+        kernel of another kind without a mask.
         """
-        from speedtui.engine.workload.probe_batch import StressDataset, longest_pair, with_border
+        from speedtui.engine.workload.probe_batch import StressDataset, longest_pair, with_border, without_border
 
         if self.lengths is not None and self.target_lengths is not None:
             sample = longest_pair(self.train_dataset, self.lengths, self.target_lengths)
@@ -254,7 +259,8 @@ class Workload:
             sample = self.train_dataset[self.longest_index(report)]
         return StressDataset(
             with_border(sample) if self.packed else sample, self.collator, micro_batch_size, count,
-            pair=self.target_lengths is not None,
+            pair=self.target_lengths is not None, bare=bare,
+            whole=without_border(sample) if self.packed else None,
         )  # fmt: skip
 
 

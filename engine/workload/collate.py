@@ -12,6 +12,7 @@ from speedtui.engine.workload.base import CountedBatch
 
 IGNORED = -100
 """The label that cross entropy leaves out."""
+MASK = "attention_mask"
 
 Sample = Mapping[str, torch.Tensor]
 
@@ -33,7 +34,7 @@ class PadRight:
         return {
             "input_ids": _rectangle(ids, self.pad_id),
             "labels": _rectangle(labels, IGNORED),
-            "attention_mask": _rectangle(mask, 0),
+            MASK: _rectangle(mask, 0),
         }
 
 

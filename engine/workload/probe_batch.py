@@ -73,10 +73,17 @@ class StressDataset:
     """`count` micro-batches of one sample, in order; see `Workload.stress_dataset`."""
 
     def __init__(
-        self, sample: Any, collator: Collator, micro_batch_size: int, count: int, *, pair: bool = False
-    ) -> None:
-        """`pair`: `labels` are a target of their own and not as long as `input_ids`."""
+        self, sample: Any, collator: Collator, micro_batch_size: int, count: int, *, pair: bool = False,
+        bare: int = 0, whole: Any = None,
+    ) -> None:  # fmt: skip
+        """`pair`: `labels` are a target of their own and not as long as `input_ids`.
+
+        `bare`: the last so many micro-batches, which have no padding; `whole`: what they are made of, where that is
+        something else.
+        """
         self._sample = sample
+        self._whole = sample if whole is None else whole
+        self._padded = micro_batch_size * (count - bare)
         self._micro_batch_size, self._count = micro_batch_size, count
         self._last = sample
         if micro_batch_size > 1:
@@ -90,6 +97,8 @@ class StressDataset:
     def __getitem__(self, index: int) -> Any:
         if not 0 <= index < len(self):
             raise IndexError(index)
+        if index >= self._padded:
+            return self._whole
         return self._last if (index + 1) % self._micro_batch_size == 0 else self._sample
 
 
@@ -106,6 +115,11 @@ def with_border(pack: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     positions = pack["position_ids"].clone()
     positions[-1] = 0
     return {**pack, "position_ids": positions}
+
+
+def without_border(pack: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A pack of one sample as long as this one, which is run without a mask."""
+    return {**pack, "position_ids": torch.arange(len(pack["position_ids"]))}
 
 
 def pair_one_token_shorter(sample: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -1,0 +1,87 @@
+"""Peaks on CUDA are those of the kernel that attention takes there, with and without padding."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import msgspec
+import pytest
+
+from speedtui.engine.memory.compute import surface
+from speedtui.engine.memory.surface import MemoryBreakdown, MemoryRequest, MemorySurface
+from tests.engine.memory.real import request
+from tests.engine.memory.test_real_peaks import DEEP, LLAMA
+
+GROUPED = LLAMA
+UNGROUPED = {**LLAMA, "num_key_value_heads": 4}
+TOKENS, HEADS, LAYERS = 96, 4, 2
+
+
+@functools.cache
+def _surface(encoded: bytes) -> MemorySurface:
+    return surface(msgspec.json.decode(encoded, type=MemoryRequest))
+
+
+def on_cuda(architecture: dict[str, Any], *, masked: bool = True, **more: Any) -> MemorySurface:
+    asked = request(architecture, tokens=TOKENS, method="full", **more)
+    return _surface(msgspec.json.encode(msgspec.structs.replace(asked, device="cuda", masked=masked)))
+
+
+def peak(architecture: dict[str, Any], micro: int, **more: Any) -> MemoryBreakdown:
+    return on_cuda(architecture, **more).breakdown(micro, accumulates=True)
+
+
+def scores(micro: int, element_bytes: int) -> int:
+    """Of all layers."""
+    return LAYERS * micro * HEADS * TOKENS * TOKENS * element_bytes
+
+
+@pytest.mark.parametrize("micro", [1, 2, 8, 32])
+def test_grouped_heads_in_float32_keep_their_scores(micro: int) -> None:
+    """Without a mask no kernel takes them, so that a micro-batch without padding needs the most."""
+    grouped, ungrouped = (peak(heads, micro).activations_bytes for heads in (GROUPED, UNGROUPED))
+    assert grouped - ungrouped > scores(micro, 4) / LAYERS  # the last layer's at least, in the forward pass
+    bare = peak(GROUPED, micro, masked=False).total_bytes
+    assert peak(GROUPED, micro).total_bytes >= bare
+
+
+@pytest.mark.parametrize("micro", [1, 2, 8, 32])
+def test_half_precision_keeps_no_scores_and_without_a_mask_nothing_of_it(micro: int) -> None:
+    masked, bare = (peak(GROUPED, micro, masked=masked, bf16=True) for masked in (True, False))
+    single = on_cuda(GROUPED, bf16=True).breakdown(1, accumulates=True)
+    float32 = peak(GROUPED, micro).activations_bytes
+    assert max(masked.activations_bytes, bare.activations_bytes) < float32
+    if micro == 1:  # one row has no padding, and so no mask
+        assert masked == single
+        return
+    assert masked.activations_bytes - bare.activations_bytes >= micro * TOKENS * TOKENS * 2  # a layer's own
+
+
+def test_it_is_the_larger_of_padded_and_not() -> None:
+    both, bare = (on_cuda(GROUPED, masked=masked) for masked in (True, False))
+    for micro in range(2, 40):
+        for accumulates in (True, False):
+            assert both.peak_bytes(micro, accumulates=accumulates) >= bare.peak_bytes(micro, accumulates=accumulates)
+
+
+def test_a_few_layers_stand_for_many_on_cuda_too() -> None:
+    asked = request(DEEP, tokens=64, method="full")
+    data = msgspec.structs.replace(asked.settings.data, packing=True, max_length=64)
+    asked = msgspec.structs.replace(
+        asked, device="cuda", settings=msgspec.structs.replace(asked.settings, data=data)
+    )  # fmt: skip
+    few, whole = surface(asked), surface(asked, whole=True)
+    assert few.layers and not whole.layers
+    for micro in (1, 2, 5, 32):
+        for accumulates in (True, False):
+            assert few.breakdown(micro, accumulates=accumulates) == whole.breakdown(micro, accumulates=accumulates)
+
+
+def test_a_pack_of_one_sample_needs_the_most_of_grouped_heads_in_float32() -> None:
+    asked = request(GROUPED, tokens=TOKENS, method="full")
+    data = msgspec.structs.replace(asked.settings.data, packing=True, max_length=TOKENS)
+    packed = msgspec.structs.replace(asked, device="cuda", settings=msgspec.structs.replace(asked.settings, data=data))
+    for micro in (1, 4):
+        found = surface(packed).breakdown(micro, accumulates=True)
+        assert found.activations_bytes >= peak(GROUPED, micro, masked=False).activations_bytes
