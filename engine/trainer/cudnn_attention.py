@@ -229,7 +229,7 @@ def choose(
 
 
 def _kept_times(heads: Heads, device: torch.device, kernels: Kernels) -> AttentionTimes:
-    name, cudnn = torch.cuda.get_device_name(device), torch.backends.cudnn.version()
+    name, cudnn = torch.cuda.get_device_name(device), torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
     shape = msgspec.structs.replace(heads, layers=0)
     key = key_of([1, name, torch.__version__, cudnn, ROWS, LENGTHS, msgspec.to_builtins(shape)])
     path = cache_folder("attention") / f"{key}.json"
@@ -254,7 +254,7 @@ def _keep(path: Path, times: AttentionTimes) -> None:
 @contextmanager
 def cudnn_attention(on: bool | None) -> Iterator[None]:
     """With cuDNN's kernel among those that torch may take, or not; None leaves it as it is. As before afterwards."""
-    before = torch.backends.cuda.cudnn_sdp_enabled()
+    before = torch.backends.cuda.cudnn_sdp_enabled()  # type: ignore[no-untyped-call]
     if on is not None:
         torch.backends.cuda.enable_cudnn_sdp(on)
     try:
