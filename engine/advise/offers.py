@@ -11,15 +11,19 @@ from speedtui.engine.advise.strategy import (
     BF16,
     CHECKPOINTING,
     COMPILE,
+    FP16,
     FUSED,
     GROUPING,
+    LIGER,
     OPTIMIZER,
     PACKING,
+    TF32,
     WORKERS,
     Need,
 )
 from speedtui.engine.advise.words import MICRO_BATCH
 from speedtui.engine.config.batch import divisors
+from speedtui.engine.config.precision import computes_in_half
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.units import format_share, format_size
 
@@ -32,14 +36,18 @@ REASONS: dict[str, str] = {
     CHECKPOINTING: "every layer is computed a second time in the backward pass, and keeps less in memory",
     ATTENTION: "another way to compute the same scores", OPTIMIZER: "one kernel for all parameters",
     COMPILE: "fuses small operations and launches fewer of them", BF16: "matrix products in half the bits",
+    FP16: "matrix products in half the bits", TF32: "matrix products that read 19 bits instead of 32",
+    LIGER: "norms, rotation and the loss in a kernel each",
     GROUPING: "samples of about the same length together: less padding",
     PACKING: "samples laid end to end: no padding",
 }  # fmt: skip
 """Why each can make a difference at all."""
+NOT_MOVED = 'mode auto leaves it as it is unless search.numerics = "may change"'
+HOLD = "hold the losses of both against each other"
 COSTS: dict[str, str] = {
     MICRO_BATCH: "with mixed lengths also more padding", WORKERS: "processes that start anew with every epoch",
     ATTENTION: "rounding in the last digits", COMPILE: "compiling before the first steps, again for new shapes",
-    GROUPING: "the order of the samples is less random", BF16: "hold the losses of both against each other",
+    GROUPING: "the order of the samples is less random", BF16: HOLD, FP16: HOLD, TF32: HOLD, LIGER: HOLD,
     PACKING: "a row then holds several samples",
 }  # fmt: skip
 """What each costs besides memory."""
@@ -76,7 +84,7 @@ def offers(here: Here, failed: int | None, predicted: Mapping[int, tuple[int | N
     by micro-batch.
     """
     found = [*_micro_batch(here, failed, predicted), *_checkpointing(here), *_workers(here), *_attention(here)]
-    return [*found, *_optimizer(here), *_compile(here), *_grouping(here), *_packing(here), *_bf16(here)]
+    return [*found, *_optimizer(here), *_compile(here), *_grouping(here), *_packing(here), *_precision(here)]
 
 
 def _micro_batch(
@@ -124,9 +132,9 @@ def _attention(here: Here) -> Iterator[Offer]:
         return
     if model.attention == "eager":
         yield Offer(path=ATTENTION, value="sdpa", why="eager attention keeps the whole matrix of scores in memory")
-    half = model.dtype != "float32"
-    if here.cuda and model.attention != "flash_attention_2":
-        needs = (Need(text="the package flash-attn"), Need(text="bfloat16 or float16 weights", met=half))
+    if here.cuda and not model.attention.startswith("flash"):
+        half = Need(text="bfloat16 or float16, of the weights or by autocast", met=computes_in_half(here.settings))
+        needs = (Need(text="the package flash-attn"), half)
         yield Offer(
             path=ATTENTION, value="flash_attention_2", needs=needs,
             why="never writes the matrix of scores; pays with long samples",
@@ -160,11 +168,18 @@ def _packing(here: Here) -> Iterator[Offer]:
         yield Offer(path=PACKING, value=True, why=_padded(here), not_worth_it=_no_padding(here))
 
 
-def _bf16(here: Here) -> Iterator[Offer]:
-    settings = here.settings
-    if settings.model.dtype == "float32" and not settings.train.bf16:
-        yield Offer(path=BF16, value=True, why="matrix products in half the bits",
-                    needs=(Need(text="a device with bfloat16 units", met=True if here.cuda else None),))  # fmt: skip
+def _precision(here: Here) -> Iterator[Offer]:
+    """Of float32 weights that are multiplied as they are."""
+    settings, train = here.settings, here.settings.train
+    if settings.model.dtype != "float32" or train.bf16 or train.fp16:
+        return
+    left = settings.search.mode == "auto" and settings.search.numerics == "same"
+    more = f"; {NOT_MOVED}" if left else ""
+    yield Offer(path=BF16, value=True, why=f"{REASONS[BF16]}{more}",
+                needs=(Need(text="a device with bfloat16 units", met=True if here.cuda else None),))  # fmt: skip
+    if here.cuda and not train.tf32:
+        yield Offer(path=TF32, value=True, why=f"{REASONS[TF32]}{more}",
+                    needs=(Need(text="an NVIDIA GPU from Ampere on"),))  # fmt: skip
 
 
 def _waits(share: float | None) -> str:

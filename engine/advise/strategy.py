@@ -13,9 +13,9 @@ from speedtui.engine.config.settings import Scalar
 ATTENTION, DTYPE = "model.attention", "model.dtype"
 PACKING, MAX_LENGTH = "data.packing", "data.max_length"
 EFFECTIVE_BATCH = "train.effective_batch_size"
-BF16, CHECKPOINTING, COMPILE, GROUPING, OPTIMIZER, WORKERS = (
-    f"train.{name}"
-    for name in ("bf16", "gradient_checkpointing", "compile", "group_by_length", "optimizer", "loader_workers")
+BF16, FP16, TF32, LIGER = (f"train.{name}" for name in ("bf16", "fp16", "tf32", "liger"))
+CHECKPOINTING, COMPILE, GROUPING, OPTIMIZER, WORKERS = (
+    f"train.{name}" for name in ("gradient_checkpointing", "compile", "group_by_length", "optimizer", "loader_workers")
 )
 
 Change = tuple[tuple[str, Scalar], ...]
@@ -33,12 +33,15 @@ SEVERITY: tuple[Risk, ...] = ("none", "memory", "schedule", "order", "numbers")
 
 NAMES: dict[str, str] = {
     MICRO_BATCH: "micro-batch", CHECKPOINTING: "checkpointing", WORKERS: "loader workers", ATTENTION: "attention",
-    OPTIMIZER: "optimizer", COMPILE: "torch.compile", BF16: "bf16 autocast", GROUPING: "group by length",
+    OPTIMIZER: "optimizer", COMPILE: "torch.compile", BF16: "bf16 autocast", FP16: "fp16 autocast", TF32: "TF32",
+    LIGER: "liger kernels", GROUPING: "group by length",
     PACKING: "packing", MAX_LENGTH: "max length", "train.lora.r": "LoRA rank", "schedule.eval_every": "evaluations",
     "schedule.checkpoint_every": "checkpoints",
 }  # fmt: skip
-SHORT: dict[str, str] = {MICRO_BATCH: "mb", CHECKPOINTING: "ckpt", WORKERS: "workers", COMPILE: "compile", BF16: "bf16",
-                         GROUPING: "grouping", "train.lora.r": "r"}  # fmt: skip
+SHORT: dict[str, str] = {
+    MICRO_BATCH: "mb", CHECKPOINTING: "ckpt", WORKERS: "workers", COMPILE: "compile", BF16: "bf16", FP16: "fp16",
+    TF32: "tf32", LIGER: "liger", GROUPING: "grouping", "train.lora.r": "r",
+}  # fmt: skip
 _RISKS: dict[str, Risk] = {
     MICRO_BATCH: "memory", CHECKPOINTING: "memory", WORKERS: "none", ATTENTION: "none", COMPILE: "none",
     GROUPING: "order", PACKING: "order",

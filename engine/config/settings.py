@@ -8,10 +8,11 @@ import msgspec
 
 Kind = Literal["causal-lm", "seq2seq", "python"]
 Dtype = Literal["float32", "bfloat16", "float16"]
-Attention = Literal["auto", "sdpa", "eager", "flash_attention_2"]
+Attention = Literal["auto", "sdpa", "eager", "flash_attention_2", "flash_attention_3"]
 Format = Literal["alpaca", "sharegpt", "chatml", "prompt-completion"]
 Method = Literal["lora", "full"]
 Mode = Literal["minimal", "quick", "thorough", "auto"]
+Numerics = Literal["same", "may change"]
 Optimizer = Literal["adamw_torch_fused", "adamw_torch", "adafactor", "sgd", "adamw_bnb_8bit", "paged_adamw_8bit"]
 LearningRateSchedule = Literal["cosine", "linear", "constant"]
 OnNonFinite = Literal["stop", "go_back", "continue"]
@@ -114,6 +115,13 @@ class TrainSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     gradient_checkpointing: bool = False
     bf16: bool = False
     """Autocast to bfloat16 over weights of `model.dtype`."""
+    fp16: bool = False
+    """Instead: autocast to float16, whose gradients a scaler keeps in its range; on a GPU alone."""
+    tf32: bool = False
+    """Products of float32 matrices by TF32, which reads 10 bits of a mantissa and adds up in float32; NVIDIA's devices
+    from Ampere on. Off, they are computed in float32, and convolutions as torch has them, which is TF32."""
+    liger: bool = False
+    """The layers' kernels from the package liger-kernel, for the models that it knows; on a GPU alone."""
     optimizer: Optimizer = "adamw_torch_fused"
     loader_workers: int = 0
     group_by_length: bool = False
@@ -192,6 +200,8 @@ class SearchSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     """On the CPU a real limit on the worker; on a GPU a cap on the allocator."""
     configs: str | None = None
     """A file with the user's own list of candidates, JSON or TOML."""
+    numerics: Numerics = "same"
+    """Whether mode auto may move what changes the arithmetic by itself: bf16, fp16 and tf32."""
     knobs: dict[str, list[Scalar]] = {}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from speedtui.engine.config.first import PLAIN, FirstPrecision
+
 TEMPLATE = """\
 # speedtui.toml: what to train, on what, and how much time there is. Settings left out take the value shown.
 
@@ -11,8 +13,8 @@ path = "{model}"                  # a folder or hub id for from_pretrained
 # tokenizer = "folder"            # default: the model's own; with an architecture alone, trained on the data
 {kind:<34}# an encoder-decoder such as T5 or BART: prompt and response columns
 # kind = "python"                 # your own model: recipe = "recipe.py:build"
-dtype = "{dtype}"                 # weights: float32, bfloat16, float16
-attention = "auto"                # sdpa where the model supports it, else eager; or one of them, flash_attention_2
+{precision}{dtype_line:<34}# weights: float32, bfloat16, float16
+attention = "auto"                # sdpa where the model supports it, else eager; one of them, flash_attention_2 or _3
 
 [data]
 train = "{train}"                 # JSON lines or list, CSV, TSV, each also .gz or .zst; Parquet, a saved dataset
@@ -39,7 +41,10 @@ weight_decay = 0.0
 max_grad_norm = 1.0
 method = "lora"                   # or "full"
 gradient_checkpointing = false
-bf16 = false                      # autocast to bfloat16
+{bf16_line:<34}# autocast to bfloat16
+{fp16_line:<34}# instead: autocast to float16, with a loss scaler; on a GPU
+tf32 = false                      # float32 matrix products by TF32: NVIDIA from Ampere on
+liger = false                     # kernels of the package liger-kernel, for the models it knows; on a GPU
 optimizer = "adamw_torch_fused"   # adamw_torch, adafactor, sgd, adamw_bnb_8bit, paged_adamw_8bit
 loader_workers = 0
 group_by_length = false           # micro-batches of about one length: less padding, a less random order
@@ -83,6 +88,7 @@ on_nonfinite = "stop"             # NaN weights or losses: go_back to a checkpoi
 mode = "quick"                    # minimal: 4 candidates, quick: 8, thorough: 16; auto: searches by itself
 batches = 10                      # micro-batches measured a trial
 early_stop = true                 # end a probe that is precise enough or cannot win
+numerics = "same"                 # "may change": auto may move bf16, fp16 and tf32 too
 # budget = "30m"                  # no trial starts after this; a plan measures for 10m unless it says otherwise
 # memory_limit = "24GiB"          # a real limit: on the CPU on the worker, on a GPU on the allocator
 # configs = "candidates.json"     # your own list instead of the mode's
@@ -100,8 +106,8 @@ NO_EVALUATION = """\
 
 
 def render_template(
-    *, model: str, train: str, columns: str, dtype: str, kind: str = "", evaluation: str = NO_EVALUATION,
-    max_length: int = 1024, effective_batch_size: int = 16,
+    *, model: str, train: str, columns: str, precision: FirstPrecision = PLAIN, kind: str = "",
+    evaluation: str = NO_EVALUATION, max_length: int = 1024, effective_batch_size: int = 16,
 ) -> str:  # fmt: skip
     """The text of a new configuration; `columns` and `evaluation` are the lines that name columns and evaluation data.
 
@@ -109,6 +115,12 @@ def render_template(
     """
     lines = f'kind = "{kind}"' if kind else '# kind = "seq2seq"'
     return TEMPLATE.format(
-        model=model, train=train, columns=columns, dtype=dtype, kind=lines, evaluation=evaluation,
+        model=model, train=train, columns=columns, kind=lines, evaluation=evaluation,
+        precision=f"# {precision.reason}.\n" if precision.reason else "", dtype_line=f'dtype = "{precision.dtype}"',
+        bf16_line=f"bf16 = {_text(precision.bf16)}", fp16_line=f"fp16 = {_text(precision.fp16)}",
         max_length_line=f"max_length = {max_length}", effective=effective_batch_size,
     )  # fmt: skip
+
+
+def _text(value: bool) -> str:
+    return "true" if value else "false"

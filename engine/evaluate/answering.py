@@ -27,7 +27,7 @@ def base_of(model: nn.Module) -> Any:
 
 
 @contextmanager
-def answering(model: nn.Module, *, bf16: bool) -> Iterator[Any]:
+def answering(model: nn.Module, autocast: torch.dtype | None) -> Iterator[Any]:
     """The base model in evaluation mode, without gradients or recomputation, with a cache; all as before afterwards."""
     base = base_of(model)
     training = [module for module in model.modules() if module.training]
@@ -38,7 +38,7 @@ def answering(model: nn.Module, *, bf16: bool) -> Iterator[Any]:
         model.eval()
         for module in recomputing:
             module.gradient_checkpointing = False
-        with _cache(base), _silence(), torch.no_grad(), torch.autocast(device, torch.bfloat16, enabled=bf16):
+        with _cache(base), _silence(), torch.no_grad(), torch.autocast(device, autocast, enabled=autocast is not None):
             yield base
     finally:
         for module in recomputing:

@@ -20,6 +20,7 @@ from speedtui.engine.workload import Report, Workload
 from speedtui.engine.workload.evaluation_batch import generation_rows
 from speedtui.engine.workload.memory import is_out_of_memory
 from speedtui.engine.workload.positions import positions_of
+from speedtui.engine.workload.precision import autocast_dtype
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +64,7 @@ class Generation:
         texts = [""] * len(rows)
         self._done, self._total = 0, len(rows)
         answer = self._answer(schedule, self._look)
-        with answering(model, bf16=self._settings.train.bf16) as base:
+        with answering(model, autocast_dtype(self._settings.train)) as base:
             self._done = self.unanswered = self._too_long(base, rows, order)
             while self._done < len(order):
                 self._look()
@@ -94,7 +95,7 @@ class Generation:
             self._look()
 
         self._done, self._total = 0, len(rows)
-        with answering(model, bf16=self._settings.train.bf16) as base:
+        with answering(model, autocast_dtype(self._settings.train)) as base:
             answer = self._answer(schedule, mark, to_the_end=True)
             began = self._done_at()
             answer(base, list(rows))

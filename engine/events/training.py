@@ -24,7 +24,11 @@ class StepCompleted(Event, frozen=True, kw_only=True, omit_defaults=True):
     nonfinite_steps: int = 0
     """Of `steps`, those with such a loss; 0 beside `nonfinite` in logs from before it was counted."""
     nonfinite_gradients: int = 0
-    """Of `steps`, those whose gradient norm was NaN or infinite, as far as it was computed: for clipping."""
+    """Of `steps`, those whose gradient norm was NaN or infinite, as far as it was computed: for clipping. Not those
+    that a loss scaler left out for its scale."""
+    skipped_steps: int = 0
+    """Of `steps`, those that changed no weight: with train.fp16 a gradient was NaN or infinite, and its scale was
+    halved. A few of the first are, until the scale is found."""
     lr: float | None = None
     seconds: float
     """Wall time on the CPU clock, all of `steps` together."""

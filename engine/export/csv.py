@@ -14,7 +14,7 @@ from speedtui.engine.candidate import Candidate, TrialResult
 STEPS, EVALUATIONS, TRIALS = "steps.csv", "evaluations.csv", "trials.csv"
 STEP_COLUMNS = (
     "t", "time", "step", "steps", "micro_steps", "samples", "tokens", "padding_tokens", "loss",
-    "nonfinite_steps", "nonfinite_gradients", "learning_rate", "seconds", "tokens_per_second",
+    "nonfinite_steps", "nonfinite_gradients", "skipped_steps", "learning_rate", "seconds", "tokens_per_second",
     "peak_allocated_bytes", "peak_reserved_bytes", "alloc_retries",
     *(f"phases.{name}" for name in e.STEP_PHASES), *(f"device_phases.{name}" for name in e.STEP_PHASES),
 )  # fmt: skip
@@ -114,8 +114,8 @@ def _step_row(event: e.StepCompleted, started_at: float) -> Row:
         "micro_steps": event.micro_steps, "samples": event.samples, "tokens": event.tokens,
         "padding_tokens": event.padding_tokens, "loss": event.loss,
         "nonfinite_steps": event.nonfinite_steps or int(event.nonfinite),
-        "nonfinite_gradients": event.nonfinite_gradients, "learning_rate": event.lr,
-        "seconds": event.seconds, "peak_allocated_bytes": event.peak_allocated_bytes,
+        "nonfinite_gradients": event.nonfinite_gradients, "skipped_steps": event.skipped_steps,
+        "learning_rate": event.lr, "seconds": event.seconds, "peak_allocated_bytes": event.peak_allocated_bytes,
         "peak_reserved_bytes": event.peak_reserved_bytes, "alloc_retries": event.alloc_retries,
         "tokens_per_second": round(event.tokens / event.seconds, 2) if event.tokens and event.seconds else None,
     }  # fmt: skip

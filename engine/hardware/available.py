@@ -23,6 +23,16 @@ def describe_devices() -> list[Device]:
         reader.close()
 
 
+def first_gpu() -> tuple[str, tuple[int, int] | None] | None:
+    """(name, CUDA's compute capability or None where it is not told) of the first visible GPU; None without one."""
+    reader = NvmlReader()
+    try:
+        devices = reader.devices()
+        return (devices[0].name, reader.capability()) if devices else None
+    finally:
+        reader.close()
+
+
 def device_memory_bytes() -> int:
     """Memory that a search may size its candidates by: the first device's, else the host's.
 

@@ -34,6 +34,14 @@ class Gpu:
         """What it is."""
         return Device(index=self.index, kind="cuda", name=self.name, memory_bytes=self._memory()[1])
 
+    def capability(self) -> tuple[int, int] | None:
+        """CUDA's compute capability, such as (9, 0); None where the driver does not tell."""
+        try:
+            major, minor = self._driver.call("nvmlDeviceGetCudaComputeCapability", self._handle)
+        except DriverError:
+            return None
+        return int(major), int(minor)
+
     def sample(self) -> DeviceSample:
         """What it does now."""
         used, total = self._memory()

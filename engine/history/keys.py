@@ -20,6 +20,8 @@ TELLING = (
     "train.loader_workers", "train.compile",
 )  # fmt: skip
 """Settings that a micro-step's time and memory depend on; accumulation is none, since a step is so many of them."""
+TELLING_ON = ("train.fp16", "train.tf32", "train.liger")
+"""Others that count where they are on, for an evaluation too: what was kept before there were any is still found."""
 TELLING_LORA = ("train.lora.r", "train.lora.target_modules")
 EVALUATING = ("train.method", "model.dtype", "train.bf16", "model.attention", "schedule.eval_batch_size",
               "schedule.generate")  # fmt: skip
@@ -59,7 +61,7 @@ def telling_settings(settings: Settings) -> dict[str, Scalar | None]:
     values = {path: _scalar(value_at(settings, path)) for path in paths}
     if values["model.attention"] == "auto":
         values["model.attention"] = "sdpa"  # what it comes to for all but a few models
-    return values | _knobs(settings)
+    return values | _switched_on(settings) | _knobs(settings)
 
 
 def settings_key(settings: Settings) -> str:
@@ -85,7 +87,7 @@ def evaluating_settings(settings: Settings) -> dict[str, Scalar | None]:
     elif settings.data.validation_share and settings.data.train:
         values["data.train"] = _last_part(settings.data.train)
         values["data.validation_share"] = settings.data.validation_share
-    return values | _knobs(settings)
+    return values | _switched_on(settings) | _knobs(settings)
 
 
 def versions_key(versions: Mapping[str, str]) -> str:
@@ -107,6 +109,10 @@ def _last_part(path: str) -> str:
     """Of a path, with forward or backward slashes; bytes that are no UTF-8 become question marks."""
     last = path.replace("\\", "/").rstrip("/").rpartition("/")[2] or path
     return last.encode(errors="replace").decode()
+
+
+def _switched_on(settings: Settings) -> dict[str, Scalar | None]:
+    return {path: True for path in TELLING_ON if value_at(settings, path)}
 
 
 def _knobs(settings: Settings) -> dict[str, Scalar | None]:

@@ -107,11 +107,16 @@ class Search:
 
     def _machine(self) -> Machine:
         from speedtui.engine.workload.attention import own_attention
+        from speedtui.engine.workload.precision import has_bf16, has_tf32
 
+        device = self._runner.device
         return Machine(
-            cuda=self._runner.device.type == "cuda",
+            cuda=device.type == "cuda",
             cores=usable_cores(),
             flash_attention=find_spec("flash_attn") is not None,
+            flash_attention_3=find_spec("flash_attn_interface") is not None,
+            bf16=has_bf16(device),
+            tf32=has_tf32(device),
             sdpa=own_attention(self._context.settings.model) != "eager",
         )
 

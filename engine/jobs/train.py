@@ -34,11 +34,13 @@ def run_train(context: JobContext) -> JobResult:
         from speedtui.engine.timing.possible import require_possible
         from speedtui.engine.trainer.loaded import tell_loaded
         from speedtui.engine.workload.load import load_workload
+        from speedtui.engine.workload.precision import require_device
 
         settle_attention(context)
         settings = _as_changed(context)
         started = time.perf_counter()
         device = settle_device(context)
+        require_device(settings, device)
         workload = load_workload(settings, device=device, report=context.progress)
     tell_loaded(context, workload, settings, time.perf_counter() - started)
     order = context.order

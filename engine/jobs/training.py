@@ -42,6 +42,7 @@ from speedtui.engine.trainer.training import TrainingTrainer
 from speedtui.engine.trial.failures import describe_failure
 from speedtui.engine.trial.prepared import make_trainable
 from speedtui.engine.workload.base import Workload
+from speedtui.engine.workload.float32 import float32_precision
 from speedtui.engine.workload.precision import precision_warning
 
 
@@ -147,6 +148,10 @@ class Training:
             JobStopped: it was asked to end; a checkpoint is saved unless it was a cancel.
             SpeedtuiError: the metric cannot work, or the training failed.
         """
+        with float32_precision(self._device, tf32=self._live.current.train.tf32):
+            return self._run()
+
+    def _run(self) -> JobResult:
         began = time.perf_counter()
         outlook = Outlook(self._context, self._live, self._eta, self._diverging.watch)
         self._context.log.add_source(outlook.pump)

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from speedtui.engine.errors import ConfigError
 from speedtui.engine.memory.assemble import LARGE, SINGLE, SMALL, Both, assemble
 from speedtui.engine.memory.batch import NewBatch, batches_of
 from speedtui.engine.memory.build import build_model, config_of
@@ -25,6 +26,8 @@ def surface(request: MemoryRequest, *, whole: bool = False) -> MemorySurface:
         Exception: whatever the model raises on fake tensors.
     """
     model = request.settings.model
+    if request.settings.train.liger:
+        raise ConfigError("what the kernels of liger-kernel keep for the backward pass is not known without a GPU")
     if model.kind == "python":
         return from_whole(request, *recipe_of(request.settings))
     config = config_of(request)

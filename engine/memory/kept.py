@@ -32,7 +32,8 @@ def key_of_request(request: MemoryRequest) -> str | None:
     lengths = settings.data.max_length if settings.data.packing else request.longest_tokens
     parts = [
         VERSION, [_version(name) for name in PACKAGES], identity, model.kind, model.dtype, model.attention, adapter,
-        train.gradient_checkpointing, train.bf16, train.optimizer, train.max_grad_norm > 0, settings.data.packing,
+        train.gradient_checkpointing, train.bf16, train.fp16, train.liger,
+        train.optimizer, train.max_grad_norm > 0, settings.data.packing,
         lengths, request.longest_target_tokens, request.device, request.masked,
         request.vocabulary if model.architecture and "vocab_size" not in model.architecture else None,
     ]  # fmt: skip

@@ -12,6 +12,7 @@ from torch import nn
 from speedtui.engine.config.settings import TrainSettings
 from speedtui.engine.memory.timeline import GRADIENTS, OPTIMIZER, WEIGHTS, Timeline
 from speedtui.engine.workload.model import loss_of
+from speedtui.engine.workload.precision import autocast_dtype
 
 Forward = Callable[..., Any]
 MICRO_STEPS = 2
@@ -31,7 +32,8 @@ def run_step(
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     _make_state(optimizer, trainable, timeline)
     used = _watch_gradients(trainable, timeline)
-    forward = _autocast(model) if train.bf16 else model
+    dtype = autocast_dtype(train)
+    forward = _autocast(model, dtype) if dtype is not None else model
     earlier = new_batch()  # all micro-batches of a step are held until its end
     timeline.earlier(_tensors(earlier))
     timeline.begin("forward")
@@ -78,9 +80,9 @@ def _watch_gradients(trainable: list[nn.Parameter], timeline: Timeline) -> set[i
     return used
 
 
-def _autocast(model: nn.Module) -> Forward:
-    """As accelerate prepares a model: bfloat16 inside, float32 outputs."""
-    inside = torch.autocast("cpu", dtype=torch.bfloat16)(model.__call__)
+def _autocast(model: nn.Module, dtype: torch.dtype) -> Forward:
+    """As accelerate prepares a model: half precision inside, float32 outputs."""
+    inside = torch.autocast("cpu", dtype=dtype)(model.__call__)
     outside: Forward = convert_outputs_to_fp32(inside)
     return outside
 

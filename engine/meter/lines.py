@@ -90,6 +90,7 @@ def coalesce(steps: list[StepCompleted]) -> StepCompleted:
         nonfinite=any(step.nonfinite for step in steps),
         nonfinite_steps=sum(step.nonfinite_steps for step in steps),
         nonfinite_gradients=sum(step.nonfinite_gradients for step in steps),
+        skipped_steps=sum(step.skipped_steps for step in steps),
         lr=last.lr,
         seconds=sum(step.seconds for step in steps),
         phases=_summed([step.phases for step in steps]),

@@ -17,7 +17,14 @@ from speedtui.engine.meter.device import DeviceClock
 from speedtui.engine.meter.lines import StepLines
 from speedtui.engine.meter.memory import allocator_peaks
 from speedtui.engine.meter.phases import INDEX, OTHER, STEP_INDEXES, PhaseClock
-from speedtui.engine.meter.record import MicroStep, StepRecord, device_micro_steps, from_data, seconds_by_phase
+from speedtui.engine.meter.record import (
+    LossScale,
+    MicroStep,
+    StepRecord,
+    device_micro_steps,
+    from_data,
+    seconds_by_phase,
+)
 
 BUFFER = 65_536
 """Steps held between two visits of the pump thread; a guard, not a working size."""
@@ -77,6 +84,7 @@ class Meter:
         self._buffer: deque[StepRecord] = deque(maxlen=BUFFER)
         self._micro_steps: list[MicroStep] = []
         self._gradient_norm: torch.Tensor | None = None
+        self._loss_scale: LossScale | None = None
         self._step_before = list(clock.totals_ns)
         self._step_start_ns = clock.boundary_ns
         self.epoch_begins = probe is None  # a probe has no epochs
@@ -138,6 +146,10 @@ class Meter:
         """What clipping computed of this step's gradient (scalar), before it was clipped; looked at later."""
         self._gradient_norm = norm
 
+    def loss_scale(self, scale: torch.Tensor, change: torch.Tensor) -> None:
+        """The scale of this step's gradients, and the next one's relative to it: scalars, looked at later."""
+        self._loss_scale = scale, change
+
     def step_done(self, step: int, lr: float | None) -> None:
         """The optimizer step is complete; `step` counts from 1."""
         clock = self.clock
@@ -151,9 +163,9 @@ class Meter:
         record = StepRecord(
             step=step, start_ns=self._step_start_ns, end_ns=now, before=self._step_before,
             totals=list(clock.totals_ns), micro_steps=self._micro_steps, lr=lr, marks=marks, peaks=peaks,
-            gradient_norm=self._gradient_norm,
+            gradient_norm=self._gradient_norm, loss_scale=self._loss_scale,
         )  # fmt: skip
-        self._micro_steps, self._gradient_norm = [], None
+        self._micro_steps, self._gradient_norm, self._loss_scale = [], None, None
         self._buffer.append(record)
 
     def epoch_ended(self) -> None:
@@ -206,7 +218,8 @@ class Meter:
         finite = loss is not None and math.isfinite(loss)
         nonfinite = loss is not None and not finite
         norm = self._read(record.gradient_norm) if record.gradient_norm is not None else 0.0
-        nonfinite_gradient = not math.isfinite(norm)
+        skipped, scaled = self._skipped(record.loss_scale)
+        nonfinite_gradient = not scaled and (skipped or not math.isfinite(norm))
         samples = sum(batch_rows(micro_step.batch) for micro_step in record.micro_steps)
         phases = {name: _rounded(record.totals[i] - record.before[i]) for name, i in _STEP_PHASE_INDEXES}
         device_phases = seconds_by_phase(pairs) if pairs is not None else None
@@ -227,6 +240,7 @@ class Meter:
             nonfinite=nonfinite,
             nonfinite_steps=int(nonfinite),
             nonfinite_gradients=int(nonfinite_gradient),
+            skipped_steps=int(skipped),
             lr=float(f"{record.lr:.6g}") if record.lr is not None else None,
             seconds=_rounded(record.end_ns - record.start_ns),
             phases=phases,
@@ -237,6 +251,15 @@ class Meter:
             trial=self._trial,
             probe=self._probe,
         )
+
+    def _skipped(self, loss_scale: LossScale | None) -> tuple[bool, bool]:
+        """(the scaler left the step out, it was for the scale: which is how it finds the largest one that is possible).
+
+        A gradient that is not finite at a scale of 1 or less is not by itself.
+        """
+        if loss_scale is None or self._read(loss_scale[1]) >= 1:
+            return False, False
+        return True, self._read(loss_scale[0]) > 1
 
 
 _STEP_PHASE_INDEXES = tuple(zip(STEP_PHASES, STEP_INDEXES, strict=True))

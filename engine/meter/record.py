@@ -11,6 +11,8 @@ from speedtui.engine.events import PHASES, STEP_PHASES
 from speedtui.engine.meter.device import Mark
 from speedtui.engine.meter.phases import INDEX
 
+LossScale = tuple[torch.Tensor, torch.Tensor]
+"""(scale of a step's gradients, the next one's relative to it): scalars on the device."""
 Pairs = list[tuple[int, float]]
 """(index of a phase, device seconds)."""
 
@@ -33,13 +35,15 @@ class StepRecord:
     """What the training thread leaves of one optimizer step."""
 
     __slots__ = (
-        "before", "end_ns", "gradient_norm", "lr", "marks", "micro_steps", "peaks", "start_ns", "step", "totals",
+        "before", "end_ns", "gradient_norm", "loss_scale", "lr", "marks", "micro_steps", "peaks", "start_ns", "step",
+        "totals",
     )  # fmt: skip
 
     def __init__(
         self, step: int, start_ns: int, end_ns: int, before: list[int], totals: list[int],
         micro_steps: list[MicroStep], lr: float | None, marks: list[Mark] | None,
         peaks: tuple[int, int, int] | None, gradient_norm: torch.Tensor | None,
+        loss_scale: LossScale | None,
     ) -> None:  # fmt: skip
         self.step = step
         self.start_ns = start_ns
@@ -51,6 +55,7 @@ class StepRecord:
         self.marks = marks
         self.peaks = peaks
         self.gradient_norm = gradient_norm
+        self.loss_scale = loss_scale
 
 
 # -- the device ------------------------------------------------------------------------------------

@@ -76,6 +76,7 @@ def training_report(state: RunState, expected: Expected | None = None) -> Traini
         paused_seconds=phases.get("paused", 0.0),
         nonfinite_steps=training.nonfinite_steps,
         nonfinite_gradients=training.nonfinite_gradients,
+        skipped_steps=training.skipped_steps,
         nonfinite=training.nonfinite,
         changed=training.changed,
         losses=training.losses,

@@ -56,6 +56,7 @@ def _loss_entry(report: TrainingReport) -> dict[str, Any]:
         "last": report.last_loss if found is None else None,
         "nonfinite_steps": report.nonfinite_steps,
         "nonfinite_gradients": report.nonfinite_gradients,
+        "skipped_steps": report.skipped_steps,
         "nonfinite": found and {
             "what": found.what, "since": found.since, "last_finite_step": found.last_finite_step,
             "diverged": found.certain, "weights": found.where or None, "checkpoint": found.checkpoint,

@@ -115,6 +115,8 @@ class TrainingReport(msgspec.Struct, frozen=True, kw_only=True):
     """Whose loss was NaN or infinite."""
     nonfinite_gradients: int
     """Steps whose gradient norm was, as far as it was computed."""
+    skipped_steps: int
+    """Steps that the scaler of float16's gradients left out."""
     nonfinite: NonFiniteFound | None
     """What was NaN or infinite at the end; None where all was finite again."""
     changed: dict[str, Scalar]

@@ -70,6 +70,8 @@ def learned_words(report: TrainingReport) -> str:
         parts.append(f"{plural(report.nonfinite_steps, 'step')} not finite")
     gradients = report.nonfinite_gradients
     parts += [f"{plural(gradients, 'gradient norm')} not finite"] if gradients else []
+    skipped = report.skipped_steps
+    parts += [f"{plural(skipped, 'step')} left out by the loss scaler"] if skipped else []
     return ", ".join(parts) or "none was told"
 
 

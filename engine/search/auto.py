@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.memory.surface import Calibration
 from speedtui.engine.search.base import Ask, Compared, Decision, Surfaces, Trial
-from speedtui.engine.search.candidates import CHECKPOINTING
+from speedtui.engine.search.candidates import BF16, CHECKPOINTING, FP16
 from speedtui.engine.search.classes import Point, Space
 from speedtui.engine.search.course import Course, Steps, run_course
 from speedtui.engine.search.frontier import explore, frontier, too_large
@@ -129,7 +129,7 @@ def memory_classes(settings: Settings, machine: Machine) -> list[Settings]:
 def _points(space: Space, knobs: Sequence[Knob]) -> list[Point]:
     """One point of each memory class: as configured first, and without checkpointing before with it."""
     points = [space.start]
-    for path in (OPTIMIZER, ATTENTION, CHECKPOINTING):
+    for path in (BF16, FP16, OPTIMIZER, ATTENTION, CHECKPOINTING):
         values = next((knob.values for knob in knobs if knob.path == path), None)
         if path == CHECKPOINTING:
             values = checkpointing_values(space.settings)

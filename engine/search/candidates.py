@@ -13,6 +13,11 @@ MICRO_BATCH = "train.micro_batch_size"
 RANK = "train.lora.r"
 CHECKPOINTING = "train.gradient_checkpointing"
 WORKERS = "train.loader_workers"
+BF16, FP16, TF32 = "train.bf16", "train.fp16", "train.tf32"
+SWITCHES = {
+    CHECKPOINTING: "ckpt", "train.compile": "compile", BF16: "bf16", FP16: "fp16", TF32: "tf32", "train.liger": "liger",
+}  # fmt: skip
+"""What is told where it is on: how a step is computed."""
 
 
 def make_candidate(number: int, values: Mapping[str, Scalar], settings: Settings, where: str) -> Candidate:
@@ -48,13 +53,8 @@ def label(resolved: Settings, named: Iterable[str] = ()) -> str:
     parts = [f"mb{train.micro_batch_size}", f"ga{train.effective_batch_size // train.micro_batch_size}"]
     if train.method == "lora" and resolved.model.kind != "python":
         parts.append(f"r{train.lora.r}")
-    if train.gradient_checkpointing:
-        parts.append("+ckpt")
-    if train.compile:
-        parts.append("+compile")
-    if train.bf16:
-        parts.append("+bf16")
-    shown: tuple[str, ...] = (MICRO_BATCH, RANK, CHECKPOINTING, "train.compile", "train.bf16")
+    parts += [f"+{name}" for path, name in SWITCHES.items() if value_at(resolved, path)]
+    shown: tuple[str, ...] = (MICRO_BATCH, RANK, *SWITCHES)
     if train.max_steps is not None:
         shown = (*shown, "train.epochs")  # which it overrides
     others = [path for path in named if path not in shown and value_at(resolved, path) not in (None, 0)]

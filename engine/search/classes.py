@@ -94,7 +94,7 @@ def memory_class(settings: Settings) -> Settings:
     """The settings without what does not change the peak, which two configurations of one class share."""
     plain = TrainSettings()
     train = msgspec.structs.replace(
-        settings.train, micro_batch_size=1, effective_batch_size=1, loader_workers=0, compile=False,
+        settings.train, micro_batch_size=1, effective_batch_size=1, loader_workers=0, compile=False, tf32=False,
         learning_rate=plain.learning_rate, lr_schedule=plain.lr_schedule, lr_warmup_steps=0, epochs=plain.epochs,
         max_steps=None, seed=plain.seed,
     )  # fmt: skip

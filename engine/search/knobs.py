@@ -2,20 +2,22 @@
 
 They change how fast a step runs and how much memory it takes, and not what is learned: the micro-batch at an unchanged
 effective batch, gradient checkpointing, loader workers, the attention implementation, the fused form of the same
-optimizer, torch.compile. What changes the arithmetic or the order of the samples (bf16 autocast, 8-bit
-optimizers, group_by_length, packing, another rank) is the user's decision, and is tried where `search.knobs` lists it;
-max_length, epochs, method and dtype stay as they are.
+optimizer, torch.compile. The precision of the arithmetic (autocast, TF32) is moved where `search.numerics` allows it.
+What else changes it or the order of the samples (8-bit optimizers, liger's kernels, group_by_length, packing, another
+rank) is the user's decision, and is tried where `search.knobs` lists it; max_length, epochs, method and dtype stay as
+they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from speedtui.engine.config.paths import value_at
+from speedtui.engine.config.precision import computes_in_half
 from speedtui.engine.config.settings import Scalar, Settings
-from speedtui.engine.search.candidates import CHECKPOINTING, WORKERS
+from speedtui.engine.search.candidates import BF16, CHECKPOINTING, FP16, TF32, WORKERS
 
 ATTENTION = "model.attention"
 OPTIMIZER = "train.optimizer"
@@ -33,6 +35,12 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     """That this process may use."""
     flash_attention: bool = False
     """The package is installed."""
+    flash_attention_3: bool = False
+    """Its package is."""
+    bf16: bool = True
+    """The device computes in bfloat16 by itself; the CPU does in any case."""
+    tf32: bool = False
+    """It multiplies float32 by TF32 where it is asked to."""
     sdpa: bool = True
     """The model supports it."""
 
@@ -64,6 +72,7 @@ def stacked_knobs(settings: Settings, machine: Machine) -> list[Knob]:
     Checkpointing is settled before them, and comes up again where one of them changed what it buys.
     """
     knobs = [
+        *_precisions(settings, machine),
         Knob(path=WORKERS, values=_workers(settings, machine), shortens="data"),
         Knob(path=ATTENTION, values=_attention(settings, machine)),
         Knob(path=CHECKPOINTING, values=checkpointing_values(settings)),
@@ -83,14 +92,30 @@ def _workers(settings: Settings, machine: Machine) -> tuple[int, ...]:
     return tuple(dict.fromkeys((settings.train.loader_workers, *allowed)))
 
 
+def _precisions(settings: Settings, machine: Machine) -> Iterator[Knob]:
+    """First of all, since what is fastest beside them is another thing; weights in half precision leave them little."""
+    train = settings.train
+    if settings.search.numerics != "may change" or settings.model.dtype != "float32":
+        return
+    if not (train.bf16 or train.fp16):
+        half = BF16 if machine.bf16 or not machine.cuda else FP16
+        yield Knob(path=half, values=(False, True))
+    if machine.tf32 and not train.tf32:
+        yield Knob(path=TF32, values=(False, True))
+
+
 def _attention(settings: Settings, machine: Machine) -> tuple[str, ...]:
-    """A recipe's model has none to switch; flash attention takes half precision only."""
+    """A recipe's model has none to switch; flash attention takes half precision only.
+
+    Eager is no candidate on a GPU: it writes what the kernels of sdpa never do, the scores of all pairs of tokens.
+    """
     configured = settings.model.attention
     if settings.model.kind == "python":
         return (configured,)
-    half = settings.model.dtype != "float32"
-    flash = ["flash_attention_2"] if machine.cuda and machine.flash_attention and half else []
-    plain = ["sdpa", "eager"] if machine.sdpa and configured != "auto" else []
+    there = {"flash_attention_2": machine.flash_attention, "flash_attention_3": machine.flash_attention_3}
+    flash = [name for name, found in there.items() if found and machine.cuda and computes_in_half(settings)]
+    kinds = ["sdpa"] if machine.cuda else ["sdpa", "eager"]
+    plain = kinds if machine.sdpa and configured != "auto" else []
     return tuple(dict.fromkeys((configured, *plain, *flash)))
 
 

@@ -31,7 +31,8 @@ RANDOM_TRIALS = 8
 """Drawn before the sampler has a model to draw from: a third."""
 MOST_CLASSES = 16
 """Kinds of configurations whose memory is predicted: about a CPU second or two each."""
-INDIFFERENT = (MICRO_BATCH, WORKERS, "train.effective_batch_size", "train.learning_rate", "train.compile")
+INDIFFERENT = (MICRO_BATCH, WORKERS, "train.effective_batch_size", "train.learning_rate", "train.compile",
+               "train.tf32")  # fmt: skip
 """Knobs that make no other memory class; any other one that makes none costs a look at it."""
 REPEATS = 32
 """Proposals of something known in a row after which the next untried combination is taken."""

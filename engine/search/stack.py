@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 from speedtui.engine.candidate import Measurement, TrialResult
-from speedtui.engine.config.settings import Scalar
+from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.search.base import Compared, Decision, Trial
-from speedtui.engine.search.candidates import CHECKPOINTING
+from speedtui.engine.search.candidates import CHECKPOINTING, TF32
 from speedtui.engine.search.classes import Point, half_of
 from speedtui.engine.search.course import Course, Steps, measurement_of
 from speedtui.engine.search.frontier import WORTH, gain_of_more
@@ -19,7 +19,7 @@ PASSES = 2
 """What one knob gains may depend on another one; the second pass sees what the first one kept."""
 INTERACTION = 0.95
 """What was slower than this beside one configuration is not tried again beside another one."""
-LEANER = ("eager", "sdpa", "flash_attention_2")
+LEANER = ("eager", "sdpa", "flash_attention_2", "flash_attention_3")
 """Each needs no more memory than the one before it: the first one keeps the whole matrix of scores."""
 TELLING = 0.02
 """What takes less of a step than this cannot be saved by more than 1 % at the lower end of an interval."""
@@ -151,6 +151,8 @@ class Stack:
         if knob.shortens is not None:
             share = measured.phases.get(knob.shortens, 0.0) / measured.step_seconds
             return f"{knob.shortens} takes {share * 100:.1f} % of a step" if share < TELLING else ""
+        if knob.path == TF32 and value and (half := _autocast_of(self._course.space.settings_of(best))):
+            return f"matrices are multiplied in {half} already"
         if knob.path == COMPILE and value and self._total_steps is not None:
             most = COMPILE_GAIN * measured.step_seconds * self._total_steps
             if most < COMPILE_SECONDS:
@@ -175,6 +177,11 @@ class Stack:
         self._course.decide(
             Decision(kind=kind, what=candidate.label, reason=reason, trial=candidate.id, compared=compared)
         )
+
+
+def _autocast_of(settings: Settings) -> str:
+    """What matrices are multiplied in; empty where that is the weights' own precision."""
+    return "bfloat16" if settings.train.bf16 else "float16" if settings.train.fp16 else ""
 
 
 def _leaner_attention(best: Point, moved: Point) -> bool:

@@ -44,7 +44,7 @@ class TrainingFold:
         self._step = started.first_step
         self._loss: float | None = None
         self._smoothed: float | None = None
-        self._nonfinite = self._nonfinite_gradients = 0
+        self._nonfinite = self._nonfinite_gradients = self._skipped = 0
         self._not_finite: e.NonFiniteFound | None = None
         self._tokens: int | None = 0
         self._learning_rate: float | None = None
@@ -106,6 +106,7 @@ class TrainingFold:
         self._learning_rate = event.lr if event.lr is not None else self._learning_rate
         self._nonfinite += event.nonfinite_steps or event.nonfinite
         self._nonfinite_gradients += event.nonfinite_gradients
+        self._skipped += event.skipped_steps
         self._tokens = None if event.tokens is None or self._tokens is None else self._tokens + event.tokens
         self._loss = event.loss
         for name, seconds in (event.device_phases or event.phases).items():
@@ -176,6 +177,7 @@ class TrainingFold:
             smoothed_loss=self._smoothed,
             nonfinite_steps=self._nonfinite,
             nonfinite_gradients=self._nonfinite_gradients,
+            skipped_steps=self._skipped,
             nonfinite=self._not_finite,
             first_step=started.first_step,
             tokens=self._tokens if self._step_totals.count else None,

@@ -42,6 +42,8 @@ class TrainingState(msgspec.Struct, frozen=True, kw_only=True):
     """Steps whose loss was NaN or infinite."""
     nonfinite_gradients: int = 0
     """Steps whose gradient norm was, as far as it was computed."""
+    skipped_steps: int = 0
+    """Steps that the scaler of float16's gradients left out."""
     nonfinite: NonFiniteFound | None = None
     """What is NaN or infinite now, as told last; None while all is finite."""
     tokens: int | None = None

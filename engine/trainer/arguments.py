@@ -8,6 +8,7 @@ import torch
 from transformers import TrainingArguments
 
 from speedtui.engine.config.settings import Settings
+from speedtui.engine.workload.float32 import kept_float32
 
 GROUPED = "group_by_length"
 """transformers' name for the order that `train.group_by_length` asks for; `MeteredTrainer` makes it itself."""
@@ -22,6 +23,14 @@ def training_arguments(
     `eval_rows`: of an evaluation batch; None where nothing is evaluated.
     Logging, evaluating and saving are left to the caller's callbacks: they decide by steps, epochs or time.
     """
+    with kept_float32():  # transformers turns TF32 on for the process where it compiles
+        return _arguments(settings, output, device, max_steps, grad_accum_steps, eval_rows)
+
+
+def _arguments(
+    settings: Settings, output: Path, device: torch.device, max_steps: int | None, grad_accum_steps: int | None,
+    eval_rows: int | None,
+) -> TrainingArguments:  # fmt: skip
     train = settings.train
     steps = max_steps if max_steps is not None else train.max_steps
     accumulation = grad_accum_steps or train.effective_batch_size // train.micro_batch_size
@@ -39,6 +48,7 @@ def training_arguments(
         max_grad_norm=train.max_grad_norm,
         optim=train.optimizer,
         bf16=train.bf16,
+        fp16=train.fp16,
         torch_compile=train.compile,
         seed=train.seed,
         data_seed=train.seed,

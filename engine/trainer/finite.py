@@ -24,13 +24,15 @@ class Divergence(msgspec.Struct, frozen=True, kw_only=True):
     good_step: int
     """The weights after this step, and those before, are certain to be finite and to give a finite loss."""
     weights: str
-    """The first of them that is not finite, by name; empty where only the losses are not."""
+    """The first of them that is not finite, by name; empty where only the losses or gradients are not."""
+    gradients: bool = False
+    """Of the losses and the gradients only these are not: a loss scaler kept them from the weights."""
 
     @property
     def words(self) -> str:
         """What is not finite, and since when."""
-        what = "the weights are not finite" if self.weights else f"{MOST_IN_A_ROW} losses or more in a row not finite"
-        return f"{what}, since step {self.since}"
+        many = f"{MOST_IN_A_ROW} {'gradients' if self.gradients else 'losses'} or more in a row not finite"
+        return f"{'the weights are not finite' if self.weights else many}, since step {self.since}"
 
 
 class FiniteWatch:
@@ -118,8 +120,9 @@ class FiniteWatch:
         """The verdict, told: these weights are not finite, or the losses have not been for too long (no name)."""
         since = since if since is not None else self._suspect if self._suspect is not None else step
         loss = self._last_finite_loss if self._last_finite_loss is not None else since - 1
-        self.certain = Divergence(since=since, good_step=min(loss, since) - 1, weights=name)
-        self._tell("weights" if name else "loss", step, certain=self.certain)
+        gradients = not name and self._only_gradients
+        self.certain = Divergence(since=since, good_step=min(loss, since) - 1, weights=name, gradients=gradients)
+        self._tell("weights" if name else "gradient_norm" if gradients else "loss", step, certain=self.certain)
 
     def let_pass(self) -> None:
         """The training goes on for all of it: losses that were too many in a row may be finite again, and are told so.
@@ -134,7 +137,13 @@ class FiniteWatch:
         name = nonfinite_weight(model)
         if name:
             return f"the weights are not finite ({name})"
-        return f"the loss has not been finite since step {self._since}" if self._since is not None else ""
+        what = "the gradients have" if self._only_gradients else "the loss has"
+        return f"{what} not been finite since step {self._since}" if self._since is not None else ""
+
+    @property
+    def _only_gradients(self) -> bool:
+        """Of the stretch that goes on, as far as it was told."""
+        return self._kinds == {"gradient_norm"}
 
     def _tell(self, what: e.NonFinite, step: int, certain: Divergence | None = None) -> None:
         since = certain.since if certain is not None else self._suspect if self._suspect is not None else step

@@ -14,6 +14,7 @@ from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.timing.possible import doubts
 from speedtui.engine.trainer.measure_loss import weighing_of
 from speedtui.engine.workload.base import DataFacts, Workload
+from speedtui.engine.workload.float32 import set_elsewhere
 from speedtui.engine.workload.model import attach_lora, detach_lora
 
 
@@ -52,6 +53,9 @@ def tell_loaded(context: JobContext, workload: Workload, settings: Settings, sec
         )
     for note in facts.notes:
         context.notice(note, level="warning")
+    if set_elsewhere(device_of(workload.model), tf32=settings.train.tf32):
+        text = "something turned TF32 on in this process; train.tf32 is false, so that it is off in trials and training"
+        context.notice(text, level="warning", hint="Set train.tf32 = true to have it.")
     for doubt in doubts(settings, workload):
         context.notice(doubt.text, level="warning", hint=doubt.hint)
     if facts.packed_fill is not None:
@@ -63,11 +67,16 @@ def tell_loaded(context: JobContext, workload: Workload, settings: Settings, sec
 def _tell_doubt(context: JobContext, workload: Workload) -> None:
     """Measures the model's loss, before anything else is measured with it."""
     weighing = weighing_of(workload.model, workload.train_dataset, workload.collator)
-    parameter = next(workload.model.parameters(), None)
-    release_memory(parameter.device if parameter is not None else torch.device("cpu"))
+    release_memory(device_of(workload.model))
     if weighing.doubt:
         hint = "Losses and steps of runs with another micro-batch need not be the same."
         context.notice(f"{workload.name}: {weighing.doubt}", level="warning", hint=hint)
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where its weights are; the CPU where it has none."""
+    parameter = next(model.parameters(), None)
+    return parameter.device if parameter is not None else torch.device("cpu")
 
 
 def trained_parameters(model: nn.Module, train: TrainSettings) -> int | None:

@@ -29,10 +29,12 @@ from speedtui.engine.meter.meter import Meter
 from speedtui.engine.trainer.arguments import GROUPED
 from speedtui.engine.trainer.device import to_device
 from speedtui.engine.trainer.loaders import leave_signals_to_the_training
+from speedtui.engine.trainer.loss_scaling import LossScaling
 from speedtui.engine.trainer.measure_loss import weighing_of, without_router_losses
 from speedtui.engine.trainer.needless_mask import without_mask
 from speedtui.engine.trainer.sampler import EpochSampler, EvaluationSampler, row_tokens
 from speedtui.engine.trainer.weighing import LossSum
+from speedtui.engine.workload.float32 import kept_float32
 from speedtui.engine.workload.memory import is_out_of_memory
 from speedtui.engine.workload.model import loss_of
 
@@ -48,12 +50,13 @@ class MeteredTrainer(Trainer):
     """
 
     def __init__(
-        self, *args: Any, meter: Meter, in_order: bool = False, masked: bool = True,
+        self, *args: Any, meter: Meter, in_order: bool = False, masked: bool = True, loss_scale: float | None = None,
         notice: Callable[[str], None] = lambda text: None, **kwargs: Any,
     ) -> None:  # fmt: skip
         """`in_order`: the samples come as the dataset has them, as a probe wants it; `notice` tells a person.
 
-        `masked`: the model gets the mask of its micro-batches, see `needless_mask`.
+        `masked`: the model gets the mask of its micro-batches, see `needless_mask`. `loss_scale`: that a scaler of
+        float16's gradients begins with; None for torch's own.
         """
         self.meter = meter
         self._notice = notice
@@ -62,7 +65,9 @@ class MeteredTrainer(Trainer):
         # first of all, so that what other callbacks do is not billed to the optimizer
         # a single one: transformers hands nine arguments to each callback at five places of a step
         kwargs["callbacks"] = [_Boundaries(self), *(kwargs.get("callbacks") or ())]
-        super().__init__(*args, **kwargs)
+        with kept_float32():  # accelerate turns TF32 on for the process where it compiles
+            super().__init__(*args, **kwargs)
+        self._scaling = LossScaling(self.accelerator.scaler, loss_scale)
         self.remove_callback(PrinterCallback)  # stdout is not transformers' to write to
         trained: Any = self.model
         self._weighing = weighing_of(trained, self.train_dataset, self.data_collator)
@@ -190,7 +195,14 @@ class MeteredTrainer(Trainer):
         """The norm is only for the Trainer's own log, which is off; computing it again would cost a pass."""
         if self.args.max_grad_norm <= 0:
             self.meter.optimizer()
+        self._scaling.before_step()
         return grad_norm
+
+    def tell_scale(self) -> None:
+        """The meter gets what became of the scale of the gradients, where there is one."""
+        change = self._scaling.after_step()
+        if change is not None:
+            self.meter.loss_scale(*change)
 
     def floating_point_ops(self, inputs: Mapping[str, Any]) -> int:
         """Not counted: transformers walks all parameters for it after every micro-step."""
@@ -273,6 +285,7 @@ class _Boundaries(TrainerCallback):
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         scheduler = self._trainer.lr_scheduler
         lr = float(scheduler.get_last_lr()[0]) if scheduler is not None else None
+        self._trainer.tell_scale()
         self._trainer.meter.step_done(state.global_step, lr)
         self._trainer.after_step()
 

@@ -5,23 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import nn
 
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.workload.base import Workload
+from speedtui.engine.workload.float32 import float32_precision
 from speedtui.engine.workload.guard import Fingerprint, Snapshot
+from speedtui.engine.workload.liger import apply_liger, remove_liger
 from speedtui.engine.workload.model import attach_lora, detach_lora, set_attention, set_gradient_checkpointing
 from speedtui.engine.workload.precision import require_trainable
 
 
 def make_trainable(model: nn.Module, settings: Settings) -> nn.Module:
-    """The model as it is trained: attention, adapter and gradient checkpointing as the settings say.
+    """The model as it is trained: attention, kernels, adapter and gradient checkpointing as the settings say.
 
     Raises:
         ConfigError: the model cannot do one of them, or its weights cannot be trained in their precision.
     """
     set_attention(model, settings.model.attention)
-    trained: nn.Module = attach_lora(model, settings.train.lora) if settings.train.method == "lora" else model
+    if settings.train.liger:
+        apply_liger(model)
+    try:
+        trained: nn.Module = attach_lora(model, settings.train.lora) if settings.train.method == "lora" else model
+    except BaseException:
+        remove_liger(model)
+        raise
     try:
         require_trainable(trained, settings)
         set_gradient_checkpointing(trained, settings.train.gradient_checkpointing)
@@ -34,13 +43,16 @@ def make_trainable(model: nn.Module, settings: Settings) -> nn.Module:
 def restore_base(trained: nn.Module, settings: Settings) -> nn.Module:
     """Undoes `make_trainable`; the weights of a full fine-tuning stay as they were trained."""
     set_gradient_checkpointing(trained, False)
-    return detach_lora(trained) if settings.train.method == "lora" else trained  # type: ignore[arg-type]
+    base = detach_lora(trained) if settings.train.method == "lora" else trained  # type: ignore[arg-type]
+    remove_liger(base)
+    return base
 
 
 class StateGuard:
-    """Puts a model back after each trial and proves it."""
+    """Puts a model, and how the process multiplies float32, back after each trial, and proves it of the model."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
         self._snapshot: Snapshot | None = None
         self.unchanged: bool | None = None
         """What the last trial's check found."""
@@ -58,7 +70,8 @@ class StateGuard:
         before = Fingerprint(model)
         trained = make_trainable(model, settings)
         try:
-            yield trained
+            with float32_precision(self._device, tf32=settings.train.tf32):
+                yield trained
         finally:
             base = restore_base(trained, settings)
             if settings.train.method == "full" and self._snapshot is not None:

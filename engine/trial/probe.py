@@ -23,6 +23,7 @@ from speedtui.engine.meter.device import device_clock
 from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.meter.meter import Meter, StepTiming
 from speedtui.engine.trainer.arguments import training_arguments
+from speedtui.engine.trainer.loss_scaling import UNSCALED
 from speedtui.engine.trainer.needless_mask import runs_without_mask
 from speedtui.engine.trainer.trainer import MeteredTrainer
 from speedtui.engine.trial.allocator import AllocatorWatch
@@ -182,7 +183,7 @@ def run_steps(
     trainer = MeteredTrainer(
         model=setup.model, args=arguments, train_dataset=dataset,
         data_collator=setup.workload.collator, meter=meter,
-        in_order=True, callbacks=[checks],
+        in_order=True, loss_scale=UNSCALED, callbacks=[checks],
         masked=not runs_without_mask(setup.model, setup.workload, setup.settings, setup.device),
         notice=lambda text: context.notice(text, level="warning"),
     )  # fmt: skip

@@ -36,6 +36,7 @@ from speedtui.engine.trial.prepared import StateGuard
 from speedtui.engine.workload.base import Workload
 from speedtui.engine.workload.evaluation_batch import evaluation_rows, generation_rows
 from speedtui.engine.workload.load import load_workload, with_model
+from speedtui.engine.workload.precision import require_device
 from speedtui.engine.workload.recipe import data_differs, rebuild_needed
 from speedtui.engine.workload.shelf import DataShelf
 
@@ -54,7 +55,7 @@ class TrialRunner:
         """How often a model was loaded."""
         self._loaded_for: Settings | None = None
         self._shelf: DataShelf | None = None
-        self.guard = StateGuard()
+        self.guard = StateGuard(device)
         """Puts the model back after each trial."""
         self._baseline_bytes = 0
         self._stepped = False
@@ -77,6 +78,7 @@ class TrialRunner:
         Raises:
             SpeedtuiError: the model or the data cannot be used, or not with these settings.
         """
+        require_device(settings, self.device)
         workload = self._loaded(settings)
         require_possible(settings, workload)
         return workload

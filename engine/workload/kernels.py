@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from speedtui.engine.config.settings import Settings
+from speedtui.engine.workload.precision import autocast_dtype
 
 Kernel = Literal["flash", "efficient", "math"]
 MOST_FLASH = 256
@@ -66,7 +67,7 @@ def attention_of(base: Any, settings: Settings) -> str:
 
 def attention_dtype(base: Any, settings: Settings) -> torch.dtype | None:
     """What queries and keys are computed in; None where a model does not say it."""
-    return torch.bfloat16 if settings.train.bf16 else getattr(base, "dtype", None)
+    return autocast_dtype(settings.train) or getattr(base, "dtype", None)
 
 
 def attends_by_sdpa(base: nn.Module) -> bool:

@@ -146,9 +146,10 @@ def _check_packing(workload: Workload, settings: Settings) -> None:
         return
     from speedtui.engine.workload.model import set_attention
     from speedtui.engine.workload.packed import require_isolation
+    from speedtui.engine.workload.precision import autocast_dtype
 
     set_attention(workload.model, settings.model.attention)  # what is proved of one is not proved of another
-    require_isolation(workload.model, workload.name, bf16=settings.train.bf16)
+    require_isolation(workload.model, workload.name, autocast_dtype(settings.train))
 
 
 def _tokenizer(settings: Settings, table: Table, report: Report) -> PreTrainedTokenizerBase:

@@ -12,6 +12,7 @@ from torch import nn
 
 from speedtui.engine.config.settings import LoraSettings
 from speedtui.engine.errors import ConfigError
+from speedtui.engine.workload.pretrained import flash_missing
 from speedtui.engine.workload.targets import find_targets, not_adaptable
 
 _SAVED = "speedtui_saved"
@@ -85,7 +86,11 @@ def detach_lora(adapted: PeftModel) -> nn.Module:
 
 
 def set_attention(model: nn.Module, attention: str) -> None:
-    """Switches the attention implementation where the model has one and it is another; "auto" is its own choice."""
+    """Switches the attention implementation where the model has one and it is another; "auto" is its own choice.
+
+    Raises:
+        ConfigError: it is a flash attention that cannot be had here.
+    """
     config: Any = getattr(model, "config", None)
     switch = getattr(model, "set_attn_implementation", None)
     if switch is None:
@@ -93,7 +98,13 @@ def set_attention(model: nn.Module, attention: str) -> None:
     if attention == "auto":
         attention = _own_attention(model)
     if getattr(config, "_attn_implementation", attention) != attention:
-        switch(attention)
+        try:
+            switch(attention)
+        except ImportError as error:
+            missing = flash_missing(attention, error)
+            if not missing:
+                raise
+            raise ConfigError(missing, 'Set model.attention = "auto".') from error
 
 
 def _own_attention(model: Any) -> str:

@@ -48,31 +48,31 @@ def joined(samples: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
     }
 
 
-def require_isolation(model: nn.Module, name: str, *, bf16: bool = False) -> None:
+def require_isolation(model: nn.Module, name: str, autocast: torch.dtype | None = None) -> None:
     """Refuses a model to which a sample of a pack is not the same as the sample alone.
 
     No list of model types could be kept up: it depends on the model's code, on the attention implementation and on
     layers with a state of their own (Mamba, convolutions). So two packs of two samples are sent through the model,
     and the gradient of the second sample's outputs is followed back to the embeddings. Elsewhere than in that sample
-    it must be zero, and exactly so: what is masked has a weight of zero in any precision. `bf16`: under autocast, as
-    the training is, since flash attention takes nothing wider.
+    it must be zero, and exactly so: what is masked has a weight of zero in any precision. `autocast`: what the training
+    is autocast to, since flash attention takes nothing wider than half precision.
 
     Raises:
         ConfigError: the model mixes samples, or does not take packs at all.
     """
-    if leak := _leak(model, bf16):
+    if leak := _leak(model, autocast):
         raise ConfigError(
             f"data.packing: {name} ({type(model).__name__}) {leak}",
             "Set data.packing = false; train.group_by_length saves padding with any model.",
         )
 
 
-def _leak(model: nn.Module, bf16: bool) -> str:
+def _leak(model: nn.Module, autocast: torch.dtype | None) -> str:
     """What is wrong, as the end of a sentence; empty where nothing is."""
     was_training = model.training
     model.eval()  # without dropout: it would draw from the training's random numbers
     try:
-        gradient = _embedding_gradient(model, bf16)
+        gradient = _embedding_gradient(model, autocast)
     except Exception as error:
         if is_out_of_memory(error):
             raise
@@ -88,7 +88,7 @@ def _leak(model: nn.Module, bf16: bool) -> str:
     return ""
 
 
-def _embedding_gradient(model: Any, bf16: bool) -> torch.Tensor:
+def _embedding_gradient(model: Any, autocast: torch.dtype | None) -> torch.Tensor:
     """Of the second sample's outputs in the first of two packs: (2, sequence, hidden)."""
     embeddings = model.get_input_embeddings()
     kept: list[torch.Tensor] = []
@@ -104,7 +104,7 @@ def _embedding_gradient(model: Any, bf16: bool) -> torch.Tensor:
     del inputs["labels"]
     handle = embeddings.register_forward_hook(keep)
     try:
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+        with torch.autocast(device.type, autocast, enabled=autocast is not None):
             logits = model(**inputs).logits
     finally:
         handle.remove()

@@ -24,6 +24,8 @@ from speedtui.engine.errors import ModelError
 from speedtui.engine.workload.hub import check_source, require_model_in
 from speedtui.engine.workload.memory import is_out_of_memory
 
+FLASH_PACKAGES = {"flash_attention_2": "flash-attn", "flash_attention_3": "flash-attn-3"}
+"""By the attention that is asked for: the distribution it is from."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -180,15 +182,29 @@ def clear_errors(name: str, settings: ModelSettings) -> Iterator[None]:
 
 
 def _missing_package(error: ImportError, settings: ModelSettings) -> str:
-    if settings.attention == "flash_attention_2" and "lash" in str(error):
-        return "model.attention flash_attention_2 needs the package flash-attn, which is not installed"
-    return f"cannot be loaded: {_first_line(error)}"
+    return flash_missing(settings.attention, error) or f"cannot be loaded: {_first_line(error)}"
+
+
+def flash_missing(attention: str, error: Exception) -> str:
+    """Why a flash attention cannot be had, in words; empty where the error is of something else."""
+    package = FLASH_PACKAGES.get(attention)
+    if package is None or not isinstance(error, ImportError) or "lash" not in str(error):
+        return ""
+    if "seem to be installed" in str(error):
+        return f"model.attention {attention} needs the package {package}, which is not installed"
+    return f"model.attention {attention} cannot be had here: {_reason(error)}"
+
+
+def _reason(error: Exception) -> str:
+    """Without the sentence in front that says that something is wrong."""
+    return _first_line(error).rpartition("following error:")[2].strip()
 
 
 def _attention_hint(settings: ModelSettings, error: Exception) -> str:
     text = str(error).lower()
     if "flash" in text:
-        return 'Set model.attention = "auto", or install flash-attn.'
+        package = FLASH_PACKAGES.get(settings.attention, "flash-attn")
+        return f'Set model.attention = "auto", or install {package} where there is a GPU for it.'
     if "scaled_dot_product_attention" in text or "attention implementation" in text:
         return 'Set model.attention = "auto", which takes what the model supports, or "eager".'
     if "trust_remote_code" in text:

@@ -32,6 +32,8 @@ TEXTS = ("text", "content")
 EVALUATION_NAMES = ("validation", "valid", "val", "dev", "eval", "test")
 """Of files beside the training data, the most fitting first."""
 
+DTYPES = ("dtype", "torch_dtype")
+"""As transformers 5 and earlier ones call it."""
 POSITIONS = ("max_position_embeddings", "n_positions")
 
 
@@ -125,6 +127,8 @@ class ModelLike(msgspec.Struct, frozen=True, kw_only=True):
     encoder_decoder: bool = False
     positions: int | None = None
     """Tokens that it has places for; None where it sets no bound."""
+    dtype: str | None = None
+    """That its weights are kept in, such as `bfloat16`; None where it does not say."""
     chat_template: bool | None = None
     """Its tokenizer has one; None where that is not known."""
 
@@ -142,6 +146,7 @@ def model_like(name: str) -> ModelLike:
         known=True,
         encoder_decoder=encoder_decoder,
         positions=next((count for count in counts if isinstance(count, int) and count > 0), None),
+        dtype=next((text[key] for key in DTYPES if isinstance(text.get(key), str)), None),
         chat_template=_templates(name, tokenizer) if isinstance(tokenizer, dict) else None,
     )
 

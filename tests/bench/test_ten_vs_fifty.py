@@ -119,7 +119,7 @@ def peak_of_real_batches(settings: Settings, workload: Workload, folder: Path) -
         longest = max(longest, batch["input_ids"].shape[1])
         return batch
 
-    with StateGuard().trial(workload, settings) as model:
+    with StateGuard(torch.device("cpu")).trial(workload, settings) as model:
         release_memory(device)
         log = EventLog(folder / f"{train.micro_batch_size}.jsonl", RunClock())
         meter = Meter(PhaseClock(), log.clock, log.emit, count_tokens=count_tokens)

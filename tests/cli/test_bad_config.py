@@ -56,6 +56,8 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("half of a pair", {"data": {"response": None}}, "data.response is missing"),
     ("two forms of data", {"data": {"text": "question"}},
      "[data] must name the columns in one way, not by text and by prompt and response"),
+    ("two autocasts", {"train": {"bf16": True, "fp16": True}},
+     "train.bf16 and train.fp16 are both true, and one autocast is possible"),
     ("margin over the window", {"window": {"length": "1h", "margin": "2h"}},
      "window.margin of 2h 00m leaves nothing of a window of 1h 00m"),
     ("deadline in the past", {"window": {"deadline": "2020-01-01 10:00"}},
@@ -137,3 +139,12 @@ def test_an_unknown_knob_in_the_configuration_is_named(place: Place) -> None:
     place.configure({"search": {"knobs": {"micro_batch": [1, 2]}}})
     message = refused(place).message
     assert message == "search.knobs: micro_batch is not a setting; did you mean train.micro_batch_size?"
+
+
+@pytest.mark.parametrize("job", ["tune", "train"])
+def test_a_precision_that_the_device_passes_over_is_refused_by_the_worker(place: Place, job: str) -> None:
+    place.configure({"train": {"fp16": True}})
+    ended = place.run(job, "--json", env={"CUDA_VISIBLE_DEVICES": ""})
+    assert ended.code == ExitCode.USAGE
+    assert "train.fp16 needs a GPU: on the CPU all would be computed in float32" in ended.out + ended.err
+    assert "Traceback" not in ended.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from speedtui.engine.config.load import load_settings
 from speedtui.engine.errors import ExitCode
 from speedtui.engine.workload.sources import check_sources
 from tests.cli.program import Place
+from tests.engine.hardware.conftest import driver_library as driver_library
 
 
 @pytest.fixture
@@ -89,3 +91,31 @@ def test_a_folder_that_is_not_there_is_one_clear_error(empty: Place) -> None:
     ended = empty.run("init", "--config", "absent/speedtui.toml")
     assert ended.code == ExitCode.USAGE
     assert ended.message == "absent/speedtui.toml cannot be written: No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("config", "macros", "expected", "said"),
+    [
+        ('"torch_dtype": "bfloat16"', ["CAPABILITY=9"], ("bfloat16", True, False), "as in the model's config.json"),
+        ('"dtype": "float32"', ["CAPABILITY=8"], ("float32", True, False), "weights stay float32"),
+        ('"dtype": "bfloat16"', ["CAPABILITY=7"], ("float32", False, True), "has no bfloat16"),
+        ('"dtype": "bfloat16"', [], ("float32", False, False), "is not known"),
+    ],
+)
+def test_on_a_gpu_the_precision_is_that_of_device_and_checkpoint_and_is_said(
+    empty: Place,
+    driver_library: Callable[..., Path],
+    config: str,
+    macros: list[str],
+    expected: Any,
+    said: str,
+) -> None:
+    empty.write("model/config.json", '{"model_type": "llama", ' + config + "}")
+    library = {"LD_LIBRARY_PATH": str(driver_library(*macros))}
+    ended = empty.run("init", "--model", "model", "--data", "train.jsonl", env=library)
+    assert ended.code == ExitCode.DONE
+    settings = load_settings(empty.folder / "speedtui.toml")
+    assert (settings.model.dtype, settings.train.bf16, settings.train.fp16) == expected
+    (reason,) = [line.removeprefix("speedtui: ") for line in ended.err.splitlines()]
+    assert said in reason and "Stand-in 80" in reason
+    assert f"# {reason}.\n" in (empty.folder / "speedtui.toml").read_text()

@@ -97,6 +97,6 @@ def test_a_hint_names_settings_with_the_typed_part_and_what_a_setting_is_now() -
 
 
 def test_choices_are_those_of_the_setting_and_none_where_anything_goes() -> None:
-    assert value_choices("model.attention") == ["auto", "sdpa", "eager", "flash_attention_2"]
+    assert value_choices("model.attention") == ["auto", "sdpa", "eager", "flash_attention_2", "flash_attention_3"]
     assert value_choices("train.lora.target_modules") == ["all-linear"]
     assert value_choices("train.epochs") == [] and value_choices("no.such") == []

@@ -47,7 +47,7 @@ def test_a_line_that_cannot_be_read_says_why(line: str, message: str) -> None:
     [
         (["train.micro_batch_size = 3"], "does not divide"),
         (["train.micro_batch_size = two"], "train.micro_batch_size: expected a whole number, got 'two'"),
-        (["model.attention = flush"], "expected one of auto, sdpa, eager, flash_attention_2"),
+        (["model.attention = flush"], "expected one of auto, sdpa, eager, flash_attention_2, flash_attention_3"),
         (["train.bf16 = true", "bf16 = false"], "train.bf16 is set twice"),
     ],
 )

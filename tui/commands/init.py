@@ -10,8 +10,10 @@ from pathlib import Path
 import click
 import msgspec
 
+from speedtui.engine.config.first import PLAIN, first_precision
 from speedtui.engine.config.template import NO_EVALUATION, render_template
 from speedtui.engine.errors import ConfigError, ExitCode
+from speedtui.engine.hardware.available import first_gpu
 from speedtui.engine.units import format_size
 from speedtui.engine.workload.recognize import ModelLike, Recognized, evaluation_beside, model_like, recognize
 from speedtui.tui.commands.options import Common, common_options
@@ -39,13 +41,14 @@ def command(common: Common, model: str, data: Path, force: bool) -> ExitCode:
         raise ConfigError(
             f"{common.config} is there already", "Name another with --config, or overwrite it with --force."
         )
-    found, like = recognize(data), model_like(model)
+    found, like, gpu = recognize(data), model_like(model), first_gpu()
+    precision = first_precision(like.dtype, *gpu) if gpu is not None else PLAIN
     folder = common.config.resolve().parent
     text = render_template(
         model=_quotable(_seen_from(folder, model) if Path(model).is_dir() else model),
         train=_quotable(_seen_from(folder, str(data))),
         columns=_column_lines(found),
-        dtype="float32",
+        precision=precision,
         kind="seq2seq" if like.encoder_decoder else "",
         evaluation=_evaluation_lines(found, data, folder),
         max_length=min(like.positions or LONGEST, LONGEST),
@@ -55,7 +58,7 @@ def command(common: Common, model: str, data: Path, force: bool) -> ExitCode:
         common.config.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{common.config} cannot be written: {error.strerror}") from None
-    for note in _notes(found, like, model, data):
+    for note in (*_notes(found, like, model, data), *([precision.reason] if precision.reason else [])):
         click.echo(f"speedtui: {note}", err=True)
     if common.json:
         click.echo(msgspec.json.encode({"config": str(common.config), "columns": found.columns}))

@@ -74,7 +74,8 @@ def _title(training: TrainingState, width: int, axis: StretchOfTime) -> Row:
     evaluated = row(Span("eval ", "dim"), _evaluated(last), left_out_words(last)) if last is not None else ()
     broken = f"{training.nonfinite_steps} not finite" if training.nonfinite_steps else ""
     name = row(Span("Loss", "title"), Span(f" {STRETCHES[axis]}" if axis != "run" else "", "accent"))
-    pieces = [name, row(loss), row(Span(broken, "bad")), *_metrics(training), evaluated]
+    skipped = f"{training.skipped_steps} left out by the loss scaler" if training.skipped_steps else ""
+    pieces = [name, row(loss), row(Span(broken, "bad")), row(Span(skipped, "dim")), *_metrics(training), evaluated]
     pieces += [_best(training), mean]
     return pack(pieces, width - 8, gap="  ")
 

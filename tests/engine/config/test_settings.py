@@ -62,7 +62,7 @@ def test_a_written_configuration_reads_back_the_same(tmp_path: Path) -> None:
 
 def test_the_commented_example_is_a_valid_configuration_with_the_defaults(tmp_path: Path) -> None:
     columns = 'prompt = "p"\nresponse = "r"'
-    text = render_template(model="gpt2", train="t.jsonl", columns=columns, dtype="float32")
+    text = render_template(model="gpt2", train="t.jsonl", columns=columns)
     settings = load_settings(write(tmp_path, text))
     assert settings.train == Settings().train
     assert settings.search == Settings().search

@@ -87,7 +87,7 @@ def test_steps_that_are_not_finite_are_counted_exactly_whatever_line_tells_them(
         lines.add(
             a.step(
                 number, loss=None if bad else 1.0, nonfinite=bad, nonfinite_steps=int(bad),
-                nonfinite_gradients=int(number % 5 == 0),
+                nonfinite_gradients=int(number % 5 == 0), skipped_steps=int(number % 6 == 0),
             ),
             round(number * 2e7),
         )  # fmt: skip
@@ -95,4 +95,5 @@ def test_steps_that_are_not_finite_are_counted_exactly_whatever_line_tells_them(
     assert len(emitted) < 150
     assert sum(line.nonfinite_steps for line in emitted) == sum(n > 1 and n % 3 != 0 for n in range(1, 301))
     assert sum(line.nonfinite_gradients for line in emitted) == 60
+    assert sum(line.skipped_steps for line in emitted) == 50
     assert all(line.nonfinite == (line.nonfinite_steps > 0) for line in emitted)

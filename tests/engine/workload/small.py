@@ -11,7 +11,9 @@ from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from speedtui.engine.config.settings import DataSettings, ModelSettings, Settings, TrainSettings
+from speedtui.engine.events import StepCompleted
 from speedtui.engine.log.clock import RunClock
+from speedtui.engine.meter.device import device_clock
 from speedtui.engine.meter.meter import Meter
 from speedtui.engine.meter.phases import PhaseClock
 from speedtui.engine.trainer.arguments import training_arguments
@@ -56,8 +58,8 @@ def changed(settings: Settings, section: str, **values: Any) -> Settings:
     return msgspec.structs.replace(settings, **{section: renewed})
 
 
-def load(settings: Settings) -> Workload:
-    return load_workload(settings, device=CPU, report=silent)
+def load(settings: Settings, device: torch.device = CPU) -> Workload:
+    return load_workload(settings, device=device, report=silent)
 
 
 class WatchedTrainer(MeteredTrainer):
@@ -83,13 +85,19 @@ class SaveAt(TrainerCallback):
         control.should_save = state.global_step == self._step
 
 
-def make_trainer(settings: Settings, workload: Workload, folder: Path, *, save_at: int = 0) -> WatchedTrainer:
-    """As the job `train` makes it, without a schedule."""
+def make_trainer(
+    settings: Settings, workload: Workload, folder: Path, *, save_at: int = 0, device: torch.device = CPU,
+    steps: list[StepCompleted] | None = None, **more: Any,
+) -> WatchedTrainer:  # fmt: skip
+    """As the job `train` makes it, without a schedule; `steps` gets what its meter tells once it is pumped."""
+    told = [] if steps is None else steps
     trainer = WatchedTrainer(
-        model=make_trainable(workload.model, settings), args=training_arguments(settings, folder, CPU),
+        model=make_trainable(workload.model, settings), args=training_arguments(settings, folder, device),
         train_dataset=workload.train_dataset, eval_dataset=workload.eval_dataset, data_collator=workload.collator,
         processing_class=workload.tokenizer, callbacks=[SaveAt(save_at)],
-        meter=Meter(PhaseClock(), RunClock(), lambda step: None, count_tokens=count_tokens),
+        meter=Meter(PhaseClock(), RunClock(), lambda step: None, count_tokens=count_tokens, watch=told.append,
+                    device=device_clock(device)),
+        **more,
     )  # fmt: skip
     trainer.batches, trainer.losses = [], []
     return trainer

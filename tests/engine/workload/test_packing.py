@@ -220,7 +220,7 @@ def test_models_that_keep_samples_apart_are_taken(tokenizer: Any, fields: dict[s
     model = built(tokenizer, **fields)
     before = torch.random.get_rng_state()
     require_isolation(model, "tiny")
-    require_isolation(model, "tiny", bf16=True)
+    require_isolation(model, "tiny", torch.bfloat16)
     assert model.training
     assert all(parameter.grad is None for parameter in model.parameters())
     assert torch.equal(torch.random.get_rng_state(), before)
