@@ -71,8 +71,13 @@ def memory_probe(setup: ProbeSetup, limit_bytes: int | None) -> tuple[Memory, fl
 
 
 def _mask_decides(setup: ProbeSetup) -> bool:
-    """Whether some micro-batches of the training have a mask and others none, and attention's kernel hangs on it."""
+    """Whether some micro-batches of the training have a mask and others none, and attention's kernel hangs on it.
+
+    In compiled steps all have one: transformers does not look at the values of what is traced.
+    """
     workload = setup.workload
+    if setup.settings.train.compile:
+        return False
     varies = workload.packed or setup.settings.train.micro_batch_size > 1
     masked = not runs_without_mask(setup.model, workload, setup.settings, setup.device)
     return varies and masked and attends_by_sdpa(base_of(setup.model))
