@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from speedtui.engine.config.settings import Scalar
+from speedtui.engine.efficiency import DeviceConditions, ModelFlops
 
 
 class TrialStatus(StrEnum):
@@ -73,6 +74,23 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     """Of the last step measured."""
     phases: dict[str, float]
     """Seconds of a mean step by phase."""
+    busy_phases: dict[str, float] | None = None
+    """Of those, seconds in which the device computed or copied, by a profile of some steps more; None without one."""
+    flops: ModelFlops | None = None
+    """None where they were not counted."""
+
+    @property
+    def idle_fraction(self) -> float | None:
+        """Share of a step in which the device did nothing."""
+        whole = sum(self.phases.values())
+        if self.busy_phases is None or not whole:
+            return None
+        return max(0.0, 1 - sum(self.busy_phases.values()) / whole)
+
+    @property
+    def mfu(self) -> float | None:
+        """Share of the device's peak that the model's arithmetic came to; see `ModelFlops`."""
+        return None if self.flops is None else self.flops.utilization(self.tokens_per_second, self.samples_per_second)
 
 
 class MemoryBreakdown(msgspec.Struct, frozen=True, kw_only=True):
@@ -222,3 +240,5 @@ class TrialResult(msgspec.Struct, frozen=True, kw_only=True):
     """Time against length, for another epoch count, order or dataset."""
     base_weights_unchanged: bool | None = None
     """What the state guard found; None where the trial never touched the weights."""
+    conditions: DeviceConditions | None = None
+    """While its steps were measured; None on a CPU, and where no reading fell there."""

@@ -112,6 +112,17 @@ def format_count(value: float | None) -> str:
     return f"{value / 1e9:.1f}G"
 
 
+def format_flops(per_second: float | None) -> str:
+    """Floating-point operations a second: `989 TFLOP/s`, `8.1 TFLOP/s`; a dash where they are not known."""
+    if per_second is None:
+        return "–"
+    for divisor, prefix in ((1e15, "P"), (1e12, "T"), (1e9, "G")):
+        if per_second >= divisor or prefix == "G":
+            scaled = per_second / divisor
+            return f"{scaled:.0f} {prefix}FLOP/s" if scaled >= 100 else f"{scaled:.1f} {prefix}FLOP/s"
+    return "–"
+
+
 def format_share(fraction: float | None) -> str:
     """`41 %` for 0.41; a dash where nothing was measured."""
     return "–" if fraction is None else f"{fraction * 100:.0f} %"

@@ -21,7 +21,7 @@ nothing at all would not make up for them much sooner."""
 WAITING = 0.10
 """Share of a step above which waiting for the loader is."""
 BUSY = 0.80
-"""Utilization of a GPU below which something other than its arithmetic holds a step back."""
+"""Share of a step in which a GPU computes, below which something other than its arithmetic holds the step back."""
 OPTIMIZER = 0.25
 """Share of a step above which the optimizer is."""
 WASTED = 0.02
@@ -59,10 +59,11 @@ def diagnose(front: RunState, settings: Settings, present: TrialRow | None) -> D
     total = sum(phases.values())
     shares = {name: seconds / total for name, seconds in phases.items()} if total else {}
     device = front.hardware.devices[0] if front.hardware is not None and front.hardware.devices else None
-    name, reason = _bottleneck(front, settings, shares, device)
+    busy = _busy(front, present, device)
+    name, reason = _bottleneck(front, settings, shares, device, busy)
     headroom, room = _headroom(front, peak)
     return Diagnosis(
-        bottleneck=name, reason=reason, shares=_shares(front.books, shares, device), waste=_waste(shares, padding),
+        bottleneck=name, reason=reason, shares=_shares(front, present, shares, device), waste=_waste(shares, padding),
         headroom=headroom, room=room, limit=_limits(device), basis=basis,
         throttled=any(bool(one.throttled) for one in front.hardware.devices) if front.hardware is not None else False,
     )  # fmt: skip
@@ -91,7 +92,7 @@ def _looked_at(
 
 
 def _bottleneck(
-    front: RunState, settings: Settings, shares: Mapping[str, float], device: DeviceSample | None
+    front: RunState, settings: Settings, shares: Mapping[str, float], device: DeviceSample | None, busy: float | None
 ) -> tuple[str, str]:  # fmt: skip
     """What takes most, and the setting behind it."""
     books = front.books
@@ -104,7 +105,6 @@ def _bottleneck(
     if shares.get("data", 0.0) > WAITING:
         workers = settings.train.loader_workers
         return "waiting for data", "the loader has no workers" if not workers else f"{workers} loader workers"
-    busy = device.utilization if device is not None else None
     if busy is not None and busy < BUSY:
         small = settings.train.micro_batch_size == 1
         return "launching kernels", "a micro-batch of 1 leaves the GPU idle" if small else "the GPU waits for work"
@@ -113,6 +113,31 @@ def _bottleneck(
     if sum(shares.get(name, 0.0) for name in COMPUTE) > 1 / 2:
         return "GPU compute" if device is not None else "CPU compute", ""
     return f"{max(shares, key=lambda name: shares[name])}", ""
+
+
+def _idle(front: RunState, present: TrialRow | None) -> float | None:
+    """Share of a step in which the device does nothing, by a profile of what `_looked_at` looks at."""
+    training = front.training
+    if training is not None and training.steps.count:
+        return training.device_busy.idle_fraction if training.device_busy is not None else None
+    measured = measurement(present) if present is not None else None
+    return measured.idle_fraction if measured is not None else None
+
+
+def _busy(front: RunState, present: TrialRow | None, device: DeviceSample | None) -> float | None:
+    """Share of a step in which the device computes; by the driver, which is kinder, where no profile was made."""
+    idle = _idle(front, present)
+    if idle is not None:
+        return 1 - idle
+    return device.utilization if device is not None else None
+
+
+def _mfu(front: RunState, present: TrialRow | None) -> float | None:
+    training = front.training
+    if training is not None and training.steps.count:
+        return training.recent_mfu
+    measured = measurement(present) if present is not None else None
+    return measured.mfu if measured is not None else None
 
 
 def _answers(books: Books) -> str:
@@ -127,10 +152,17 @@ def _part(books: Books, phases: tuple[str, ...]) -> float:
     return sum(books.phases.get(name, 0.0) for name in phases) / books.wall if books.wall else 0.0
 
 
-def _shares(books: Books | None, shares: Mapping[str, float], device: DeviceSample | None) -> tuple[str, ...]:
-    words = []
-    if device is not None and device.utilization is not None:
-        words.append(f"util {format_share(device.utilization)}")
+def _shares(
+    front: RunState, present: TrialRow | None, shares: Mapping[str, float], device: DeviceSample | None
+) -> tuple[str, ...]:  # fmt: skip
+    words, books = [], front.books
+    idle, mfu = _idle(front, present), _mfu(front, present)
+    if mfu is not None:
+        words.append(f"MFU {format_share(mfu)}")
+    if idle is not None:
+        words.append(f"idle {format_share(idle)} of a step")
+    elif device is not None and device.utilization is not None:
+        words.append(f"kernel ran {format_share(device.utilization)}")
     if "data" in shares:
         words.append(f"data wait {format_share(shares['data'])}")
     words += [f"{name} {format_share(shares[name])}" for name in COMPUTE if name in shares]
@@ -168,4 +200,6 @@ def _limits(device: DeviceSample | None) -> tuple[str, ...]:
         words.append(f"{device.temperature_celsius:.0f} °C")
     if device.throttled is not None:
         words.append("throttled" if device.throttled else "no throttling")
+    if device.power_capped:
+        words.append("at its power limit")
     return tuple(words)

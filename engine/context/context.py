@@ -12,6 +12,7 @@ from speedtui.engine import events as e
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.order import Order
 from speedtui.engine.errors import ExitCode
+from speedtui.engine.hardware.readings import RecentReadings
 from speedtui.engine.log.commands import CommandTail
 from speedtui.engine.log.writer import EventLog
 from speedtui.engine.meter.phases import PhaseClock
@@ -63,6 +64,8 @@ class JobContext:
         self.versions: dict[str, str] = {}
         self.loaded: e.ModelLoaded | None = before.model
         """What the run's model and data are, once they are loaded."""
+        self.readings = RecentReadings()
+        """Of the devices, while a sampler takes them."""
         self.handlers: dict[type[c.AnyCommand], Handler] = {}
         self._handled = handled
         self._tail = CommandTail(folder.commands)

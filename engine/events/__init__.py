@@ -61,6 +61,7 @@ from speedtui.engine.events.study import (
 from speedtui.engine.events.training import (
     CheckpointFailed,
     CheckpointSaved,
+    DeviceBusyMeasured,
     EtaUpdated,
     EvaluationCompleted,
     EvaluationRehearsed,
@@ -97,6 +98,7 @@ __all__ = [
     "CommandRefused",
     "DecisionMade",
     "Device",
+    "DeviceBusyMeasured",
     "DeviceSample",
     "EndReason",
     "EtaUpdated",

@@ -13,7 +13,7 @@ class DeviceSample(msgspec.Struct, frozen=True, kw_only=True):
     index: int
     name: str
     utilization: float | None = None
-    """A kernel was running, share of the sampling time."""
+    """Share of the sampling time in which a kernel was running, however little of the device it used."""
     memory_used_bytes: int | None = None
     memory_total_bytes: int | None = None
     power_watts: float | None = None
@@ -22,6 +22,9 @@ class DeviceSample(msgspec.Struct, frozen=True, kw_only=True):
     sm_clock_mhz: int | None = None
     memory_clock_mhz: int | None = None
     throttled: bool | None = None
+    """Something that should not be keeps it slower than it could be: heat, a hardware slowdown, a power brake."""
+    power_capped: bool | None = None
+    """Its power limit keeps it from a higher clock: the usual state of a healthy device at full load."""
 
 
 class HostSample(msgspec.Struct, frozen=True, kw_only=True):

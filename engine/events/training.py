@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from speedtui.engine.config.settings import Scalar
+from speedtui.engine.efficiency import ModelFlops
 from speedtui.engine.events.base import EndReason, EvaluationKind, Event, NonFinite, Probe, SaveReason, Verdict
 from speedtui.engine.planned import Advice
 
@@ -56,6 +57,34 @@ class TrainingStarted(Event, frozen=True, kw_only=True):
     """The candidate it was promoted from."""
     first_step: int = 0
     """Steps already done in an earlier worker."""
+    flops: ModelFlops | None = None
+    """The model's operations beside the device's peak; None on a CPU and where they cannot be counted."""
+
+
+class DeviceBusyMeasured(Event, frozen=True, kw_only=True):
+    """A profile of a few steps told when the device computed. Its own cost is in their time: a step that waits for its
+    launches is shown a little idler than it is without."""
+
+    step: int
+    """The last of them."""
+    steps: int
+    phases: dict[str, float]
+    """Seconds of all of them by step phase, on the device's clock."""
+    busy: dict[str, float]
+    """Of those, seconds in which the device computed or copied."""
+    cost_seconds: float
+    """What starting, stopping and reading the profile took besides."""
+
+    @property
+    def idle_fraction(self) -> float | None:
+        """Share of the steps in which the device did nothing."""
+        whole = sum(self.phases.values())
+        return max(0.0, 1 - sum(self.busy.values()) / whole) if whole else None
+
+    def idle_share(self, phase: str) -> float | None:
+        """The same of one phase; None of one that took no time."""
+        seconds = self.phases.get(phase, 0.0)
+        return max(0.0, 1 - self.busy.get(phase, 0.0) / seconds) if seconds > 0 else None
 
 
 class EvaluationCompleted(Event, frozen=True, kw_only=True):

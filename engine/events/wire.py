@@ -43,6 +43,7 @@ from speedtui.engine.events.study import (
 from speedtui.engine.events.training import (
     CheckpointFailed,
     CheckpointSaved,
+    DeviceBusyMeasured,
     EtaUpdated,
     EvaluationCompleted,
     EvaluationRehearsed,
@@ -63,7 +64,7 @@ AnyEvent = (
     | CandidateAdded | CandidateEdited | CandidateRemoved | TrialQueued | TrialStarted | TrialFinished
     | MemoryPredicted | MemoryCalibrated | DecisionMade | PlanMade | AdviceGiven
     | StudyFinished | TrialPromoted | TrainingStarted | EvaluationCompleted | EvaluationRehearsed | CheckpointSaved
-    | NonFiniteFound | FiniteAgain
+    | NonFiniteFound | FiniteAgain | DeviceBusyMeasured
     | CheckpointFailed | EtaUpdated | LeversFound | SettingsChanged | Stalled | BooksUpdated | TrainingFinished
     | CommandReceived | CommandApplied | CommandRefused | Paused | Resumed | WorkerLost
     | Notice | EventsDropped | RunFinished

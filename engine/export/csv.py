@@ -141,6 +141,7 @@ def trial_row(candidate: Candidate, result: TrialResult | None) -> Row:
     measured = result.measurement if result is not None else None
     memory = result.memory if result is not None else None
     estimate = result.estimate if result is not None else None
+    seen = result.conditions if result is not None else None
     return {
         "trial": candidate.id, "label": candidate.label, "status": result.status if result is not None else "waiting",
         "reason": result.reason if result is not None else "", "micro_batch_size": candidate.micro_batch_size,
@@ -158,6 +159,11 @@ def trial_row(candidate: Candidate, result: TrialResult | None) -> Row:
         "full_run_p50_seconds": estimate and estimate.p50_seconds,
         "full_run_p90_seconds": estimate and estimate.p90_seconds,
         "trial_seconds": result and result.seconds,
+        "idle_fraction": measured and measured.idle_fraction, "mfu": measured and measured.mfu,
+        "sm_clock_mhz": seen and seen.sm_clock_mhz, "lowest_sm_clock_mhz": seen and seen.lowest_sm_clock_mhz,
+        "highest_celsius": seen and seen.highest_celsius, "power_watts": seen and seen.power_watts,
+        "throttled_fraction": seen and seen.throttled_fraction,
+        "power_capped_fraction": seen and seen.power_capped_fraction,
     }  # fmt: skip
 
 

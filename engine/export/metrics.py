@@ -7,6 +7,7 @@ import math
 import msgspec
 
 from speedtui.engine import events as e
+from speedtui.engine.efficiency import ModelFlops
 
 HOUR = 3600.0
 ETA_SECONDS = 10.0
@@ -26,9 +27,10 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
 class MetricStream:
     """Takes a run's events in their order and gives points.
 
-    Names: `train/loss`, `train/learning_rate`, `train/tokens_per_second`; `phases/<name>` and, on a GPU,
-    `device_phases/<name>`, seconds a step; `memory/peak_allocated_bytes`, `memory/peak_reserved_bytes`; `eval/loss` and
-    `eval/<metric>`; `training/elapsed_hours`, `training/remaining_hours` and `training/on_track`, which is 1 when the
+    Names: `train/loss`, `train/learning_rate`, `train/tokens_per_second`, `train/mfu`; `device/idle_fraction` where
+    steps were profiled; `phases/<name>` and, on a GPU, `device_phases/<name>`, seconds a step;
+    `memory/peak_allocated_bytes`, `memory/peak_reserved_bytes`; `eval/loss` and `eval/<metric>`;
+    `training/elapsed_hours`, `training/remaining_hours` and `training/on_track`, which is 1 when the
     likely finish is inside the window and 0 when it is not; at the end `optimization/estimated_hours`,
     `optimization/actual_hours` and `optimization/time_accuracy`, which is estimated / actual.
     """
@@ -50,6 +52,7 @@ class MetricStream:
         self._phases: dict[str, None] = {}  # seen so far, in order
         self._eta_due = -math.inf
         self._verdict: e.Verdict | None = None
+        self._flops: ModelFlops | None = None
 
     def take(self, event: e.AnyEvent) -> list[Point]:
         """The points of one event, in most cases one or none."""
@@ -64,6 +67,8 @@ class MetricStream:
                 return self._on_started(event)
             case e.StepCompleted() if event.trial is None:
                 return self._on_step(event)
+            case e.DeviceBusyMeasured():
+                return self._point(event.t, event.step, {"device/idle_fraction": event.idle_fraction})
             case e.EvaluationCompleted():
                 return self._point(event.t, event.step, _evaluation(event))
             case e.EtaUpdated():
@@ -73,6 +78,7 @@ class MetricStream:
         return []
 
     def _on_started(self, event: e.TrainingStarted) -> list[Point]:
+        self._flops = event.flops
         if event.trial in self._estimates and event.first_step == 0:  # in one run with its study: the model was loaded
             self._estimated, self._since = self._estimates[event.trial], event.t
         if self._estimated is None:
@@ -89,10 +95,17 @@ class MetricStream:
             "train/nonfinite_steps": event.nonfinite_steps or int(event.nonfinite) or None,
             "train/learning_rate": event.lr,
             "train/tokens_per_second": event.tokens / event.seconds if event.tokens and event.seconds else None,
+            "train/mfu": self._mfu(event),
             "memory/peak_allocated_bytes": event.peak_allocated_bytes,
             "memory/peak_reserved_bytes": event.peak_reserved_bytes,
         }
         return self._point(event.t, event.step, values | self._phase_values(event))
+
+    def _mfu(self, event: e.StepCompleted) -> float | None:
+        if self._flops is None or not event.seconds:
+            return None
+        tokens = event.tokens / event.seconds if event.tokens is not None else None
+        return self._flops.utilization(tokens, event.samples / event.seconds)
 
     def _phase_values(self, event: e.StepCompleted) -> dict[str, float | None]:
         """Seconds a step. A line leaves out phases of no time; for those that were there before it says 0."""

@@ -12,10 +12,12 @@ SM_CLOCK = 1
 """NVML_CLOCK_SM."""
 MEMORY_CLOCK = 2
 """NVML_CLOCK_MEM."""
-SLOWED_DOWN = 0x004 | 0x008 | 0x010 | 0x020 | 0x040 | 0x080 | 0x200 | 0x400
-"""Clock event reasons that keep a device below what it could do: power cap, hardware slowdown, sync boost, software
-and hardware thermal slowdown, power brake, board limit, reliability. Left out are idle (0x001) and clocks that
-somebody set (0x002, 0x100), which are no fault."""
+SLOWED_DOWN = 0x008 | 0x010 | 0x020 | 0x040 | 0x080 | 0x200 | 0x400
+"""Clock event reasons that keep a device below what it should do: hardware slowdown, sync boost, software and hardware
+thermal slowdown, power brake, board limit, reliability. Left out are idle (0x001) and clocks that somebody set (0x002,
+0x100), which are no fault, and the power cap, which is none either."""
+POWER_CAPPED = 0x004
+"""The software power cap: the driver holds the clock where the power limit is kept, as it does at any full load."""
 
 
 class Gpu:
@@ -47,6 +49,7 @@ class Gpu:
         used, total = self._memory()
         milliwatts = self._number("power", ("nvmlDeviceGetPowerUsage",))
         limit = self._number("power limit", ("nvmlDeviceGetEnforcedPowerLimit",))
+        reasons = self._clock_reasons()
         return DeviceSample(
             index=self.index,
             name=self.name,
@@ -58,7 +61,8 @@ class Gpu:
             temperature_celsius=self._temperature(),
             sm_clock_mhz=self._number("SM clock", ("nvmlDeviceGetClockInfo",), SM_CLOCK),
             memory_clock_mhz=self._number("memory clock", ("nvmlDeviceGetClockInfo",), MEMORY_CLOCK),
-            throttled=self._throttled(),
+            throttled=None if reasons is None else bool(reasons & SLOWED_DOWN),
+            power_capped=None if reasons is None else bool(reasons & POWER_CAPPED),
         )
 
     def split(self) -> bool:
@@ -84,11 +88,11 @@ class Gpu:
         names = ("nvmlDeviceGetTemperatureV", "nvmlDeviceGetTemperature")
         return self._number("temperature", names, TEMPERATURE_SENSOR)
 
-    def _throttled(self) -> bool | None:
+    def _clock_reasons(self) -> int | None:
+        """Bits that say why its clocks are not at their highest."""
         # The same bits under the new and the old name.
         names = ("nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons")
-        reasons = self._number("throttling", names)
-        return None if reasons is None else bool(reasons & SLOWED_DOWN)
+        return self._number("throttling", names)
 
     def _number(self, what: str, names: tuple[str, ...], *arguments: int) -> int | None:
         """What the first of these functions answers that answers at all."""

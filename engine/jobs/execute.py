@@ -116,7 +116,13 @@ def _start_sampler(context: JobContext, stack: ExitStack) -> HardwareSampler:
     stack.callback(devices.close)
     for note in devices.notes:
         context.notice(note)
-    sampler = HardwareSampler(context.emit, context.clock.now, devices, HostReader(context.folder.path))
+
+    def emit(event: e.HardwareSampled | e.Notice) -> None:
+        if isinstance(event, e.HardwareSampled):
+            context.readings.take(event)
+        context.emit(event)
+
+    sampler = HardwareSampler(emit, context.clock.now, devices, HostReader(context.folder.path))
     sampler.start()
     stack.callback(sampler.stop)
     return sampler

@@ -39,6 +39,7 @@ from speedtui.engine.trainer.make import make_training_trainer, save_guess_secon
 from speedtui.engine.trainer.outlook import Outlook
 from speedtui.engine.trainer.schedule import TrainingSchedule
 from speedtui.engine.trainer.training import TrainingTrainer
+from speedtui.engine.trial.arithmetic import Arithmetic
 from speedtui.engine.trial.failures import describe_failure
 from speedtui.engine.trial.prepared import make_trainable
 from speedtui.engine.workload.base import Workload
@@ -68,6 +69,7 @@ class Training:
         self._store = CheckpointStore(context.folder.checkpoints, settings.schedule.keep_checkpoints)
         self._model = self._make_model(settings)
         context.warn_once(precision_warning(self._model, settings))
+        self._flops = Arithmetic(context, device).of(self._model, workload, settings)
         self._found = find_checkpoint(context, self._store, self._model) if context.order.resume else None
         if self._found is None and settings.model.start_from:
             context.notice(f"begins with {load_start(self._model, Path(settings.model.start_from))}")
@@ -241,6 +243,7 @@ class Training:
                 label=label(self._live.current, self._named),
                 trial=self._trial,
                 first_step=self._first_step,
+                flops=self._flops,
             ),
             flush=True,
         )

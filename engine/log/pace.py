@@ -6,9 +6,9 @@ from msgspec.structs import replace
 
 from speedtui.engine import events as e
 
-BYTES_PER_SECOND: dict[type[e.AnyEvent], float] = {e.HardwareSampled: 550.0, e.EtaUpdated: 120.0}
+BYTES_PER_SECOND: dict[type[e.AnyEvent], float] = {e.HardwareSampled: 575.0, e.EtaUpdated: 120.0}
 """Of each kind, over a long time. With three lines of steps a second, twelve hours then stay below 100 MB, which is
-2315 bytes a second. One device and its host are some 540 bytes, so that they are told every second, and more devices
+2315 bytes a second. One device and its host are some 560 bytes, so that they are told every second, and more devices
 less often; an estimate is some 230, so that it is told every two seconds."""
 SAVED_SECONDS = 60.0
 """Worth of bytes that may be written at once: the first minutes of a run are told in full."""

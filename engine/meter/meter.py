@@ -17,13 +17,15 @@ from speedtui.engine.meter.device import DeviceClock
 from speedtui.engine.meter.lines import StepLines
 from speedtui.engine.meter.memory import allocator_peaks
 from speedtui.engine.meter.phases import INDEX, OTHER, STEP_INDEXES, PhaseClock
+from speedtui.engine.meter.profile import Profiled
 from speedtui.engine.meter.record import (
     LossScale,
     MicroStep,
     StepRecord,
-    device_micro_steps,
+    batch_rows,
     from_data,
     seconds_by_phase,
+    sized_micro_steps,
 )
 
 BUFFER = 65_536
@@ -93,6 +95,8 @@ class Meter:
         self._over = False
         self.timings: list[StepTiming] | None = [] if keep_timings else None
         """Every step that was pumped, for a probe that judges them; None in training."""
+        self.profiled: Profiled | None = None
+        """Takes in the steps that a profile follows; None while none does. A probe tells and judges others only."""
 
     # -- training thread ---------------------------------------------------------------------------
 
@@ -100,8 +104,7 @@ class Meter:
         """The trainer asks the loader for the micro-batches of a step."""
         self.clock.switch(_FIRST_BATCH if self.epoch_begins else _DATA)
         self._begin_step()
-        if self._device is not None:
-            self._device.mark(_DATA)
+        self._mark(_DATA)
 
     def data_done(self) -> None:
         """The micro-batches are there. The wait for an epoch's first ones is no part of its first step."""
@@ -163,9 +166,11 @@ class Meter:
         record = StepRecord(
             step=step, start_ns=self._step_start_ns, end_ns=now, before=self._step_before,
             totals=list(clock.totals_ns), micro_steps=self._micro_steps, lr=lr, marks=marks, peaks=peaks,
-            gradient_norm=self._gradient_norm, loss_scale=self._loss_scale,
+            gradient_norm=self._gradient_norm, loss_scale=self._loss_scale, profiled=self.profiled,
         )  # fmt: skip
         self._micro_steps, self._gradient_norm, self._loss_scale = [], None, None
+        if self.profiled is not None:
+            self.profiled.step_done(now)
         self._buffer.append(record)
 
     def epoch_ended(self) -> None:
@@ -175,8 +180,13 @@ class Meter:
 
     def _boundary(self, phase: int) -> None:
         self.clock.switch(phase)
+        self._mark(phase)
+
+    def _mark(self, phase: int) -> None:
         if self._device is not None:
             self._device.mark(phase)
+        if self.profiled is not None:
+            self.profiled.boundary(self.clock.boundary_ns, phase)
 
     # -- pump thread -------------------------------------------------------------------------------
 
@@ -192,6 +202,10 @@ class Meter:
                     break
             self._buffer.popleft()
             step = self._event(record, pairs)
+            if record.profiled is not None:
+                record.profiled.steps.append(step)
+                if self._probe is not None:
+                    continue
             if self._watch is not None:
                 self._watch(step)
             self._lines.add(step, record.end_ns)
@@ -225,7 +239,8 @@ class Meter:
         device_phases = seconds_by_phase(pairs) if pairs is not None else None
         for name, seconds in (device_phases or {}).items():
             self.clock.device_seconds[name] = self.clock.device_seconds.get(name, 0.0) + seconds
-        if self.timings is not None and (record.marks is None or pairs is not None):
+        resolved = record.marks is None or pairs is not None
+        if self.timings is not None and resolved and record.profiled is None:
             self.timings.append(_timing(record, counts, pairs, device_phases or phases, loss if finite else None,
                                         nonfinite=nonfinite or nonfinite_gradient))  # fmt: skip
         allocated, reserved, retries = record.peaks if record.peaks is not None else (None, None, None)
@@ -265,26 +280,12 @@ class Meter:
 _STEP_PHASE_INDEXES = tuple(zip(STEP_PHASES, STEP_INDEXES, strict=True))
 
 
-def batch_rows(batch: Mapping[str, Any]) -> int:
-    """Sequences in a collated batch: the first dimension of its first tensor."""
-    return next((int(value.shape[0]) for value in batch.values() if isinstance(value, torch.Tensor) and value.ndim), 0)
-
-
 def _timing(
     record: StepRecord, counts: list[tuple[int, int] | None], pairs: list[tuple[int, float]] | None,
     phases: dict[str, float], loss: float | None, *, nonfinite: bool,
 ) -> StepTiming:  # fmt: skip
-    if pairs is None:
-        seconds = [(m.end_ns - m.start_ns) / 1e9 for m in record.micro_steps]
-    else:
-        seconds = device_micro_steps(pairs)
-    waited = phases["data"] / max(len(seconds), 1)
-    sizes = [
-        float(sum(count)) if count is not None else float(batch_rows(m.batch))
-        for m, count in zip(record.micro_steps, counts, strict=True)
-    ]
     return StepTiming(
-        micro_steps=tuple((size, value + waited) for size, value in zip(sizes, seconds, strict=True)),
+        micro_steps=sized_micro_steps(record, counts, pairs, waited=phases["data"]),
         optimizer_seconds=phases["optimizer"],
         phases=phases,
         loss=loss,

@@ -10,6 +10,7 @@ import torch
 from speedtui.engine.events import PHASES, STEP_PHASES
 from speedtui.engine.meter.device import Mark
 from speedtui.engine.meter.phases import INDEX
+from speedtui.engine.meter.profile import Profiled
 
 LossScale = tuple[torch.Tensor, torch.Tensor]
 """(scale of a step's gradients, the next one's relative to it): scalars on the device."""
@@ -35,15 +36,15 @@ class StepRecord:
     """What the training thread leaves of one optimizer step."""
 
     __slots__ = (
-        "before", "end_ns", "gradient_norm", "loss_scale", "lr", "marks", "micro_steps", "peaks", "start_ns", "step",
-        "totals",
+        "before", "end_ns", "gradient_norm", "loss_scale", "lr", "marks", "micro_steps", "peaks", "profiled",
+        "start_ns", "step", "totals",
     )  # fmt: skip
 
     def __init__(
         self, step: int, start_ns: int, end_ns: int, before: list[int], totals: list[int],
         micro_steps: list[MicroStep], lr: float | None, marks: list[Mark] | None,
         peaks: tuple[int, int, int] | None, gradient_norm: torch.Tensor | None,
-        loss_scale: LossScale | None,
+        loss_scale: LossScale | None, profiled: Profiled | None,
     ) -> None:  # fmt: skip
         self.step = step
         self.start_ns = start_ns
@@ -56,6 +57,7 @@ class StepRecord:
         self.peaks = peaks
         self.gradient_norm = gradient_norm
         self.loss_scale = loss_scale
+        self.profiled = profiled
 
 
 # -- the device ------------------------------------------------------------------------------------
@@ -89,3 +91,30 @@ def seconds_by_phase(pairs: Pairs) -> dict[str, float]:
         name = PHASES[index]
         totals[name if name in totals else "other"] += seconds
     return {name: round(seconds, 6) for name, seconds in totals.items()}
+
+
+# -- sizes -----------------------------------------------------------------------------------------
+
+
+def batch_rows(batch: Mapping[str, Any]) -> int:
+    """Sequences in a collated batch: the first dimension of its first tensor."""
+    return next((int(value.shape[0]) for value in batch.values() if isinstance(value, torch.Tensor) and value.ndim), 0)
+
+
+def sized_micro_steps(
+    record: StepRecord, counts: list[tuple[int, int] | None], pairs: Pairs | None, *, waited: float
+) -> tuple[tuple[float, float], ...]:
+    """(padded tokens, or rows where tokens are unknown; seconds) of each micro-step, by the device where it has told.
+
+    `waited`: for the loader in the whole step, of which each has its share.
+    """
+    if pairs is None:
+        seconds = [(m.end_ns - m.start_ns) / 1e9 for m in record.micro_steps]
+    else:
+        seconds = device_micro_steps(pairs)
+    share = waited / max(len(seconds), 1)
+    sizes = [
+        float(sum(count)) if count is not None else float(batch_rows(m.batch))
+        for m, count in zip(record.micro_steps, counts, strict=True)
+    ]
+    return tuple((size, value + share) for size, value in zip(sizes, seconds, strict=True))

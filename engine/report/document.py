@@ -9,7 +9,7 @@ import msgspec
 
 from speedtui.engine.plan.report import window_entry
 from speedtui.engine.report.books import closed_books
-from speedtui.engine.report.files import dataset_entry, terms_entry
+from speedtui.engine.report.files import dataset_entry, flops_entry, terms_entry, to_digits
 from speedtui.engine.report.record import Comparison, TrainingReport
 from speedtui.engine.state import RunState, Totals
 
@@ -43,6 +43,7 @@ def training_document(state: RunState, report: TrainingReport) -> dict[str, Any]
         "paused_seconds": _seconds(report.paused_seconds),
         "changed": report.changed,
         "dataset": dataset_entry(state.model),
+        "device_use": _device_entry(report),
         "devices": [msgspec.to_builtins(device) for device in state.devices],
         "versions": state.versions,
         "model_path": report.model_path,
@@ -117,6 +118,17 @@ def _steps_entry(report: TrainingReport) -> dict[str, Any]:
         "seconds": _seconds(report.steps_done.seconds),
         "mean_seconds": report.steps_done.mean_seconds and round(report.steps_done.mean_seconds, 6),
         "tokens_per_second": report.tokens_per_second and round(report.tokens_per_second, 2),
+    }
+
+
+def _device_entry(report: TrainingReport) -> dict[str, Any]:
+    """MFU over all steps, and how idle the device was in those that were profiled last."""
+    busy = report.device_busy
+    return {
+        "mfu": to_digits(report.mfu, 4),
+        "flops": flops_entry(report.flops),
+        "idle_fraction": busy and to_digits(busy.idle_fraction, 4),
+        "profiled_steps": busy and {"steps": busy.steps, "last": busy.step, "phases": busy.phases, "busy": busy.busy},
     }
 
 

@@ -14,6 +14,7 @@ from speedtui.engine.candidate import Candidate, Estimate, TrialResult
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.config.window import Window
 from speedtui.engine.context.context import JobContext
+from speedtui.engine.efficiency import ModelFlops
 from speedtui.engine.events import ModelLoaded
 from speedtui.engine.plan.report import VERDICTS, window_entry
 from speedtui.engine.report.promote import CONFIG_NAME, SCRIPT_NAME, write_promoted
@@ -95,6 +96,11 @@ def trial_entry(
         "micro_step_seconds": measured and round(measured.micro_step_seconds, 6),
         "optimizer_seconds": measured and round(measured.optimizer_seconds, 6),
         "phases": measured and measured.phases,
+        "busy_phases": measured and measured.busy_phases,
+        "idle_fraction": measured and to_digits(measured.idle_fraction, 4),
+        "flops": flops_entry(measured.flops if measured is not None else None),
+        "mfu": measured and to_digits(measured.mfu, 4),
+        "device_conditions": result and result.conditions and msgspec.to_builtins(result.conditions),
         "batches": measured and measured.batches,
         "warmup_batches": measured and measured.warmup_batches,
         "peak_allocated_bytes": memory and memory.peak_allocated_bytes,
@@ -110,6 +116,23 @@ def trial_entry(
         "fits": fits(estimate, window, now),
         "trial_seconds": result and result.seconds,
         "base_weights_unchanged": result and result.base_weights_unchanged,
+    }
+
+
+def to_digits(value: float | None, digits: int) -> float | None:
+    """None stays None."""
+    return None if value is None else round(value, digits)
+
+
+def flops_entry(flops: ModelFlops | None) -> dict[str, Any] | None:
+    """The model's floating-point operations, and those a second that the device can do."""
+    if flops is None:
+        return None
+    return {
+        "per_token": to_digits(flops.per_token, 0),
+        "per_sample": to_digits(flops.per_sample, 0),
+        "peak_per_second": flops.peak,
+        "precision": flops.precision or None,
     }
 
 

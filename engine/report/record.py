@@ -10,8 +10,10 @@ from speedtui.engine.advise.costs import Cost
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.config.window import Window
+from speedtui.engine.efficiency import ModelFlops
 from speedtui.engine.events import (
     CheckpointSaved,
+    DeviceBusyMeasured,
     EndReason,
     EvaluationCompleted,
     ModelLoaded,
@@ -80,6 +82,11 @@ class TrainingReport(msgspec.Struct, frozen=True, kw_only=True):
     last_loss: float | None
     tokens_per_second: float | None
     """Non-padding tokens in the time of the steps."""
+    mfu: float | None
+    """Share of the device's peak that the model's arithmetic came to in the time of the steps."""
+    flops: ModelFlops | None
+    device_busy: DeviceBusyMeasured | None
+    """The last profile of some of its steps."""
     window: Window | None
     verdict: FinalVerdict | None
     """None without a window, or without an end."""

@@ -13,6 +13,7 @@ from speedtui.engine.report.record import TrainingReport
 from speedtui.engine.report.words import (
     accuracy_words,
     deadline_words,
+    device_words,
     each_words,
     end_words,
     evaluation_words,
@@ -41,6 +42,7 @@ def render_facts(report: TrainingReport) -> str:
     """What it came to, a line each."""
     facts = [
         ("training", _training(report)),
+        ("device", device_words(report)),
         ("rows", rows_words(report.loaded) if report.loaded is not None else ""),
         ("loss", learned_words(report)),
         ("evaluation", _best(report)),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from speedtui.engine.events import EndReason, EvaluationCompleted, ModelLoaded
+from speedtui.engine.efficiency import ModelFlops
+from speedtui.engine.events import DeviceBusyMeasured, EndReason, EvaluationCompleted, ModelLoaded
 from speedtui.engine.report.record import Comparison, FinalVerdict, Judgement, TrainingReport
 from speedtui.engine.state import Totals
 from speedtui.engine.state.lines import left_out_words, loss_words
-from speedtui.engine.units import format_seconds, format_span
+from speedtui.engine.units import format_flops, format_seconds, format_share, format_span
 
 END_WORDS: dict[EndReason, str] = {
     "steps": "all steps done",
@@ -91,6 +92,21 @@ def evaluation_words(done: EvaluationCompleted) -> str:
     found = [f"loss {loss_words(done)}{left_out_words(done)}"]
     found += [f"{name} {value:.3f}" for name, value in done.metrics.items()]
     return ", ".join([*found, f"{done.unanswered} of {done.answers} not answered"] if done.unanswered else found)
+
+
+def device_words(report: TrainingReport) -> str:
+    """`MFU 41 % of 989 TFLOP/s (bfloat16), idle for 7 % of a step (3 profiled)`; empty where neither is known."""
+    return use_words(report.mfu, report.flops, report.device_busy)
+
+
+def use_words(mfu: float | None, flops: ModelFlops | None, busy: DeviceBusyMeasured | None) -> str:
+    """How well a training used its device."""
+    words = []
+    if flops is not None and mfu is not None:
+        words.append(f"MFU {format_share(mfu)} of {format_flops(flops.peak)} ({flops.precision})")
+    if busy is not None and busy.idle_fraction is not None:
+        words.append(f"idle for {format_share(busy.idle_fraction)} of a step ({busy.steps} profiled)")
+    return ", ".join(words)
 
 
 def deadline_words(report: TrainingReport) -> str:

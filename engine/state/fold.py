@@ -109,7 +109,7 @@ class Folder:
                 self._on_training_started(event)
             case (
                 e.SpanCompleted() | e.EvaluationCompleted() | e.EvaluationRehearsed() | e.CheckpointSaved()
-                | e.NonFiniteFound() | e.FiniteAgain()
+                | e.NonFiniteFound() | e.FiniteAgain() | e.DeviceBusyMeasured()
                 | e.CheckpointFailed() | e.EtaUpdated() | e.LeversFound() | e.SettingsChanged() | e.TrainingFinished()
             ):  # fmt: skip
                 if isinstance(event, e.EvaluationCompleted | e.TrainingFinished):

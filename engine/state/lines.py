@@ -6,7 +6,7 @@ import types
 
 from speedtui.engine import events as e
 from speedtui.engine.candidate import TrialResult, TrialStatus
-from speedtui.engine.units import format_count, format_seconds, format_size, format_span
+from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span
 
 Described = tuple[str, str]
 """(level, text)"""
@@ -18,7 +18,7 @@ DECISIONS = {"drop": "dropped", "choose": "next", "keep": "kept", "reject": "rej
 KINDS: tuple[tuple[type[e.AnyEvent] | types.UnionType, str], ...] = (
     (e.EvaluationCompleted | e.EvaluationRehearsed, "eval"),
     (e.CheckpointSaved | e.CheckpointFailed, "checkpoint"),
-    (e.TrainingStarted | e.TrainingFinished | e.NonFiniteFound | e.FiniteAgain, "training"),
+    (e.TrainingStarted | e.TrainingFinished | e.NonFiniteFound | e.FiniteAgain | e.DeviceBusyMeasured, "training"),
     (e.TrialStarted | e.TrialFinished | e.TrialPromoted, "trial"),
     (e.StudyStarted | e.StudyFinished | e.DecisionMade | e.CandidateAdded | e.CandidateEdited | e.CandidateRemoved,
      "study"),
@@ -108,6 +108,11 @@ def describe(event: e.AnyEvent) -> Described | None:
         case e.FiniteAgain():
             count = "1 step was" if event.steps == 1 else f"{event.steps} steps were"
             return "info", f"finite again from step {event.step} on; {count} not"
+        case e.DeviceBusyMeasured() if event.idle_fraction is not None:
+            return (
+                "info",
+                f"the device is idle for {format_share(event.idle_fraction)} of a step, by {event.steps} of them",
+            )
         case e.LeversFound() if event.levers and event.levers[0].kind == "not_finite":
             lever = event.levers[0]
             return "warning", f"not finite: {lever.lever} ({lever.evidence})"

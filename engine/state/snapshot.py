@@ -8,7 +8,16 @@ from typing import Any
 import msgspec
 
 from speedtui.engine.config.window import Window
-from speedtui.engine.events import Books, Device, HardwareSampled, ModelLoaded, Outcome, ProgressMade, Stalled
+from speedtui.engine.events import (
+    Books,
+    Device,
+    DeviceBusyMeasured,
+    HardwareSampled,
+    ModelLoaded,
+    Outcome,
+    ProgressMade,
+    Stalled,
+)
 from speedtui.engine.planned import Advice, Plan
 from speedtui.engine.state.series import Course
 from speedtui.engine.state.study_state import StudyState
@@ -112,6 +121,18 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
             return self.training.steps
         running = self.study.running if self.study is not None else None
         return running.steps if running is not None else None
+
+    @property
+    def live_busy(self) -> DeviceBusyMeasured | None:
+        """The last profile of the steps that `live_steps` shows; None where none was made."""
+        training = self.training
+        return training.device_busy if training is not None and training.steps.count else None
+
+    @property
+    def live_mfu(self) -> float | None:
+        """Of the steps that `live_steps` shows; None where it is not known."""
+        training = self.training
+        return training.recent_mfu if training is not None and training.steps.count else None
 
     @property
     def schedule(self) -> dict[str, Any]:

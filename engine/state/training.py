@@ -29,7 +29,8 @@ STEPS_PATH = "train.max_steps"
 
 TrainingEvent = (
     e.SpanCompleted | e.EvaluationCompleted | e.EvaluationRehearsed | e.CheckpointSaved | e.CheckpointFailed
-    | e.NonFiniteFound | e.FiniteAgain | e.EtaUpdated | e.LeversFound | e.SettingsChanged | e.TrainingFinished
+    | e.NonFiniteFound | e.FiniteAgain | e.DeviceBusyMeasured | e.EtaUpdated | e.LeversFound | e.SettingsChanged
+    | e.TrainingFinished
 )  # fmt: skip
 
 
@@ -68,6 +69,8 @@ class TrainingFold:
         self._changed: dict[str, Scalar] = {}
         self._gaps: deque[float] = deque(maxlen=GAPS)
         self._gap_totals = Totals()
+        self._device_busy: e.DeviceBusyMeasured | None = None
+        self._samples = 0
 
     @property
     def finished(self) -> bool:
@@ -104,6 +107,7 @@ class TrainingFold:
         self._step_seconds.add(event.step, event.seconds / event.steps)
         self._step_totals = self._step_totals.plus(event.seconds, event.steps)
         self._learning_rate = event.lr if event.lr is not None else self._learning_rate
+        self._samples += event.samples
         self._nonfinite += event.nonfinite_steps or event.nonfinite
         self._nonfinite_gradients += event.nonfinite_gradients
         self._skipped += event.skipped_steps
@@ -139,6 +143,8 @@ class TrainingFold:
                     self._not_finite = event
             case e.FiniteAgain():
                 self._not_finite = None
+            case e.DeviceBusyMeasured():
+                self._device_busy = event
             case e.LeversFound():
                 self._levers = tuple(event.levers)
             case e.SettingsChanged():
@@ -210,4 +216,7 @@ class TrainingFold:
             changed=self._changed,
             gaps=tuple(self._gaps),
             gap_totals=self._gap_totals,
+            flops=started.flops,
+            device_busy=self._device_busy,
+            samples=self._samples,
         )

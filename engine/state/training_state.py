@@ -5,9 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from speedtui.engine.config.settings import Scalar
+from speedtui.engine.efficiency import ModelFlops
 from speedtui.engine.events import (
     CheckpointFailed,
     CheckpointSaved,
+    DeviceBusyMeasured,
     EtaUpdated,
     EvaluationCompleted,
     EvaluationRehearsed,
@@ -96,8 +98,31 @@ class TrainingState(msgspec.Struct, frozen=True, kw_only=True):
     """From the start of its training to the last that was heard of it, of each worker, added up."""
     steps_again: int = 0
     """Steps that were lost with a worker and made, or to be made, a second time."""
+    samples: int = 0
+    """Of all steps."""
+    flops: ModelFlops | None = None
+    """The model's operations beside the device's peak; None where they are not known."""
+    device_busy: DeviceBusyMeasured | None = None
+    """The last profile; None where none was made."""
 
     @property
     def progress(self) -> float:
         """Share of the steps that are done."""
         return self.step / self.total_steps if self.total_steps else 0.0
+
+    @property
+    def recent_mfu(self) -> float | None:
+        """Share of the device's peak that the recent steps came to."""
+        steps = self.steps
+        if self.flops is None:
+            return None
+        return self.flops.utilization(steps.tokens_per_second, steps.samples_per_second)
+
+    @property
+    def mfu(self) -> float | None:
+        """The same of all steps, in their own time."""
+        seconds = self.step_totals.seconds
+        if self.flops is None or not seconds:
+            return None
+        tokens = self.tokens / seconds if self.tokens is not None else None
+        return self.flops.utilization(tokens, self.samples / seconds)

@@ -18,6 +18,7 @@ from speedtui.engine.trainer.evaluating import Evaluating
 from speedtui.engine.trainer.live import LiveSettings
 from speedtui.engine.trainer.needless_mask import runs_without_mask
 from speedtui.engine.trainer.outlook import Outlook
+from speedtui.engine.trainer.sampled_busy import SampledBusy
 from speedtui.engine.trainer.saving import Saving
 from speedtui.engine.trainer.schedule import TrainingSchedule
 from speedtui.engine.trainer.training import TrainingTrainer
@@ -58,6 +59,7 @@ def make_training_trainer(
         evaluating=Evaluating(context, live, workload, schedule, eta, evaluator, diverging.watch),
         saving=Saving(context, schedule, eta, store, diverging.watch),
         diverging=diverging,
+        busy=SampledBusy(context, meter, device),
         rehearses=rehearses,
         masked=not runs_without_mask(model, workload, live.current, device),
     )

@@ -18,6 +18,7 @@ from speedtui.engine.trainer.diverging import Diverging
 from speedtui.engine.trainer.evaluating import Evaluating
 from speedtui.engine.trainer.finite import Divergence
 from speedtui.engine.trainer.live import LiveSettings
+from speedtui.engine.trainer.sampled_busy import SampledBusy
 from speedtui.engine.trainer.saving import Saving
 from speedtui.engine.trainer.schedule import TrainingSchedule
 from speedtui.engine.trainer.trainer import MeteredTrainer
@@ -31,7 +32,8 @@ class TrainingTrainer(MeteredTrainer):
 
     def __init__(
         self, *args: Any, context: JobContext, live: LiveSettings, schedule: TrainingSchedule, eta: Eta,
-        evaluating: Evaluating, saving: Saving, diverging: Diverging, rehearses: bool, **kwargs: Any,
+        evaluating: Evaluating, saving: Saving, diverging: Diverging, busy: SampledBusy, rehearses: bool,
+        **kwargs: Any,
     ) -> None:  # fmt: skip
         """`rehearses`: a part of a full evaluation is made before the first step."""
         super().__init__(*args, notice=lambda text: context.notice(text, level="warning"), **kwargs)
@@ -42,10 +44,18 @@ class TrainingTrainer(MeteredTrainer):
         self.evaluating = evaluating
         self._saving = saving
         self._diverging = diverging
+        self._busy = busy
         self._rehearses = rehearses
         self._anchor_at = 0.0
         self._told: set[str] = set()
         self._eval_wanted = self.args.per_device_eval_batch_size
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """As transformers has it; a profile that is going on at an end of any kind is left."""
+        try:
+            return super().train(*args, **kwargs)
+        finally:
+            self._busy.close()
 
     # -- boundaries --------------------------------------------------------------------------------
 
@@ -65,6 +75,7 @@ class TrainingTrainer(MeteredTrainer):
         self._live.step = step
         self._schedule.after_step(step, total, self.control)
         self._diverging.after_step(self.meter, model, step, total, self.control)
+        self._busy.after_step(step, total, self.control)
         self._keep_rate_to_deadline()
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:

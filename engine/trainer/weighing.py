@@ -9,7 +9,7 @@ import msgspec
 import torch
 from torch import nn
 
-from speedtui.engine.meter.meter import batch_rows
+from speedtui.engine.meter.record import batch_rows
 from speedtui.engine.workload.collate import IGNORED
 
 Unit = Literal["next_tokens", "tokens", "rows", "next_attended", "attended", "whole"]

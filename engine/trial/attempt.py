@@ -80,6 +80,7 @@ class Attempt:
             estimate=estimate,
             curve=found.curve if found is not None else None,
             base_weights_unchanged=unchanged,
+            conditions=found.conditions if found is not None else None,
         )
 
     def guarded(self, attempt: Callable[[], None]) -> Failure | None:
@@ -129,7 +130,11 @@ class Attempt:
                 self._memory, first_longer = memory_probe(setup, runner.context.order.memory_limit_bytes)
             self._check_peak(self._memory)
             self._require_finite(model)
-            setup = msgspec.structs.replace(setup, eval_rows=self._memory.evaluation_rows)
+            setup = msgspec.structs.replace(
+                setup,
+                eval_rows=self._memory.evaluation_rows,
+                flops=runner.arithmetic.of(model, workload, self._settings),
+            )
             found = throughput_probe(setup, best, lambda trainer, data: self._first_costs(setup, trainer, data))
             self._memory = _over_lengths(self._memory, found)
             self._check_peak(self._memory)

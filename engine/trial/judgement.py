@@ -91,6 +91,11 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
         points = [self._point(observation) for observation in first]
         return max(math.fsum(p.seconds - curve.seconds(p.micro_batch_size, p.tokens) for p in points), 0.0)
 
+    def judged_seconds(self, timings: Sequence[StepTiming]) -> float:
+        """What the steps after warm-up took, all together."""
+        warmup = judge(_observations(timings)).warmup
+        return math.fsum(seconds for timing in _kept(timings, warmup) for seconds in timing.phases.values())
+
     def _point(self, observation: Observation) -> CurvePoint:
         tokens = round(observation.padded_tokens / self.micro_batch_size) if self.lengths_known else 0
         return CurvePoint(micro_batch_size=self.micro_batch_size, tokens=tokens, seconds=observation.seconds)

@@ -7,29 +7,29 @@ import shutil
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import msgspec
 import torch
 from accelerate.state import AcceleratorState
 from torch import nn
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from speedtui.engine.candidate import Curve, Measurement, TrialStatus
+from speedtui.engine.candidate import Curve, Measurement
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
+from speedtui.engine.efficiency import DeviceConditions, ModelFlops
 from speedtui.engine.events import Probe
 from speedtui.engine.meter.device import device_clock
 from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.meter.meter import Meter, StepTiming
+from speedtui.engine.meter.profile import PROFILED_STEPS, BusySteps, StepProfile
 from speedtui.engine.trainer.arguments import training_arguments
 from speedtui.engine.trainer.loss_scaling import UNSCALED
 from speedtui.engine.trainer.needless_mask import runs_without_mask
 from speedtui.engine.trainer.trainer import MeteredTrainer
 from speedtui.engine.trial.allocator import AllocatorWatch
 from speedtui.engine.trial.batches import Rows, plan_probe
-from speedtui.engine.trial.failures import TrialEnded
 from speedtui.engine.trial.judgement import Judgement
+from speedtui.engine.trial.step_check import StepCheck
 from speedtui.engine.workload.base import MapDataset, Workload, count_tokens
 from speedtui.engine.workload.evaluation_batch import evaluation_rows
 
@@ -56,6 +56,8 @@ class ProbeSetup(msgspec.Struct, frozen=True, kw_only=True):
     """Called at every step boundary; raises to end the trial."""
     eval_rows: int | None = None
     """Of an evaluation batch, where it is known what fits; None takes what the settings ask for."""
+    flops: ModelFlops | None = None
+    """The model's operations beside the device's peak; None where they are not known."""
 
     @property
     def accumulation(self) -> int:
@@ -75,6 +77,10 @@ class Probed(msgspec.Struct, frozen=True, kw_only=True):
     """Of every step; empty unless they were asked for."""
     start_seconds: float
     """From making the trainer to its first epoch: the optimizer, what accelerate wraps."""
+    ended_at: float
+    """The run's time at the end of the last of them."""
+    busy: BusySteps | None = None
+    """Of some steps more; None where none were profiled, or the profile says nothing."""
 
 
 class Throughput(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +101,8 @@ class Throughput(msgspec.Struct, frozen=True, kw_only=True):
     """The last of them was."""
     peak_reserved_bytes: int | None
     """By the CUDA allocator for lengths that vary, from an empty cache on; None on the CPU."""
+    conditions: DeviceConditions | None = None
+    """How the device was during the steps that were judged."""
 
 
 def throughput_probe(
@@ -112,7 +120,8 @@ def throughput_probe(
     accumulation = setup.probe_accumulation
     room = max(math.ceil(search.batches * WARMUP_ROOM), LEAST_ROOM)
     steps = math.ceil((search.batches + room) / accumulation)
-    plan = plan_probe(workload, train, search.batches, steps * accumulation)
+    profiled = PROFILED_STEPS if setup.device.type != "cpu" else 0  # the CPU computes in all of its time
+    plan = plan_probe(workload, train, search.batches, (steps + profiled) * accumulation)
     judgement = Judgement(
         plan=plan,
         batches=search.batches,
@@ -129,19 +138,24 @@ def throughput_probe(
         allocator = AllocatorWatch(setup.device)
 
     def judge_steps(trainer: MeteredTrainer, probed: Probed) -> None:
-        result = _judged(judgement, probed, allocator)
+        result = _judged(judgement, probed, setup, allocator)
         found.append(result)
         if after is not None and not result.loses:
             after(trainer, result.data_seconds)
 
     run_steps(
-        setup, "throughput", Rows(workload.train_dataset, plan.rows), steps, judgement=judgement, after=judge_steps
-    )
+        setup, "throughput", Rows(workload.train_dataset, plan.rows), steps, judgement=judgement, after=judge_steps,
+        profiled_steps=profiled,
+    )  # fmt: skip
     return found[0]
 
 
-def _judged(judgement: Judgement, probed: Probed, allocator: AllocatorWatch | None) -> Throughput:
+def _judged(judgement: Judgement, probed: Probed, setup: ProbeSetup, allocator: AllocatorWatch | None) -> Throughput:
     measurement = judgement.measurement(probed.timings)
+    measurement = msgspec.structs.replace(
+        measurement, busy_phases=_busy(measurement.phases, probed.busy), flops=setup.flops
+    )
+    begun_at = probed.ended_at - judgement.judged_seconds(probed.timings)
     return Throughput(
         measurement=measurement,
         curve=judgement.curve(probed.timings),
@@ -152,7 +166,16 @@ def _judged(judgement: Judgement, probed: Probed, allocator: AllocatorWatch | No
         nonfinite_steps=sum(timing.nonfinite for timing in probed.timings),
         ends_nonfinite=probed.timings[-1].nonfinite,
         peak_reserved_bytes=allocator.peaks()[1] if allocator is not None else None,
+        conditions=setup.context.readings.conditions(begun_at, probed.ended_at),
     )
+
+
+def _busy(phases: dict[str, float], busy: BusySteps | None) -> dict[str, float] | None:
+    """Busy seconds of a step with these phases, by the shares that the profiled steps had."""
+    if busy is None:
+        return None
+    shares = busy.shares()
+    return {name: round(seconds * shares.get(name, 0.0), 9) for name, seconds in phases.items()}
 
 
 def data_seconds(timings: Sequence[StepTiming]) -> float:
@@ -162,11 +185,12 @@ def data_seconds(timings: Sequence[StepTiming]) -> float:
 
 def run_steps(
     setup: ProbeSetup, probe: Probe, dataset: MapDataset, steps: int, *, judgement: Judgement | None = None,
-    keep_timings: bool = False, after: Callable[[MeteredTrainer, Probed], None] | None = None,
+    keep_timings: bool = False, after: Callable[[MeteredTrainer, Probed], None] | None = None, profiled_steps: int = 0,
 ) -> Probed:  # fmt: skip
     """Trains so many steps on the dataset as it comes, metered; leaves no trace in the process.
 
-    `after` gets the trainer while it still has its optimizer, and what the steps took.
+    `after` gets the trainer while it still has its optimizer, and what the steps took; `profiled_steps`: made after
+    them for a profile, and judged by nobody.
     """
     context = setup.context
     began = time.perf_counter()
@@ -176,10 +200,11 @@ def run_steps(
     )  # fmt: skip
     eval_rows = setup.eval_rows or evaluation_rows(setup.settings, setup.workload)
     arguments = training_arguments(
-        setup.settings, context.folder.path / PROBE_FOLDER, setup.device, max_steps=steps,
+        setup.settings, context.folder.path / PROBE_FOLDER, setup.device, max_steps=steps + profiled_steps,
         grad_accum_steps=setup.probe_accumulation, eval_rows=eval_rows,
     )  # fmt: skip
-    checks = _StepCheck(setup, meter, judgement)
+    profile = StepProfile(meter, context.log) if profiled_steps else None
+    checks = StepCheck(setup, meter, judgement, steps, profile)
     trainer = MeteredTrainer(
         model=setup.model, args=arguments, train_dataset=dataset,
         data_collator=setup.workload.collator, meter=meter,
@@ -190,12 +215,18 @@ def run_steps(
     context.log.add_source(meter.pump)
     try:
         trainer.train()
+        ended_at = checks.judged_at if checks.judged_at is not None else context.t
+        busy = checks.end_profile()
         meter.close(context.log)
-        probed = Probed(timings=meter.timings or [], start_seconds=max(checks.epoch_began - began, 0.0))
+        probed = Probed(
+            timings=meter.timings or [], start_seconds=max(checks.epoch_began - began, 0.0), ended_at=ended_at,
+            busy=busy,
+        )  # fmt: skip
         if after is not None:
             context.phases.switch_to("other")
             after(trainer, probed)
     finally:
+        checks.abandon_profile()
         context.log.remove_source(meter.pump)
         context.phases.switch_to("other")
         trainer.accelerator.unwrap_model(setup.model, keep_fp32_wrapper=False)
@@ -206,36 +237,3 @@ def run_steps(
         AcceleratorState._reset_state(reset_partial_state=True)
         shutil.rmtree(context.folder.path / PROBE_FOLDER, ignore_errors=True)
     return probed
-
-
-class _StepCheck(TrainerCallback):
-    """Looks for commands, and whether enough has been measured, after every step."""
-
-    def __init__(self, setup: ProbeSetup, meter: Meter, judgement: Judgement | None) -> None:
-        self._setup = setup
-        self._meter = meter
-        self._judgement = judgement
-        self.epoch_began = 0.0
-        """`perf_counter` when the first epoch began."""
-
-    def on_epoch_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        self.epoch_began = self.epoch_began or time.perf_counter()
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        self._setup.context.poll()
-        timings = self._meter.timings
-        try:
-            self._setup.check()
-        except TrialEnded as ended:
-            enough = self._judgement is not None and timings is not None and self._judgement.enough(timings)
-            if ended.status is not TrialStatus.TIMED_OUT or not enough:
-                raise
-            control.should_training_stop = True  # what has been seen by now says more than nothing
-            return
-        if self._judgement is None or timings is None:
-            return
-        self._setup.context.log.flush()
-        if self._judgement.done(timings):
-            control.should_training_stop = True

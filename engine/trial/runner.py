@@ -28,6 +28,7 @@ from speedtui.engine.timing.possible import require_possible
 from speedtui.engine.trainer.attending import attending
 from speedtui.engine.trainer.loaded import tell_loaded
 from speedtui.engine.trainer.needless_mask import runs_without_mask
+from speedtui.engine.trial.arithmetic import Arithmetic
 from speedtui.engine.trial.attempt import Attempt
 from speedtui.engine.trial.compare import MOST_PAIRS, Comparison, compare_candidates
 from speedtui.engine.trial.costs import CostKey, MeasuredCosts, cost_key
@@ -55,6 +56,7 @@ class TrialRunner:
         """How often a model was loaded."""
         self._loaded_for: Settings | None = None
         self._shelf: DataShelf | None = None
+        self.arithmetic = Arithmetic(context, device)
         self.guard = StateGuard(device)
         """Puts the model back after each trial."""
         self._baseline_bytes = 0
@@ -89,6 +91,7 @@ class TrialRunner:
             return self._with_data(self.workload, loaded_for, settings)
         self.workload = self._loaded_for = self._shelf = None  # before the next one comes, not once it has come
         self.guard.forget()
+        self.arithmetic.forget()
         gc.unfreeze()
         release_memory(self.device)
         started = time.perf_counter()

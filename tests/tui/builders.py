@@ -12,6 +12,7 @@ from speedtui.engine import events as e
 from speedtui.engine.candidate import Candidate, Measurement, Memory, TrialResult, TrialStatus
 from speedtui.engine.config.settings import DataSettings, ModelSettings, Settings, TrainSettings
 from speedtui.engine.config.window import Window
+from speedtui.engine.efficiency import DeviceConditions, ModelFlops
 from speedtui.engine.planned import Advice
 from speedtui.engine.units import GIB
 
@@ -290,3 +291,32 @@ LEVERS = [
     ),
 ]  # fmt: skip
 """Of a late training, the largest gain first."""
+
+FLOPS = ModelFlops(per_sample=1.02e13, per_token=1.0e10, peak=989.5e12, precision="bfloat16")
+"""At 39.8k tokens a second an MFU of 40 %."""
+
+
+def used_training_log() -> list[e.AnyEvent]:
+    """A training that tells its MFU and had steps profiled, on a device that is held at its power limit."""
+    log = training_log()
+    busy = e.DeviceBusyMeasured(
+        t=60.0, step=25, steps=3, cost_seconds=1.4, phases={name: 3 * seconds for name, seconds in PHASES.items()},
+        busy={"forward": 3 * 0.131, "backward": 3 * 0.219, "optimizer": 3 * 0.028, "h2d": 3 * 0.004, "data": 0.0},
+    )  # fmt: skip
+    changed = [msgspec.structs.replace(x, flops=FLOPS) if isinstance(x, e.TrainingStarted) else x for x in log]
+    capped = [msgspec.structs.replace(x, devices=[msgspec.structs.replace(d, power_capped=True) for d in x.devices])
+              if isinstance(x, e.HardwareSampled) else x for x in changed]  # fmt: skip
+    return [*capped[:3], busy, *capped[3:]]
+
+
+def used_result() -> TrialResult:
+    """A trial whose device was watched."""
+    result = ok_result(0.412, 48.8)
+    assert result.measurement is not None
+    busy = {name: seconds * (0.97 if name in ("forward", "backward") else 0.4) for name, seconds in PHASES.items()}
+    seen = DeviceConditions(
+        readings=4, sm_clock_mhz=1755.0, lowest_sm_clock_mhz=1710, highest_celsius=71.0, power_watts=694.0,
+        throttled_fraction=0.0, power_capped_fraction=0.75,
+    )  # fmt: skip
+    measured = msgspec.structs.replace(result.measurement, busy_phases=busy, flops=FLOPS)
+    return msgspec.structs.replace(result, measurement=measured, conditions=seen)

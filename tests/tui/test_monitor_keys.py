@@ -190,7 +190,7 @@ async def test_x_goes_through_the_time_axes_and_the_titles_say_which(open_app: O
             titles.append(rows(app, "loss")[0].split("  ")[0])
             if len(titles) == 2:
                 assert any("last 1 min" in line for line in rows(app, "step"))
-                assert any("util 1 min" in line for line in rows(app, "devices"))
+                assert any("kernel 1 min" in line for line in rows(app, "devices"))
         assert titles == ["╭─ Loss last 10 min", "╭─ Loss last 1 min", "╭─ Loss", "╭─ Loss last 10 min"]
 
 

@@ -124,7 +124,7 @@ def test_a_recording_has_its_position_where_now_would_be() -> None:
 def test_two_devices_stand_in_full_side_by_side_with_their_histories() -> None:
     rows = text(draw_devices(fold(with_devices(2)), 70, 13)).splitlines()
     assert "GPU 0" in rows[1] and "GPU 1" in rows[1]
-    assert rows[2].count("util") == 2 and "95 %" in rows[2] and "85 %" in rows[2]
+    assert rows[2].count("kernel") == 2 and "95 %" in rows[2] and "85 %" in rows[2]
     assert "! throttled" in text(draw_devices(fold(with_devices(2)), 70, 13))
     assert sum("10 min" in row for row in rows) == 2
 

@@ -26,10 +26,11 @@ from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import Pane, title
 from speedtui.tui.panes.results import TRIAL_STYLES, status_word
 from speedtui.tui.panes.trial_columns import NOISE_FROM
+from speedtui.tui.panes.trial_device import device_pieces
 from speedtui.tui.values import changes, format_value, value_at
 
 LABEL = 10
-SPARE = ("terms", "parts", "loss", "phases", "speed", "lead", "memory", "total", "step", "changed")
+SPARE = ("terms", "parts", "device", "loss", "phases", "speed", "lead", "memory", "total", "step", "changed")
 """In this order they give way where there is no room; why a trial failed and what comes next never do."""
 LEAST_TERM_SECONDS = 0.5
 """Of the whole run; less would be written as nothing."""
@@ -131,7 +132,7 @@ def _result(run: RunState, trial: TrialRow) -> dict[str, list[Row]]:
         row(Span("padding ", "dim"), format_share(found.padding_fraction)),
     ]
     return {"step": _step(run, trial, found), "lead": _lead(run, trial), "phases": phases, "speed": speed,
-            "loss": _loss(run, trial, found.loss)}  # fmt: skip
+            "device": device_pieces(trial.result), "loss": _loss(run, trial, found.loss)}  # fmt: skip
 
 
 def _step(run: RunState, trial: TrialRow, found: Measurement) -> list[Row]:

@@ -25,7 +25,7 @@ LINE_WIDTH = 58
 """Cells from which on a device has a row with everything in it."""
 DENSE_BAR = 3
 """Cells of the bar where two devices share a row."""
-TINY_HEAD = "  util    mem °C"
+TINY_HEAD = "  kernel  mem °C"
 """Above such a column."""
 
 
@@ -102,7 +102,7 @@ def _beside(left: Sequence[Row], right: Sequence[Row], width: int) -> list[Row]:
 
 def _heads(width: int) -> Row:
     room = _bar_room(width)
-    heads = row("   ", cell("util", room + 6), cell(" memory", room + 16), cell("power", 10, right=True),
+    heads = row("   ", cell("kernel ran", room + 6), cell(" memory", room + 16), cell("power", 10, right=True),
                 cell("temp", 7, right=True))  # fmt: skip
     return row(*(Span(text, "dim") for text, _ in heads))
 
@@ -130,12 +130,12 @@ def _sign(sample: DeviceSample) -> Span:
 def _pair(sample: DeviceSample, width: int) -> list[Row]:
     """A device in two rows."""
     memory = ratio(sample.memory_used_bytes, sample.memory_total_bytes)
-    room = max(3, width - 26)
+    room = max(3, width - 28)
     used = "–" if sample.memory_used_bytes is None else f"{sample.memory_used_bytes / GIB:.1f} GiB"
     return [
-        row(cell(f"{sample.index}", 2, style="strong"), cell("util", 5, style="dim"), bar(sample.utilization, room),
+        row(cell(f"{sample.index}", 2, style="strong"), cell("kernel", 7, style="dim"), bar(sample.utilization, room),
             cell(format_share(sample.utilization), 6, right=True), cell(watts(sample), 11, right=True)),
-        row("  ", cell("mem", 5, style="dim"), bar(memory, room), cell(used, 9, right=True),
+        row("  ", cell("memory", 7, style="dim"), bar(memory, room), cell(used, 9, right=True),
             cell(degrees(sample), 8, right=True), _sign(sample)),
     ]  # fmt: skip
 

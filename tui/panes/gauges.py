@@ -51,11 +51,16 @@ def degrees(sample: DeviceSample) -> str:
     return "–" if sample.temperature_celsius is None else f"{sample.temperature_celsius:.0f} °C"
 
 
+def ran(sample: DeviceSample) -> str:
+    """`93 % of the time`, in which a kernel ran: how much of the device it used is another matter."""
+    return "–" if sample.utilization is None else f"{format_share(sample.utilization)} of the time"
+
+
 def device_rows(run: RunState, sample: DeviceSample, width: int, height: int, *, peak: bool = True) -> list[Row]:
     """A device in full; where rows are scarce the clock stands beside the temperature. `peak`: the training's own."""
     clocks = height > 5 + peak
     rows = [
-        gauge("util", sample.utilization, format_share(sample.utilization), width),
+        gauge("kernel", sample.utilization, ran(sample), width),
         gauge("memory", ratio(sample.memory_used_bytes, sample.memory_total_bytes),
               part_of(sample.memory_used_bytes, sample.memory_total_bytes), width),
         *([_peak(run, sample.memory_total_bytes, width)] if peak else []),
@@ -95,15 +100,17 @@ def _clock(name: str, megahertz: int | None) -> Row:
 def _throttling(sample: DeviceSample) -> Row:
     if sample.throttled is None:
         return ()
-    return row(Span("! throttled", "warn")) if sample.throttled else row(Span("not throttled", "dim"))
+    if sample.throttled:
+        return row(Span("! throttled", "warn"))
+    return row(Span("at its power limit" if sample.power_capped else "not throttled", "dim"))
 
 
 def history_rows(past: HardwareHistory, axis: Axis, width: int) -> list[Row]:
     """Use and memory over the last minutes."""
     minute = axis == "1m"
     courses = (
-        ("util", past.minute_utilization.values if minute else past.utilization),
-        ("mem ", past.minute_memory_fraction.values if minute else past.memory_fraction),
+        ("kernel", past.minute_utilization.values if minute else past.utilization),
+        ("memory", past.minute_memory_fraction.values if minute else past.memory_fraction),
     )
     return [
         row(cell(f"{name} {STRETCH_WORDS[axis]}", HISTORY_LABEL, style="dim"),

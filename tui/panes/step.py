@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from speedtui.engine.events import DeviceBusyMeasured
 from speedtui.engine.state import RunState
 from speedtui.engine.state.series import Course
 from speedtui.engine.state.windows import Recent, StepWindow
@@ -16,13 +17,15 @@ from speedtui.tui.panes.history import STRETCH_WORDS, history
 from speedtui.tui.panes.pane import Pane, middle, title
 
 SHORT_NAMES = {"forward": "fwd", "backward": "bwd", "optimizer": "optim"}
-NAME, FIGURE, SHARE = 12, 9, 7
-"""Cells of the table's columns: a phase, each of its times, its share."""
+NAME, FIGURE, SHARE, IDLE = 12, 9, 7, 6
+"""Cells of the table's columns: a phase, each of its times, its share, the share of it in which the device was idle."""
 TABLE_FIGURES = NAME + 3 * FIGURE + SHARE
 CHART_GAP, NARROWEST_CHART = 3, 10
 """Cells before the charts, and below which they say nothing."""
 TABLE_WIDTH = 56
 """Below it, or without a row for each, the phases stand in two columns without percentiles."""
+SHORT_WASTE = 60
+"""Cells below which what is wasted is told in short words, where there is more of it than padding and waiting."""
 
 
 class StepPane(Pane):
@@ -41,7 +44,7 @@ def draw_step(run: RunState, width: int, height: int, axis: Axis = "run") -> lis
         return framed(title(_name(run)), (), body, width, height)
     table = inner_width >= TABLE_WIDTH and inner_height >= len(steps.phases) + 3
     rows = [_rates(steps, inner_width), phase_bar(steps.phases, inner_width)]
-    waste = _waste(steps, inner_width)
+    waste = _waste(run, steps, inner_width)
     room = inner_height - len(rows) - 1
     rows += _table(run, steps, axis, inner_width, room) if table else _columns(steps, inner_width, room)
     if table and inner_height - len(rows) > 2:
@@ -117,29 +120,31 @@ def _brief(seconds: float) -> str:
 
 
 def _table(run: RunState, steps: StepWindow, axis: Axis, width: int, room: int) -> list[Row]:
+    busy = run.live_busy
     head = row(
         cell("phase", NAME), *(cell(text, FIGURE, right=True) for text in ("now", "p50", "p95")),
-        cell("share", SHARE, right=True),
+        cell("share", SHARE, right=True), *(() if busy is None else (cell("idle", IDLE, right=True),)),
     )  # fmt: skip
     total = sum(steps.phases.values())
     names = in_order(steps.phases)[: max(0, room - 1)]
-    charts = _charts(run, steps, names, axis, width - TABLE_FIGURES - CHART_GAP)
+    charts = _charts(run, steps, names, axis, width - TABLE_FIGURES - (0 if busy is None else IDLE) - CHART_GAP)
     words = f"{' ' * CHART_GAP}{charts.words}" if charts.rows else ""
     rows = [row(*(Span(span.text, "dim") for span in head), Span(words, "dim"))]
     for name in names:
         chart = charts.rows.get(name)
-        line = _table_row(steps, name, total)
+        line = _table_row(steps, name, total, busy)
         rows.append(row(line, " " * CHART_GAP, chart) if chart is not None else line)
     return rows
 
 
-def _table_row(steps: StepWindow, name: str, total: float) -> Row:
+def _table_row(steps: StepWindow, name: str, total: float, busy: DeviceBusyMeasured | None) -> Row:
     times = (steps.phases_last, steps.phases_p50, steps.phases_p95)
     return row(
         Span(PHASE_LETTERS.get(name, "?"), f"phase-{name}"),
         cell(f" {name}", NAME - 1),
         *(cell(format_seconds(values.get(name)), FIGURE, right=True) for values in times),
         cell(format_share(steps.phases[name] / total) if total else "–", SHARE, right=True),
+        *(() if busy is None else (cell(format_share(busy.idle_share(name)), IDLE, right=True),)),
     )
 
 
@@ -172,16 +177,19 @@ def _over(recent: Recent, axis: Axis) -> Course:
     return recent.minute if axis == "1m" else recent.ten_minutes
 
 
-def _waste(steps: StepWindow, width: int) -> Row:
+def _waste(run: RunState, steps: StepWindow, width: int) -> Row:
+    """What of the time and of the device is of no use, as far as it is known."""
     total = sum(steps.phases.values())
     waiting = steps.phases.get("data")
-    return pack(
-        [
-            row(Span("padding ", "dim"), format_share(steps.padding_fraction)),
-            row(
-                Span("waiting for data ", "dim"),
-                format_share(waiting / total if waiting is not None and total else None),
-            ),
-        ],
-        width,
-    )
+    waited = waiting / total if waiting is not None and total else None
+    idle = run.live_busy.idle_fraction if run.live_busy is not None else None
+    more = [(name, share) for name, share in (("idle", idle), ("MFU", run.live_mfu)) if share is not None]
+    if more and width < SHORT_WASTE:
+        told = [("pad", steps.padding_fraction), ("data", waited), *more]
+        return pack([_short_share(name, share) for name, share in told], width, gap="  ")
+    told = [("padding", steps.padding_fraction), ("waiting for data", waited), *more]
+    return pack([row(Span(f"{name} ", "dim"), format_share(share)) for name, share in told], width)
+
+
+def _short_share(name: str, share: float | None) -> Row:
+    return row(Span(f"{name} ", "dim"), format_share(share).replace(" ", ""))

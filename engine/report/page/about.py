@@ -10,6 +10,7 @@ from speedtui.engine.config.settings import Scalar
 from speedtui.engine.events import ModelLoaded
 from speedtui.engine.report.page.markup import Markup, join, tag
 from speedtui.engine.report.page.tables import facts, section
+from speedtui.engine.report.words import use_words
 from speedtui.engine.state import RunState
 from speedtui.engine.units import format_count, format_size, length_words
 
@@ -82,7 +83,9 @@ def _of_evaluation(model: ModelLoaded) -> str:
 
 def _machine(state: RunState) -> list[tuple[str, str]]:
     devices = [(f"device {device.index}", _device(device.name, device.memory_bytes)) for device in state.devices]
-    return [("host", state.host), *devices]
+    training = state.training
+    use = use_words(training.mfu, training.flops, training.device_busy) if training is not None else ""
+    return [("host", state.host), *devices, ("used", use)]
 
 
 def _device(name: str, memory_bytes: int | None) -> str:

@@ -7,6 +7,7 @@
  *   LOSES_SECOND   the second device falls off the bus after its first reading of utilization
  *   SECOND_CLOSED  the second device may not be opened, as in a container
  *   CAPABILITY=9   CUDA's compute capability, which is not told without it
+ *   POWER_CAPPED   both devices are held at their power limit, the second one is too hot besides
  *   COUNTS_SHUTDOWNS  prints "shutdown" to stderr when it is shut down
  */
 #include <stdio.h>
@@ -131,7 +132,11 @@ int nvmlDeviceGetPowerUsage(device *d, unsigned *milliwatts) { *milliwatts = 350
 int nvmlDeviceGetEnforcedPowerLimit(device *d, unsigned *milliwatts) { (void)d; *milliwatts = 700000; return OK; }
 int nvmlDeviceGetClockInfo(device *d, int kind, unsigned *mhz) { *mhz = (kind == 2 ? 2600 : 1900) + d->number; return OK; }
 int nvmlDeviceGetCurrentClocksEventReasons(device *d, unsigned long long *reasons) {
+#ifdef POWER_CAPPED
+    *reasons = d->number ? 0x4 | 0x40 : 0x4;
+#else
     *reasons = d->number ? 0x20 | 0x1 : 0x0; /* the second: too hot */
+#endif
     return OK;
 }
 #endif

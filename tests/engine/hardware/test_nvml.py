@@ -25,6 +25,7 @@ def test_two_devices_are_read_in_engine_units(read_devices: Reading) -> None:
         "sm_clock_mhz": 1900,
         "memory_clock_mhz": 2600,
         "throttled": False,
+        "power_capped": False,
     }
     assert answer["sample"][1]["throttled"] is True
     assert answer["notes"] == []
@@ -43,6 +44,12 @@ def test_a_call_that_the_driver_lacks_costs_only_its_own_value(read_devices: Rea
         "SM clock: this driver library has no function for it.",
         "Memory clock: this driver library has no function for it.",
     ]
+
+
+def test_a_power_cap_is_told_apart_from_what_holds_a_device_back(read_devices: Reading) -> None:
+    first, second = read_devices("POWER_CAPPED")["sample"]
+    assert (first["throttled"], first["power_capped"]) == (False, True), "any healthy device at full load"
+    assert (second["throttled"], second["power_capped"]) == (True, True)
 
 
 def test_idle_and_chosen_clocks_are_no_throttling(read_devices: Reading) -> None:

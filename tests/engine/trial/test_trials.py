@@ -112,6 +112,7 @@ def test_a_measurement_says_how_a_step_is_made_up(new_runner: NewRunner) -> None
     assert 0 < measured.padding_fraction < 1
     assert {"data", "forward", "backward", "optimizer"} <= set(measured.phases)
     assert measured.optimizer_seconds < measured.step_seconds
+    assert measured.busy_phases is measured.flops is measured.mfu is result.conditions is None, "of a CPU nobody knows"
 
 
 def test_settings_that_the_model_cannot_have_fail_that_trial_alone(new_runner: NewRunner) -> None:
