@@ -22,10 +22,12 @@ from remote import (  # noqa: E402
     OpenTerminal,
     Training,
     free_port,
+    libraries,
     server_settings,
     started,
     tool,
     wait_for,
+    with_user_sshd,
     write_endless,
 )
 
@@ -75,8 +77,9 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     (home / "sshd.conf").write_text(server_settings(home, port))
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where a server that root starts locks itself in
+    command = [*with_user_sshd(home), tool("sshd"), "-D", "-e", "-f", str(home / "sshd.conf")]
     with (home / "log").open("wb") as log:
-        server = subprocess.Popen([tool("sshd"), "-D", "-e", "-f", str(home / "sshd.conf")], stderr=log)
+        server = subprocess.Popen(command, stderr=log, env={**os.environ, "LD_LIBRARY_PATH": libraries()})
     try:
         wait_for(port, server, home / "log")
         yield Host(port, home / "user", home / "known")

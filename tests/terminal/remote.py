@@ -25,8 +25,11 @@ from speedtui.engine.workload.base import silent
 from speedtui.engine.workload.cache import cache_folder
 
 SPEEDTUI = str(Path(sys.executable).with_name("speedtui"))
-PACKAGES = {"sshd": "openssh-server", "ssh": "openssh-client", "ssh-keygen": "openssh-client", "tmux": "tmux",
-            "screen": "screen"}  # fmt: skip
+PACKAGES = {
+    "sshd": ("openssh-server", "libwrap0"), "ssh": ("openssh-client",), "ssh-keygen": ("openssh-client",),
+    "tmux": ("tmux",), "screen": ("screen",),
+}  # fmt: skip
+"""Debian packages of each program: its own, and those of libraries that a system may lack."""
 PLACES = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 STEPS = 100_000
 """More than a test takes: the run is there as long as it is looked at."""
@@ -39,15 +42,21 @@ def tool(name: str) -> str:
     if found is None:
         found = _unpack(name, PACKAGES[name])
     if found is None:
-        pytest.skip(f"{name} is not here and its package {PACKAGES[name]} cannot be fetched; install {PACKAGES[name]}")
+        package = PACKAGES[name][0]
+        pytest.skip(f"{name} is not here and its package {package} cannot be fetched; install {package}")
     return found
 
 
-def _unpack(name: str, package: str) -> str | None:
-    folder = cache_folder("tools") / package
+def libraries() -> str:
+    """Folders of the unpacked libraries, as LD_LIBRARY_PATH has them."""
+    return ":".join(map(str, cache_folder("tools").glob("*/usr/lib/*-linux-gnu")))
+
+
+def _unpack(name: str, packages: tuple[str, ...]) -> str | None:
+    folder = cache_folder("tools") / packages[0]
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        subprocess.run(["apt-get", "download", package], cwd=folder, check=True, capture_output=True, timeout=60)
+        subprocess.run(["apt-get", "download", *packages], cwd=folder, check=True, capture_output=True, timeout=60)
         for archive in folder.glob("*.deb"):
             subprocess.run(["dpkg", "-x", str(archive), str(folder)], check=True, capture_output=True, timeout=60)
     except (OSError, subprocess.SubprocessError):
@@ -161,3 +170,16 @@ def wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
                 return
         time.sleep(0.1)
     pytest.skip(f"sshd does not start here (package openssh-server): {log.read_text().strip()[-200:]}")
+
+
+def with_user_sshd(home: Path) -> list[str]:
+    """A command before the server's, for which there is the user that a server of root's locks itself in as.
+
+    Its package would make that user; here it is in a list of users that this server alone has. Empty where there is
+    one, or none is needed.
+    """
+    users = Path("/etc/passwd").read_text()
+    if os.geteuid() != 0 or "\nsshd:" in users:
+        return []
+    (home / "passwd").write_text(users + "sshd:x:65534:65534::/run/sshd:/usr/sbin/nologin\n")
+    return ["unshare", "-m", "sh", "-c", f'mount --bind {home / "passwd"} /etc/passwd && exec "$@"', "sh"]
