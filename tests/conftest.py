@@ -1,8 +1,10 @@
-"""What every test needs: one thread a process, no network, no traces in the user's folders."""
+"""What every test needs: one thread a process, no network, modules compiled once, no traces in the user's folders."""
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +17,22 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ["HF_HUB_OFFLINE"] = "1"
+# A few hundred processes are started that import the same modules: without bytecode each compiles them all anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+
+def pytest_collection_finish() -> None:
+    """All that was imported stays: else each of the many collections of a test walks through all of torch."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imports_are_no_garbage() -> None:
+    """Once more where the job of another file has let go of it, as one does that loads another model."""
+    if gc.get_freeze_count() == 0:
+        gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import builders as b
 import builders_advisor as ba
 import pytest
-from pressing import press
+from pressing import press, settled
 from recorded import RecordedSession
 from rich.cells import cell_len
 
@@ -269,7 +269,7 @@ async def test_it_fits_any_terminal_and_always_lists_something(
     async with app.run_test(size=(40, 6)) as pilot:
         for size in ((40, 6), (40, 12), (60, 20), (80, 24), (100, 30), (140, 40), (200, 60)):
             await pilot.resize_terminal(*size)
-            await pilot.pause(0.1)
+            await settled(pilot)
             for pane in app.screen.query(Lines):
                 if pane.region.area:
                     assert {cell_len(plain(line)) for line in pane.rows} == {pane.size.width}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import builders as b
 import pytest
+from pressing import settled
 from pseudo_terminal import REPLAYING, Terminal, left_behind
 
 from speedtui.tui.app import SpeedtuiApp
@@ -75,10 +76,10 @@ async def test_a_key_goes_through_all_themes_and_back_to_the_first(open_app: Ope
     app = open_app(b.training_log(), theme=THEMES[0])
     seen = []
     async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.pause(0.1)
+        await settled(pilot)
         for _ in THEMES:
             await pilot.press("T")
-            await pilot.pause(0.1)
+            await settled(pilot)
             seen.append((app.theme, app.has_class("-plain")))
     assert [name for name, _ in seen] == [*THEMES[1:], THEMES[0]]
     assert all(plain == name.startswith("ansi") for name, plain in seen)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import builders as b
 import pytest
+from pressing import settled
 from pseudo_terminal import REPLAYING, Terminal
 from rich.cells import cell_len
 
@@ -81,7 +82,7 @@ LOGS: dict[str, Callable[[], list[AnyEvent]]] = {
 @pytest.mark.parametrize("screen", ["monitor", "trials", "plan", "advisor"])
 async def test_all_panes_of_all_screens_keep_their_widths(name: str, screen: str, open_app: OpenApp) -> None:
     async with open_app(LOGS[name](), start_screen=screen).run_test(size=(140, 40)) as pilot:
-        await pilot.pause(0.1)
+        await settled(pilot)
         rows = [(lines.size.width, plain(row)) for lines in pilot.app.screen.query(Lines) for row in lines.rows]
     assert any(DRAWN.search(text) for _, text in rows)
     for width, text in rows:

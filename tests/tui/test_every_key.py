@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from itertools import product
 
 import builders as b
 import pytest
+from pressing import settled
 from recorded import RecordedSession
 from textual.pilot import Pilot
 
@@ -18,8 +19,9 @@ from speedtui.tui.keys import KEYS, Key
 from speedtui.tui.keys.table import SCREENS
 
 OpenApp = Callable[..., SpeedtuiApp]
-SETTLE, LONG_SETTLE = 0.12, 2.0
-"""Seconds for what a key does to be drawn: the long ones where the short ones showed nothing, on a busy machine."""
+Settle = Callable[[Pilot[None]], Awaitable[None]]
+LONG_SECONDS = 2.0
+"""For what a key does by a timer or a thread, where nothing was seen once the screen had settled."""
 LOGS: dict[str, list[AnyEvent]] = {
     "training": b.training_log(600), "late": b.late_training_log(), "study": b.study_log(),
     "idle study": b.idle_study_log(), "finished study": b.study_log(finished=True),
@@ -62,10 +64,14 @@ def seen(app: SpeedtuiApp, session: RecordedSession) -> object:
     )  # fmt: skip
 
 
-async def open_state(pilot: Pilot[None], key: Key, settle: float = SETTLE) -> None:
-    await pilot.pause(settle)
+async def long_settled(pilot: Pilot[None]) -> None:
+    await pilot.pause(LONG_SECONDS)
+
+
+async def open_state(pilot: Pilot[None], key: Key, settle: Settle = settled) -> None:
+    await settle(pilot)
     await pilot.press(*BEFORE.get(key.id, ()))
-    await pilot.pause(settle)
+    await settle(pilot)
 
 
 @pytest.mark.parametrize("key", [key for key in KEYS if key.scope != "replay" and key.id not in NEEDS_MORE],
@@ -76,7 +82,7 @@ async def test_a_key_does_something_where_it_may(key: Key, open_app: OpenApp) ->
     )
     tried = []
     logs = dict.fromkeys((*FIRST.get(screens[0], ()), *LOGS))
-    for settle, log in product((SETTLE, LONG_SETTLE), logs):
+    for settle, log in product((settled, long_settled), logs):
         session = RecordedSession(LOGS[log])
         async with open_app(session, start_screen=screens[0]).run_test(size=(100, 30)) as pilot:
             app = pilot.app
@@ -91,7 +97,7 @@ async def test_a_key_does_something_where_it_may(key: Key, open_app: OpenApp) ->
                 await pilot.press(*textual_keys(key))
                 return
             await pilot.press(textual_keys(key)[0])
-            await pilot.pause(settle)
+            await settle(pilot)
             if seen(app, session) != before:
                 return
     pytest.fail(f"{key.id} ({key.shown}) changed nothing, tried on {tried or 'no log: never allowed'}")
@@ -113,7 +119,7 @@ async def test_a_keys_other_names_do_the_same(key: Key, open_app: OpenApp) -> No
         ) as pilot:
             await open_state(pilot, key)
             await pilot.press(name)
-            await pilot.pause(SETTLE)
+            await settled(pilot)
             assert isinstance(pilot.app, SpeedtuiApp)
             results.append(seen(pilot.app, session))
     assert all(result == results[0] for result in results)

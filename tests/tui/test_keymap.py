@@ -11,6 +11,7 @@ from pathlib import Path
 import builders as b
 import pytest
 from click.testing import CliRunner
+from pressing import settled
 from recorded import RecordedSession
 
 from speedtui.engine import commands as c
@@ -27,7 +28,6 @@ from speedtui.tui.screens.help import HelpScreen
 from speedtui.tui.screens.monitor import MonitorScreen
 
 OpenApp = Callable[..., SpeedtuiApp]
-SETTLE = 0.15
 
 
 @pytest.fixture
@@ -169,26 +169,26 @@ async def test_a_remapped_key_works_the_old_one_does_not_and_both_footer_and_hel
     session = RecordedSession(b.training_log(200))
     keymap = {"run.pause": "P", "monitor.evaluate": "f5,E", "help": "H"}
     async with open_app(session, keymap=keymap).run_test(size=(140, 40)) as pilot:
-        await pilot.pause(SETTLE)
+        await settled(pilot)
         await pilot.press("space", "e")
         assert session.commands == []
         await pilot.press("P", "f5", "E")
-        await pilot.pause(SETTLE)
+        await settled(pilot)
         assert [c.command_name(sent) for sent in session.commands] == ["pause", "evaluate", "evaluate"]
         assert "P pause" in plain(pilot.app.screen.query_one(Footer).rows[0])
         await pilot.press("H")
-        await pilot.pause(SETTLE)
+        await settled(pilot)
         assert isinstance(pilot.app.screen, HelpScreen)
         shown = "\n".join(plain(line) for line in pilot.app.screen.body(100))
         assert " P        pause" in shown and " f5 E     evaluate" in shown
         titles = {command.words: command.key for command in palette_commands(pilot.app)}  # type: ignore[arg-type]
         assert titles["evaluate now"] == "f5 E"
         await pilot.press("H")
-        await pilot.pause(SETTLE)
+        await settled(pilot)
         assert isinstance(pilot.app.screen, MonitorScreen)
 
 
 async def test_what_is_wrong_with_the_file_is_said_when_the_screen_opens(open_app: OpenApp) -> None:
     async with open_app(b.training_log(200), warnings=("keys.toml, line 3: no",)).run_test() as pilot:
-        await pilot.pause(SETTLE)
+        await settled(pilot)
         assert [note.message for note in pilot.app._notifications] == ["keys.toml, line 3: no"]

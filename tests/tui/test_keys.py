@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import builders as b
 import pytest
-from pressing import SETTLE, press
+from pressing import press, settled
 from recorded import RecordedSession
 from textual.command import CommandList
 
@@ -218,15 +218,15 @@ async def test_the_cursor_stays_on_its_candidate_when_rows_come_and_go(open_app:
 
 async def test_a_click_selects_a_row(open_app: OpenApp) -> None:
     async with open_app(b.study_log(), start_screen="trials").run_test() as pilot:
-        await pilot.pause(SETTLE)
+        await settled(pilot)
         await pilot.click(TrialsPane, offset=(10, 4))
-        await pilot.pause(SETTLE)
+        await settled(pilot)
         assert pilot.app.screen.query_one(TrialsPane).selected == 3
 
 
 async def test_the_palette_has_the_commands_of_the_screen(open_app: OpenApp) -> None:
     async with open_app(b.study_log(), start_screen="trials").run_test() as pilot:
-        await pilot.pause(SETTLE)
+        await settled(pilot)
         titles = [command.words for command in palette_commands(pilot.app)]  # type: ignore[arg-type]
         assert "evaluate now" not in titles
         assert titles[0] == "add a candidate"

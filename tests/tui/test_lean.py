@@ -8,6 +8,7 @@ from pathlib import Path
 
 import builders as b
 import pytest
+from pressing import settled
 from pseudo_terminal import REPLAYING, Terminal
 from rich.cells import cell_len
 from rich.style import Style
@@ -19,14 +20,13 @@ from speedtui.tui.drawing.text import Span, fit, row, width_of
 from speedtui.tui.terminal.theme import THEMES
 
 OpenApp = Callable[..., SpeedtuiApp]
-SETTLE = 0.15
 SCREENS = ("2", "3", "4", "1")
 
 
 async def press(pilot: Pilot[None], *keys: str) -> None:
     for key in keys:
         await pilot.press(key)
-        await pilot.pause(SETTLE)
+        await settled(pilot)
 
 
 def styles_of(app: SpeedtuiApp) -> dict[str, list[Style]]:
@@ -38,7 +38,7 @@ def styles_of(app: SpeedtuiApp) -> dict[str, list[Style]]:
 async def test_screens_that_are_seen_for_the_first_time_have_no_style_file_parsed_again(open_app: OpenApp) -> None:
     app = open_app(b.training_log())
     async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.pause(SETTLE)
+        await settled(pilot)
         parsed = [rule for rule in app.stylesheet.rules if not rule.is_default_rules]
         await press(pilot, *SCREENS, "question_mark", "escape")
         kept = set(map(id, app.stylesheet.rules))
@@ -113,7 +113,7 @@ async def test_rows_that_are_given_again_are_cut_and_filled_for_the_size_of_now(
         given = [row(Span("数据 a long text", "good"), " and more of it"), row("short"), row("gone")]
         for size in ((12, 3), (30, 3), (30, 5), (7, 1), (30, 3)):
             sheet.styles.width, sheet.styles.height = size
-            await pilot.pause(SETTLE)
+            await settled(pilot)
             for rows in (given, given, [given[1], *given[1:]], given):
                 sheet.set_rows(rows)
                 wanted = [fit(line, size[0]) for line in [*rows, (), ()][: size[1]]]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import builders as b
 import pytest
-from pressing import SETTLE, press
+from pressing import press, settled
 from recorded import RecordedSession
 
 from speedtui.engine import commands as c
@@ -42,7 +42,7 @@ def events_shown(app: SpeedtuiApp) -> str:
 async def test_tab_goes_through_the_panes_and_shift_tab_back(open_app: OpenApp) -> None:
     app = open_app(b.training_log())
     async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.pause(SETTLE)
+        await settled(pilot)
         assert view(app).pane_in_focus == ""
         seen = []
         for key in ("tab", "tab", "tab", "tab", "tab", "shift+tab"):

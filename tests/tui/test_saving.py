@@ -7,6 +7,7 @@ from pathlib import Path
 
 import builders as b
 import pytest
+from pressing import settled
 from recorded import RecordedSession
 from textual.widgets import Input, Static
 
@@ -16,7 +17,6 @@ from speedtui.tui.screens.name import NameScreen
 from speedtui.tui.screens.trials import TrialsScreen
 
 OpenApp = Callable[..., SpeedtuiApp]
-SETTLE = 0.15
 
 
 @pytest.fixture(autouse=True)
@@ -28,13 +28,13 @@ def own_profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 async def test_a_promoted_trial_can_be_saved_under_a_name_instead(open_app: OpenApp) -> None:
     session = RecordedSession(b.study_log())
     async with open_app(session, start_screen="trials").run_test(size=(100, 30)) as pilot:
-        await pilot.pause(SETTLE)
+        await settled(pilot)
         await pilot.press("j", "P", "s")
-        await pilot.pause(SETTLE)
+        await settled(pilot)
         assert isinstance(pilot.app.screen, NameScreen)
         await pilot.press(*"my-own")
         await pilot.press("enter")
-        await pilot.pause(SETTLE)
+        await settled(pilot)
         assert isinstance(pilot.app.screen, TrialsScreen)
         row = session.snapshot().study.row(1)  # type: ignore[union-attr]
     assert session.commands == []
@@ -47,16 +47,16 @@ async def test_a_promoted_trial_can_be_saved_under_a_name_instead(open_app: Open
 
 async def test_a_name_that_is_taken_or_none_is_refused_while_it_is_typed(open_app: OpenApp, own_profiles: Path) -> None:
     async with open_app(b.study_log(), start_screen="trials").run_test(size=(100, 30)) as pilot:
-        await pilot.pause(SETTLE)
+        await settled(pilot)
         await pilot.press("j", "P", "s")
-        await pilot.pause(SETTLE)
+        await settled(pilot)
         for text, complaint in (("fast", "there is a profile fast already"), ("No Good", "cannot be named")):
             pilot.app.screen.query_one(Input).value = text
-            await pilot.pause(SETTLE)
+            await settled(pilot)
             assert complaint in str(pilot.app.screen.query_one("#edit-message", Static).content)
             await pilot.press("enter")
             assert isinstance(pilot.app.screen, NameScreen)
         await pilot.press("escape")
-        await pilot.pause(SETTLE)
+        await settled(pilot)
         assert isinstance(pilot.app.screen, TrialsScreen)
     assert not own_profiles.exists()

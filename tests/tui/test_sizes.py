@@ -8,6 +8,7 @@ from collections.abc import Callable
 import builders as b
 import pytest
 from builders_states import STATES, state_log
+from pressing import settled
 from rich.cells import cell_len
 
 from speedtui.tui.app import SpeedtuiApp
@@ -23,7 +24,6 @@ from speedtui.tui.screens.leave import ask_leave
 
 pytestmark = pytest.mark.asyncio
 OpenApp = Callable[..., SpeedtuiApp]
-SETTLE = 0.05
 SMALLEST, LARGEST = (40, 6), (200, 60)
 CORNERS = [SMALLEST, (40, 60), (71, 9), (72, 10), (119, 31), (120, 32), LARGEST]
 """The ends, and both sides of every size at which another layout begins."""
@@ -61,7 +61,7 @@ async def test_no_row_is_wider_than_the_screen_at_any_size(screen: str, state: s
         assert isinstance(app, SpeedtuiApp)
         for width, height in tried:
             await pilot.resize_terminal(width, height)
-            await pilot.pause(SETTLE)
+            await settled(pilot)
             check_fits(app, width, height)
         check_panes_alone(app, sizes(what, PANE_SIZES))
 
@@ -79,9 +79,9 @@ def check_panes_alone(app: SpeedtuiApp, tried: list[tuple[int, int]]) -> None:
 @pytest.mark.parametrize("size", [SMALLEST, (60, 12), (80, 24), LARGEST], ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_dialogs_fit_at_any_size(size: tuple[int, int], key: str, open_app: OpenApp) -> None:
     async with open_app(b.late_training_log()).run_test(size=size) as pilot:
-        await pilot.pause(0.1)
+        await settled(pilot)
         await pilot.press(key)
-        await pilot.pause(0.1)
+        await settled(pilot)
         assert isinstance(pilot.app, SpeedtuiApp)
         check_fits(pilot.app, *size)
         for widget in pilot.app.screen.query(".dialog"):
@@ -106,16 +106,16 @@ async def test_the_cursor_of_a_question_stays_in_sight_at_forty_by_six(
     make: Callable[[], Dialog[str | None]], open_app: OpenApp
 ) -> None:
     async with open_app(b.training_log(200)).run_test(size=SMALLEST) as pilot:
-        await pilot.pause(0.1)
+        await settled(pilot)
         dialog = make()
         pilot.app.push_screen(dialog)
-        await pilot.pause(0.1)
+        await settled(pilot)
         for key in ("down", "down", "down", "up", "up", "up"):
-            await pilot.pause(0.02)
+            await settled(pilot)
             assert any(line for line in shown(dialog) if "› " in line), f"before {key}: {shown(dialog)}"
             await pilot.press(key)
         await pilot.press("up", "up", "up", "up")
-        await pilot.pause(0.02)
+        await settled(pilot)
         assert plain(dialog.body(36)[0]).strip() in shown(dialog)[1]  # the text can be read, too
 
 
@@ -134,40 +134,40 @@ def state_of_training():  # type: ignore[no-untyped-def]
 
 async def test_the_help_scrolls_searches_and_keeps_its_last_row(open_app: OpenApp) -> None:
     async with open_app(b.training_log(200)).run_test(size=(80, 24)) as pilot:
-        await pilot.pause(0.1)
+        await settled(pilot)
         await pilot.press("question_mark")
-        await pilot.pause(0.1)
+        await settled(pilot)
         dialog = pilot.app.screen
         assert isinstance(dialog, Dialog)
         assert "Everywhere" in shown(dialog)[1] and "UI 2 Hz" in shown(dialog)[-2] and "remap" in shown(dialog)[-2]
         await pilot.press("G")
-        await pilot.pause(0.02)
+        await settled(pilot)
         assert "UI 2 Hz" in shown(dialog)[-2] and any("quit" in line or "leave;" in line for line in shown(dialog))
         await pilot.press("slash", *"checkpoint")
-        await pilot.pause(0.02)
+        await settled(pilot)
         assert "/ checkpoint" in shown(dialog)[-2]
         assert any("save a checkpoint now" in line for line in shown(dialog))
         assert not any("evaluate now" in line for line in shown(dialog))
         await pilot.press("enter", "escape")
-        await pilot.pause(0.02)
+        await settled(pilot)
         assert "Everywhere" in shown(dialog)[1]
         await pilot.press("escape")
-        await pilot.pause(0.1)
+        await settled(pilot)
         assert not isinstance(pilot.app.screen, Dialog)
 
 
 async def test_the_deadline_and_the_way_out_stay_at_forty_by_six(open_app: OpenApp) -> None:
     async with open_app(b.training_log()).run_test(size=SMALLEST) as pilot:
-        await pilot.pause(0.1)
+        await settled(pilot)
         text = "\n".join(plain(line) for pane in pilot.app.screen.query(Lines) if pane.display for line in pane.rows)
         assert "ON TRACK" in text and "finish 02:04" in text and "q quit" in text
 
 
 async def test_the_trials_stay_usable_at_forty_by_six(open_app: OpenApp) -> None:
     async with open_app(b.study_log(), start_screen="trials").run_test(size=SMALLEST) as pilot:
-        await pilot.pause(0.1)
+        await settled(pilot)
         await pilot.press("G")
-        await pilot.pause(0.1)
+        await settled(pilot)
         rows = [plain(line) for line in pilot.app.screen.query_one("#trials").rows]  # type: ignore[attr-defined]
         assert any(line.startswith("›") and "mb8 ga2 +bf16" in line for line in rows)
 
@@ -177,7 +177,7 @@ async def test_every_screen_keeps_its_header_and_a_row_of_its_own_at_forty_by_si
     screen: str, open_app: OpenApp
 ) -> None:
     async with open_app(state_log("on-track", screen), start_screen=screen).run_test(size=SMALLEST) as pilot:
-        await pilot.pause(0.1)
+        await settled(pilot)
         seen = {pane.id for pane in pilot.app.screen.query(Lines) if pane.region.area}
         assert {"header", "footer"} < seen
 
@@ -187,7 +187,7 @@ async def test_panes_go_by_priority_as_rows_get_scarce(open_app: OpenApp) -> Non
         seen = []
         for size in ((80, 24), (60, 24), (60, 14), (60, 8)):
             await pilot.resize_terminal(*size)
-            await pilot.pause(0.1)
+            await settled(pilot)
             found = pilot.app.screen.query(Lines)
             seen.append({pane.id for pane in found if pane.id is not None and pane.region.area})
         assert {"deadline", "step", "devices", "loss", "events"} <= seen[0]

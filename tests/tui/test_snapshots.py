@@ -10,6 +10,7 @@ from collections.abc import Callable
 import builders as b
 import pytest
 from builders_states import STATES, state_log
+from pressing import settled
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 from textual.pilot import Pilot
@@ -22,7 +23,6 @@ from speedtui.tui.terminal.pace import BACKLOG
 
 OpenApp = Callable[..., SpeedtuiApp]
 SIZES = ((60, 20), (80, 24), (100, 30), (140, 40))
-SETTLE = 0.15
 MOMENTS: dict[str, tuple[str, list[AnyEvent], tuple[str, ...]]] = {
     "empty": ("monitor", [], ()),
     "measuring": ("trials", b.study_log(), ("j", "j", "j", "j", "j")),
@@ -62,13 +62,13 @@ async def test_a_screen_in_a_state_looks_as_it_did(
     async with open_app(state_log(state, screen), start_screen=screen).run_test(size=SIZES[0]) as pilot:
         app = pilot.app
         assert isinstance(app, SpeedtuiApp)
-        await pilot.pause(SETTLE)
+        await settled(pilot)
         if state == "slow-link":
             app.drawing.pace.tick(BACKLOG + 1)
             app.drawing.start()
         for width, height in SIZES:
             await pilot.resize_terminal(width, height)
-            await pilot.pause(SETTLE)
+            await settled(pilot)
             app.draw_now()
             looks[f"{width}x{height}"] = text_of(app)
     before = snapshot.use_extension(Text)
@@ -85,9 +85,9 @@ def test_a_moment_looks_as_it_did(
     screen, log, keys = MOMENTS[moment]
 
     async def before(pilot: Pilot[None]) -> None:
-        await pilot.pause(SETTLE)
+        await settled(pilot)
         await pilot.press(*keys)
-        await pilot.pause(SETTLE)
+        await settled(pilot)
 
     assert snap_compare(open_app(log, start_screen=screen), terminal_size=size, run_before=before)
 
@@ -97,9 +97,9 @@ def test_what_changes_a_late_run_looks_as_it_did(
     key: str, open_app: OpenApp, snap_compare: Callable[..., bool]
 ) -> None:
     async def before(pilot: Pilot[None]) -> None:
-        await pilot.pause(SETTLE)
+        await settled(pilot)
         await pilot.press(key)
-        await pilot.pause(SETTLE)
+        await settled(pilot)
         for field in pilot.app.screen.query(Input):
             field.cursor_blink = False
         await pilot.pause(0.05)
@@ -110,9 +110,9 @@ def test_what_changes_a_late_run_looks_as_it_did(
 @pytest.mark.parametrize("screen", SCREENS)
 def test_the_help_looks_as_it_did(screen: str, open_app: OpenApp, snap_compare: Callable[..., bool]) -> None:
     async def before(pilot: Pilot[None]) -> None:
-        await pilot.pause(SETTLE)
+        await settled(pilot)
         await pilot.press("question_mark")
-        await pilot.pause(SETTLE)
+        await settled(pilot)
 
     log = state_log("on-track", screen)
     assert snap_compare(open_app(log, start_screen=screen), terminal_size=(80, 24), run_before=before)

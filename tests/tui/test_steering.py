@@ -9,7 +9,7 @@ from pathlib import Path
 import builders as b
 import msgspec
 import pytest
-from pressing import SETTLE, press
+from pressing import press, settled
 from recorded import RecordedSession
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -41,7 +41,7 @@ async def edit(pilot: Pilot[None], *lines: str) -> None:
         name = line.partition(" ")[0]
         field = next(field for field in pilot.app.screen.query(Input) if field.value.startswith(f"{name} ="))
         field.value = line
-    await pilot.pause(SETTLE)
+    await settled(pilot)
 
 
 def draft(pilot: Pilot[None]) -> Draft:
@@ -133,7 +133,7 @@ async def test_what_cannot_be_used_is_refused_while_it_is_typed_with_what_was_ex
         fields = list(pilot.app.screen.query(Input))
         name = line.partition(" ")[0]
         next((field for field in fields if field.value.startswith(f"{name} =")), fields[-1]).value = line
-        await pilot.pause(SETTLE)
+        await settled(pilot)
         message = str(pilot.app.screen.query_one("#edit-message").render())
         assert complaint in " ".join(message.split())
         await press(pilot, "enter")

@@ -11,7 +11,7 @@ from pathlib import Path
 import builders as b
 import builders_trials as bt
 import pytest
-from pressing import SETTLE, press
+from pressing import press, settled
 from recorded import RecordedSession
 from textual.geometry import Region
 from textual.pilot import Pilot
@@ -126,7 +126,7 @@ async def test_without_marks_the_best_is_compared_with_the_one_under_the_cursor(
 
 async def test_page_keys_go_by_what_is_seen(open_app: OpenApp) -> None:
     async with open_app(bt.hundred(), start_screen="trials").run_test(size=(100, 30)) as pilot:
-        await pilot.pause(SETTLE)
+        await settled(pilot)
         page = table(pilot).page()
         await press(pilot, "pagedown", "pagedown")
         assert table(pilot).selected == 2 * page
@@ -239,7 +239,7 @@ async def test_a_deleted_candidate_is_added_again_without_its_result(open_app: O
 async def test_kill_is_offered_only_while_a_trial_runs(open_app: OpenApp) -> None:
     for log, style in ((bt.study(), "key"), (bt.study(running=False), "off")):
         async with open_app(log, start_screen="trials").run_test(size=(140, 40)) as pilot:
-            await pilot.pause(SETTLE)
+            await settled(pilot)
             spans = [span for row in pilot.app.screen.query_one(Footer).rows for span in row]
             assert [span.style for span in spans if span.text == " K"] == [style]
 

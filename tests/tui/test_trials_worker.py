@@ -8,7 +8,7 @@ import builders as b
 import builders_trials as bt
 import pytest
 from builders_states import state_log
-from pressing import SETTLE, press
+from pressing import press, settled
 from recorded import RecordedSession
 
 from speedtui.tui.app import SpeedtuiApp
@@ -26,7 +26,7 @@ async def test_kill_is_about_the_study_s_worker_and_not_about_the_training_in_fr
     async with open_app(study, start_screen="trials").run_test(size=(140, 40)) as pilot:
         app = pilot.app
         assert isinstance(app, SpeedtuiApp)
-        await pilot.pause(SETTLE)
+        await settled(pilot)
         app.fleet.add(training, keep_study=True)
         await press(pilot, "K")
         assert "Trial #5" in " ".join(plain(line) for line in app.screen.query_one(Lines).rows)

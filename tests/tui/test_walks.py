@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from builders_states import STATES, state_log
+from pressing import settled
 from recorded import RecordedSession
 from textual.pilot import Pilot
 
@@ -17,7 +18,6 @@ from speedtui.tui.keys.table import SCREENS
 from speedtui.tui.screens.view import View
 
 OpenApp = Callable[..., SpeedtuiApp]
-SETTLE = 0.1
 PRESSES = 24
 """A walk: enough to go through several dialogs."""
 ESCAPES = 8
@@ -60,12 +60,12 @@ async def test_no_order_of_keys_breaks_anything(screen: str, state: str, open_ap
     pressed: list[str] = []
     try:
         async with app.run_test(size=chance.choice(SIZES)) as pilot:
-            await pilot.pause(SETTLE)
+            await settled(pilot)
             pressed = await walk(pilot, chance)
             if app._exit:
                 return
             await pilot.press(*["escape"] * ESCAPES)
-            await pilot.pause(SETTLE)
+            await settled(pilot)
             assert isinstance(app.screen, View), f"{app.screen} is still in front"
     except Exception as error:
         error.add_note(f"after {' '.join(pressed)}")
@@ -79,7 +79,7 @@ async def test_every_key_is_safe_before_anything_is_known(screen: str, open_app:
         for name in own:
             await pilot.press(name, "escape")
         await pilot.press(*["escape"] * ESCAPES)
-        await pilot.pause(SETTLE)
+        await settled(pilot)
         assert isinstance(pilot.app.screen, View)
 
 
@@ -87,19 +87,19 @@ async def test_every_key_is_safe_before_anything_is_known(screen: str, open_app:
 async def test_a_dialog_gives_way_to_the_question_of_leaving(way_out: str, open_app: OpenApp) -> None:
     session = RecordedSession(state_log("on-track", "monitor"))
     async with open_app(session).run_test() as pilot:
-        await pilot.pause(SETTLE)
+        await settled(pilot)
         await pilot.press("question_mark", way_out)
-        await pilot.pause(SETTLE)
+        await settled(pilot)
         assert [type(one).__name__ for one in pilot.app.screen_stack] == ["MonitorScreen", "Question"]
         await pilot.press("escape")
-        await pilot.pause(SETTLE)
+        await settled(pilot)
         assert isinstance(pilot.app.screen, View)
         assert session.commands == [] and not session.detached
 
 
 async def test_the_number_keys_do_nothing_while_a_dialog_is_open(open_app: OpenApp) -> None:
     async with open_app(state_log("on-track", "monitor")).run_test() as pilot:
-        await pilot.pause(SETTLE)
+        await settled(pilot)
         await pilot.press("question_mark", "2", "escape")
-        await pilot.pause(SETTLE)
+        await settled(pilot)
         assert isinstance(pilot.app.screen, View) and pilot.app.screen.SCOPE == "monitor"
