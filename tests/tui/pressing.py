@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textual.app import ScreenStackError
 from textual.pilot import Pilot
 
 
@@ -10,10 +11,14 @@ async def settled(pilot: Pilot[None]) -> None:
 
     Twice in a row: what a widget is told last, such as a new size, may have it draw again.
     """
-    quiet = 0
-    while quiet < 2 and not pilot.app._exit:
-        await pilot.pause()  # every message is handled, and the process idle
-        screen = pilot.app.screen
+    app, quiet = pilot.app, 0
+    while quiet < 2 and app.is_running and not app._exit:
+        try:
+            await pilot.pause()  # every message is handled, and the process idle
+            screen = app.screen
+        except ScreenStackError:  # the first one is on its way, or the last one gone
+            quiet = 0
+            continue
         busy = screen._layout_required or screen._repaint_required or screen._dirty_widgets or screen._callbacks
         quiet = 0 if busy else quiet + 1
 
