@@ -23,6 +23,7 @@ from speedtui.engine.profile.select import choose
 from speedtui.engine.report.files import REPORT_NAME, write_json
 from speedtui.engine.report.promote import SCRIPT_NAME, write_planned
 from speedtui.engine.units import format_size, format_span, parse_duration
+from speedtui.engine.workload.imports import uncollected
 
 if TYPE_CHECKING:
     from torch import nn
@@ -131,10 +132,11 @@ class Planning:
         """The data, with the model where something is measured."""
         self._context.progress("importing torch", 0, None)
         with self._context.phases.phase("load"):
-            from speedtui.engine.timing.possible import require_possible
-            from speedtui.engine.workload.load import load_data
-            from speedtui.engine.workload.positions import places_of, positions_of
-            from speedtui.engine.workload.shelf import DataShelf
+            with uncollected():
+                from speedtui.engine.timing.possible import require_possible
+                from speedtui.engine.workload.load import load_data
+                from speedtui.engine.workload.positions import places_of, positions_of
+                from speedtui.engine.workload.shelf import DataShelf
 
             settle_attention(self._context)
         self._settings = self._context.settings

@@ -15,6 +15,7 @@ from speedtui.engine.jobs.device import settle_device
 from speedtui.engine.jobs.execute import JobResult
 from speedtui.engine.jobs.settled import settle_attention
 from speedtui.engine.units import format_span
+from speedtui.engine.workload.imports import uncollected
 
 if TYPE_CHECKING:
     import torch
@@ -31,10 +32,11 @@ def run_train(context: JobContext) -> JobResult:
     """
     context.progress("importing torch", 0, None)
     with context.phases.phase("load"):
-        from speedtui.engine.timing.possible import require_possible
-        from speedtui.engine.trainer.loaded import tell_loaded
-        from speedtui.engine.workload.load import load_workload
-        from speedtui.engine.workload.precision import require_device
+        with uncollected():
+            from speedtui.engine.timing.possible import require_possible
+            from speedtui.engine.trainer.loaded import tell_loaded
+            from speedtui.engine.workload.load import load_workload
+            from speedtui.engine.workload.precision import require_device
 
         settle_attention(context)
         settings = _as_changed(context)

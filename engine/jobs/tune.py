@@ -24,6 +24,7 @@ from speedtui.engine.search.sampled import sampled_classes
 from speedtui.engine.state.study import PLAN
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.units import format_span, parse_duration
+from speedtui.engine.workload.imports import uncollected
 
 if TYPE_CHECKING:
     from speedtui.engine.trial.runner import TrialRunner
@@ -74,7 +75,8 @@ class Tuning:
         if self._runner is None:
             self.context.progress("importing torch", 0, None)
             with self.context.phases.phase("load"):
-                from speedtui.engine.trial.runner import TrialRunner
+                with uncollected():
+                    from speedtui.engine.trial.runner import TrialRunner
 
                 settle_attention(self.context)
                 self._runner = TrialRunner(self.context, settle_device(self.context))

@@ -6,7 +6,6 @@ whoever asks needs no torch. It ends with its stdin.
 
 from __future__ import annotations
 
-import gc
 import os
 import queue
 import sys
@@ -20,6 +19,7 @@ import msgspec
 from speedtui.engine.errors import RecipeError, SpeedtuiError
 from speedtui.engine.memory.child import Answer
 from speedtui.engine.memory.surface import MemoryRequest, Prediction, Unpredictable
+from speedtui.engine.workload.imports import uncollected
 
 
 def main() -> None:
@@ -41,11 +41,10 @@ def _read(requests: queue.SimpleQueue[MemoryRequest]) -> None:
 
 
 def _prepare() -> None:
-    from transformers.utils import logging
+    with uncollected():
+        from transformers.utils import logging
 
-    from speedtui.engine.memory import compute  # noqa: F401  # what is loaded now is not billed to a request
-
-    gc.freeze()  # else each collection walks through all of torch again
+        from speedtui.engine.memory import compute  # noqa: F401  # what is loaded now is not billed to a request
 
     warnings.simplefilter("ignore")
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # transformers leaves it bare

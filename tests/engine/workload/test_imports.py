@@ -1,0 +1,44 @@
+"""What is imported with torch is no garbage, and is not looked through for any."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+from pathlib import Path
+
+import torch  # noqa: F401  # as in a process in which a job has run before
+
+from speedtui.engine.workload.imports import uncollected
+
+FIRST = """
+import gc, sys
+from speedtui.engine.workload.imports import uncollected
+try:
+    with uncollected():
+        assert not gc.isenabled()
+        raise ImportError("torch is broken")
+except ImportError:
+    assert gc.isenabled() and gc.get_freeze_count() == 0
+with uncollected():
+    import torch
+    assert not gc.isenabled()
+assert gc.isenabled()
+later = [[]]
+print(*(any(each is kept for each in gc.get_objects()) for kept in (torch.kept, later)))
+"""
+
+
+def test_none_is_collected_while_torch_comes_and_what_came_is_left_out_afterwards(tmp_path: Path) -> None:
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text("kept = [[]]\n")
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{FIRST}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("False True\n", "")
+
+
+def test_where_torch_is_there_already_nothing_is_changed() -> None:
+    before = gc.get_freeze_count()
+    with uncollected():
+        assert gc.isenabled()
+    assert gc.isenabled() and gc.get_freeze_count() == before
