@@ -15,7 +15,7 @@ install: $(INSTALLED)  ## Make .venv with speedtui and everything its tests need
 
 $(INSTALLED): pyproject.toml constraints.txt hatch_build.py
 	@test -x $(BIN)/python || { python=$$(.ci/python $(PYTHON)) && "$$python" -m venv $(VENV); }
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[train,search,dev]'
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[train,quantize,search,dev]'
 	touch $@
 
 demo: $(INSTALLED)  ## Tune and train a tiny model: the main job, in two minutes

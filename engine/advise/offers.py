@@ -171,7 +171,8 @@ def _packing(here: Here) -> Iterator[Offer]:
 def _precision(here: Here) -> Iterator[Offer]:
     """Of float32 weights that are multiplied as they are."""
     settings, train = here.settings, here.settings.train
-    if settings.model.dtype != "float32" or train.bf16 or train.fp16:
+    whole = settings.model.dtype == "float32" or settings.model.quantize != "none"  # whose other layers are float32
+    if not whole or train.bf16 or train.fp16:
         return
     left = settings.search.mode == "auto" and settings.search.numerics == "same"
     more = f"; {NOT_MOVED}" if left else ""

@@ -21,6 +21,7 @@ def check_precision(settings: Settings, where: str) -> None:
         ConfigError: with a precision that can.
     """
     model, train = settings.model, settings.train
+    _check_quantized(settings, where)
     own = model.kind != "python"
     if train.bf16 and train.fp16:
         raise ConfigError(
@@ -44,6 +45,23 @@ def check_precision(settings: Settings, where: str) -> None:
 def computes_in_half(settings: Settings) -> bool:
     """Whether the products of a model that is no recipe's are of 16 bits: its weights are, or autocast is on."""
     return settings.model.dtype != "float32" or settings.train.bf16 or settings.train.fp16
+
+
+def _check_quantized(settings: Settings, where: str) -> None:
+    """4 and 8 bits are too few to be trained: they carry adapters."""
+    quantize = settings.model.quantize
+    if quantize == "none":
+        return
+    if settings.model.kind == "python":
+        raise ConfigError(
+            f'{where}: model.quantize "{quantize}" does not go with model.kind "python", whose model the recipe builds',
+            "Remove model.quantize.",
+        )
+    if settings.train.method == "full":
+        raise ConfigError(
+            f'{where}: model.quantize "{quantize}" does not go with train.method "full": too few bits to train',
+            'Set train.method = "lora", or model.quantize = "none".',
+        )
 
 
 def refuse_float16(optimizer: Optimizer, what: str, hint: str) -> None:

@@ -8,6 +8,7 @@ import msgspec
 
 Kind = Literal["causal-lm", "seq2seq", "python"]
 Dtype = Literal["float32", "bfloat16", "float16"]
+Quantize = Literal["none", "nf4", "int8"]
 Attention = Literal["auto", "sdpa", "eager", "flash_attention_2", "flash_attention_3"]
 Format = Literal["alpaca", "sharegpt", "chatml", "prompt-completion"]
 Method = Literal["lora", "full"]
@@ -37,6 +38,10 @@ class ModelSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     recipe: str | None = None
     """For kind "python": `file.py:function`."""
     dtype: Dtype = "float32"
+    quantize: Quantize = "none"
+    """How the base model's linear layers are held while adapters are trained, by bitsandbytes: `nf4` in 4 bits, with
+    their scales in 8 (double quantization, arXiv:2305.14314); `int8` in 8 bits (LLM.int8, arXiv:2208.07339). The output
+    layer and what is no linear layer are float32 then."""
     attention: Attention = "auto"
     """`auto`: sdpa where the model supports it, else eager."""
     trust_remote_code: bool = False

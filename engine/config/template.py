@@ -14,6 +14,7 @@ path = "{model}"                  # a folder or hub id for from_pretrained
 {kind:<34}# an encoder-decoder such as T5 or BART: prompt and response columns
 # kind = "python"                 # your own model: recipe = "recipe.py:build"
 {precision}{dtype_line:<34}# weights: float32, bfloat16, float16
+# quantize = "nf4"                # the base model in 4 bits, or "int8" in 8, for train.method = "lora": bitsandbytes
 attention = "auto"                # sdpa where the model supports it, else eager; one of them, flash_attention_2 or _3
 
 [data]

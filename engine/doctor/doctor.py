@@ -8,7 +8,7 @@ from speedtui.engine.doctor.check import Check
 from speedtui.engine.doctor.devices import check_devices, check_torch_devices
 from speedtui.engine.doctor.disk import check_disk, check_shared_memory
 from speedtui.engine.doctor.machine import check_cores, check_memory, check_open_files
-from speedtui.engine.doctor.packages import check_package, check_python
+from speedtui.engine.doctor.packages import check_optional, check_package, check_python
 from speedtui.engine.doctor.terminal import check_colours, check_encoding, check_terminal
 from speedtui.engine.doctor.torch_probe import probe_torch
 from speedtui.engine.hardware.nvml import NvmlReader
@@ -30,6 +30,7 @@ def run_checks(runs: Path) -> list[Check]:
     return [
         check_python(),
         *(check_package(name) for name in NEEDED),
+        check_optional("bitsandbytes", "quantize", "model.quantize and 8-bit optimizers"),
         *devices,
         check_cores(),
         check_memory(),

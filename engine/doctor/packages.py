@@ -36,6 +36,16 @@ def check_package(name: str) -> Check:
     return Check(name=name, status="ok", found=found)
 
 
+def check_optional(name: str, extra: str, serves: str) -> Check:
+    """The same of a package that only some settings need; without it nothing else is amiss."""
+    if installed(name) is not None:
+        return check_package(name)
+    return Check(
+        name=name, status="ok", found="not installed",
+        advice=f"Only {serves} need it: pip install 'speedtui[{extra}]'",
+    )  # fmt: skip
+
+
 def oldest_version(name: str) -> str | None:
     """What figures rest on, else what speedtui's own metadata asks for; None where neither says anything."""
     if name in OLDEST:

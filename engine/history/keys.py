@@ -20,7 +20,7 @@ TELLING = (
     "train.loader_workers", "train.compile",
 )  # fmt: skip
 """Settings that a micro-step's time and memory depend on; accumulation is none, since a step is so many of them."""
-TELLING_ON = ("train.fp16", "train.tf32", "train.liger")
+TELLING_ON = ("train.fp16", "train.tf32", "train.liger", "model.quantize")
 """Others that count where they are on, for an evaluation too: what was kept before there were any is still found."""
 TELLING_LORA = ("train.lora.r", "train.lora.target_modules")
 EVALUATING = ("train.method", "model.dtype", "train.bf16", "model.attention", "schedule.eval_batch_size",
@@ -77,7 +77,8 @@ def key_of_settings(values: Mapping[str, Scalar | None]) -> str:
 def evaluating_settings(settings: Settings) -> dict[str, Scalar | None]:
     """The settings that an evaluation's loss, answers and scores depend on, by path, besides its rows and its data."""
     schedule = settings.schedule
-    values: dict[str, Scalar | None] = {path: _scalar(value_at(settings, path)) for path in EVALUATING}
+    paths = EVALUATING
+    values: dict[str, Scalar | None] = {path: _scalar(value_at(settings, path)) for path in paths}
     if schedule.generate:
         values |= {path: _scalar(value_at(settings, path)) for path in ANSWERING}
         values["schedule.metric"] = _last_part(schedule.metric) if schedule.metric else None
@@ -112,7 +113,8 @@ def _last_part(path: str) -> str:
 
 
 def _switched_on(settings: Settings) -> dict[str, Scalar | None]:
-    return {path: True for path in TELLING_ON if value_at(settings, path)}
+    values = {path: value_at(settings, path) for path in TELLING_ON}
+    return {path: value for path, value in values.items() if value not in (False, "none")}
 
 
 def _knobs(settings: Settings) -> dict[str, Scalar | None]:

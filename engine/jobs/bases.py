@@ -24,6 +24,7 @@ from speedtui.engine.timing.workload_shape import shape_of
 from speedtui.engine.trial.failures import TrialEnded
 from speedtui.engine.units import format_count, format_span
 from speedtui.engine.workload.evaluation_batch import generation_rows
+from speedtui.engine.workload.quantized import parameter_count
 from speedtui.engine.workload.shelf import DataShelf
 
 UNFINISHED = (TrialStatus.TIMED_OUT, TrialStatus.PRUNED)
@@ -203,7 +204,7 @@ class Bases:
                 model = build_model(config_of(request), settings.model)
             except SpeedtuiError:
                 return None
-            self._known_parameters = sum(parameter.numel() for parameter in model.parameters())
+            self._known_parameters = parameter_count(model.parameters())
         return self._known_parameters
 
     def _eval_rows(self, settings: Settings) -> int | None:

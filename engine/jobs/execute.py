@@ -31,7 +31,7 @@ from speedtui.engine.report.training import write_run_report
 from speedtui.engine.runs import RunFolder, hold_lock
 from speedtui.engine.state import Folder, RunState
 
-VERSIONED = ("speedtui", "torch", "transformers", "peft", "accelerate", "datasets")
+VERSIONED = ("speedtui", "torch", "transformers", "peft", "accelerate", "datasets", "bitsandbytes")
 
 
 class WorkerSpent(Exception):

@@ -178,8 +178,10 @@ def free_bytes(runner: TrialRunner, context: JobContext) -> int | None:
         return free if limit is None else min(limit, free)
     if order.enforce_limit:
         return limit
-    workload = runner.workload
-    weights = sum(p.numel() * p.element_size() for p in workload.model.parameters()) if workload is not None else 0
+    from speedtui.engine.workload.quantized import held_tensors
+
+    held = held_tensors(runner.workload.model) if runner.workload is not None else []
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in held)
     left = available_memory_bytes() + weights
     return left if limit is None else min(limit, left)
 

@@ -10,11 +10,19 @@ from torch import nn
 from transformers import AutoConfig
 
 from speedtui.engine.config.settings import ModelSettings, Settings
+from speedtui.engine.errors import ModelError
 from speedtui.engine.memory.surface import MemoryRequest
 from speedtui.engine.workload.architecture import DEFAULT_VOCABULARY, check_model_type
 from speedtui.engine.workload.hub import check_source
 from speedtui.engine.workload.model import attach_lora, set_attention, set_gradient_checkpointing
 from speedtui.engine.workload.pretrained import DTYPES, auto_model, clear_errors, implementation
+from speedtui.engine.workload.quantized import (
+    freeze,
+    quantize_empty,
+    require_quantizable,
+    set_compute_dtype,
+    stored_quantization,
+)
 
 SPECIAL = 0
 """Id of every special token in a model that is only built to be looked at: in any vocabulary."""
@@ -55,8 +63,11 @@ def build_model(config: Any, model: ModelSettings) -> nn.Module:
     """On the meta device, in training mode, as `load_pretrained` or `build_architecture` makes it.
 
     Raises:
-        ModelError: it cannot be built without weights.
+        ModelError: it cannot be built without weights, or not quantized as it is asked for.
     """
+    require_quantizable(model, config, torch.device("cpu"))
+    if model.quantize == "none" and (stored := stored_quantization(config)):
+        raise ModelError(f"its weights are stored in {stored}, whose layers are not known here")
     with clear_errors(_name(model), model), torch.device("meta"):
         built: nn.Module = auto_model(model).from_config(
             copy.deepcopy(config),
@@ -66,6 +77,9 @@ def build_model(config: Any, model: ModelSettings) -> nn.Module:
         )
     if model.path:
         _keep_in_float32(built, model.dtype)
+    if model.quantize != "none":
+        with clear_errors(_name(model), model):
+            built = freeze(quantize_empty(built, model, config), _name(model))
     return built.train()
 
 
@@ -88,6 +102,7 @@ def make_trainable(built: nn.Module, settings: Settings) -> nn.Module:
         ConfigError: the model cannot have one of them.
     """
     set_attention(built, settings.model.attention)
+    set_compute_dtype(built, settings)
     with torch.device("meta"):
         trained: nn.Module = attach_lora(built, settings.train.lora) if settings.train.method == "lora" else built
     set_gradient_checkpointing(trained, settings.train.gradient_checkpointing)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from speedtui.engine.memory import known
+from speedtui.engine.workload.quantized import carry_scales
 
 
 def replace_tensors(model: nn.Module) -> None:
@@ -21,8 +22,11 @@ def replace_tensors(model: nn.Module) -> None:
     for module in model.modules():
         for held in (module._parameters, module._buffers):
             for name, tensor in held.items():
+                if tensor is not None and id(tensor) not in made:
+                    made[id(tensor)] = _fake(tensor)
+                    carry_scales(tensor, made[id(tensor)], _fake)
                 if tensor is not None:
-                    held[name] = made.setdefault(id(tensor), _fake(tensor))  # type: ignore[assignment]
+                    held[name] = made[id(tensor)]  # type: ignore[assignment]
 
 
 def _fake(tensor: torch.Tensor) -> torch.Tensor:

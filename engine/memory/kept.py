@@ -37,6 +37,8 @@ def key_of_request(request: MemoryRequest) -> str | None:
         lengths, request.longest_target_tokens, request.device, request.masked,
         request.vocabulary if model.architecture and "vocab_size" not in model.architecture else None,
     ]  # fmt: skip
+    if model.quantize != "none":
+        parts += [model.quantize, _version("bitsandbytes")]
     return key_of(msgspec.to_builtins(parts))
 
 

@@ -13,6 +13,7 @@ from speedtui.engine.config.settings import TrainSettings
 from speedtui.engine.memory.timeline import GRADIENTS, OPTIMIZER, WEIGHTS, Timeline
 from speedtui.engine.workload.model import loss_of
 from speedtui.engine.workload.precision import autocast_dtype
+from speedtui.engine.workload.quantized import held_tensors
 
 Forward = Callable[..., Any]
 MICRO_STEPS = 2
@@ -28,7 +29,7 @@ def run_step(
     The gradients of an earlier micro-step are there; the timeline is told which they are, so that it can tell the
     story without them too. `foreach`: as in torch.nn.utils.clip_grad_norm_.
     """
-    timeline.claim((*model.parameters(), *model.buffers()), WEIGHTS)
+    timeline.claim(held_tensors(model), WEIGHTS)
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     _make_state(optimizer, trainable, timeline)
     used = _watch_gradients(trainable, timeline)

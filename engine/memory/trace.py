@@ -21,6 +21,7 @@ from speedtui.engine.memory.optimizers import make_optimizer
 from speedtui.engine.memory.step import run_step
 from speedtui.engine.memory.surface import Device
 from speedtui.engine.memory.timeline import Segments, Timeline
+from speedtui.engine.workload.quantized import is_quantized
 
 CUDA_UNIT = 512
 """Bytes to which CUDA's caching allocator rounds sizes up (kMinBlockSize in c10/cuda/CUDACachingAllocator.cpp)."""
@@ -75,7 +76,12 @@ def trace_step(
 
 
 def _refuse_hidden(model: nn.Module, device: Device) -> None:
-    """oneDNN's LSTM and cuDNN's recurrent layers keep a workspace for the backward pass; fake ones have none."""
+    """oneDNN's LSTM and cuDNN's recurrent layers keep a workspace for the backward pass; fake ones have none.
+
+    On a GPU bitsandbytes multiplies 8 bits in another way than here, and what is larger than six in 16 bits besides.
+    """
+    if device == "cuda" and any(is_quantized(p) and p.dtype == torch.int8 for p in model.parameters()):
+        raise HiddenMemory("how much 8-bit layers take on a GPU depends on the outliers among what they multiply")
     hiding = nn.RNNBase if device == "cuda" else nn.LSTM
     for name, module in model.named_modules():
         if isinstance(module, hiding):

@@ -24,6 +24,7 @@ from speedtui.engine.profile.profile import (
 )
 
 RANK = "train.lora.r"
+QUANTIZE = "model.quantize"
 NOT_FOR_RECIPES = ("data.", "model.", "train.gradient_checkpointing", "train.group_by_length")
 """A recipe brings its own samples and model; its model may not know of checkpointing."""
 
@@ -98,6 +99,12 @@ def _applies(path: str, profile: Profile, settings: Settings) -> bool:
     """Whether the setting does anything in this kind of run."""
     method = profile.values.get("train.method", settings.train.method)
     kind = settings.model.kind
+    if settings.model.quantize != "none" and profile.values.get(QUANTIZE) != "none":
+        method = settings.train.method  # quantized weights carry adapters and nothing else
+    if path == "train.method":
+        return profile.values[path] == method
+    if path == QUANTIZE:
+        return kind != "python" and (method == "lora" or profile.values[path] == "none")
     if path.startswith("train.lora."):
         return method == "lora"
     if path.startswith("recipe."):

@@ -26,7 +26,8 @@ UNMEASURED_SHARE = 0.7
 """Of a baseline that nobody has measured here, which is what is counted on (requirement B10)."""
 
 ALLOWED_TABLES = ("train", "schedule", "recipe")
-ALLOWED_SETTINGS = ("data.max_length", "data.packing", "data.eval_rows", "model.dtype", "model.attention")
+ALLOWED_SETTINGS = ("data.max_length", "data.packing", "data.eval_rows", "model.dtype", "model.quantize",
+                    "model.attention")  # fmt: skip
 """Besides those tables: a profile says how to train, and neither what nor by when."""
 
 GB = 1000**3

@@ -18,6 +18,7 @@ SWITCHES = {
     CHECKPOINTING: "ckpt", "train.compile": "compile", BF16: "bf16", FP16: "fp16", TF32: "tf32", "train.liger": "liger",
 }  # fmt: skip
 """What is told where it is on: how a step is computed."""
+QUANTIZE = "model.quantize"
 
 
 def make_candidate(number: int, values: Mapping[str, Scalar], settings: Settings, where: str) -> Candidate:
@@ -45,16 +46,18 @@ def apply_candidate(candidate: Candidate, settings: Settings) -> Settings:
 
 
 def label(resolved: Settings, named: Iterable[str] = ()) -> str:
-    """A short name for a table row: `mb4 ga4 r16 +ckpt workers 2 ddpm_mul 4`.
+    """A short name for a table row: `mb4 ga4 nf4 r16 +ckpt w2 ddpm_mul 4`.
 
     `named`: paths of what is told besides, with the values that the settings have.
     """
     train = resolved.train
     parts = [f"mb{train.micro_batch_size}", f"ga{train.effective_batch_size // train.micro_batch_size}"]
+    if resolved.model.quantize != "none":
+        parts.append(resolved.model.quantize)
     if train.method == "lora" and resolved.model.kind != "python":
         parts.append(f"r{train.lora.r}")
     parts += [f"+{name}" for path, name in SWITCHES.items() if value_at(resolved, path)]
-    shown: tuple[str, ...] = (MICRO_BATCH, RANK, *SWITCHES)
+    shown: tuple[str, ...] = (MICRO_BATCH, QUANTIZE, RANK, *SWITCHES)
     if train.max_steps is not None:
         shown = (*shown, "train.epochs")  # which it overrides
     others = [path for path in named if path not in shown and value_at(resolved, path) not in (None, 0)]

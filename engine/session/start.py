@@ -51,7 +51,7 @@ def start_study(settings: Settings, options: StartOptions, *, job: Job = "tune")
     Raises:
         SpeedtuiError: nothing could be started, and nothing is left behind.
     """
-    require_training_packages()
+    require_training_packages(settings.model)
     if job != "demo":  # whose worker makes its own model and data
         check_sources(settings, options.where)
     limit = parse_size(settings.search.memory_limit) if settings.search.memory_limit else None
@@ -79,7 +79,7 @@ def start_plan(settings: Settings, options: StartOptions, plan: PlanOrder) -> Se
     Raises:
         SpeedtuiError: nothing could be started, and nothing is left behind.
     """
-    require_training_packages()
+    require_training_packages(settings.model)
     check_sources(settings, options.where)
     size = plan.device or settings.search.memory_limit
     order = Order(
@@ -115,7 +115,7 @@ def start_training(
     Raises:
         SpeedtuiError: nothing could be started, and nothing is left behind.
     """
-    require_training_packages()
+    require_training_packages(settings.model)
     check_sources(settings, options.where)
     order = Order(
         job="train",

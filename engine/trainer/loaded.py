@@ -16,6 +16,7 @@ from speedtui.engine.trainer.measure_loss import weighing_of
 from speedtui.engine.workload.base import DataFacts, Workload
 from speedtui.engine.workload.float32 import set_elsewhere
 from speedtui.engine.workload.model import attach_lora, detach_lora
+from speedtui.engine.workload.quantized import parameter_count, quantized_words
 
 
 def tell_loaded(context: JobContext, workload: Workload, settings: Settings, seconds: float) -> None:
@@ -27,7 +28,7 @@ def tell_loaded(context: JobContext, workload: Workload, settings: Settings, sec
     context.loaded = e.ModelLoaded(
         t=context.t,
         model=workload.name,
-        parameters=sum(p.numel() for p in workload.model.parameters()),
+        parameters=parameter_count(workload.model.parameters()),
         trainable_parameters=trained_parameters(workload.model, settings.train),
         seconds=round(seconds, 3),
         train_rows=facts.train_rows,
@@ -43,6 +44,8 @@ def tell_loaded(context: JobContext, workload: Workload, settings: Settings, sec
         eval_dropped_rows=facts.eval_dropped_rows,
     )
     context.emit(context.loaded)
+    if settings.model.quantize != "none":
+        context.notice(quantized_words(workload.model, settings.model.quantize))
     for text in left_out_words(facts, settings.data.max_length):
         context.notice(text, level="warning")
     if facts.held_out_rows:

@@ -49,6 +49,7 @@ def cost_key(settings: Settings) -> CostKey:
         train.fp16,
         train.tf32,
         train.liger,
+        settings.model.quantize,
         settings.model.dtype,
         train.loader_workers > 0,
         train.group_by_length,

@@ -24,6 +24,7 @@ from speedtui.engine.trial.probe import Probed, ProbeSetup, run_steps
 from speedtui.engine.workload.evaluation_batch import evaluation_order
 from speedtui.engine.workload.kernels import attends_by_sdpa
 from speedtui.engine.workload.memory import is_out_of_memory
+from speedtui.engine.workload.quantized import held_tensors
 
 MEMORY_STEPS = 2
 """The second step has the optimizer's state."""
@@ -168,7 +169,7 @@ class HostPeaks:
     """Live tensor storages; the resident memory beside them."""
 
     def __init__(self, model: nn.Module) -> None:
-        self._storages = LiveStorages([*model.parameters(), *model.buffers()])
+        self._storages = LiveStorages(held_tensors(model))
         self._rss = PeakRss()
 
     def __enter__(self) -> HostPeaks:

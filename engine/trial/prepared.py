@@ -15,6 +15,7 @@ from speedtui.engine.workload.guard import Fingerprint, Snapshot
 from speedtui.engine.workload.liger import apply_liger, remove_liger
 from speedtui.engine.workload.model import attach_lora, detach_lora, set_attention, set_gradient_checkpointing
 from speedtui.engine.workload.precision import require_trainable
+from speedtui.engine.workload.quantized import set_compute_dtype
 
 
 def make_trainable(model: nn.Module, settings: Settings) -> nn.Module:
@@ -24,6 +25,7 @@ def make_trainable(model: nn.Module, settings: Settings) -> nn.Module:
         ConfigError: the model cannot do one of them, or its weights cannot be trained in their precision.
     """
     set_attention(model, settings.model.attention)
+    set_compute_dtype(model, settings)
     if settings.train.liger:
         apply_liger(model)
     try:

@@ -38,6 +38,7 @@ from speedtui.engine.workload.base import Workload
 from speedtui.engine.workload.evaluation_batch import evaluation_rows, generation_rows
 from speedtui.engine.workload.load import load_workload, with_model
 from speedtui.engine.workload.precision import require_device
+from speedtui.engine.workload.quantized import held_tensors
 from speedtui.engine.workload.recipe import data_differs, rebuild_needed
 from speedtui.engine.workload.shelf import DataShelf
 
@@ -245,4 +246,4 @@ class TrialRunner:
 
 
 def _weight_bytes(model: nn.Module) -> int:
-    return sum(tensor.untyped_storage().nbytes() for tensor in (*model.parameters(), *model.buffers()))
+    return sum(tensor.untyped_storage().nbytes() for tensor in held_tensors(model))

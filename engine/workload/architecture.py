@@ -21,7 +21,15 @@ from speedtui.engine.workload.base import Report
 from speedtui.engine.workload.cache import cache_folder, key_of, replacing, touch
 from speedtui.engine.workload.data import Table
 from speedtui.engine.workload.messages import Conversation
-from speedtui.engine.workload.pretrained import DTYPES, auto_model, clear_errors, implementation, place
+from speedtui.engine.workload.pretrained import (
+    DTYPES,
+    auto_model,
+    clear_errors,
+    implementation,
+    place,
+    quantizing,
+)
+from speedtui.engine.workload.quantized import freeze, require_quantizable
 
 DEFAULT_VOCABULARY = 4096
 """Tokens of a tokenizer trained on the data: small enough to train in seconds, large enough for words."""
@@ -59,21 +67,30 @@ def build_architecture(
     """`settings.architecture` with random weights, the same for the same seed; the vocabulary fits the tokenizer.
 
     Raises:
-        ModelError: an unknown model_type, fields that do not fit together, attention not available.
+        ModelError: an unknown model_type, fields that do not fit together, attention not available, weights that
+            cannot be quantized.
     """
     fields = {"vocab_size": len(tokenizer), **special_ids(tokenizer), **(settings.architecture or {})}
     if settings.kind == "seq2seq":  # T5's own choice; BART's default names a token of its own vocabulary
         fields.setdefault("decoder_start_token_id", tokenizer.pad_token_id)
     model_type = check_model_type(fields.pop("model_type"))
     name = f"model.architecture {model_type}"
-    with clear_errors(name, settings), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = auto_model(settings).from_config(
-            AutoConfig.for_model(model_type, **fields),
-            dtype=DTYPES[settings.dtype],
-            attn_implementation=implementation(settings.attention),
-        )
-    return place(model, device)
+    with clear_errors(name, settings):
+        config = AutoConfig.for_model(model_type, **fields)
+        require_quantizable(settings, config, device)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = auto_model(settings).from_config(
+                config, dtype=DTYPES[settings.dtype], attn_implementation=implementation(settings.attention)
+            )
+        if settings.quantize == "none":
+            return place(model, device)
+        quantized = type(model).from_pretrained(  # which alone quantizes, and takes weights from memory too
+            None, config=model.config, state_dict=model.state_dict(), dtype=DTYPES[settings.dtype],
+            attn_implementation=implementation(settings.attention), **quantizing(settings, config, device),
+        )  # fmt: skip
+    frozen: PreTrainedModel = freeze(quantized, name).train()
+    return frozen
 
 
 def special_ids(tokenizer: PreTrainedTokenizerBase) -> dict[str, int | None]:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
+from speedtui.engine.workload.quantized import is_quantized, reading_facts, scale_tensors
+
 FULL_BYTES = 16 * 1024**2
 """A tensor up to this size is hashed whole (about 10 ms); of a larger one, a sample of its elements."""
 
@@ -16,7 +18,10 @@ SAMPLED_ELEMENTS = 1_000_003
 
 
 class Fingerprint:
-    """Hashes of a few of a model's tensors: the first, the middle and the last by name."""
+    """Hashes of a few of a model's tensors: the first, the middle and the last by name.
+
+    Of quantized weights, which nothing should ever write, the first, the middle and the last with their scales besides.
+    """
 
     def __init__(self, model: nn.Module) -> None:
         self._hashes = {name: hash_tensor(tensor) for name, tensor in _chosen(model)}
@@ -31,7 +36,7 @@ class Fingerprint:
 
 def hash_tensor(tensor: torch.Tensor) -> str:
     """SHA-256 of shape, dtype and elements; for more than 16 MiB, of an even sample of the elements."""
-    digest = hashlib.sha256(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
+    digest = hashlib.sha256(f"{tuple(tensor.shape)} {tensor.dtype}{reading_facts(tensor)}".encode())
     flat = tensor.detach().reshape(-1)
     if flat.numel() * flat.element_size() > FULL_BYTES:
         flat = flat[:: (flat.numel() // SAMPLED_ELEMENTS) | 1]
@@ -43,12 +48,19 @@ def hash_tensor(tensor: torch.Tensor) -> str:
 def _named(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
     yield from model.named_parameters()
     yield from model.named_buffers()
+    yield from scale_tensors(model)
 
 
 def _chosen(model: nn.Module) -> list[tuple[str, torch.Tensor]]:
-    named = sorted(_named(model), key=lambda pair: pair[0])
-    places = {0, len(named) // 2, len(named) - 1} if named else set()
-    return [named[place] for place in sorted(places)]
+    named = dict(_named(model))
+    weights = _spread(sorted(name for name, tensor in named.items() if is_quantized(tensor)))
+    with_scales = tuple(f"{name}." for name in weights)
+    chosen = {*_spread(sorted(named)), *weights, *(name for name in named if name.startswith(with_scales))}
+    return [(name, named[name]) for name in sorted(chosen)]
+
+
+def _spread(names: list[str]) -> list[str]:
+    return [names[place] for place in sorted({0, len(names) // 2, len(names) - 1})] if names else []
 
 
 class Snapshot:

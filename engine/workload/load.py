@@ -21,11 +21,12 @@ def load_workload(settings: Settings, *, device: torch.device, report: Report) -
     """Model, tokenizer and data, with the model on `device`; the data is read before the model is loaded.
 
     Raises:
-        UsageError: the packages of the extra `train` are not installed, or too old.
+        UsageError: the packages of the extra `train` are not installed or too old, or those of `quantize` where
+            it is asked for.
         DataError, ModelError, RecipeError: what the configuration names cannot be used.
         ConfigError: `data.packing` with a model that would mix the samples of a pack.
     """
-    require_training_packages()
+    require_training_packages(settings.model)
     from speedtui.engine.workload.quiet import quiet_libraries
 
     quiet_libraries()
@@ -70,7 +71,7 @@ def load_data(settings: Settings, report: Report) -> Workload:
     Raises:
         UsageError, DataError, ModelError, RecipeError: as `load_workload`, as far as data and tokenizer go.
     """
-    require_training_packages()
+    require_training_packages(settings.model)
     import torch
 
     from speedtui.engine.workload.quiet import quiet_libraries

@@ -13,6 +13,7 @@ from torch import nn
 from speedtui.engine.config.settings import LoraSettings
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.workload.pretrained import flash_missing
+from speedtui.engine.workload.quantized import cast_biases
 from speedtui.engine.workload.targets import find_targets, not_adaptable
 
 _SAVED = "speedtui_saved"
@@ -25,6 +26,8 @@ class _Saved:
     """`requires_grad` by the parameter's name."""
     hooks: dict[str, set[int]]
     """Ids of forward hooks by the module's name; peft adds one to the input embeddings."""
+    biases: dict[str, torch.Tensor]
+    """Those of quantized layers, by name, in the precision that they were loaded in."""
 
 
 def attach_lora(model: nn.Module, settings: LoraSettings) -> PeftModel:
@@ -39,6 +42,7 @@ def attach_lora(model: nn.Module, settings: LoraSettings) -> PeftModel:
     saved = _Saved(
         trainable={name: parameter.requires_grad for name, parameter in model.named_parameters()},
         hooks={name: set(module._forward_hooks) for name, module in model.named_modules()},
+        biases=cast_biases(model),
     )
     lora = LoraConfig(
         r=settings.r,
@@ -79,6 +83,8 @@ def detach_lora(adapted: PeftModel) -> nn.Module:
     for name, parameter in base.named_parameters():
         parameter.requires_grad_(saved.trainable[name])
         parameter.grad = None
+        if name in saved.biases:
+            parameter.data = saved.biases[name]
     for name, module in base.named_modules():
         for hook in set(module._forward_hooks) - saved.hooks[name]:
             del module._forward_hooks[hook]

@@ -6,6 +6,7 @@ import importlib.util
 import re
 from importlib import metadata
 
+from speedtui.engine.config.settings import ModelSettings
 from speedtui.engine.errors import UsageError
 
 NEEDED = ("torch", "transformers", "peft", "accelerate", "datasets")
@@ -14,8 +15,8 @@ OLDEST = {"transformers": "5.3"}
 of its own, `_clip_grad_norm`, from 5.3 on; before that the optimizer's time would be told as another phase's."""
 
 
-def require_training_packages() -> None:
-    """Refuses to go on without what training needs.
+def require_training_packages(model: ModelSettings | None = None) -> None:
+    """Refuses to go on without what training needs, and what this model needs besides.
 
     Raises:
         UsageError: naming the package that is missing or too old.
@@ -23,6 +24,10 @@ def require_training_packages() -> None:
     for package in NEEDED:
         if importlib.util.find_spec(package) is None:
             raise UsageError(f"{package} is not installed", "pip install 'speedtui[train]'")
+    if model is not None and model.quantize != "none" and importlib.util.find_spec("bitsandbytes") is None:
+        raise UsageError(
+            f'model.quantize "{model.quantize}": bitsandbytes is not installed', "pip install 'speedtui[quantize]'"
+        )
     for package, oldest in OLDEST.items():
         found = installed(package)
         if found is not None and numbers(found) < numbers(oldest):

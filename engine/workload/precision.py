@@ -90,11 +90,16 @@ def require_trainable(trained: nn.Module, settings: Settings) -> None:
 def precision_warning(trained: nn.Module, settings: Settings) -> str:
     """What the weights' precision costs the training, in a sentence; empty where it costs nothing to speak of."""
     used = {parameter.dtype for parameter in trained.parameters()}
-    if torch.float16 in used and not settings.train.fp16:
+    model = settings.model
+    in_float16 = model.quantize == "nf4" and model.dtype == "float16" and not settings.train.bf16  # it computes in it
+    if (torch.float16 in used or in_float16) and not settings.train.fp16:
         return (
             "float16 without loss scaling: small gradients become 0 or inexact; "
             'model.dtype = "bfloat16" takes the same memory'
         )
+    whole = autocast_dtype(settings.train) is None
+    if model.quantize != "none" and whole and any(p.is_cuda for p in trained.parameters()):
+        return "activations of a quantized model are float32 without train.bf16, which takes memory and time"
     share = unmoved_share(trained, settings.train.learning_rate)
     if settings.train.optimizer not in ADAM_IN_WEIGHTS_PRECISION or share < TELLING:
         return ""

@@ -23,6 +23,7 @@ from speedtui.engine.config.settings import Attention, ModelSettings
 from speedtui.engine.errors import ModelError
 from speedtui.engine.workload.hub import check_source, require_model_in
 from speedtui.engine.workload.memory import is_out_of_memory
+from speedtui.engine.workload.quantized import freeze, quantization, require_quantizable
 
 FLASH_PACKAGES = {"flash_attention_2": "flash-attn", "flash_attention_3": "flash-attn-3"}
 """By the attention that is asked for: the distribution it is from."""
@@ -92,15 +93,16 @@ def complete_config(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, 
 
 
 def load_pretrained(settings: ModelSettings, device: torch.device) -> PreTrainedModel:
-    """`settings.path` through `from_pretrained`, on the device, in training mode.
+    """`settings.path` through `from_pretrained`, on the device, in training mode; quantized where that is asked for.
 
     Raises:
-        ModelError: no such folder or hub id, not a model of this kind, broken files, attention not available.
+        ModelError: no such folder or hub id, not a model of this kind, broken files, attention not available, weights
+            that cannot be quantized.
     """
     path = settings.path or ""
+    config = _config(settings)
+    require_quantizable(settings, config, device)
     local = check_source(path, "model.path")
-    if Path(path).is_dir():
-        require_model_in(Path(path))
     with clear_errors(path, settings):
         model = auto_model(settings).from_pretrained(
             path,
@@ -108,8 +110,18 @@ def load_pretrained(settings: ModelSettings, device: torch.device) -> PreTrained
             attn_implementation=implementation(settings.attention),
             trust_remote_code=settings.trust_remote_code,
             local_files_only=local,
+            **quantizing(settings, config, device),
         )
-    return place(model, device)
+    return freeze(model, path).train() if settings.quantize != "none" else place(model, device)
+
+
+def quantizing(settings: ModelSettings, config: Any, device: torch.device) -> dict[str, Any]:
+    """The arguments that have `from_pretrained` quantize, on the device, where the weights then stay."""
+    wanted = quantization(settings, config)
+    if wanted is None:
+        return {}
+    stored = getattr(config, "quantization_config", None) is not None
+    return {"device_map": {"": device}} if stored else {"device_map": {"": device}, "quantization_config": wanted}
 
 
 def place(model: Any, device: torch.device) -> PreTrainedModel:

@@ -14,7 +14,7 @@ import pytest
 
 from speedtui.engine.doctor import Check, render
 from speedtui.engine.doctor.disk import check_disk
-from speedtui.engine.doctor.packages import check_package, check_python, oldest_version
+from speedtui.engine.doctor.packages import check_optional, check_package, check_python, oldest_version
 
 Row = dict[str, str]
 Examine = Callable[..., dict[str, Row]]
@@ -79,6 +79,13 @@ def test_a_package_that_is_not_there_comes_with_its_install_command() -> None:
     row = check_package("no-such-package-anywhere")
     assert (row.status, row.found) == ("problem", "not installed")
     assert row.advice == "Install it: pip install no-such-package-anywhere"
+
+
+def test_a_package_that_only_some_settings_need_is_no_problem_and_its_extra_is_named() -> None:
+    row = check_optional("no-such-package-anywhere", "quantize", "some settings")
+    assert (row.status, row.found) == ("ok", "not installed")
+    assert row.advice == "Only some settings need it: pip install 'speedtui[quantize]'"
+    assert check_optional("torch", "quantize", "some settings") == check_package("torch")
 
 
 def test_the_oldest_versions_are_those_of_our_own_metadata() -> None:

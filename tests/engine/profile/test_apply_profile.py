@@ -91,6 +91,17 @@ def test_a_full_fine_tuning_has_no_adapter_to_set() -> None:
     assert [c.path for c in apply_profile(BASE, becomes_full).changes] == ["train.method"]
 
 
+def test_quantized_weights_stay_with_adapters_and_whole_ones_that_are_trained_stay_whole() -> None:
+    quantized = with_values(BASE, {"model.quantize": "nf4"}, "here")
+    full = {"train.method": "full", "train.lora.r": 64}
+    assert [c.path for c in apply_profile(quantized, own(full)).changes] == ["train.lora.r"]
+    unquantized = apply_profile(quantized, own({"train.method": "full", "model.quantize": "none"}))
+    assert {c.path for c in unquantized.changes} == {"train.method", "model.quantize"}
+    assert [c.path for c in apply_profile(BASE, own({"model.quantize": "int8"})).changes] == ["model.quantize"]
+    trained = with_values(BASE, {"train.method": "full"}, "here")
+    assert apply_profile(trained, own({"model.quantize": "int8"})).changes == []
+
+
 def test_a_recipe_takes_only_what_applies_to_it() -> None:
     recipe = msgspec.structs.replace(BASE, model=ModelSettings(kind="python", recipe="r.py:build"), recipe={"k": 1})
     changed = {c.path for c in apply_profile(recipe, MEMORY_EFFICIENT).changes}
