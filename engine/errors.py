@@ -37,6 +37,11 @@ class SpeedtuiError(Exception):
         self.message = message
         self.hint = hint
 
+    @property
+    def in_one(self) -> str:
+        """Both as sentences of one text, for a place that has no line of its own for the hint."""
+        return f"{self.message}. {self.hint}" if self.hint else self.message
+
 
 class UsageError(SpeedtuiError):
     """A command line, configuration, recipe or environment that cannot be used as it is."""

@@ -188,6 +188,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     choice: Choice
     selected: str
     """The profile the schedules below are for."""
+    held_out_rows: int = 0
+    """Of the training data, to evaluate on; they are not among `train_rows`."""
     cut_rows: int = 0
     """Training rows longer than its maximum length."""
     dropped_rows: int = 0

@@ -100,6 +100,11 @@ def format_span(seconds: float | None) -> str:
     return f"{sign}{secs}s"
 
 
+def format_budget(seconds: float | None) -> str:
+    """A stretch of time that somebody gave: as in `format_span`, and `300 ms` below a second, which is not none."""
+    return format_seconds(seconds) if seconds is not None and seconds < 1 else format_span(seconds)
+
+
 def format_count(value: float | None) -> str:
     """A count or a rate in at most five characters: `21.4`, `940`, `39.8k`, `1.2M`."""
     if value is None:
@@ -126,6 +131,11 @@ def format_flops(per_second: float | None) -> str:
 def format_share(fraction: float | None) -> str:
     """`41 %` for 0.41; a dash where nothing was measured."""
     return "–" if fraction is None else f"{fraction * 100:.0f} %"
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 stall`, `3 stalls`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def length_words(

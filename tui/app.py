@@ -16,7 +16,7 @@ from speedtui.engine.commands import Pause, Resume, Stop
 from speedtui.engine.errors import ExitCode
 from speedtui.engine.session.base import Session
 from speedtui.engine.state import RunStatus
-from speedtui.tui.keys import Scope, bindings
+from speedtui.tui.keys import bindings
 from speedtui.tui.leaving import Leaving
 from speedtui.tui.news import LONG_SECONDS, News
 from speedtui.tui.options import ScreenOptions
@@ -25,9 +25,8 @@ from speedtui.tui.redraw import Redraw
 from speedtui.tui.runs.fleet import Fleet
 from speedtui.tui.runs.following import Following
 from speedtui.tui.screens.monitor import MonitorScreen
-from speedtui.tui.screens.view import View
+from speedtui.tui.shown import ShowingApp
 from speedtui.tui.terminal.driver import TerminalDriver
-from speedtui.tui.terminal.lean import LeanApp
 from speedtui.tui.terminal.theme import PLAIN_THEME, Colourless, choose_theme, contrast_theme, no_colour
 
 TERMINAL_CHECK_SECONDS = 1.0
@@ -59,7 +58,7 @@ def _commands() -> type[Provider]:
     return KeyCommands
 
 
-class SpeedtuiApp(LeanApp):
+class SpeedtuiApp(ShowingApp):
     """Shows one session, and what is started from it."""
 
     CSS_PATH: ClassVar[list[str | PurePath]] = [f"style/{name}.tcss" for name in STYLES]
@@ -129,49 +128,6 @@ class SpeedtuiApp(LeanApp):
     def _check_terminal(self) -> None:
         if self._terminal_gone():
             self.leaving.detach()
-
-    # --- what is shown ---
-
-    @property
-    def view(self) -> View | None:
-        """The full screen in front; None while a dialog is."""
-        return self.screen if isinstance(self.screen, View) else None
-
-    @property
-    def scope(self) -> Scope:
-        """Whose keys there are besides those that work everywhere."""
-        base = self.screen_stack[0] if self.screen_stack else None
-        return base.SCOPE if isinstance(base, View) else "monitor"
-
-    @property
-    def front(self) -> Following:
-        """The run on the Monitor."""
-        return self.fleet.front
-
-    @property
-    def study(self) -> Following:
-        """The run whose trials are listed."""
-        return self.fleet.study
-
-    @property
-    def read_only(self) -> bool:
-        """Whether nobody follows commands of the run in front: a recording, or one that was over when it was opened."""
-        return self.front.read_only
-
-    @property
-    def obeyed(self) -> bool:
-        """Whether somebody is there to follow commands of the run in front."""
-        return not self.read_only and not self.front.ended and self.front.state().status.busy
-
-    @property
-    def can_train(self) -> bool:
-        """Whether a promoted configuration can be trained from here."""
-        return self.options.train is not None and self.study is self.front
-
-    @property
-    def study_config(self) -> dict[str, Any]:
-        """The configuration that candidates differ from."""
-        return self.study.state().config
 
     # --- commands ---
 

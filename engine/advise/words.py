@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from speedtui.engine.config.paths import value_at
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.planned import FrequencyRow
-from speedtui.engine.units import format_span
+from speedtui.engine.units import format_span, plural
 
 MICRO_BATCH = "train.micro_batch_size"
 
@@ -47,7 +47,7 @@ def age_words(seconds: float) -> str:
     for unit, length in (("day", 86400), ("hour", 3600)):
         count = int(seconds // length)
         if count:
-            return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+            return plural(count, unit)
     return format_span(seconds)
 
 

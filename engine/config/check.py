@@ -64,21 +64,21 @@ def check_batch(settings: Settings, where: str) -> None:
 
 
 def _check_numbers(settings: Settings, where: str) -> None:
+    for path, number in _numbers(settings):
+        if not math.isfinite(number):
+            raise ConfigError(f"{where}: {path} must be a finite number, got {number:g}")
     for path, value_of, least in _AT_LEAST:
         value = value_of(settings)
-        if value is not None and not value >= least:  # which NaN is not
+        if value is not None and value < least:
             raise ConfigError(f"{where}: {path} must be at least {least:g}, got {value:g}")
     for path, number in (
         ("train.epochs", settings.train.epochs),
         ("train.learning_rate", settings.train.learning_rate),
     ):
-        if not 0 < number < float("inf"):
+        if number <= 0:
             raise ConfigError(f"{where}: {path} must be above zero, got {number:g}")
     if settings.train.lora.dropout >= 1:
         raise ConfigError(f"{where}: train.lora.dropout must be below 1, got {settings.train.lora.dropout:g}")
-    for path, number in _numbers(settings):
-        if not math.isfinite(number):
-            raise ConfigError(f"{where}: {path} must be a finite number, got {number:g}")
 
 
 def _numbers(section: Section, prefix: str = "") -> Iterator[tuple[str, float]]:

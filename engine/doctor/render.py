@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from speedtui.engine.doctor.check import Check
+from speedtui.engine.units import plural
 
 
 def render(checks: Sequence[Check]) -> str:
@@ -26,10 +27,6 @@ def _summary(checks: Sequence[Check]) -> str:
     warnings = sum(check.status == "warning" for check in checks)
     if not problems and not warnings:
         return "Everything works."
-    counts = [_counted(problems, "problem")] if problems else []
-    counts += [_counted(warnings, "warning")] if warnings else []
+    counts = [plural(problems, "problem")] if problems else []
+    counts += [plural(warnings, "warning")] if warnings else []
     return " and ".join(counts) + "."
-
-
-def _counted(count: int, word: str) -> str:
-    return f"{count} {word}" if count == 1 else f"{count} {word}s"

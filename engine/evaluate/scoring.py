@@ -97,7 +97,7 @@ class Scorer:
             outcome.problem = str(gone)
             self.kill()
         except ConfigError as error:
-            outcome.problem = f"{error.message} {error.hint}".strip()
+            outcome.problem = error.in_one
             self.kill()
         except BaseException:  # of the tick: what is half done would answer the next request
             self.kill()

@@ -211,6 +211,8 @@ class SettingsChanged(Event, frozen=True, kw_only=True):
     values: dict[str, Scalar]
     reason: str
     """Such as `command`."""
+    label: str = ""
+    """What the training is called with them; empty where that is told elsewhere."""
 
 
 class TrainingFinished(Event, frozen=True, kw_only=True):

@@ -22,7 +22,7 @@ from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.durations import ONE_SPREAD
 from speedtui.engine.timing.workload_shape import shape_of
 from speedtui.engine.trial.failures import TrialEnded
-from speedtui.engine.units import format_count, format_span
+from speedtui.engine.units import format_budget, format_count
 from speedtui.engine.workload.evaluation_batch import generation_rows
 from speedtui.engine.workload.quantized import parameter_count
 from speedtui.engine.workload.shelf import DataShelf
@@ -72,7 +72,7 @@ class Bases:
     def _left_out(self, case: Case, tuning: Tuning, beginning: RunCosts, result: TrialResult | None) -> Basis:
         """Of a profile that there was no time for, or whose trial somebody stopped: an earlier run, else what another
         profile's trial showed, else what is stated."""
-        note = f"not measured within the plan's {format_span(tuning.budget_seconds)}"
+        note = f"not measured within the plan's {format_budget(tuning.budget_seconds)}"
         if result is not None and result.status is TrialStatus.PRUNED:
             note = f"not measured: {result.reason}"
         basis = self.recalled(case)

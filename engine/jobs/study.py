@@ -16,7 +16,7 @@ from speedtui.engine.search.base import Trial
 from speedtui.engine.search.candidates import make_candidate
 from speedtui.engine.state import TrialRow
 from speedtui.engine.state.study import PLAN, best_trial
-from speedtui.engine.units import format_span
+from speedtui.engine.units import format_budget
 
 if TYPE_CHECKING:
     from speedtui.engine.trial.runner import TrialRunner
@@ -249,7 +249,7 @@ class Study:
         """Refuses what no trial would be started for."""
         deadline = self.runner.deadline if self.runner is not None else None
         if deadline is not None and time.monotonic() >= deadline:
-            spent = f"the budget of {format_span(self._budget_seconds)} is spent"
+            spent = f"the budget of {format_budget(self._budget_seconds)} is spent"
             raise Refused(f"{spent}: no trial is started any more")
 
     def _enqueue(self, trial: int) -> None:
@@ -266,4 +266,4 @@ class Study:
         try:
             return make_candidate(number, values, self._context.settings, f"#{number}")
         except ConfigError as error:
-            raise Refused(f"{error.message} {error.hint}".strip()) from None
+            raise Refused(error.in_one) from None

@@ -28,7 +28,6 @@ from speedtui.engine.jobs.going_on import how_to_go_on
 from speedtui.engine.jobs.legs import earlier_legs
 from speedtui.engine.jobs.loaders import loader_death
 from speedtui.engine.meter.memory import release_memory
-from speedtui.engine.search.candidates import label
 from speedtui.engine.timing.counts import counts_of, first_save_step, frequency_steps
 from speedtui.engine.timing.eta import Eta
 from speedtui.engine.timing.step_sizes import step_sizes
@@ -58,12 +57,11 @@ class Training:
         self._context = context
         self._workload = workload
         self._device = device
-        self._named = named
         self._trial = trial
         self._estimate = estimate
         self._since = since
         self._counts = counts_of(settings, workload.facts.train_rows)
-        self._live = LiveSettings(context, settings)
+        self._live = LiveSettings(context, settings, named)
         self._live.total_steps = self._counts.total_steps
         self._live.listeners.append(self._on_change)
         self._store = CheckpointStore(context.folder.checkpoints, settings.schedule.keep_checkpoints)
@@ -240,7 +238,7 @@ class Training:
                 epochs=train.epochs,
                 micro_batch_size=train.micro_batch_size,
                 grad_accum_steps=train.effective_batch_size // train.micro_batch_size,
-                label=label(self._live.current, self._named),
+                label=self._live.label,
                 trial=self._trial,
                 first_step=self._first_step,
                 flops=self._flops,

@@ -23,7 +23,7 @@ from speedtui.engine.search.candidates import apply_candidate
 from speedtui.engine.search.sampled import sampled_classes
 from speedtui.engine.state.study import PLAN
 from speedtui.engine.timing.costs import RunCosts
-from speedtui.engine.units import format_span, parse_duration
+from speedtui.engine.units import format_budget, parse_duration
 from speedtui.engine.workload.imports import uncollected
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ class Tuning:
         deadline = self.runner.deadline
         if deadline is None or time.monotonic() < deadline:
             return False
-        self._spent = f"the budget of {format_span(deadline - self._started)} is spent"
+        self._spent = f"the budget of {format_budget(deadline - self._started)} is spent"
         self.study.unqueue_all(self._spent)
         return True
 

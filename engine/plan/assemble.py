@@ -80,6 +80,7 @@ def assemble(
         choice=question.choice,
         selected=question.selected,
         profiles=rows,
+        held_out_rows=data.facts.held_out_rows,
         cut_rows=data.facts.cut_rows,
         dropped_rows=data.facts.dropped_rows,
         eval_cut_rows=data.facts.eval_cut_rows,

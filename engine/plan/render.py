@@ -10,14 +10,8 @@ from speedtui.engine.advise.words import age_words, value_words
 from speedtui.engine.config.window import Window
 from speedtui.engine.plan.tables import CHECKPOINT_SHARE, recommended_checkpoint
 from speedtui.engine.planned import Change, Fit, FrequencyRow, Plan, ProfileRow
-from speedtui.engine.units import (
-    format_count,
-    format_seconds,
-    format_share,
-    format_size,
-    format_span,
-    length_words,
-)
+from speedtui.engine.rows import row_words
+from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span, length_words
 
 WIDTH = 100
 """Columns; a narrow terminal has 80, which the tables keep to unless a cell is long."""
@@ -64,29 +58,34 @@ def _header(plan: Plan, window: Window | None) -> str:
         facts.append(_sides(plan))
     elif plan.longest_tokens is not None:
         facts.append(f"the longest {plan.longest_tokens}")
+    rows = row_words(plan, plan.row.max_length if plan.row is not None else None)
+    asked = f"{choice.profile}, {choice.epochs:g} epochs, max length {choice.max_length}"
     lines = [
         _fact("device", device),
         _fact("data", ", ".join(facts)),
-        *([_fact("not all", left_out)] if (left_out := _left_out(plan)) else []),
+        *([_fact("not all", rows)] if rows else []),
         _fact("window", _window_words(plan, window)),
-        _fact("choice", f"{choice.profile}, {choice.epochs:g} epochs, max length {choice.max_length}: {choice.reason}"),
+        _fact("choice", f"{asked}: {choice.reason}{_as_planned(plan)}"),
     ]
     if plan.selected != choice.profile:
         lines.append(_fact("selected", f"{plan.selected}, as asked for"))
     return "\n".join(lines)
 
 
+def _as_planned(plan: Plan) -> str:
+    """Where the configuration, the model or the window has the chosen profile run otherwise than the data asks for."""
+    row = next((row for row in plan.profiles if row.profile == plan.choice.profile), None)
+    if row is None:
+        return ""
+    epochs, length = f"{row.epochs:.3g} epochs", f"max length {row.max_length}"
+    other = [epochs] if epochs != f"{plan.choice.epochs:.3g} epochs" else []
+    other += [length] if row.max_length != plan.choice.max_length else []
+    return f"; as planned here {', '.join(other)}" if other else ""
+
+
 def _sides(plan: Plan) -> str:
     """Of pairs, whose tokens each are source and target together."""
     return length_words(plan.longest_tokens, plan.mean_tokens, plan.longest_target_tokens, plan.mean_target_tokens)
-
-
-def _left_out(plan: Plan) -> str:
-    """What of the rows the selected profile does not learn from or evaluate."""
-    counts = ((plan.cut_rows, "cut"), (plan.dropped_rows, "dropped"), (plan.eval_cut_rows, "of data.eval cut"),
-              (plan.eval_dropped_rows, "of data.eval left out of the loss"))  # fmt: skip
-    found = ", ".join(f"{count} {what}" for count, what in counts if count)
-    return f"{found} at max length {plan.row.max_length}" if found and plan.row is not None else found
 
 
 def _window_words(plan: Plan, window: Window | None) -> str:

@@ -39,6 +39,7 @@ def plan_document(plan: Plan, run: str, window: Window | None, versions: Mapping
         "accuracy": None,
         "dataset": {
             "train_rows": plan.train_rows,
+            "held_out_rows": plan.held_out_rows,
             "cut_rows": plan.cut_rows,
             "dropped_rows": plan.dropped_rows,
             "eval_cut_rows": plan.eval_cut_rows,

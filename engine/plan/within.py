@@ -14,6 +14,7 @@ from speedtui.engine.planned import Change
 from speedtui.engine.profile.profile import EFFECTIVE_BATCH, MAX_LENGTH
 from speedtui.engine.search.candidates import MICRO_BATCH
 from speedtui.engine.timing.counts import counts_of
+from speedtui.engine.units import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +42,7 @@ def within(
     rows = data_for(case.settings).facts.train_rows
     if case.settings.train.effective_batch_size > rows:
         micro = max(n for n in divisors(rows) if n <= case.settings.train.micro_batch_size)
-        there = "there is 1 row" if rows == 1 else f"there are {rows} rows"
+        there = f"there {'is' if rows == 1 else 'are'} {plural(rows, 'row')}"
         case = _changed(case, {EFFECTIVE_BATCH: rows, MICRO_BATCH: micro}, f"{there} to train on")
     return within_steps(case, rows)
 

@@ -15,7 +15,7 @@ from speedtui.engine.config.paths import value_at
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.planned import Change
 from speedtui.engine.profile.profile import EPOCHS, MAX_LENGTH, MAX_STEPS, MICRO_BATCH
-from speedtui.engine.units import format_share
+from speedtui.engine.units import format_share, plural
 
 EVAL_EVERY, CHECKPOINT_EVERY = "schedule.eval_every", "schedule.checkpoint_every"
 CHECKPOINTING, GROUPED = "train.gradient_checkpointing", "train.group_by_length"
@@ -134,7 +134,7 @@ def fewer_epochs(settings: Settings) -> list[Change]:
     epochs = settings.train.epochs
     return [
         _change(
-            settings, EPOCHS, float(count), f"{count} {'epoch' if count == 1 else 'epochs'} instead of {epochs:g}",
+            settings, EPOCHS, float(count), f"{plural(count, 'epoch')} instead of {epochs:g}",
             f"{epochs - count:g} of {epochs:g} epochs",
         )
         for count in range(math.ceil(epochs) - 1, 0, -1)

@@ -7,6 +7,7 @@ import msgspec
 from speedtui.engine.config.batch import largest_divisor
 from speedtui.engine.planned import Choice
 from speedtui.engine.profile.profile import EFFECTIVE_BATCH, EPOCHS, MAX_LENGTH, MICRO_BATCH, Profile
+from speedtui.engine.units import plural
 
 FEW_ROWS, MANY_ROWS = 5_000, 15_000
 """Both belong to balanced: below the one quality, above the other fast."""
@@ -84,7 +85,7 @@ def _by_rows(rows: int) -> tuple[str, float, str]:
 
 
 def _rows(rows: int) -> str:
-    return f"{rows:,} row is" if rows == 1 else f"{rows:,} rows are"
+    return f"{plural(rows, 'row')} {'is' if rows == 1 else 'are'}"
 
 
 def _micro_batch_factor(mean_tokens: float | None) -> float:

@@ -9,9 +9,9 @@ from speedtui.engine.events import EvaluationCompleted
 from speedtui.engine.report.books import books_rows, closed_books
 from speedtui.engine.report.costs import costs_of
 from speedtui.engine.report.record import Comparison, FinalVerdict, TrainingReport
-from speedtui.engine.report.words import plural
 from speedtui.engine.state import RunState, TrainingState
 from speedtui.engine.timing.verdict import judge
+from speedtui.engine.units import plural
 
 PAUSE_WORTH_A_WORD = 0.01
 """Share of the time it took from which on a pause is told beside the accuracy."""

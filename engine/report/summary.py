@@ -7,7 +7,7 @@ from speedtui.engine.plan.render import render_plan
 from speedtui.engine.report.compose import Expected, training_report
 from speedtui.engine.report.text import render_training
 from speedtui.engine.state import RunState, StudyState, TrialRow
-from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span
+from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span, plural
 
 _HEADER = ("  #", "config", "status", "samples/s", "tok/s", "step", "peak", "full run")
 
@@ -70,7 +70,7 @@ def _full_run(result: TrialResult) -> str:
     estimate = result.estimate
     if estimate is None:
         return f"about {format_span(result.full_run_seconds)}"
-    counts = [f"{n} {what}{'' if n == 1 else 's'}" for n, what in
+    counts = [plural(n, what) for n, what in
               ((estimate.evals, "evaluation"), (estimate.saves, "checkpoint")) if n]  # fmt: skip
     included = f", {' and '.join(counts)} included" if counts else ""
     return f"about {format_span(estimate.p50_seconds)}, 9 in 10 within {format_span(estimate.p90_seconds)}{included}"

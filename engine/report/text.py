@@ -19,10 +19,9 @@ from speedtui.engine.report.words import (
     evaluation_words,
     gain_words,
     learned_words,
-    plural,
     rows_words,
 )
-from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span
+from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span, plural
 
 WIDTH = 100
 """Columns."""

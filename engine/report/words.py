@@ -7,9 +7,10 @@ from datetime import datetime
 from speedtui.engine.efficiency import ModelFlops
 from speedtui.engine.events import DeviceBusyMeasured, EndReason, EvaluationCompleted, ModelLoaded
 from speedtui.engine.report.record import Comparison, FinalVerdict, Judgement, TrainingReport
+from speedtui.engine.rows import row_words
 from speedtui.engine.state import Totals
 from speedtui.engine.state.lines import left_out_words, loss_words
-from speedtui.engine.units import format_flops, format_seconds, format_share, format_span
+from speedtui.engine.units import format_flops, format_seconds, format_share, format_span, plural
 
 END_WORDS: dict[EndReason, str] = {
     "steps": "all steps done",
@@ -31,11 +32,6 @@ def clock(seconds: float, beside: float | None = None) -> str:
     moment = datetime.fromtimestamp(seconds)
     same_day = beside is not None and datetime.fromtimestamp(beside).date() == moment.date()
     return f"{moment:%H:%M}" if same_day else f"{moment:%Y-%m-%d %H:%M}"
-
-
-def plural(count: int, noun: str) -> str:
-    """`1 stall`, `3 stalls`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def end_words(report: TrainingReport) -> str:
@@ -78,12 +74,7 @@ def learned_words(report: TrainingReport) -> str:
 
 def rows_words(loaded: ModelLoaded) -> str:
     """What of the rows was held out, not learned or not evaluated; empty where all of them were learned, whole."""
-    counts = (
-        (loaded.held_out_rows, "of the training rows held out to evaluate on"),
-        (loaded.cut_rows, "cut to data.max_length"), (loaded.dropped_rows, "dropped, with nothing to learn from"),
-        (loaded.eval_cut_rows, "of data.eval cut"), (loaded.eval_dropped_rows, "of data.eval left out of the loss"),
-    )  # fmt: skip
-    found = ", ".join(f"{count:,} {what}" for count, what in counts if count)
+    found = row_words(loaded)
     return f"{loaded.train_rows:,} to train, {loaded.eval_rows:,} to evaluate; {found}" if found else ""
 
 

@@ -26,6 +26,7 @@ from speedtui.engine.search.knobs import (
 )
 from speedtui.engine.search.room import Room
 from speedtui.engine.search.stack import Stack
+from speedtui.engine.units import plural
 
 PERHAPS = 1.15
 """A class predicted to need up to so many times what is free is tried when it is the least: predictions may err."""
@@ -144,4 +145,4 @@ def _same_kind(point: Point, other: Point) -> bool:
 
 def _summary(course: Course) -> str:
     trials, comparisons = len(course.tried), course.comparisons
-    return f"{trials} trial{'s' * (trials != 1)} and {comparisons} comparison{'s' * (comparisons != 1)}"
+    return f"{plural(trials, 'trial')} and {plural(comparisons, 'comparison')}"

@@ -40,6 +40,7 @@ class TrainingFold:
     def __init__(self, started: e.TrainingStarted) -> None:
         self._started = started
         self._started_at = started.t
+        self._label = started.label
         self._total_steps = started.total_steps
         self._resumes = 0
         self._step = started.first_step
@@ -86,6 +87,7 @@ class TrainingFold:
         self._leg_began = self._heard_at = started.t
         self._steps_again += max(self._step - started.first_step, 0)
         self._started = started
+        self._label = started.label
         self._total_steps = started.total_steps
         self._resumes += 1
         self._step = started.first_step
@@ -162,6 +164,7 @@ class TrainingFold:
 
     def _on_changed(self, event: e.SettingsChanged) -> None:
         self._changed = {**self._changed, **event.values}
+        self._label = event.label or self._label
         last_step = event.values.get(STEPS_PATH)
         if isinstance(last_step, int) and not isinstance(last_step, bool):
             self._total_steps = last_step
@@ -172,7 +175,7 @@ class TrainingFold:
         return TrainingState(
             total_steps=self._total_steps,
             epochs=started.epochs,
-            label=started.label,
+            label=self._label,
             trial=started.trial,
             micro_batch_size=started.micro_batch_size,
             grad_accum_steps=started.grad_accum_steps,

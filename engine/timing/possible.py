@@ -8,6 +8,7 @@ from speedtui.engine.config.frequency import Frequency, parse_frequency
 from speedtui.engine.config.settings import ScheduleSettings, Settings
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.timing.counts import StepCounts, counts_of, frequency_steps
+from speedtui.engine.units import plural
 from speedtui.engine.workload.base import Workload
 from speedtui.engine.workload.positions import beyond_training, require_places
 
@@ -46,8 +47,7 @@ def require_rows(settings: Settings, rows: int, *, packed: bool) -> None:
     """
     effective = settings.train.effective_batch_size
     if rows < effective:
-        what = "pack" if packed else "row"
-        there = f"there is 1 {what}" if rows == 1 else f"there are {rows} {what}s"
+        there = f"there {'is' if rows == 1 else 'are'} {plural(rows, 'pack' if packed else 'row')}"
         raise ConfigError(
             f"train.effective_batch_size {effective}: {there} to train on, so that no step would see {effective}",
             f"Set train.effective_batch_size = {rows}{', or less' if rows > 1 else ''}.",
@@ -73,6 +73,7 @@ def doubts(settings: Settings, workload: Workload) -> list[Doubt]:
     """What of these settings will come to nothing with this model and data, for a warning."""
     found = [_beyond(settings, workload), *_unevaluated(settings, workload)]
     if workload.eval_dataset is not None:
+        found.append(_unscheduled(settings.schedule))
         found.append(_patience(settings.schedule, counts_of(settings, workload.facts.train_rows)))
     return [doubt for doubt in found if doubt is not None]
 
@@ -126,14 +127,40 @@ def _unevaluated(settings: Settings, workload: Workload) -> list[Doubt]:
     ]
 
 
-def _patience(schedule: ScheduleSettings, counts: StepCounts) -> Doubt | None:
-    judged = evaluations_before_the_end(schedule, counts)
-    if schedule.patience is None or judged is None or judged > schedule.patience:
+def _unscheduled(schedule: ScheduleSettings) -> Doubt | None:
+    """What rests on evaluations that come only when somebody asks for one."""
+    if parse_frequency(schedule.eval_every) != Frequency():
+        return None
+    judges = _judges(schedule)
+    resting = (
+        ("generate", schedule.generate), ("best_by", schedule.best_by != LOSS),
+        ("patience", schedule.patience is not None and not judges),
+        ("save_only_best", schedule.save_only_best and not judges),
+    )  # fmt: skip
+    names = ", ".join(f"schedule.{name}" for name, on in resting if on)
+    if not names:
         return None
     return Doubt(
-        f"schedule.patience {schedule.patience} cannot end this training: {judged} evaluations come before its last "
-        f"step, and the first of them is the best so far",
-        "Evaluate more often, or take a smaller patience.",
+        f"{names}: schedule.eval_every is never, so that nothing comes of it unless you ask for an evaluation",
+        'Set schedule.eval_every, such as "1 epoch".',
+    )
+
+
+def _judges(schedule: ScheduleSettings) -> bool:
+    """Whether evaluations that `best_by` can judge come by themselves."""
+    fast = schedule.fast_eval_every if schedule.best_by == LOSS else "never"
+    return any(parse_frequency(every) != Frequency() for every in (schedule.eval_every, fast))
+
+
+def _patience(schedule: ScheduleSettings, counts: StepCounts) -> Doubt | None:
+    judged = evaluations_before_the_end(schedule, counts)
+    if schedule.patience is None or judged is None or judged > schedule.patience or not _judges(schedule):
+        return None
+    first = ", and the first of them is the best so far" if judged else ""
+    return Doubt(
+        f"schedule.patience {schedule.patience} cannot end this training: {judged or 'no'} evaluations come before its "
+        f"last step{first}",
+        "Evaluate more often, or take a smaller patience." if judged else "Evaluate more often.",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from speedtui.engine import commands as c
 from speedtui.engine import events as e
@@ -11,6 +11,7 @@ from speedtui.engine.config.paths import value_at, with_values
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.context.context import JobContext, Refused
 from speedtui.engine.errors import ConfigError
+from speedtui.engine.search.candidates import label
 from speedtui.engine.trainer.best import LOSS
 
 REBUILDING = "train.micro_batch_size"
@@ -34,8 +35,10 @@ Changed = Callable[[Settings, Mapping[str, Scalar]], None]
 class LiveSettings:
     """Follows the command `set`: all of its values or none."""
 
-    def __init__(self, context: JobContext, settings: Settings) -> None:
+    def __init__(self, context: JobContext, settings: Settings, named: Sequence[str] = ()) -> None:
+        """`named`: settings by path that the label tells besides the usual ones."""
         self._context = context
+        self._named = named
         self.current = settings
         """As they are now."""
         self.step = 0
@@ -62,12 +65,17 @@ class LiveSettings:
             if at_once:
                 self.apply(with_values(self.current, at_once, "set"), at_once, "command")
         except ConfigError as error:
-            raise Refused(f"{error.message.removeprefix('set: ')} {error.hint}".strip()) from None
+            raise Refused(error.in_one.removeprefix("set: ")) from None
         if REBUILDING not in values:
             return "from this step on"
         changes = values[REBUILDING] != value_at(self.current, REBUILDING)
         self.waiting = {REBUILDING: values[REBUILDING]} if changes else {}
         return "as soon as a checkpoint is saved, after this step" if changes else "it stays as it is"
+
+    @property
+    def label(self) -> str:
+        """What the training is called with the settings as they are now."""
+        return label(self.current, self._named)
 
     @property
     def judges(self) -> str:
@@ -89,7 +97,9 @@ class LiveSettings:
         if METRIC in values:
             self.figures = ()
         self.current = changed
-        self._context.emit(e.SettingsChanged(t=self._context.t, step=self.step, values=dict(values), reason=reason))
+        self._context.emit(
+            e.SettingsChanged(t=self._context.t, step=self.step, values=dict(values), reason=reason, label=self.label)
+        )
 
     def _require_possible(self, values: Mapping[str, Scalar]) -> None:
         if not values:

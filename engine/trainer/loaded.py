@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import nn
 
@@ -13,10 +15,12 @@ from speedtui.engine.errors import ConfigError
 from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.timing.possible import doubts
 from speedtui.engine.trainer.measure_loss import weighing_of
+from speedtui.engine.units import plural
 from speedtui.engine.workload.base import DataFacts, Workload
 from speedtui.engine.workload.float32 import set_elsewhere
 from speedtui.engine.workload.model import attach_lora, detach_lora
 from speedtui.engine.workload.quantized import parameter_count, quantized_words
+from speedtui.engine.workload.targets import Note, adapter_notes
 
 
 def tell_loaded(context: JobContext, workload: Workload, settings: Settings, seconds: float) -> None:
@@ -24,12 +28,12 @@ def tell_loaded(context: JobContext, workload: Workload, settings: Settings, sec
 
     `settings`: what it was loaded for.
     """
-    facts = workload.facts
+    facts, trained = workload.facts, trained_of(workload.model, settings.train)
     context.loaded = e.ModelLoaded(
         t=context.t,
         model=workload.name,
         parameters=parameter_count(workload.model.parameters()),
-        trainable_parameters=trained_parameters(workload.model, settings.train),
+        trainable_parameters=trained.parameters,
         seconds=round(seconds, 3),
         train_rows=facts.train_rows,
         eval_rows=facts.eval_rows or 0,
@@ -51,7 +55,7 @@ def tell_loaded(context: JobContext, workload: Workload, settings: Settings, sec
     if facts.held_out_rows:
         data, seed = context.settings.data, context.settings.train.seed
         context.notice(
-            f"held out to evaluate on: {_rows(facts.held_out_rows)} of the training data, which is "
+            f"held out to evaluate on: {plural(facts.held_out_rows, 'row')} of the training data, which is "
             f"data.validation_share {data.validation_share:g} of it, drawn with train.seed {seed}"
         )
     for note in facts.notes:
@@ -59,11 +63,15 @@ def tell_loaded(context: JobContext, workload: Workload, settings: Settings, sec
     if set_elsewhere(device_of(workload.model), tf32=settings.train.tf32):
         text = "something turned TF32 on in this process; train.tf32 is false, so that it is off in trials and training"
         context.notice(text, level="warning", hint="Set train.tf32 = true to have it.")
+    for told in trained.notes:
+        context.notice(told.text, level="warning" if told.lacking else "info", hint=told.hint)
     for doubt in doubts(settings, workload):
         context.notice(doubt.text, level="warning", hint=doubt.hint)
     if facts.packed_fill is not None:
-        packs = f"{facts.train_rows} pack{'' if facts.train_rows == 1 else 's'}, {facts.packed_fill:.0%} full"
-        context.notice(f"packed: {_rows(facts.train_samples)} in {packs}; a row of an effective batch is a pack")
+        packs = f"{plural(facts.train_rows, 'pack')}, {facts.packed_fill:.0%} full"
+        context.notice(
+            f"packed: {plural(facts.train_samples, 'row')} in {packs}; a row of an effective batch is a pack"
+        )
     _tell_doubt(context, workload)
 
 
@@ -82,22 +90,32 @@ def device_of(model: nn.Module) -> torch.device:
     return parameter.device if parameter is not None else torch.device("cpu")
 
 
-def trained_parameters(model: nn.Module, train: TrainSettings) -> int | None:
-    """Of the loaded model, how many these settings train: the adapter's, or those that are not frozen.
+class Trained(NamedTuple):
+    """What of a model some settings train."""
 
-    The model and what comes after it in random numbers are left as they were. None where no adapter can be attached.
-    """
+    parameters: int | None
+    """How many: the adapter's, or those that are not frozen; None where no adapter can be attached."""
+    notes: list[Note]
+    """What the settings' names for it do not say."""
+
+
+def trained_of(model: nn.Module, train: TrainSettings) -> Trained:
+    """Of the loaded model; it and what comes after it in random numbers are left as they were."""
     if train.method == "full":
-        return sum(p.numel() for p in model.parameters() if p.requires_grad)
+        return Trained(_trainable(model), [])
     with kept_randomness():
         try:
             adapted = attach_lora(model, train.lora)
         except ConfigError:
-            return None
+            return Trained(None, [])
         try:
-            return sum(p.numel() for p in adapted.parameters() if p.requires_grad)
+            return Trained(_trainable(adapted), adapter_notes(adapted, train.lora))
         finally:
             detach_lora(adapted)
+
+
+def _trainable(model: nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
 def left_out_words(facts: DataFacts, max_length: int) -> list[str]:
@@ -105,15 +123,12 @@ def left_out_words(facts: DataFacts, max_length: int) -> list[str]:
     limit = f"cut to data.max_length {max_length}"
     evaluated = (facts.eval_rows or 0) + facts.eval_dropped_rows
     found = (
-        (facts.cut_rows, f"{limit}: {_rows(facts.cut_rows)}"),
-        (facts.dropped_rows, f"dropped, with nothing to learn from: {_rows(facts.dropped_rows)}"),
-        (facts.eval_cut_rows, f"data.eval {limit}: {_rows(facts.eval_cut_rows)}, whose loss is that of what is left"),
+        (facts.cut_rows, f"{limit}: {plural(facts.cut_rows, 'row')}"),
+        (facts.dropped_rows, f"dropped, with nothing to learn from: {plural(facts.dropped_rows, 'row')}"),
+        (facts.eval_cut_rows,
+         f"data.eval {limit}: {plural(facts.eval_cut_rows, 'row')}, whose loss is that of what is left"),
         (facts.eval_dropped_rows,
-         f"data.eval: {facts.eval_dropped_rows} of {_rows(evaluated)} left out of the loss: nothing of their answer is "
-         f"within data.max_length {max_length}"),
+         f"data.eval: {facts.eval_dropped_rows:,} of {plural(evaluated, 'row')} left out of the loss: nothing of their "
+         f"answer is within data.max_length {max_length}"),
     )  # fmt: skip
     return [text for count, text in found if count]
-
-
-def _rows(count: int) -> str:
-    return f"{count} row{'' if count == 1 else 's'}"

@@ -62,8 +62,8 @@ def _measured(model: nn.Module, base: Any, dataset: Any, collator: Callable[[lis
             losses = _losses(model, [*batches, batches[2]])
     except Exception as error:  # the training's first step will say it better, if it fails there too
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        return Weighing(unit=units[0], doubt=f"what its loss is a mean of could not be measured ({reason:.200}); "
-                        f"it is taken for {WORDS[units[0]]}")  # fmt: skip
+        doubt = f"what its loss is a mean of could not be measured ({reason:.200}); it is taken for {WORDS[units[0]]}"
+        return Weighing(unit=units[0], doubt=doubt, passing=is_out_of_memory(error))
     flash = str(getattr(config, "_attn_implementation", "")).startswith("flash")
     half = flash or any(p.dtype in (torch.float16, torch.bfloat16) for p in base.parameters())
     unit, doubt = _judged(units, batches, losses, half=half)

@@ -33,6 +33,8 @@ class Weighing(msgspec.Struct, frozen=True, kw_only=True):
     unit: Unit
     doubt: str = ""
     """Why a step still depends on how it is cut, or might; empty where measuring has shown that it does not."""
+    passing: bool = False
+    """The reason may be gone the next time it is asked for, such as a device that was full."""
 
     @property
     def words(self) -> str:
@@ -123,9 +125,10 @@ _KEPT = "speedtui_weighing"
 
 
 def kept_weighing(base: nn.Module, measure: Measure) -> Weighing:
-    """What is known of a model's loss, measured now where nothing is."""
+    """What is known of a model's loss, measured now where nothing is; a doubt for a passing reason is not kept."""
     known = vars(base).get(_KEPT)
     if known is None:
         known = measure()
-        setattr(base, _KEPT, known)
+        if not known.passing:
+            setattr(base, _KEPT, known)
     return known

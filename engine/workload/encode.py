@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from speedtui.engine.units import plural
 from speedtui.engine.workload.conversation import Rendering, Turn, around_answer, closing_in, render, writes_tools
 from speedtui.engine.workload.data import Content, Table
 from speedtui.engine.workload.encoded import Encoded, Texts, opening
@@ -81,20 +82,20 @@ class Encoder:
     def notes(self) -> list[str]:
         """What a person should know of what was made of the rows; a sentence each."""
         said = [
-            f"{_counted(count, 'row')} dropped: {reason}" for reason, count in self._reasons.most_common(REASONS_TOLD)
+            f"{plural(count, 'row')} dropped: {reason}" for reason, count in self._reasons.most_common(REASONS_TOLD)
         ]
         if self._lost:
-            said.append(f"{_counted(self._lost, 'assistant turn')} not learned; the first: {self._first_lost}")
+            said.append(f"{plural(self._lost, 'assistant turn')} not learned; the first: {self._first_lost}")
         if self._empty:
-            said.append(f"{_counted(self._empty, 'assistant turn')} not learned: empty, in rows that have others")
+            said.append(f"{plural(self._empty, 'assistant turn')} not learned: empty, in rows that have others")
         if self._parts:
             said.append(
-                f"{_counted(self._parted, 'conversation')} became {self._parts} samples: a turn is written or "
+                f"{plural(self._parted, 'conversation')} became {self._parts} samples: a turn is written or "
                 "tokenized otherwise once more follow it"
             )
         if self._unlike:
             said.append(
-                f"{_counted(self._unlike, 'assistant turn')} begin otherwise than the chat template asks for an answer "
+                f"{plural(self._unlike, 'assistant turn')} begin otherwise than the chat template asks for an answer "
                 "(add_generation_prompt): a server's prompt is not the beginning of what is learned"
             )
         if self._tools is False:
@@ -206,7 +207,3 @@ def _home(row: Rendering, turn: Turn) -> str:
 
 def _texts(row: Rendering) -> list[str]:
     return [row.text, *(_home(row, turn) for turn in row.turns)]
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from speedtui.engine.errors import DataError
+from speedtui.engine.units import plural
 from speedtui.engine.workload.cache import file_identity
 from speedtui.engine.workload.readers import count_rows
 
@@ -54,7 +55,7 @@ def _held_out(key: tuple[Any, ...], share: float, seed: int) -> list[bool]:
     count = max(round(share * rows), 1)
     if count >= rows:
         raise DataError(
-            f"{path}: data.validation_share {share:g} of {rows} row{'s' * (rows != 1)} leaves none to train on",
+            f"{path}: data.validation_share {share:g} of {plural(rows, 'row')} leaves none to train on",
             "Take a smaller share, or name data.eval instead.",
         )
     draw = random.Random(seed).random  # of Python's random, only this sequence is promised to stay the same

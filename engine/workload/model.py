@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
 from speedtui.engine.config.settings import LoraSettings
@@ -60,9 +61,33 @@ def attach_lora(model: nn.Module, settings: LoraSettings) -> PeftModel:
         try:
             adapted = get_peft_model(model, lora)
         except (ValueError, TypeError) as error:
+            _unwrap(model)  # what was wrapped before it came to the layer that cannot be
+            _restore(model, saved)
             raise not_adaptable(model, settings, error) from error
     setattr(adapted, _SAVED, saved)
     return adapted
+
+
+def _unwrap(model: nn.Module) -> None:
+    """Puts each layer back in the place of what peft has put around it."""
+    wrapped = [(name, layer) for name, layer in model.named_modules() if isinstance(layer, BaseTunerLayer)]
+    for name, layer in reversed(wrapped):  # the innermost first
+        parent, _, last = name.rpartition(".")
+        setattr(model.get_submodule(parent), last, layer.base_layer)
+    if hasattr(model, "peft_config"):
+        del model.peft_config
+
+
+def _restore(base: nn.Module, saved: _Saved) -> None:
+    """What is trainable, its biases and its hooks, as they were."""
+    for name, parameter in base.named_parameters():
+        parameter.requires_grad_(saved.trainable[name])
+        parameter.grad = None
+        if name in saved.biases:
+            parameter.data = saved.biases[name]
+    for name, module in base.named_modules():
+        for hook in set(module._forward_hooks) - saved.hooks[name]:
+            del module._forward_hooks[hook]
 
 
 def _task_type(model: nn.Module) -> str | None:
@@ -80,14 +105,7 @@ def detach_lora(adapted: PeftModel) -> nn.Module:
     """
     saved: _Saved = getattr(adapted, _SAVED)
     base: nn.Module = adapted.unload()
-    for name, parameter in base.named_parameters():
-        parameter.requires_grad_(saved.trainable[name])
-        parameter.grad = None
-        if name in saved.biases:
-            parameter.data = saved.biases[name]
-    for name, module in base.named_modules():
-        for hook in set(module._forward_hooks) - saved.hooks[name]:
-            del module._forward_hooks[hook]
+    _restore(base, saved)
     return base
 
 

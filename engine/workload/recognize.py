@@ -55,11 +55,11 @@ def recognize(path: Path) -> Recognized:
         columns = list(columns_of(path))
         rows = [row for _, row in islice(read_rows(path, whole_columns(path)), LOOKED_AT)]
     except DataError as error:
-        return Recognized(columns=[], values={}, rows=0, problem=f"{error.message}. {error.hint}".strip())
-    return Recognized(columns=columns, values=_values(columns, rows, path), rows=len(rows))
+        return Recognized(columns=[], values={}, rows=0, problem=error.in_one)
+    return Recognized(columns=columns, values=_values(columns, rows), rows=len(rows))
 
 
-def _values(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], path: Path) -> dict[str, str | list[str]]:
+def _values(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, str | list[str]]:
     for name in columns:
         if rows and all(_is_conversation(row.get(name)) for row in rows):
             return {"format": "sharegpt"} if name == "conversations" else {"messages": name}
@@ -70,12 +70,7 @@ def _values(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], path: Pat
         if asked in plain and answer in plain:
             return {"prompt": _with_context(asked, plain), "response": plain[answer]}
     text = next((plain[name] for name in TEXTS if name in plain), None)
-    if (
-        text is None
-        and len(columns) == 1
-        and len(plain) == 1
-        and not (kind_of(path)[0] == ".csv" and ";" in columns[0])
-    ):
+    if text is None and len(columns) == 1 and len(plain) == 1:
         text = columns[0]
     return {"text": text} if text is not None else {}
 

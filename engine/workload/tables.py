@@ -21,6 +21,9 @@ LARGEST_FIELD = 2**31 - 1
 NAMED_FILES = 3
 """Data files of a folder that a hint names: enough to know what is meant."""
 
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
+"""Between two columns of a line, by which programs write them."""
+
 Rows = Iterator[tuple[str, Mapping[str, Any]]]
 
 
@@ -32,7 +35,7 @@ def read_csv(path: Path, wanted: Sequence[str]) -> Rows:
     """
     csv.field_size_limit(LARGEST_FIELD)
     with open_bytes(path) as packed, io.TextIOWrapper(packed, encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, delimiter="\t" if kind_of(path)[0] == ".tsv" else ",", strict=True)
+        reader = csv.reader(file, delimiter=_separator(path), strict=True)
         try:
             header = next(reader, [])
             _check_header(header, wanted, path)
@@ -52,12 +55,31 @@ def csv_header(path: Path) -> list[str]:
     """
     with open_bytes(path) as packed, io.TextIOWrapper(packed, encoding="utf-8-sig", newline="") as file:
         try:
-            return next(csv.reader(file, delimiter="\t" if kind_of(path)[0] == ".tsv" else ",", strict=True), [])
+            header = next(csv.reader(file, delimiter=_separator(path), strict=True), [])
+            _refuse_other_separator(header, path)
+            return header
         except csv.Error as error:
             raise DataError(f"{path} line 1: not CSV: {error}", "Check the quotes there.") from None
 
 
+def _refuse_other_separator(header: Sequence[str], path: Path) -> None:
+    """A header in one piece that holds another separator."""
+    own = SEPARATORS[_separator(path)]
+    for separator, name in SEPARATORS.items():
+        if len(header) == 1 and separator in header[0]:
+            named = f", or call it .tsv: {path.name.replace('.csv', '.tsv')}" if separator == "\t" else ""
+            raise DataError(
+                f"{path} line 1: the columns are separated by {name}, not by {own}", f"Save it with {own}{named}."
+            )
+
+
+def _separator(path: Path) -> str:
+    return "\t" if kind_of(path)[0] == ".tsv" else ","
+
+
 def _check_header(header: Sequence[str], wanted: Sequence[str], path: Path) -> None:
+    if any(name not in header for name in wanted):
+        _refuse_other_separator(header, path)
     require_columns(str(path), wanted, header)
     for name in header:
         if name and header.count(name) > 1:  # a spreadsheet's empty columns have no name and no use

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from torch import nn
 from transformers.pytorch_utils import Conv1D
@@ -13,6 +13,9 @@ from speedtui.engine.config.settings import LoraSettings
 from speedtui.engine.errors import ConfigError
 
 ALL: Literal["all-linear"] = "all-linear"
+READ_PAST_LAYERS = ("falcon_h1", "mamba", "mamba2", "falcon_mamba", "nemotron_h")
+READ_PAST = ("out_proj", "conv1d")
+"""Kinds of model, and their layers that peft refuses (`_check_lora_target_modules_mamba`), half of them wrapped."""
 
 
 class Targets(NamedTuple):
@@ -41,8 +44,8 @@ def find_targets(model: nn.Module, settings: LoraSettings) -> Targets:
     peft ignores names that match nothing beside one that does, and fails half-way on a layer it cannot wrap.
 
     Raises:
-        ConfigError: the model has no linear layer; a target does not exist or cannot have an adapter; fused experts
-            are to have one with a dropout.
+        ConfigError: the model has no linear layer; a target does not exist, cannot have an adapter or would not use
+            it; fused experts are to have one with a dropout.
     """
     linear, fused = linear_names(model), fused_names(model)
     known = [*linear, *fused]
@@ -50,6 +53,7 @@ def find_targets(model: nn.Module, settings: LoraSettings) -> Targets:
         raise ConfigError(
             f"train.lora: {type(model).__name__} has no linear layer for an adapter", 'Set train.method = "full".'
         )
+    _require_reached(model, linear if settings.target_modules == ALL else [*settings.target_modules], linear)
     if settings.target_modules == ALL:
         return Targets(ALL, [])
     if not settings.target_modules:
@@ -66,6 +70,45 @@ def find_targets(model: nn.Module, settings: LoraSettings) -> Targets:
     return found
 
 
+class Note(NamedTuple):
+    """What an adapter is, where its name does not say so."""
+
+    text: str
+    hint: str
+    lacking: bool
+    """Weights that somebody may take for adapted have no adapter."""
+
+
+def adapter_notes(adapted: nn.Module, settings: LoraSettings) -> list[Note]:
+    """Of "all-linear" in a mixture of experts: fused weights are no linear layers.
+
+    For some kinds of model peft adapts them nevertheless, as the layers that they were before they were fused.
+    """
+    if settings.target_modules != ALL:
+        return []
+    reached = {name for module in adapted.modules() if (name := getattr(module, "parameter_name", None))}
+    left = [name for name in fused_names(adapted) if name not in reached]
+    notes = [_left_notes(adapted, left, settings)] if left else []
+    config: Any = getattr(adapted, "peft_config", {}).get("default")
+    for pattern, rank in (config.rank_pattern if config is not None else {}).items():
+        what = f"train.lora: {pattern.rpartition('.')[2]} gets rank {rank} and not {settings.r}"
+        notes.append(Note(f"{what}: it holds {rank // settings.r} layers fused into one", "", lacking=False))
+    return notes
+
+
+def _left_notes(adapted: nn.Module, left: list[str], settings: LoraSettings) -> Note:
+    apart = sum(weight.numel() for name, weight in _weights_apart(adapted) if name.rpartition(".")[2] in left)
+    share = apart / sum(p.numel() for p in adapted.parameters() if not p.requires_grad)
+    reached = {name.rpartition(".")[2] for name, module in adapted.named_modules() if hasattr(module, "lora_A")}
+    names = ", ".join(f'"{name}"' for name in sorted({*reached, *left}))
+    dropout = ", and train.lora.dropout = 0" if settings.dropout else ""
+    return Note(
+        f"train.lora: all-linear leaves out the fused experts {' and '.join(left)}, {share:.0%} of the model",
+        f"Set train.lora.target_modules = [{names}]{dropout} to adapt them too.",
+        lacking=True,
+    )
+
+
 def not_adaptable(model: nn.Module, settings: LoraSettings, error: Exception) -> ConfigError:
     """What peft refused, in one line."""
     hint = "Name other layers in train.lora.target_modules."
@@ -73,6 +116,27 @@ def not_adaptable(model: nn.Module, settings: LoraSettings, error: Exception) ->
         hint = "Set train.lora.dropout = 0, or name layers without fused experts in train.lora.target_modules."
     reason = next(iter(str(error).splitlines()), type(error).__name__)
     return ConfigError(f"train.lora: {type(model).__name__} cannot have this adapter: {reason}", hint)
+
+
+def _require_reached(model: nn.Module, targets: list[str], linear: list[str]) -> None:
+    """Refuses layers whose weights a model's own kernels read, so that an adapter around them does nothing."""
+    if getattr(getattr(model, "config", None), "model_type", None) not in READ_PAST_LAYERS:
+        return
+    refused = [target for target in targets if target.rpartition(".")[2] in READ_PAST]
+    if refused:
+        head = _head(model)
+        others = ", ".join(f'"{name}"' for name in linear if name not in (*READ_PAST, head))
+        raise ConfigError(
+            f"train.lora: {type(model).__name__} cannot have an adapter on {', '.join(refused)}, whose weights its "
+            "kernels read past it",
+            f"Set train.lora.target_modules = [{others}].",
+        )
+
+
+def _head(model: Any) -> str:
+    """The output layer's last name, which all-linear leaves out; empty where there is none."""
+    head = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
+    return next((name.rpartition(".")[2] for name, module in model.named_modules() if module is head), "")
 
 
 def _place(model: nn.Module, target: str, found: Targets, known: list[str]) -> None:

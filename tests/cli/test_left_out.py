@@ -114,7 +114,7 @@ def test_it_is_said_wherever_a_loss_or_a_score_is_shown(ran: Ran) -> None:
     rows = "19 to train, 6 to evaluate; 1 cut to data.max_length, 1 dropped, with nothing to learn from, 1 of data.eval"
     assert rows in " ".join(ran.report.split())
     page = (ran.training.path / "report.html").read_text()
-    assert "6 of 10" in page and "1 cut, 4 left out of the loss" in page
+    assert "6 of 10" in page and "1 of data.eval cut, 4 of data.eval left out of the loss" in page
     best = ran.document["evaluations"]["best"]  # type: ignore[index]
     assert {key: best[key] for key in ("rows", "left_out", "cut", "answers", "unanswered")} == {
         "rows": 6, "left_out": 4, "cut": 1, "answers": 10, "unanswered": 0,
@@ -128,6 +128,6 @@ def test_a_plan_says_it_of_the_profile_that_it_chose(ran: Ran) -> None:
     assert isinstance(made, e.PlanMade)
     plan = made.plan
     assert (plan.dropped_rows, plan.cut_rows, plan.eval_cut_rows, plan.eval_dropped_rows) == (1, 0, 0, 0)
-    assert re.search(r"not all +1 dropped at max length \d+", ran.planned)
+    assert re.search(r"not all +1 dropped, with nothing to learn from\n", ran.planned)
     document = json.loads((ran.plan.path / "report.json").read_text())
     assert '"dropped_rows":1' in json.dumps(document, separators=(",", ":"))

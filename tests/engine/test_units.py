@@ -5,6 +5,7 @@ import pytest
 from speedtui.engine.units import (
     GIB,
     MIB,
+    format_budget,
     format_count,
     format_seconds,
     format_share,
@@ -12,6 +13,7 @@ from speedtui.engine.units import (
     format_span,
     parse_duration,
     parse_size,
+    plural,
 )
 
 
@@ -73,3 +75,13 @@ def test_a_count_takes_at_most_five_characters(value: float, text: str) -> None:
 
 def test_what_was_not_measured_is_a_dash() -> None:
     assert {format_size(None), format_seconds(None), format_span(None), format_count(None), format_share(None)} == {"–"}
+
+
+@pytest.mark.parametrize(("text", "shown"), [("1ms", "1.0 ms"), ("300ms", "300 ms"), ("1s", "1s"), ("10m", "10m 00s")])
+def test_a_budget_reads_as_it_was_given_and_never_as_none(text: str, shown: str) -> None:
+    assert format_budget(parse_duration(text)) == shown
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows"), (1200, "1,200 rows")])
+def test_a_noun_goes_with_its_count(count: int, text: str) -> None:
+    assert plural(count, "row") == text

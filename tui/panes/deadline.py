@@ -10,7 +10,7 @@ from speedtui.engine.config.window import Window
 from speedtui.engine.events import EtaUpdated
 from speedtui.engine.state import RunState, RunStatus, StudyState, TrainingState
 from speedtui.engine.timing.verdict import steps_needed
-from speedtui.engine.units import format_count, format_span
+from speedtui.engine.units import format_budget, format_count, format_span
 from speedtui.tui.drawing.bars import bar
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
 from speedtui.tui.drawing.text import Row, Span, clean, clock, pack, plain, roughly, row, width_of
@@ -261,7 +261,7 @@ def _budget(run: RunState, study: StudyState) -> Row:
     if study.budget_seconds is None or study.finished:
         return ()
     spent = max(0.0, run.t - study.started_at)
-    return row(Span(f"{format_span(spent)} of {format_span(study.budget_seconds)} spent", "dim"))
+    return row(Span(f"{format_span(spent)} of {format_budget(study.budget_seconds)} spent", "dim"))
 
 
 def _finished(run: RunState) -> Outlook:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.events import STEP_PHASES
+from speedtui.engine.rows import lacking_words
 from speedtui.engine.state import RunState, Totals, TrainingState
 from speedtui.engine.units import format_seconds, format_share, format_size, format_span, length_words
 from speedtui.tui.drawing.text import Row, Span, clean, clock, pack, roughly, row, width_of
@@ -165,11 +166,7 @@ def _model(run: RunState) -> list[Row]:
         model.longest_tokens, model.mean_tokens, model.longest_target_tokens, model.mean_target_tokens
     )  # fmt: skip
     pieces += [_quiet("tokens", lengths)] if lengths else []
-    lacking = (
-        (model.cut_rows, "rows cut"), (model.dropped_rows, "rows dropped"), (model.eval_cut_rows, "eval rows cut"),
-        (model.eval_dropped_rows, "eval rows left out of the loss"),
-    )  # fmt: skip
-    return [*pieces, *(row(Span(f"{count} {what}", "warn")) for count, what in lacking if count)]
+    return [*pieces, *(row(Span(words, "warn")) for words in lacking_words(model))]
 
 
 def _study(run: RunState) -> list[Row]:

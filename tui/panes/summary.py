@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.state import RunState, StudyState
-from speedtui.engine.units import format_size, format_span
+from speedtui.engine.units import format_budget, format_size, format_span
 from speedtui.tui.candidates.figures import base_of, lead
 from speedtui.tui.candidates.listing import PLAIN, Listing, listed
 from speedtui.tui.drawing.text import Row, Span, clean, clock, pack, roughly, row
@@ -104,4 +104,4 @@ def _budget(run: RunState) -> Row:
     if study is None or study.budget_seconds is None:
         return ()
     spent = f"{format_span(max(0.0, run.t - study.started_at))} of " if not study.finished else ""
-    return row(Span("budget ", "dim"), f"{spent}{format_span(study.budget_seconds)}")
+    return row(Span("budget ", "dim"), f"{spent}{format_budget(study.budget_seconds)}")

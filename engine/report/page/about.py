@@ -7,10 +7,10 @@ from typing import Any
 
 from speedtui.engine.advise.words import value_words
 from speedtui.engine.config.settings import Scalar
-from speedtui.engine.events import ModelLoaded
 from speedtui.engine.report.page.markup import Markup, join, tag
 from speedtui.engine.report.page.tables import facts, section
 from speedtui.engine.report.words import use_words
+from speedtui.engine.rows import held_out_words, lacking_words
 from speedtui.engine.state import RunState
 from speedtui.engine.units import format_count, format_size, length_words
 
@@ -66,19 +66,10 @@ def _model(state: RunState) -> list[tuple[str, str]]:
         ("parameters", format_count(model.parameters)),
         ("trained", format_count(trainable) if trainable is not None else ""),
         ("rows", f"{model.train_rows:,} to train, {model.eval_rows:,} to evaluate"),
-        ("held out", f"{model.held_out_rows:,} of the training rows, to evaluate on" if model.held_out_rows else ""),
+        ("held out", held_out_words(model)),
         ("tokens", lengths),
-        ("cut rows", f"{model.cut_rows:,} longer than max_length" if model.cut_rows else ""),
-        ("left out", f"{model.dropped_rows:,} rows without a token to learn" if model.dropped_rows else ""),
-        ("of data.eval", _of_evaluation(model)),
+        ("not all", ", ".join(lacking_words(model))),
     ]
-
-
-def _of_evaluation(model: ModelLoaded) -> str:
-    """What its loss does not count; empty where it counts all of it."""
-    cut = f"{model.eval_cut_rows:,} cut" if model.eval_cut_rows else ""
-    out = f"{model.eval_dropped_rows:,} left out of the loss" if model.eval_dropped_rows else ""
-    return ", ".join(filter(None, (cut, out)))
 
 
 def _machine(state: RunState) -> list[tuple[str, str]]:

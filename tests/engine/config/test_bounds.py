@@ -39,8 +39,9 @@ NUMBERS = [path for path in setting_paths() if is_number(path)]
 @pytest.mark.parametrize("path", NUMBERS)
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_no_setting_takes_what_is_no_number(path: str, value: float) -> None:
-    with pytest.raises(ConfigError, match=path.replace(".", r"\.")):
+    with pytest.raises(ConfigError, match=path.replace(".", r"\.")) as caught:
         check(with_values(GOOD, {path: value}, "f"), "f")
+    assert "above zero" not in caught.value.message and "at least" not in caught.value.message
 
 
 def test_the_numbers_of_all_tables_are_among_them() -> None:
@@ -52,7 +53,7 @@ def test_a_file_a_candidate_and_a_typed_value_are_refused_alike(tmp_path: Path) 
     path.write_text(
         '[model]\npath = "tiny"\n[data]\ntrain = "t"\nprompt = "q"\nresponse = "a"\n[train]\nweight_decay = nan\n'
     )
-    with pytest.raises(ConfigError, match=r"train\.weight_decay must be at least 0, got nan"):
+    with pytest.raises(ConfigError, match=r"train\.weight_decay must be a finite number, got nan"):
         load_settings(path)
     with pytest.raises(ConfigError, match=r"train\.max_grad_norm must be a finite number, got inf"):
         make_candidate(0, {"max_grad_norm": math.inf}, GOOD, "candidates.toml")

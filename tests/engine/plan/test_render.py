@@ -27,7 +27,8 @@ def test_the_head_says_what_is_planned_for_which_device_and_time() -> None:
         "device    NVIDIA H100 80GB HBM3, 80.0 GiB",
         "data      8000 rows, 500 tokens each, 4.0M in all, the longest 1024",
         "window    3h 20m left, until 18:40, 20m 00s margin: safe until 18:20",
-        "choice    balanced, 3 epochs, max length 2048: 8000 rows lie between 5000 and 15000",
+        "choice    balanced, 3 epochs, max length 2048: 8000 rows lie between 5000 and 15000; as planned here",
+        "          4 epochs, max length 1024",
     ]
 
 
@@ -152,8 +153,8 @@ def test_the_report_holds_the_estimate_the_verdict_and_every_row() -> None:
     assert (report["run"], report["versions"]) == ("plan-1", VERSIONS)
     assert report["dataset"] == {
         "train_rows": 8000, "mean_tokens": 500.0, "longest_tokens": 1024, "total_tokens": 4_000_000,
-        "mean_target_tokens": None, "longest_target_tokens": None, "cut_rows": 0, "dropped_rows": 0, "eval_cut_rows": 0,
-        "eval_dropped_rows": 0,
+        "mean_target_tokens": None, "longest_target_tokens": None, "held_out_rows": 0, "cut_rows": 0,
+        "dropped_rows": 0, "eval_cut_rows": 0, "eval_dropped_rows": 0,
     }  # fmt: skip
     back = {name: report[name] for name in ("profiles", "frequencies", "schedules", "goals", "savings", "advice")}
     again = msgspec.convert(msgspec.to_builtins(plan()) | back, Plan)
@@ -174,3 +175,16 @@ def test_times_in_the_report_have_their_zone() -> None:
     assert report["time"].endswith("+00:00")
     assert report["window"] is None
     assert report["finish"]["p50"].endswith("+00:00")
+
+
+def test_the_choice_says_what_runs_where_that_is_not_what_the_data_asks_for() -> None:
+    def chosen(**fields: float) -> str:
+        rows = [msgspec.structs.replace(r, **fields) if r.profile == "balanced" else r for r in plan().profiles]
+        head = render_plan(plan(profiles=rows), WINDOW).split("\n\n")[0]
+        return " ".join(head.split("choice")[1].split())
+
+    asked = "balanced, 3 epochs, max length 2048: 8000 rows lie between 5000 and 15000"
+    assert chosen(epochs=3.0, max_length=2048) == asked
+    assert chosen(epochs=3.0, max_length=512) == f"{asked}; as planned here max length 512"
+    assert chosen(epochs=0.25, max_length=2048) == f"{asked}; as planned here 0.25 epochs"
+    assert chosen(epochs=0.25, max_length=512) == f"{asked}; as planned here 0.25 epochs, max length 512"

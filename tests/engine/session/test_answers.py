@@ -320,7 +320,7 @@ def test_a_study_whose_budget_is_spent_queues_nothing_and_says_of_the_queued_wha
     folder = run(asked, order("tune", mode="configs", candidates=candidates), [])
     results = {event.trial: event.result for event in of(folder, e.TrialFinished)}
     assert results.keys() == {0, 1}
-    assert results[1].status is TrialStatus.TIMED_OUT and results[1].reason.startswith("the budget of ")
+    assert results[1].status is TrialStatus.TIMED_OUT and results[1].reason == "the budget of 1.0 ms is spent"
     assert "budget" in results[0].reason
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 
+import msgspec
 import pytest
 
 from speedtui.engine import events as e
@@ -219,3 +220,15 @@ def test_changed_settings_are_told_as_they_would_be_typed() -> None:
     assert fold([started("train"), training(), change]).log[-1].text == (
         "from step 7 on schedule.generate = false, schedule.metric = unset, schedule.eval_every = 3 epochs (command)"
     )
+
+
+def test_a_training_is_called_what_it_is_set_to() -> None:
+    begun = [started("train"), training()]
+    change = e.SettingsChanged(
+        t=20.0, step=7, values={"train.learning_rate": 1e-5}, reason="command", label="mb1 ga4 lr 1e-05"
+    )
+    for events, label in (([*begun, change], "mb1 ga4 lr 1e-05"), ([*begun, change, training()], training().label)):
+        state = fold(events).training
+        assert state is not None and state.label == label
+    old = msgspec.structs.replace(change, label="")
+    assert fold([*begun, old]).training.label == training().label  # type: ignore[union-attr]

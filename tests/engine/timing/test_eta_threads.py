@@ -7,6 +7,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
 
 import numpy as np
 import pytest
@@ -17,15 +19,29 @@ from speedtui.engine.timing.eta import Eta
 from speedtui.engine.timing.guarded import one_thread_at_a_time
 from tests.engine.timing.walked_training import Run, lengths, line
 
+TraceFunction = Callable[[FrameType, str, object], object]
+
 TOTAL = 2000
 SCHEDULE = ScheduleSettings(eval_every="50 steps", fast_eval_every="10 steps", checkpoint_every="40s")
 
 
 @pytest.fixture
 def restless() -> Iterator[None]:
+    """Threads that are started meanwhile give way to each other at every line of the package they are in."""
+    package = str(Path(inspect.getfile(Eta)).parent)
+
+    def give_way(frame: FrameType, event: str, argument: object) -> TraceFunction:
+        time.sleep(0)
+        return give_way
+
+    def look(frame: FrameType, event: str, argument: object) -> TraceFunction | None:
+        return give_way if frame.f_code.co_filename.startswith((package, __file__)) else None
+
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
+    threading.settrace(look)
     yield
+    threading.settrace(None)  # type: ignore[arg-type]  # which takes it back
     sys.setswitchinterval(before)
 
 

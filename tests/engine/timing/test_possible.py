@@ -135,3 +135,29 @@ def test_how_many_evaluations_there_are_by_the_clock_nobody_says() -> None:
     assert evaluations_before_the_end(plain, counts) == len({5, 10, 15} | set(range(2, 20, 2)))
     by_metric = msgspec.structs.replace(plain, best_by="score")
     assert evaluations_before_the_end(by_metric, counts) == 3
+
+
+def test_what_rests_on_evaluations_that_never_come_is_told() -> None:
+    def told(**schedule: object) -> list[str]:
+        asked = settings(**{f"schedule__{name}": value for name, value in schedule.items()})
+        return [doubt.text for doubt in doubts(asked, workload(8, evaluated=2))]
+
+    end = ": schedule.eval_every is never, so that nothing comes of it unless you ask for an evaluation"
+    by_metric = {"generate": True, "metric": "metric.py:score", "best_by": "score"}
+    for resting in ({"patience": 2}, {"save_only_best": True}, {"generate": True}):
+        (name,) = resting
+        assert told(eval_every="never", **resting) == [f"schedule.{name}{end}"]
+        assert told(eval_every="1 step", **resting) == []
+    assert told(eval_every="never", patience=2, save_only_best=True) == [
+        f"schedule.patience, schedule.save_only_best{end}"
+    ]
+    assert told(eval_every="never", fast_eval_every="1 step", patience=2, save_only_best=True) == []
+    assert told(eval_every="never", fast_eval_every="1 step", patience=2, **by_metric) == [
+        f"schedule.generate, schedule.best_by, schedule.patience{end}"
+    ]
+    assert told(eval_every="never") == []
+
+
+def test_a_patience_without_an_evaluation_before_the_end_does_not_speak_of_the_first() -> None:
+    (told,) = doubts(settings(schedule__patience=1, train__epochs=1.0), workload(8, evaluated=2))
+    assert told.text == "schedule.patience 1 cannot end this training: no evaluations come before its last step"

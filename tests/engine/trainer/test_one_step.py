@@ -256,6 +256,28 @@ def test_what_depends_on_the_micro_batch_is_said(build: Callable[[], nn.Module],
     assert weighing.doubt.startswith(doubt)
 
 
+class Full(kinds.Tokens):
+    """Finds no memory the first time."""
+
+    def __init__(self) -> None:
+        super().__init__("rows")
+        self.calls = 0
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **others: Any) -> Any:
+        self.calls += 1
+        if self.calls == 1:
+            raise MemoryError("no room for it")
+        return super().forward(input_ids, attention_mask)
+
+
+def test_a_doubt_whose_reason_has_passed_does_not_last() -> None:
+    kind = recipe(Full(), token_rows(100), "rows", rows_of, pad_own)
+    found = [weighing_of(kind.workload.model, kind.workload.train_dataset, kind.workload.collator) for _ in range(3)]
+    assert "could not be measured (no room for it)" in found[0].doubt
+    assert [weighing.doubt for weighing in found[1:]] == ["", ""] and found[1].unit == "rows"
+    assert kind.workload.model.calls == 5, "measured once more, and then kept"
+
+
 def test_a_micro_batch_without_a_label_is_no_nan(tmp_path: Path) -> None:
     """The mean over no labels is no number; the step's is."""
     kind = make("recipe: causal", tmp_path)

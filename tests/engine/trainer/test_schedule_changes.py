@@ -8,10 +8,13 @@ import msgspec
 import pytest
 from transformers import TrainerControl
 
+from speedtui.engine import commands as c
+from speedtui.engine import events as e
 from speedtui.engine.checkpoint.store import CheckpointStore
 from speedtui.engine.config.frequency import Frequency
-from speedtui.engine.config.settings import ScheduleSettings, Settings
+from speedtui.engine.config.settings import DataSettings, ModelSettings, ScheduleSettings, Settings
 from speedtui.engine.context.context import JobContext
+from speedtui.engine.log.tail import read_events
 from speedtui.engine.timing.eta import Eta
 from speedtui.engine.trainer.cadence import Cadence
 from speedtui.engine.trainer.live import LiveSettings
@@ -74,3 +77,17 @@ def test_what_is_told_of_the_time_to_come_still_counts_from_the_last_checkpoint(
     assert before is not None and after is not None
     assert after.at.since_save == before.at.since_save == 150.0
     assert after.at.since_full == before.at.since_full
+
+
+def test_what_a_training_is_called_follows_a_setting_that_is_in_its_name(context: JobContext) -> None:
+    asked = Settings(
+        model=ModelSettings(path="tiny"), data=DataSettings(train="t.jsonl", eval="e.jsonl", prompt="q", response="a")
+    )
+    live = LiveSettings(context, asked, named=["train.learning_rate"])
+    live.total_steps = 10
+    assert live.label == "mb1 ga16 r16 lr 0.0002"
+    context.handlers[c.Set](c.Set(values={"learning_rate": "5e-5"}))
+    assert live.label == "mb1 ga16 r16 lr 5e-05"
+    context.log.flush()
+    (changed,) = (event for event in read_events(context.folder.events) if isinstance(event, e.SettingsChanged))
+    assert changed.label == live.label

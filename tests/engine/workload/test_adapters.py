@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from speedtui.engine.checkpoint.start import load_start
 from speedtui.engine.config.settings import LoraSettings, TrainSettings
 from speedtui.engine.errors import ConfigError
-from speedtui.engine.trainer.loaded import trained_parameters
+from speedtui.engine.trainer.loaded import trained_of
 from speedtui.engine.workload.guard import hash_tensor
 from speedtui.engine.workload.model import attach_lora, detach_lora, loss_of, set_gradient_checkpointing
+from speedtui.engine.workload.targets import Targets
 
 
 class TwoLayers(nn.Module):
@@ -247,17 +249,87 @@ def test_an_adapter_of_fused_experts_with_a_dropout_is_refused_in_one_line(targe
     assert caught.value.hint.startswith("Set train.lora.dropout = 0")
 
 
+@pytest.mark.parametrize("targets", [["q_proj", "gate_up_proj"], "all-linear"])
+def test_a_refused_adapter_leaves_no_trace(targets: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = experts("mixtral")
+    before, layers = all_hashes(model), [(name, type(module)) for name, module in model.named_modules()]
+    monkeypatch.setattr("speedtui.engine.workload.model.find_targets", lambda *_: Targets(targets, ["gate_up_proj"]))
+    with pytest.raises(ConfigError, match="dropout"):
+        attach_lora(model, LoraSettings(r=2, dropout=0.1))
+    assert [(name, type(module)) for name, module in model.named_modules()] == layers
+    assert all_hashes(model) == before and hooks(model) == 0
+    assert all(p.requires_grad for p in model.parameters())
+    monkeypatch.undo()
+    adapted = attach_lora(model, LoraSettings(r=2))
+    train_a_little(adapted, **tokens())
+    assert all_hashes(detach_lora(adapted)) == before
+
+
 def test_the_parameters_that_are_trained_are_counted_with_the_adapter(model: Any) -> None:
     before, random = all_hashes(model), torch.get_rng_state()
     whole = sum(p.numel() for p in model.parameters())
     for rank in (1, 4):
         lora = LoraSettings(r=rank)
-        counted = trained_parameters(model, TrainSettings(lora=lora))
+        counted = trained_of(model, TrainSettings(lora=lora)).parameters
         adapted = attach_lora(model, lora)
         assert counted == sum(p.numel() for p in adapted.parameters() if p.requires_grad)
         assert 0 < counted < whole
         model = detach_lora(adapted)
         torch.set_rng_state(random)
-    assert trained_parameters(model, TrainSettings(method="full")) == whole
-    assert trained_parameters(model, TrainSettings(lora=LoraSettings(target_modules=["nothing"]))) is None
+    assert trained_of(model, TrainSettings(method="full")).parameters == whole
+    assert trained_of(model, TrainSettings(lora=LoraSettings(target_modules=["nothing"]))).parameters is None
     assert torch.equal(torch.get_rng_state(), random) and all_hashes(model) == before
+
+
+def listed(hint: str) -> list[str]:
+    """The names in a hint, as they would be copied."""
+    return re.findall(r'"(\w+)"', hint)
+
+
+def test_experts_that_all_linear_leaves_out_are_told_with_what_would_reach_them() -> None:
+    model = experts("gpt_oss")
+    whole, fused = sum(p.numel() for p in model.parameters()), ("gate_up_proj", "down_proj")
+    apart = sum(p.numel() for name, p in model.named_parameters() if name.endswith(fused))
+    (note,) = trained_of(model, TrainSettings(lora=LoraSettings(r=2))).notes
+    assert note.lacking
+    assert note.text == (
+        "train.lora: all-linear leaves out the fused experts down_proj and gate_up_proj, "
+        f"{apart / whole:.0%} of the model"
+    )
+    named = LoraSettings(r=2, target_modules=listed(note.hint))
+    assert trained_of(model, TrainSettings(lora=named)).notes == []
+    linear = adapted_weights(attach_lora(experts("gpt_oss"), LoraSettings(r=2)))
+    assert adapted_weights(attach_lora(model, named)).keys() == {*linear, *fused}
+
+
+@pytest.mark.parametrize("model_type", ["mixtral", "qwen3_moe"])
+def test_a_rank_that_is_not_the_one_that_was_set_is_told(model_type: str) -> None:
+    model = experts(model_type)
+    told = [(note.text, note.lacking) for note in trained_of(model, TrainSettings(lora=LoraSettings(r=3))).notes]
+    adapted = attach_lora(model, LoraSettings(r=3))
+    other = {
+        (getattr(module, "parameter_name", None), module.r["default"])
+        for module in adapted.modules()
+        if getattr(module, "lora_A", None) and module.r["default"] != 3
+    }
+    assert other == {("gate_up_proj", 6)}
+    assert told == [("train.lora: gate_up_proj gets rank 6 and not 3: it holds 2 layers fused into one", False)]
+    named = LoraSettings(r=3, target_modules=["gate_up_proj"])
+    assert trained_of(experts(model_type), TrainSettings(lora=named)).notes == []
+
+
+def test_a_model_without_experts_has_nothing_to_tell(model: Any) -> None:
+    assert trained_of(model, TrainSettings(lora=LoraSettings(r=2))).notes == []
+
+
+def test_mamba_says_which_layers_it_can_have_an_adapter_on() -> None:
+    config = AutoConfig.for_model("mamba", hidden_size=16, state_size=4, num_hidden_layers=2, vocab_size=64)
+    model = AutoModelForCausalLM.from_config(config)
+    with pytest.raises(ConfigError) as caught:
+        attach_lora(model, LoraSettings(r=2))
+    assert caught.value.message == (
+        "train.lora: MambaForCausalLM cannot have an adapter on out_proj, whose weights its kernels read past it"
+    )
+    named = listed(caught.value.hint)
+    assert named == ["dt_proj", "in_proj", "x_proj"]
+    assert adapted_weights(attach_lora(model, LoraSettings(r=2, target_modules=named))).keys() == set(named)

@@ -12,6 +12,8 @@ import pyarrow as pa  # type: ignore[import-untyped]  # has no stubs
 import pyarrow.parquet as pq  # type: ignore[import-untyped]  # has no stubs
 import pytest
 
+from speedtui.engine.config.settings import DataSettings
+from speedtui.engine.workload.recognize import recognize
 from tests.engine.workload.test_readers import PACK, ROWS, contents, refusal, write_parquet
 
 
@@ -81,3 +83,21 @@ def test_a_folder_of_data_files_names_them(tmp_path: Path) -> None:
     (tmp_path / "clone/data").mkdir(parents=True)
     write_parquet(tmp_path / "clone/data/train-0.parquet")
     assert str(tmp_path / "clone/data/train-0.parquet") in refusal(tmp_path / "clone").hint
+
+
+@pytest.mark.parametrize(
+    ("name", "separator", "words"),
+    [("t.csv", ";", "semicolons, not by commas"), ("t.csv", "\t", "tabs, not by commas"),
+     ("t.csv.gz", "|", "bars, not by commas"), ("t.tsv", ",", "commas, not by tabs")],
+)  # fmt: skip
+def test_another_separator_is_named(tmp_path: Path, name: str, separator: str, words: str) -> None:
+    path = tmp_path / name
+    raw = "".join(separator.join(row) + "\n" for row in [("question", "answer"), ("1 + 1", "2")]).encode()
+    path.write_bytes(PACK[".gz"](raw) if name.endswith(".gz") else raw)
+    assert refusal(path).message == f"{path} line 1: the columns are separated by {words}"
+    assert "question" not in recognize(path).values.values() and words in recognize(path).problem
+
+
+def test_a_column_whose_name_holds_a_separator_is_a_column(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("title; body\nwhat; and so on\n")
+    assert contents(tmp_path / "t.csv", DataSettings(text="title; body")) == [("what; and so on",)]

@@ -1,0 +1,61 @@
+"""What the app has in front and who listens to it: the screen, the run on the Monitor, the run whose trials are
+listed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from speedtui.tui.keys import Scope
+from speedtui.tui.options import ScreenOptions
+from speedtui.tui.runs.fleet import Fleet
+from speedtui.tui.runs.following import Following
+from speedtui.tui.screens.view import View
+from speedtui.tui.terminal.lean import LeanApp
+
+
+class ShowingApp(LeanApp):
+    """An app with runs open, of which it shows one or two."""
+
+    fleet: Fleet
+    options: ScreenOptions
+
+    @property
+    def view(self) -> View | None:
+        """The full screen in front; None while a dialog is."""
+        return self.screen if isinstance(self.screen, View) else None
+
+    @property
+    def scope(self) -> Scope:
+        """Whose keys there are besides those that work everywhere."""
+        base = self.screen_stack[0] if self.screen_stack else None
+        return base.SCOPE if isinstance(base, View) else "monitor"
+
+    @property
+    def front(self) -> Following:
+        """The run on the Monitor."""
+        return self.fleet.front
+
+    @property
+    def study(self) -> Following:
+        """The run whose trials are listed."""
+        return self.fleet.study
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nobody follows commands of the run in front: a recording, or one that was over when it was opened."""
+        return self.front.read_only
+
+    @property
+    def obeyed(self) -> bool:
+        """Whether somebody is there to follow commands of the run in front."""
+        return not self.read_only and not self.front.ended and self.front.state().status.busy
+
+    @property
+    def can_train(self) -> bool:
+        """Whether a promoted configuration can be trained from here."""
+        return self.options.train is not None and self.study is self.front
+
+    @property
+    def study_config(self) -> dict[str, Any]:
+        """The configuration that candidates differ from."""
+        return self.study.state().config
