@@ -98,7 +98,7 @@ def test_a_commands_values_are_read_like_what_was_typed() -> None:
         (["metric=score"], "schedule.metric: expected file.py:function"),
         (["metric_timeout=60"], "schedule.metric_timeout: expected a duration"),
         (["micro_batch_size=5"], "does not divide train.effective_batch_size 16"),
-        (["learning_rate=nan"], "train.learning_rate must be above zero, got nan"),
+        (["learning_rate=nan"], "train.learning_rate must be a finite number, got nan"),
         (["on_nonfinite=hope"], "schedule.on_nonfinite: expected one of stop, go_back, continue"),
         (["weight_decay=0.1"], "train.weight_decay cannot be changed while a run goes on"),
         (["model.path=other"], "model.path cannot be changed while a run goes on"),
