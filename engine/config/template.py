@@ -8,7 +8,7 @@ TEMPLATE = """\
 # speedtui.toml: what to train, on what, and how much time there is. Settings left out take the value shown.
 
 [model]
-path = "{model}"                  # a folder or hub id for from_pretrained
+{path_line:<33} # a folder or hub id for from_pretrained
 # architecture = {{ model_type = "llama", hidden_size = 64 }}   # instead of path: random weights, no download
 # tokenizer = "folder"            # default: the model's own; with an architecture alone, trained on the data
 {kind:<34}# an encoder-decoder such as T5 or BART: prompt and response columns
@@ -18,7 +18,7 @@ path = "{model}"                  # a folder or hub id for from_pretrained
 attention = "auto"                # sdpa where the model supports it, else eager; one of them, flash_attention_2 or _3
 
 [data]
-train = "{train}"                 # JSON lines or list, CSV, TSV, each also .gz or .zst; Parquet, a saved dataset
+{train_line:<33} # JSON lines or list, CSV, TSV, each also .gz or .zst; Parquet, a saved dataset
 {evaluation}
 {columns}
 # format = "alpaca"               # columns by name instead: alpaca (instruction, input, output, in alpaca's words),
@@ -116,8 +116,9 @@ def render_template(
     """
     lines = f'kind = "{kind}"' if kind else '# kind = "seq2seq"'
     return TEMPLATE.format(
-        model=model, train=train, columns=columns, kind=lines, evaluation=evaluation,
-        precision=f"# {precision.reason}.\n" if precision.reason else "", dtype_line=f'dtype = "{precision.dtype}"',
+        path_line=f'path = "{model}"', train_line=f'train = "{train}"', columns=columns, kind=lines,
+        evaluation=evaluation, precision=f"# {precision.reason}.\n" if precision.reason else "",
+        dtype_line=f'dtype = "{precision.dtype}"',
         bf16_line=f"bf16 = {_text(precision.bf16)}", fp16_line=f"fp16 = {_text(precision.fp16)}",
         max_length_line=f"max_length = {max_length}", effective=effective_batch_size,
     )  # fmt: skip

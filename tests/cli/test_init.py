@@ -119,3 +119,28 @@ def test_on_a_gpu_the_precision_is_that_of_device_and_checkpoint_and_is_said(
     (reason,) = [line.removeprefix("speedtui: ") for line in ended.err.splitlines()]
     assert said in reason and "Stand-in 80" in reason
     assert f"# {reason}.\n" in (empty.folder / "speedtui.toml").read_text()
+
+
+def test_the_command_that_comes_next_names_the_file_that_was_written(empty: Place) -> None:
+    for arguments, following in (
+        ((), "speedtui tune\n"), (("--config", "my own.toml"), "speedtui tune --config 'my own.toml'\n"),
+    ):  # fmt: skip
+        ended = empty.run("init", "--model", "model", *arguments)
+        assert ended.code == ExitCode.DONE and ended.out.endswith(f"then: {following}")
+
+
+@pytest.mark.parametrize("model", ["./absent", "../absent", "/absent", "~/absent", "models/of/mine"])
+def test_a_folder_without_a_model_is_told_and_not_taken_for_a_hub_id(empty: Place, model: str) -> None:
+    ended = empty.run("init", "--model", model)
+    assert ended.code == ExitCode.DONE
+    assert f"{model}: no model is there that from_pretrained could load" in ended.err
+    assert "encoder-decoder" not in ended.err
+
+
+@pytest.mark.parametrize("model", ["model", "a-model-in-a-folder-with-a-long-name"])
+def test_comments_stand_below_each_other_where_there_is_room(empty: Place, model: str) -> None:
+    (empty.folder / model).mkdir(exist_ok=True)
+    empty.run("init", "--model", model)
+    text = (empty.folder / "speedtui.toml").read_text()
+    lines = {line.partition(" = ")[0]: line.find("#") for line in text.splitlines()}
+    assert lines["train"] == lines["dtype"] and (lines["path"] == lines["dtype"]) is (model == "model")

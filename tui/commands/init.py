@@ -6,11 +6,13 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 
 import click
 import msgspec
 
 from speedtui.engine.config.first import PLAIN, first_precision
+from speedtui.engine.config.load import DEFAULT_NAME
 from speedtui.engine.config.template import NO_EVALUATION, render_template
 from speedtui.engine.errors import ConfigError, ExitCode
 from speedtui.engine.hardware.available import first_gpu
@@ -63,8 +65,19 @@ def command(common: Common, model: str, data: Path, force: bool) -> ExitCode:
     if common.json:
         click.echo(msgspec.json.encode({"config": str(common.config), "columns": found.columns}))
     else:
-        click.echo(f"{common.config} written ({format_size(len(text.encode()))}). Look it over, then: speedtui tune")
+        size = format_size(len(text.encode()))
+        click.echo(f"{common.config} written ({size}). Look it over, then: {_tune(common.config)}")
     return ExitCode.DONE
+
+
+def _tune(config: Path) -> str:
+    """The command that comes next."""
+    return "speedtui tune" if config == Path(DEFAULT_NAME) else f"speedtui tune --config {quote(str(config))}"
+
+
+def _is_path(model: str) -> bool:
+    """Whether it can only be a folder: ids of the hub are `owner/name` or a name alone."""
+    return Path(model).is_dir() or model.startswith((".", "/", "~")) or model.count("/") > 1
 
 
 def _seen_from(folder: Path, path: str) -> str:
@@ -119,5 +132,7 @@ def _notes(found: Recognized, like: ModelLike, model: str, data: Path) -> Iterat
         yield f"{model} learns a response to a prompt, and {data} has neither. Take a decoder alone, or other data."
     elif chat and like.chat_template is False:
         yield f"{model} has no chat template, which conversations need: set model.tokenizer to one that has."
-    if not like.known:
+    if not like.known and _is_path(model):
+        yield f"{model}: no model is there that from_pretrained could load: correct model.path"
+    elif not like.known:
         yield f'the config of {model} is not on this machine: of an encoder-decoder such as T5 set kind = "seq2seq"'
