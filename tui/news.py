@@ -140,7 +140,7 @@ class News:
             self._tell_all()
             self._verdicts.look(self._app, self._app.front.state(), opened_at=self._opened_at)
         if self._promotion is not None and self._promotion.take_over_due():
-            self._app.orders.train(self._promotion.config_file)
+            self._app.orders.train(self._promotion.config_file, self._promotion.trial)
             self._promotion = None
 
     def _read(self, following: Following) -> None:
@@ -197,7 +197,7 @@ class Promotion:
 
     def __init__(self, study: Following, trial: int | None, config_file: str = "") -> None:
         """`trial`: None where the configuration is written already and its study is ending."""
-        self._study, self._trial = study, trial
+        self._study, self.trial = study, trial
         self.config_file = config_file
         """Of the promoted trial; empty until the worker has written it."""
 
@@ -205,12 +205,12 @@ class Promotion:
     def note(self) -> str:
         """What is being waited for."""
         if not self.config_file:
-            return f"promoting #{self._trial}"
+            return f"promoting #{self.trial}"
         return "ending the study; then the training starts"
 
     def hear(self, event: Noteworthy) -> None:
         """The worker's answer."""
-        if isinstance(event, TrialPromoted) and event.trial == self._trial and not self.config_file:
+        if isinstance(event, TrialPromoted) and event.trial == self.trial and not self.config_file:
             self.config_file = event.config_file
             if not self._study.ended:
                 self._study.send(Finish())

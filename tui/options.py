@@ -14,6 +14,9 @@ from speedtui.engine.session.base import Session
 
 StartScreen = Literal["monitor", "trials", "plan", "advisor"]
 
+Train = Callable[[str, int | None], Session]
+"""Takes a configuration file and, where it is a promoted trial's, which stands in its study's folder, that trial."""
+
 
 class ScreenOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Chosen by the command that opens the screen."""
@@ -33,8 +36,8 @@ class ScreenOptions(msgspec.Struct, frozen=True, kw_only=True):
     read_only: bool = False
     """A finished run or a replay: commands are refused with a notice."""
     start_screen: StartScreen = "monitor"
-    train: Callable[[str], Session] | None = None
-    """Starts a training from a promoted configuration file; None where that cannot be done from here."""
+    train: Train | None = None
+    """Starts a training; None where that cannot be done from here."""
     plan: Callable[[Settings, bool], Session] | None = None
     """Starts the making of a plan for these settings; True: profiles may be measured, which needs the device alone.
     None where that cannot be done from here."""

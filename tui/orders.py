@@ -45,12 +45,15 @@ class Orders:
             return False
         return True
 
-    def train(self, config_file: str) -> None:
-        """Starts a training and brings it to the front; the study stays on the Trials."""
+    def train(self, config_file: str, trial: int | None = None) -> None:
+        """Starts a training and brings it to the front; the study stays on the Trials.
+
+        `trial`: whose settings these are, where a trial was promoted.
+        """
         if self._app.options.train is None:
             return
         try:
-            session = self._app.options.train(config_file)
+            session = self._app.options.train(config_file, trial)
         except SpeedtuiError as error:
             tell_error(self._app, error)
             return

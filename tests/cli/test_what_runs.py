@@ -114,7 +114,8 @@ def on_screen(made: Made) -> RunFolder:
     sessions: list[Session] = []
     train_with = training_screen(common, "thread", sessions).train
     assert train_with is not None
-    assert train_with(str(made.study.path / "train.toml")).run() is ExitCode.DONE
+    (trial,) = re.findall(r"#(\d+)'", (made.study.path / "train.sh").read_text())
+    assert train_with(str(made.study.path / "train.toml"), int(trial)).run() is ExitCode.DONE
     return sessions[0].folder
 
 
@@ -137,7 +138,7 @@ WAYS: dict[str, tuple[Start, dict[str, Any], int | None, bool | None]] = {
     "a trial and a window": (train("--trial", "{made.study.id}#0", "--window", "1h"),
                              {**OWN, "learning_rate": 1e-3}, 0, True),
     "a study's train.sh": (by_script(lambda made: made.study), {}, -1, True),
-    "a promoted trial on the screen": (on_screen, {}, None, None),
+    "a promoted trial on the screen": (on_screen, {}, -1, True),
     "a profile": (train("--profile", "fast", "--epochs", "1"), {"epochs": 1.0}, None, None),
     "a profile over another file": (
         train("--profile", "fast", "--epochs", "1", "--config", "other.toml"), {"epochs": 1.0}, None, None

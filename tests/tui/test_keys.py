@@ -267,10 +267,10 @@ async def test_a_run_that_is_only_shown_takes_no_commands(open_app: OpenApp) -> 
 
 async def test_promoting_can_start_the_training_once_the_study_has_ended(open_app: OpenApp) -> None:
     study, training = RecordedSession(b.study_log(finished=True)), RecordedSession(b.training_log(100))
-    asked: list[str] = []
+    asked: list[tuple[str, int | None]] = []
 
-    def train(config_file: str) -> RecordedSession:
-        asked.append(config_file)
+    def train(config_file: str, trial: int | None) -> RecordedSession:
+        asked.append((config_file, trial))
         return training
 
     async with open_app(study, start_screen="trials", rate_hz=5.0, train=train).run_test(size=(120, 40)) as pilot:
@@ -283,7 +283,7 @@ async def test_promoting_can_start_the_training_once_the_study_has_ended(open_ap
         study.hear(e.RunFinished(t=301.0, outcome="ok", exit_code=0))
         study.end()
         await pilot.pause(0.6)
-        assert asked == ["promoted.toml"]
+        assert asked == [("promoted.toml", 7)]
         assert isinstance(pilot.app.screen, MonitorScreen)
         assert pilot.app.front.session is training  # type: ignore[attr-defined]
         await press(pilot, "2")

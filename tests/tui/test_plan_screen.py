@@ -313,7 +313,8 @@ async def test_p_takes_a_profile_from_any_screen_and_leaves_the_run_alone(open_a
 async def test_p_offers_training_only_where_the_device_is_free(open_app: OpenApp, tmp_path: Path) -> None:
     started: list[str] = []
 
-    def train(config: str) -> Session:
+    def train(config: str, trial: int | None) -> Session:
+        assert trial is None
         started.append(config)
         return RecordedSession(bp.training())
 
@@ -333,7 +334,8 @@ async def test_training_now_ends_a_study_that_waits_and_takes_the_draft(open_app
     started: list[str] = []
     training = RecordedSession(bp.training())
 
-    def train(config: str) -> Session:
+    def train(config: str, trial: int | None) -> Session:
+        assert trial is None
         started.append(config)
         return training
 

@@ -43,7 +43,7 @@ def promote(app: SpeedtuiApp, trial: TrialRow, *, train: bool) -> None:
         app.notify(f"#{number} cannot be promoted: {error}", severity="error", markup=False)
         return
     if train:
-        app.orders.train(str(file))
+        app.orders.train(str(file), number)
     else:
         app.notify(f"#{number} promoted. Train with it: {file.with_name(SCRIPT_NAME)}", markup=False)
 

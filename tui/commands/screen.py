@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from speedtui.engine.session.base import Session
 from speedtui.tui.commands.options import Common
-from speedtui.tui.options import ScreenOptions
+from speedtui.tui.options import ScreenOptions, Train
 
 
 def study_screen(common: Common, engine: str, started: list[Session]) -> ScreenOptions:
@@ -25,15 +24,22 @@ def plan_screen(common: Common, engine: str, started: list[Session]) -> ScreenOp
     return ScreenOptions(start_screen="plan", train=_trainer(common, engine, started))
 
 
-def _trainer(common: Common, engine: str, started: list[Session]) -> Callable[[str], Session]:
-    def train(config_file: str) -> Session:
+def _trainer(common: Common, engine: str, started: list[Session]) -> Train:
+    def train(config_file: str, trial: int | None) -> Session:
         # Imported when it is needed: whoever looks at a run need not wait for what starts another.
         from speedtui.engine.config.load import load_settings
+        from speedtui.engine.report.lookup import find_trial
         from speedtui.engine.session.start import start_training
+        from speedtui.tui.commands.of_trial import start_of_trial
         from speedtui.tui.commands.starting import start_options
 
-        settings = load_settings(Path(config_file))
-        started.append(start_training(settings, start_options(common, engine)))
+        file, options = Path(config_file), start_options(common, engine)
+        settings = load_settings(file)
+        if trial is None:
+            started.append(start_training(settings, options))
+        else:  # the file is in the folder of the trial's study
+            found = find_trial(file.parent.parent, f"{file.parent.name}#{trial}")
+            started.append(start_of_trial(found, settings, options))
         return started[-1]
 
     return train

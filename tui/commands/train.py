@@ -22,11 +22,12 @@ from speedtui.engine.profile.load import find_profile
 from speedtui.engine.report.lookup import find_plan, find_trial
 from speedtui.engine.report.present import present_settings
 from speedtui.engine.report.stage import find_stage
-from speedtui.engine.report.taken import Figures, in_force, laid_over_any, settings_measured
+from speedtui.engine.report.taken import Figures, laid_over_any, settings_measured
 from speedtui.engine.runs import find_run
 from speedtui.engine.session.base import Session
 from speedtui.engine.session.start import StartOptions, resume_training, start_training
 from speedtui.tui.commands.following import follow
+from speedtui.tui.commands.of_trial import start_of_trial
 from speedtui.tui.commands.options import Common, Output, common_options, engine_option, screen_options
 from speedtui.tui.commands.screen import training_screen
 from speedtui.tui.commands.starting import start_options
@@ -145,17 +146,7 @@ def _of_trial(common: Common, options: StartOptions, trial: str, flags: dict[str
     measured = settings_measured(found.config, found.values)
     settings = _load(source, {**laid_over_any(found.values, measured), **flags})
     _require_time(settings, source, common)
-    figures = Figures(estimate=found.estimate, step_seconds=found.step_seconds, alternatives=found.alternatives)
-    figures = figures.that_count(measured, settings)
-    return start_training(
-        settings,
-        _options_for(options, source),
-        named=found.values,
-        trial=found.trial if in_force(found.values, settings) else None,
-        estimate=figures.estimate,
-        step_seconds=figures.step_seconds,
-        alternatives=figures.alternatives,
-    )
+    return start_of_trial(found, settings, _options_for(options, source))
 
 
 def _with_profile(settings: Settings, profile: str, written: Collection[str], flags: dict[str, Any]) -> Settings:
