@@ -95,6 +95,21 @@ def test_so_many_losses_in_a_row_are_certain_and_one_less_is_not(context: JobCon
     assert watch.certain is not None and not watch.certain.weights
 
 
+def test_gradients_that_a_scaler_keeps_from_the_weights_are_told_as_what_they_are(context: JobContext) -> None:
+    watch, model = FiniteWatch(context, lambda until: until if until > 0 else None), nn.Linear(2, 2)
+    watch.begin()
+    for number in range(1, MOST_IN_A_ROW + 3):
+        watch.observe(step(number, gradient=number < 3))
+        doubt = watch.doubt(model)
+        watch.look(model, number)
+        assert doubt == ("" if number < 3 else "the gradients have not been finite since step 3")
+    assert watch.certain is not None
+    assert watch.certain.words == "10 gradients or more in a row not finite, since step 3"
+    assert {found.what for found in told(context, e.NonFiniteFound) if isinstance(found, e.NonFiniteFound)} == {
+        "gradient_norm"
+    }
+
+
 def test_losses_that_were_let_pass_are_told_once_and_may_be_finite_again(context: JobContext) -> None:
     watch, model = FiniteWatch(context, lambda until: None), nn.Linear(2, 2)
     watch.begin()

@@ -111,3 +111,17 @@ def test_what_is_computed_is_float16(settings: Settings, tmp_path: Path) -> None
         layer.register_forward_hook(lambda module, args, output: seen.add(output.dtype))
         make_trainer(settings, workload, tmp_path, device=CUDA).train()
     assert torch.float16 in seen and {p.dtype for p in workload.model.parameters()} == {torch.float32}
+
+
+def test_a_training_that_goes_on_has_the_scale_that_was_found(settings: Settings, tmp_path: Path) -> None:
+    found, _, scale = stepped(settings, tmp_path, 3e3, save_at=4)
+    assert scale < FIRST and sum(step.skipped_steps for step in found[:4]) >= 1
+    with simulated_cuda():
+        workload = load(settings, CUDA)
+        steep(workload, 3e3)
+        told: list[StepCompleted] = []
+        trainer = make_trainer(settings, workload, tmp_path, device=CUDA, steps=told)
+        trainer.train(resume_from_checkpoint=str(tmp_path / "checkpoint-4"))
+        trainer.meter.pump()
+        assert float(trainer.accelerator.scaler.get_scale()) == scale
+    assert [step.skipped_steps for step in told] == [step.skipped_steps for step in found[4:]]

@@ -12,6 +12,7 @@ import torch
 from speedtui.engine import events as e
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.errors import ConfigError
+from speedtui.engine.jobs.train import train
 from speedtui.engine.log.tail import read_events
 from speedtui.engine.search.candidates import make_candidate
 from speedtui.engine.trial.runner import TrialRunner
@@ -29,12 +30,15 @@ def runner(new_runner: NewRunner) -> Iterator[TrialRunner]:
 
 
 def watched(runner: TrialRunner) -> list[tuple[bool, torch.dtype]]:
-    """Filled with (TF32 is on, what a layer computes in) whenever the loaded model runs."""
+    """Filled with (TF32 is on, what a layer computes in) whenever the loaded model is trained."""
     seen: list[tuple[bool, torch.dtype]] = []
     layer: Any = runner.load(runner.context.settings).model.model.layers[0].mlp.down_proj  # type: ignore[union-attr]
-    layer.register_forward_hook(
-        lambda module, args, output: seen.append((float32_now().matrices, output.dtype))
-    )  # fmt: skip
+
+    def look(module: Any, args: Any, output: torch.Tensor) -> None:
+        if module.training:
+            seen.append((float32_now().matrices, output.dtype))
+
+    layer.register_forward_hook(look)
     return seen
 
 
@@ -80,6 +84,21 @@ def test_steps_in_float16_are_none_that_diverged(runner: TrialRunner) -> None:
     assert result.status is TrialStatus.OK
     steps = [event for event in read_events(runner.context.folder.events) if isinstance(event, e.StepCompleted)]
     assert steps and sum(step.skipped_steps + step.nonfinite_gradients + step.nonfinite_steps for step in steps) == 0
+
+
+@pytest.mark.parametrize(("values", "expected"), [(TURNS[1][0], TURNS[1][2]), (TURNS[3][0], TURNS[3][2])])
+def test_a_training_has_its_own_too(
+    runner: TrialRunner, values: dict[str, Any], expected: tuple[bool, torch.dtype]
+) -> None:
+    seen, before = watched(runner), float32_now()
+    short = msgspec.structs.replace(runner.context.settings.train, max_steps=2, effective_batch_size=8, **values)
+    settings = msgspec.structs.replace(runner.context.settings, train=short)
+    workload = runner.load(settings)
+    seen.clear()
+    train(runner.context, settings, workload, CUDA, named=(), trial=None, estimate=None, since=0.0)
+    assert set(seen) == {expected} and float32_now() == before
+    started = next(x for x in read_events(runner.context.folder.events) if isinstance(x, e.TrainingStarted))
+    assert started.label.endswith(f"+{next(iter(values))}")
 
 
 def test_what_somebody_else_turned_on_is_off_and_said(runner: TrialRunner) -> None:

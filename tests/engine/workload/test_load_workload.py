@@ -166,10 +166,15 @@ def test_fields_that_do_not_fit_together_are_refused(pairs_file: Path) -> None:
     assert "33" in error.message
 
 
-def test_flash_attention_without_its_package_is_refused(pairs_file: Path, model_folder: Path) -> None:
-    error = refusal(settings(pairs_file, path=str(model_folder), attention="flash_attention_2"))
-    assert "flash_attention_2" in error.message
-    assert "auto" in error.hint
+@pytest.mark.parametrize(
+    ("attention", "package"), [("flash_attention_2", "flash-attn"), ("flash_attention_3", "flash-attn-3")]
+)
+def test_flash_attention_without_its_package_is_refused(
+    pairs_file: Path, model_folder: Path, attention: str, package: str
+) -> None:
+    error = refusal(settings(pairs_file, path=str(model_folder), attention=attention))
+    assert error.message.endswith(f"model.attention {attention} needs the package {package}, which is not installed")
+    assert "auto" in error.hint and package in error.hint
 
 
 def test_a_tokenizer_larger_than_the_model_is_refused(pairs_file: Path, model_folder: Path) -> None:
