@@ -4,6 +4,8 @@ PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+# In the order of their files: by itself xdist keeps those with few tests, which are the longest, for the very end.
+TESTS := $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
@@ -22,14 +24,14 @@ demo: $(INSTALLED)  ## Tune and train a tiny model: the main job, in two minutes
 	$(BIN)/speedtui demo
 
 test: $(INSTALLED)  ## Run the tests, on all cores
-	$(BIN)/pytest -n auto --dist loadfile
+	$(TESTS)
 
 check: $(INSTALLED)  ## Format, lint, types, import contracts, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n auto --dist loadfile
+	$(TESTS)
 
 format: $(INSTALLED)  ## Format and mend what can be mended by itself
 	$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format .

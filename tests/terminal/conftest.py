@@ -32,9 +32,10 @@ from remote import (  # noqa: E402
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def training(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Training]:
-    """The demo's model with short steps, started without a screen as a service would."""
+    """The demo's model with short steps, started without a screen as a service would; it ends with its file, since
+    it takes a whole core from all tests as long as it is there."""
     home = tmp_path_factory.mktemp("run")
     config, runs = home / "speedtui.toml", home / "runs"
     write_endless(config)
