@@ -64,7 +64,7 @@ def test_a_search_predicts_decides_and_ends_with_what_it_chose(start: AutoStarte
 
 
 def test_a_fixed_list_is_predicted_too_and_run_whether_it_fits_or_not(start: AutoStarter) -> None:
-    study = start.study(values={"search.memory_limit": "40MiB"}, micro_batches=(1, 8))
+    study = start.study(in_thread=True, values={"search.memory_limit": "40MiB"}, micro_batches=(1, 8))
     state = study.end()
     assert state.study is not None
     small, large = state.study.rows
@@ -96,7 +96,7 @@ def test_a_worker_that_dies_in_a_search_is_replaced_and_the_search_goes_on(start
 
 
 def test_a_candidate_added_during_a_search_is_run_and_may_win(start: AutoStarter) -> None:
-    study = start.auto(hold=True)
+    study = start.auto(in_thread=True, hold=True)
     study.until(lambda s: s.study is not None and s.study.running is not None)
     study.session.send(c.AddCandidate(values={"train.max_grad_norm": 0.5, "micro_batch_size": 8}, queued=True))
     state = study.until(lambda s: s.study is not None and s.study.finished)
@@ -109,7 +109,7 @@ def test_a_candidate_added_during_a_search_is_run_and_may_win(start: AutoStarter
 
 
 def test_a_search_that_waits_begins_when_all_is_to_be_run(start: AutoStarter) -> None:
-    study = start.auto(queued=False, hold=True, values={"search.budget": "10m"})
+    study = start.auto(in_thread=True, queued=False, hold=True, values={"search.budget": "10m"})
     study.until(lambda s: s.study is not None)
     study.session.send(c.RunAll())
     study.until(lambda s: s.study is not None and s.study.finished)
@@ -119,7 +119,7 @@ def test_a_search_that_waits_begins_when_all_is_to_be_run(start: AutoStarter) ->
 
 
 def test_where_nothing_fits_it_says_what_would_and_no_trial_is_run(start: AutoStarter) -> None:
-    study = start.auto(values={"search.memory_limit": "1MiB"})
+    study = start.auto(in_thread=True, values={"search.memory_limit": "1MiB"})
     state = study.end()
     assert study.exit_code is ExitCode.NO_FIT
     assert state.outcome == "no_fit" and "no configuration fits in memory" in state.reason
@@ -129,7 +129,7 @@ def test_where_nothing_fits_it_says_what_would_and_no_trial_is_run(start: AutoSt
 
 def test_knobs_in_mode_auto_go_through_optuna(start: AutoStarter) -> None:
     knobs = {"micro_batch_size": [1, 2, 8], "train.max_grad_norm": [0.5, 1.0]}
-    study = start.auto(knobs=knobs)
+    study = start.auto(in_thread=True, knobs=knobs)
     state = study.end()
     assert study.exit_code is ExitCode.DONE
     assert state.study is not None and state.study.mode == "auto"

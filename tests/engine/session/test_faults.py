@@ -180,7 +180,7 @@ def test_a_worker_leaves_no_process_behind_when_it_is_interrupted_twice(start: S
 
 
 def test_an_attached_session_refuses_to_command_a_run_that_has_ended(start: Starter) -> None:
-    study = start.study(micro_batches=[4])
+    study = start.study(in_thread=True, micro_batches=[4])
     study.end()
     attached = AttachedSession(study.session.folder)
     with pytest.raises(RunFolderError, match="has ended"):

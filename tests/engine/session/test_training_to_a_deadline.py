@@ -124,7 +124,7 @@ def test_a_run_that_goes_on_ends_like_one_that_was_never_stopped(start: Starter)
 
 def test_the_schedule_changes_at_a_step_boundary(start: Starter) -> None:
     values = {"train.max_steps": 400, "schedule.eval_every": "never"}
-    driven = start.training(values=values)
+    driven = start.training(in_thread=True, values=values)
     reach(driven, 3)
     driven.session.send(c.Set(values={"schedule.eval_every": "5 steps"}))
     driven.until(lambda state: state.training is not None and len(state.training.evaluations) >= 2)
@@ -204,7 +204,7 @@ def test_the_learning_rate_can_end_at_the_deadline(start: Starter) -> None:
     assert rates[0] > 0.9 * 5e-3
     assert rates[-1] < 0.5 * 5e-3
     assert any("the learning rate ends there" in notice.text for notice in driven.events(e.Notice))
-    again = start.resumed(driven.session.folder, window=WindowSettings(length="24h"))
+    again = start.resumed(driven.session.folder, in_thread=True, window=WindowSettings(length="24h"))
     reach(again, driven.events(e.StepCompleted)[-1].step + 40)
     again.session.send(c.Stop())
     again.end()
@@ -213,9 +213,8 @@ def test_the_learning_rate_can_end_at_the_deadline(start: Starter) -> None:
 
 
 def test_fewer_steps_take_the_learning_rate_with_them(start: Starter) -> None:
-    driven = start.training(
-        values={"train.max_steps": 4000, "train.lr_schedule": "linear", "schedule.eval_every": "never"}
-    )
+    values = {"train.max_steps": 4000, "train.lr_schedule": "linear", "schedule.eval_every": "never"}
+    driven = start.training(in_thread=True, values=values)
     reach(driven, 5)
     driven.session.send(c.Set(values={"train.max_steps": 120}))
     state = driven.end()
@@ -240,11 +239,13 @@ def test_a_second_stage_begins_with_the_first_ones_model(start: Starter) -> None
 
 
 def test_time_given_anew_goes_with_a_resumed_run(start: Starter) -> None:
-    driven = start.training(values={"train.max_steps": 5000, "window.length": "1h", "schedule.eval_every": "never"})
+    values = {"train.max_steps": 5000, "window.length": "1h", "schedule.eval_every": "never"}
+    driven = start.training(in_thread=True, values=values)
     reach(driven, 3)
     driven.session.send(c.Stop())
     driven.end()
-    again = start.resumed(driven.session.folder, window=WindowSettings(length="2h", margin="10m"))
+    later = WindowSettings(length="2h", margin="10m")
+    again = start.resumed(driven.session.folder, in_thread=True, window=later)
     reach(again, 20)
     again.session.send(c.Stop())
     state = again.end()
