@@ -193,13 +193,14 @@ def _headroom(front: RunState, peak: int | None) -> tuple[str, bool]:
 def _limits(device: DeviceSample | None) -> tuple[str, ...]:
     if device is None:
         return ()
-    words = []
+    words = ["throttled"] if device.throttled else []
+    power = "at its power limit" if device.power_capped else "power"
     if device.power_watts is not None and device.power_limit_watts is not None:
-        words.append(f"power {device.power_watts:.0f}/{device.power_limit_watts:.0f} W")
+        words.append(f"{power} {device.power_watts:.0f}/{device.power_limit_watts:.0f} W")
+    elif device.power_capped:
+        words.append(power)
     if device.temperature_celsius is not None:
         words.append(f"{device.temperature_celsius:.0f} °C")
-    if device.throttled is not None:
-        words.append("throttled" if device.throttled else "no throttling")
-    if device.power_capped:
-        words.append("at its power limit")
+    if device.throttled is False:
+        words.append("no throttling")
     return tuple(words)

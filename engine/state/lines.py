@@ -111,7 +111,7 @@ def describe(event: e.AnyEvent) -> Described | None:
         case e.DeviceBusyMeasured() if event.idle_fraction is not None:
             return (
                 "info",
-                f"the device is idle for {format_share(event.idle_fraction)} of a step, by {event.steps} of them",
+                f"the device is idle for {format_share(event.idle_fraction)} of a step ({event.steps} profiled)",
             )
         case e.LeversFound() if event.levers and event.levers[0].kind == "not_finite":
             lever = event.levers[0]

@@ -10,6 +10,7 @@ from speedtui.engine.advise.diagnosis import diagnose
 from speedtui.engine.candidate import TrialResult
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.state import RunState, fold
+from speedtui.tui.panes.advisor_diagnosis import draw_diagnosis
 from speedtui.tui.panes.detail import draw_detail
 from speedtui.tui.panes.devices import draw_devices
 from speedtui.tui.panes.step import draw_step
@@ -45,7 +46,7 @@ def test_a_device_at_its_power_limit_is_not_called_throttled() -> None:
     shown = text(draw_devices(fold(b.used_training_log()), 70, 13))
     assert "at its power limit" in shown and "throttled" not in shown
     found = diagnose(fold(b.used_training_log()), Settings(), None)
-    assert not found.throttled and "at its power limit" in found.limit
+    assert not found.throttled and found.limit[0].startswith("at its power limit ")
     assert found.shares[:2] == ("MFU 40 %", "idle 7 % of a step")
 
 
@@ -68,12 +69,16 @@ def test_a_training_that_is_idle_waits_for_its_launches_whatever_the_driver_says
 
 
 def test_a_trial_tells_how_its_device_was_used_and_what_held_it_back() -> None:
-    shown = text(draw_detail(with_result(b.used_result()), 5, 140, 20))
-    line = next(line for line in shown.splitlines() if "device" in line)
-    for piece in ("idle 10 %", "MFU 40 % of 990 TFLOP/s bfloat16", "SM 1755 MHz, lowest 1710", "71 °C", "694 W",
-                  "at its power limit 75 % of the time"):  # fmt: skip
-        assert piece in line
-    assert "throttled" not in line
+    lines = text(draw_detail(with_result(b.used_result()), 5, 140, 20)).splitlines()
+    speed, device = (next(line for line in lines if f" {label} " in line) for label in ("speed", "device"))
+    assert "idle 10 %   MFU 40 %   of 990 TFLOP/s bfloat16" in speed
+    assert "SM 1755 MHz, lowest 1710   71 °C   694 W   at its power limit 75 % of the time" in device
+    assert "throttled" not in device
+
+
+def test_idle_time_and_mfu_of_a_trial_find_room_in_eighty_columns() -> None:
+    shown = text(draw_detail(with_result(b.used_result()), 5, 80, 10))
+    assert "padding 11 %   idle 10 %   MFU 40 %" in shown
 
 
 def test_a_trial_that_was_throttled_says_so_first_of_its_conditions() -> None:
@@ -82,6 +87,14 @@ def test_a_trial_that_was_throttled_says_so_first_of_its_conditions() -> None:
     hot = msgspec.structs.replace(result.conditions, throttled_fraction=0.5, highest_celsius=94.0)
     shown = text(draw_detail(with_result(msgspec.structs.replace(result, conditions=hot)), 5, 140, 20))
     assert "! throttled 50 % of the time   SM 1755 MHz" in shown
+
+
+def test_what_throttles_a_device_comes_before_its_figures() -> None:
+    log = b.training_log()
+    last = next(event for event in reversed(log) if isinstance(event, e.HardwareSampled))
+    hot = msgspec.structs.replace(last, devices=[msgspec.structs.replace(last.devices[0], throttled=True)])
+    assert diagnose(fold([*log, hot]), Settings(), None).limit[0] == "throttled"
+    assert "throttled" in text(draw_diagnosis(diagnose(fold([*log, hot]), Settings(), None), fold(log), 140, 4))
 
 
 @pytest.mark.parametrize("peak", [None, 989.5e12])

@@ -26,7 +26,7 @@ from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import Pane, title
 from speedtui.tui.panes.results import TRIAL_STYLES, status_word
 from speedtui.tui.panes.trial_columns import NOISE_FROM
-from speedtui.tui.panes.trial_device import device_pieces
+from speedtui.tui.panes.trial_device import condition_pieces, use_pieces
 from speedtui.tui.values import changes, format_value, value_at
 
 LABEL = 10
@@ -130,9 +130,11 @@ def _result(run: RunState, trial: TrialRow) -> dict[str, list[Row]]:
         row(Span(format_count(found.samples_per_second), "strong"), " samples/s"),
         row(f"{format_count(found.tokens_per_second)} tok/s"),
         row(Span("padding ", "dim"), format_share(found.padding_fraction)),
+        *use_pieces(found),
     ]
+    seen = trial.result.conditions if trial.result is not None else None
     return {"step": _step(run, trial, found), "lead": _lead(run, trial), "phases": phases, "speed": speed,
-            "device": device_pieces(trial.result), "loss": _loss(run, trial, found.loss)}  # fmt: skip
+            "device": condition_pieces(seen), "loss": _loss(run, trial, found.loss)}  # fmt: skip
 
 
 def _step(run: RunState, trial: TrialRow, found: Measurement) -> list[Row]:

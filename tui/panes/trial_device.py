@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from speedtui.engine.candidate import Measurement, TrialResult
+from speedtui.engine.candidate import Measurement
 from speedtui.engine.efficiency import DeviceConditions
 from speedtui.engine.units import format_flops, format_share
 from speedtui.tui.drawing.text import Row, Span, row
 
 
-def device_pieces(result: TrialResult | None) -> list[Row]:
-    """What is known of it, the most telling first; nothing on a CPU."""
-    if result is None or result.measurement is None:
-        return []
-    return [*_arithmetic(result.measurement), *(_conditions(result.conditions) if result.conditions else ())]
-
-
-def _arithmetic(found: Measurement) -> list[Row]:
+def use_pieces(found: Measurement) -> list[Row]:
+    """How idle it was, and how much of its peak the model's arithmetic came to; nothing on a CPU."""
     pieces = []
     if found.idle_fraction is not None:
         pieces.append(row(Span("idle ", "dim"), format_share(found.idle_fraction)))
     flops, mfu = found.flops, found.mfu
     if flops is not None and mfu is not None:
-        pieces.append(row("MFU ", format_share(mfu), Span(f" of {format_flops(flops.peak)} {flops.precision}", "dim")))
+        pieces.append(row(Span("MFU ", "dim"), format_share(mfu)))
+        pieces.append(row(Span(f"of {format_flops(flops.peak)} {flops.precision}", "dim")))
     elif flops is not None:
         rate = flops.per_second(found.tokens_per_second, found.samples_per_second)
         pieces.append(row(format_flops(rate), Span(", peak not known", "dim")))
     return pieces
 
 
-def _conditions(seen: DeviceConditions) -> list[Row]:
-    pieces = []
+def condition_pieces(seen: DeviceConditions | None) -> list[Row]:
+    """What held it back, its clock, its heat; nothing where no reading fell into the steps."""
+    pieces: list[Row] = []
+    if seen is None:
+        return pieces
     if seen.throttled_fraction:
         pieces.append(row(Span(f"! throttled {format_share(seen.throttled_fraction)} of the time", "warn")))
     if seen.sm_clock_mhz is not None:

@@ -155,9 +155,41 @@ class Quantized(nn.Module):
         self.packed = nn.Parameter(torch.zeros(4, dtype=torch.uint8), requires_grad=False)
 
 
+class Calls(nn.Module):
+    """A model with a product of its own beside one that torch can count."""
+
+    def __init__(self, product: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.head = nn.Linear(4, 4)
+        self.product = product
+
+    def forward(self, values: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"loss": self.product(self.head(values)).sum()}
+
+
+def in_groups(values: torch.Tensor) -> torch.Tensor:
+    """A product that torch has no formula for, as those of a mixture of experts."""
+    return torch.addbmm(torch.zeros(4, 4), values.T.expand(3, 4, 2), values.expand(3, 2, 4))
+
+
+@torch.library.custom_op("speedtui_tests::twice", mutates_args=())
+def of_another_library(values: torch.Tensor) -> torch.Tensor:
+    return values * 2
+
+
+of_another_library.register_fake(torch.empty_like)
+of_another_library.register_autograd(lambda context, gradient: gradient * 2)
+
+
 @pytest.mark.parametrize(
     ("model", "reason"),
-    [(LooksAtValues(), "DataDependent"), (Adds(), "no matrices"), (Quantized(), "quantized")],
+    [
+        (LooksAtValues(), "DataDependent"),
+        (Adds(), "no matrices"),
+        (Quantized(), "quantized"),
+        (Calls(in_groups), "addbmm.default has no formula"),
+        (Calls(of_another_library), "twice.default has no formula"),
+    ],
 )
 def test_what_cannot_be_counted_says_why(model: nn.Module, reason: str) -> None:
     with pytest.raises(NotCounted, match=reason):
