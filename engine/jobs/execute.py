@@ -54,12 +54,17 @@ class JobResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def execute(
-    folder: RunFolder, started: Callable[[JobContext], None] = lambda context: None, *, restartable: bool = False
+    folder: RunFolder,
+    started: Callable[[JobContext], None] = lambda context: None,
+    *,
+    restartable: bool = False,
+    replaceable: bool = True,
 ) -> ExitCode:
     """Runs the job that the folder orders; `started` gets the context, for instance to stop it from outside.
 
     Every way to end writes `run_finished`; nothing but a killed process leaves the log without it, and a training
-    that failed where the session that owns the run is to start it again (`restartable`).
+    that failed where the session that owns the run is to start it again (`restartable`), or a process that another one
+    is to replace (`replaceable`).
 
     Raises:
         RunFolderError: another worker holds this run.
@@ -82,7 +87,7 @@ def execute(
         context.emit(_run_started(context, settings), flush=True)
         sampler = _start_sampler(context, stack)
         started(context)
-        result = _run_job(context)
+        result = _run_job(context, replaceable=replaceable)
         books = context.phases.books()
         sampler.stop()
         failed = result.exit_code is ExitCode.FAILED and not result.final
@@ -128,13 +133,15 @@ def _start_sampler(context: JobContext, stack: ExitStack) -> HardwareSampler:
     return sampler
 
 
-def _run_job(context: JobContext) -> JobResult:
+def _run_job(context: JobContext, *, replaceable: bool) -> JobResult:
     try:
         return _job(context.order)(context)
     except JobStopped as stopped:
         return _stopped(context, stopped)
-    except WorkerSpent:
-        raise
+    except WorkerSpent as spent:
+        if replaceable:
+            raise
+        return _spent(context, spent)
     except SpeedtuiError as error:
         traceback.print_exc()
         outcome: e.Outcome = "no_fit" if error.exit_code is ExitCode.NO_FIT else "failed"
@@ -143,6 +150,16 @@ def _run_job(context: JobContext) -> JobResult:
     except Exception as error:
         traceback.print_exc()
         return _unforeseen(context, error)
+
+
+def _spent(context: JobContext, spent: WorkerSpent) -> JobResult:
+    """Where the job runs in the process that wanted it."""
+    again = how_to_go_on(context.folder, context.order) or "What has a result is in the run's folder."
+    return JobResult(
+        outcome="failed", exit_code=ExitCode.FAILED,
+        reason=f"this process cannot be trusted with another trial: {spent}",
+        next=f"{again} With --engine process another worker would go on.",
+    )  # fmt: skip
 
 
 def _unforeseen(context: JobContext, error: Exception) -> JobResult:

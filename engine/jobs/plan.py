@@ -11,6 +11,7 @@ from speedtui.engine.context.context import JobContext
 from speedtui.engine.context.order import PlanOrder
 from speedtui.engine.errors import ExitCode, NothingFits, SpeedtuiError
 from speedtui.engine.jobs.execute import JobResult
+from speedtui.engine.jobs.first_load import first_load
 from speedtui.engine.jobs.remember import Remembering
 from speedtui.engine.jobs.settled import settle_attention
 from speedtui.engine.jobs.tune import Tuning
@@ -141,7 +142,8 @@ class Planning:
             settle_attention(self._context)
         self._settings = self._context.settings
         if self._tuning is not None:
-            workload = self._tuning.runner.load(self._settings)
+            with first_load(self._settings, self._tuning.runner.device):
+                workload = self._tuning.runner.load(self._settings)
         else:
             with self._context.phases.phase("load"):
                 workload = load_data(self._settings, self._context.progress)

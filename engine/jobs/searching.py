@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -36,8 +37,8 @@ class Search:
         self._study = study
         self._runner = runner
         self._predictor = predictor
-        self._compared: list[Compared] = []
         before = context.before.study
+        self._compared = _compared_before(before.decisions if before is not None else ())
         self._told = {(d.kind, d.what, d.trial) for d in before.decisions} if before is not None else set()
         self._classes = self._possible()
         predictor.prepare(self._classes)
@@ -60,6 +61,8 @@ class Search:
             self._propose(ask)
         else:
             self._compared.append(self._compare(ask))
+            self._strategy.ask(self._study.trials(), self._compared)  # what follows from it is told before all else
+            self._tell_decisions()
         return ask is not None
 
     def require_fit(self) -> None:
@@ -156,12 +159,22 @@ class Search:
                 self._context.emit(_event(self._context.t, decision))
 
 
+def _compared_before(decisions: Iterable[e.DecisionMade]) -> list[Compared]:
+    """What an earlier worker of the run compared, also where it did not come to a figure: it is not done again."""
+    return [
+        Compared(
+            incumbent=told.against, challenger=told.trial, ratio=told.ratio, low=told.ratio_low, high=told.ratio_high
+        )
+        for told in decisions
+        if told.against is not None and told.trial is not None
+    ]
+
+
 def _event(t: float, decision: Decision) -> e.DecisionMade:
     compared = decision.compared
-    measured = compared is not None and compared.ratio is not None
     return e.DecisionMade(
         t=t, kind=decision.kind, what=decision.what, reason=decision.reason, trial=decision.trial,
-        against=compared.incumbent if compared is not None and measured else None,
+        against=compared.incumbent if compared is not None else None,
         ratio=compared.ratio if compared is not None else None,
         ratio_low=compared.low if compared is not None else None,
         ratio_high=compared.high if compared is not None else None,

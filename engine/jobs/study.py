@@ -132,12 +132,18 @@ class Study:
         self._context.emit(e.TrialFinished(t=self._context.t, trial=trial, result=result))
 
     def propose(self, values: dict[str, Scalar]) -> Candidate:
-        """Queues what a search asks for.
+        """Queues what a search or a plan asks for; what is known already, as after a worker was replaced, not again.
 
         Raises:
             ConfigError: values that cannot work.
         """
         candidate = make_candidate(self._next_id, values, self._context.settings, "search")
+        known = next((one for one in self.candidates.values() if one.values == candidate.values), None)
+        if known is not None:
+            self._proposed.add(known.id)
+            if known.id not in self.results and known.id not in self._queue:
+                self._enqueue(known.id)
+            return known
         self._next_id += 1
         self._proposed.add(candidate.id)
         self.candidates[candidate.id] = candidate

@@ -13,6 +13,7 @@ from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.jobs.device import settle_device
 from speedtui.engine.jobs.execute import JobResult
+from speedtui.engine.jobs.first_load import first_load
 from speedtui.engine.jobs.settled import settle_attention
 from speedtui.engine.units import format_span
 from speedtui.engine.workload.imports import uncollected
@@ -28,6 +29,7 @@ def run_train(context: JobContext) -> JobResult:
 
     Raises:
         JobStopped: it was asked to end; a checkpoint is saved unless it was a cancel.
+        NothingFits: there is no memory for the model.
         SpeedtuiError: the model or data cannot be used, or the training failed.
     """
     context.progress("importing torch", 0, None)
@@ -43,7 +45,8 @@ def run_train(context: JobContext) -> JobResult:
         started = time.perf_counter()
         device = settle_device(context)
         require_device(settings, device)
-        workload = load_workload(settings, device=device, report=context.progress)
+        with first_load(settings, device):
+            workload = load_workload(settings, device=device, report=context.progress)
     tell_loaded(context, workload, settings, time.perf_counter() - started)
     order = context.order
     require_possible(settings, workload, begun=order.resume)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -42,8 +43,12 @@ from speedtui.engine.trial.arithmetic import Arithmetic
 from speedtui.engine.trial.failures import describe_failure
 from speedtui.engine.trial.prepared import make_trainable
 from speedtui.engine.workload.base import Workload
+from speedtui.engine.workload.broken import why_broken
 from speedtui.engine.workload.float32 import float32_precision
 from speedtui.engine.workload.precision import precision_warning
+
+BROKEN_DEVICE = "The device can do nothing more for this process; a new one can use it again."
+"""For a person: not the settings but the process is at its end. `--restarts` starts another one by itself."""
 
 
 class Training:
@@ -202,6 +207,8 @@ class Training:
         except Exception as error:
             raise self._failure(error, trainer.state.global_step + 1) from None
         finally:
+            with suppress(RuntimeError):  # a broken device, which is told already
+                trainer.meter.close(context.log)
             context.log.remove_source(trainer.meter.pump)
             context.phases.switch_to("other")
 
@@ -254,10 +261,13 @@ class Training:
     def _failure(self, error: Exception, step: int) -> JobError:
         death = loader_death(error)
         failure = describe_failure(error)
+        broken = failure.poisoned or bool(why_broken(self._device))
         go_on = how_to_go_on(self._context.folder, self._context.order)
         if death is not None:
             return JobError(f"training failed at step {step}: {death.reason}", f"{death.hint} {go_on}")
         hint = go_on or "Tune with this data first, or take a smaller micro-batch."
+        if broken:
+            hint = f"{BROKEN_DEVICE} {hint}"
         return JobError(f"training failed at step {step}: {failure.reason}", hint)
 
     # -- settings that change while it goes on -----------------------------------------------------

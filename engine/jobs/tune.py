@@ -12,6 +12,7 @@ from speedtui.engine.context.context import JobContext, JobStopped
 from speedtui.engine.errors import ExitCode, NothingFits
 from speedtui.engine.jobs.device import settle_device
 from speedtui.engine.jobs.execute import JobResult, WorkerSpent
+from speedtui.engine.jobs.first_load import first_load
 from speedtui.engine.jobs.predicting import Predictor
 from speedtui.engine.jobs.remember import Remembering
 from speedtui.engine.jobs.searching import Search
@@ -42,7 +43,7 @@ def run_tune(context: JobContext) -> JobResult:
 
     Raises:
         JobStopped: it was asked to end.
-        NothingFits: every trial ran out of memory.
+        NothingFits: there is no memory for the model, or every trial ran out of it.
         WorkerSpent: another worker has to go on.
     """
     tuning = Tuning(context)
@@ -114,9 +115,15 @@ class Tuning:
         return self.study.searching and self._search_on(predictor)
 
     def _ready(self, candidate: Candidate | None) -> Predictor:
-        """The model is loaded, and what is queued has its memory predicted."""
+        """The model is loaded, and what is queued has its memory predicted.
+
+        Raises:
+            NothingFits: there is no memory for the model.
+        """
         if self.runner.workload is None:
-            self.runner.load(self._first_settings(candidate))
+            settings = self._first_settings(candidate)
+            with first_load(settings, self.runner.device):
+                self.runner.load(settings)
         if self._predictor is None:
             self._predictor = Predictor(self.context, self.runner, self._remembering.calibration())
             self._expect(self._predictor)

@@ -72,6 +72,38 @@ class CudaClock:
         torch.cuda.synchronize(self._device)
 
 
+class Readings:
+    """What a device tells of its steps, as long as it can tell anything.
+
+    A broken one fails at every call: that is for whoever runs something on it to say, and not for who reads its times.
+    """
+
+    def __init__(self, clock: DeviceClock | None) -> None:
+        """`clock`: None on the CPU."""
+        self._clock = clock
+        self.broken = False
+
+    def pairs(self, marks: list[Mark] | None) -> list[tuple[int, float]] | None:
+        """(phase, seconds); None on the CPU, while the device has not come that far, and for good once it is broken."""
+        if marks is None or self._clock is None or self.broken:
+            return None
+        try:
+            return self._clock.resolve(marks)
+        except RuntimeError:
+            self.broken = True
+            return None
+
+    def value(self, value: torch.Tensor | None) -> float | None:
+        """A scalar of a step that has resolved; None where there is none, or the device cannot tell it any more."""
+        if value is None or self.broken:
+            return None
+        try:
+            return float(value) if self._clock is None else self._clock.read(value)
+        except RuntimeError:
+            self.broken = True
+            return None
+
+
 def device_clock(device: torch.device) -> DeviceClock | None:
     """The clock of a device; None on the CPU, where the CPU clock is the device's."""
     return CudaClock(device) if device.type == "cuda" else None

@@ -1,11 +1,15 @@
-"""A real limit on what a trial may use of the CPU's memory."""
+"""A real limit on what a trial may use of the memory."""
 
 from __future__ import annotations
 
 import ctypes
 import resource
+from types import TracebackType
 
 import psutil
+import torch
+
+from speedtui.engine.meter.memory import release_memory
 
 M_MMAP_THRESHOLD = -3
 """Of mallopt(3): from this size on an allocation gets a mapping of its own."""
@@ -43,6 +47,37 @@ class CpuLimit:
         if self._before is not None:
             resource.setrlimit(resource.RLIMIT_DATA, self._before)
         self._plugs.empty()
+
+
+class CudaLimit:
+    """Beyond the limit the caching allocator itself fails; afterwards it has what it had before.
+
+    What it keeps in its cache counts as taken, so that is given back first.
+    """
+
+    def __init__(self, limit_bytes: int, device: torch.device) -> None:
+        """`limit_bytes`: with the weights that are on the device already."""
+        self._device = device
+        total = torch.cuda.get_device_properties(device).total_memory
+        self._fraction = min(1.0, limit_bytes / total)
+        self._before = 1.0
+
+    def __enter__(self) -> None:
+        release_memory(self._device)
+        # from torch 2.9 on it can be asked for; before, nobody else is known to set it
+        fraction_of = getattr(torch.cuda, "get_per_process_memory_fraction", lambda device: 1.0)
+        self._before = fraction_of(self._device)
+        torch.cuda.set_per_process_memory_fraction(self._fraction, self._device)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            torch.cuda.set_per_process_memory_fraction(self._before, self._device)
+        except RuntimeError:
+            if error is None:
+                raise
+            # a broken device: what broke it says more
 
 
 def data_bytes() -> int:

@@ -13,8 +13,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 
+def reset_peaks() -> int:
+    """Starts the peaks of the current CUDA device anew; returns the allocation retries up to now, which only grow."""
+    torch.cuda.reset_peak_memory_stats()
+    return allocator_peaks()[2]
+
+
 def allocator_peaks() -> tuple[int, int, int]:
-    """(peak allocated bytes, peak reserved bytes, allocation retries) of the current CUDA device."""
+    """(peak allocated bytes, peak reserved bytes, allocation retries) of the current CUDA device, since `reset_peaks`;
+    retries of the whole process."""
     stats = torch.cuda.memory_stats()
     return (
         int(stats.get("allocated_bytes.all.peak", 0)),

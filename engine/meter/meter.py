@@ -13,9 +13,9 @@ import torch
 from speedtui.engine.events import STEP_PHASES, Probe, StepCompleted
 from speedtui.engine.log.clock import RunClock
 from speedtui.engine.log.writer import EventLog
-from speedtui.engine.meter.device import DeviceClock
+from speedtui.engine.meter.device import DeviceClock, Readings
 from speedtui.engine.meter.lines import StepLines
-from speedtui.engine.meter.memory import allocator_peaks
+from speedtui.engine.meter.memory import allocator_peaks, reset_peaks
 from speedtui.engine.meter.phases import INDEX, OTHER, STEP_INDEXES, PhaseClock
 from speedtui.engine.meter.profile import Profiled
 from speedtui.engine.meter.record import (
@@ -23,9 +23,10 @@ from speedtui.engine.meter.record import (
     MicroStep,
     StepRecord,
     batch_rows,
-    from_data,
+    of_step,
     seconds_by_phase,
     sized_micro_steps,
+    skipped_step,
 )
 
 BUFFER = 65_536
@@ -80,7 +81,7 @@ class Meter:
         self._lines = StepLines(emit, every_step_matters=probe is not None)
         self._count_tokens = count_tokens
         self._device = device
-        self._read: Callable[[torch.Tensor], float] = float if device is None else device.read
+        self._readings = Readings(device)
         self._trial = trial
         self._probe: Probe | None = probe
         self._buffer: deque[StepRecord] = deque(maxlen=BUFFER)
@@ -92,6 +93,7 @@ class Meter:
         self.epoch_begins = probe is None  # a probe has no epochs
         """The next micro-batches are the first ones of an epoch."""
         self._peaks_due_ns = 0
+        self._retries_before = reset_peaks() if device is not None else 0  # what ran before has peaks of its own
         self._over = False
         self.timings: list[StepTiming] | None = [] if keep_timings else None
         """Every step that was pumped, for a probe that judges them; None in training."""
@@ -102,9 +104,10 @@ class Meter:
 
     def data(self) -> None:
         """The trainer asks the loader for the micro-batches of a step."""
-        self.clock.switch(_FIRST_BATCH if self.epoch_begins else _DATA)
+        phase = _FIRST_BATCH if self.epoch_begins else _DATA
+        self.clock.switch(phase)
         self._begin_step()
-        self._mark(_DATA)
+        self._mark(phase)
 
     def data_done(self) -> None:
         """The micro-batches are there. The wait for an epoch's first ones is no part of its first step."""
@@ -161,7 +164,8 @@ class Meter:
         peaks = None
         if self._device is not None and now >= self._peaks_due_ns:
             self._peaks_due_ns = now + int(PEAK_SECONDS * 1e9)
-            peaks = allocator_peaks()
+            allocated, reserved, retries = allocator_peaks()
+            peaks = allocated, reserved, retries - self._retries_before
         marks = self._device.cut() if self._device is not None else None
         record = StepRecord(
             step=step, start_ns=self._step_start_ns, end_ns=now, before=self._step_before,
@@ -194,12 +198,10 @@ class Meter:
         """Turns what is in the buffer into events, as far as the device has come."""
         while self._buffer:
             record = self._buffer[0]
-            pairs = None
-            if record.marks is not None and self._device is not None:
-                pairs = self._device.resolve(record.marks)
-                pairs = from_data(pairs) if pairs is not None else None
-                if pairs is None and not self._over:
-                    break
+            pairs = self._readings.pairs(record.marks)
+            if pairs is None and record.marks is not None and not (self._over or self._readings.broken):
+                break
+            pairs = of_step(pairs) if pairs is not None else None
             self._buffer.popleft()
             step = self._event(record, pairs)
             if record.profiled is not None:
@@ -218,22 +220,30 @@ class Meter:
         log.flush()
 
     def close(self, log: EventLog) -> None:
-        """Has the log's pump emit the rest; the training or probe is over."""
-        if self._device is not None:
-            self._device.synchronize()
-        self._over = True  # what has not resolved by now never will
-        log.flush()
+        """Has the log's pump emit the rest; the training or probe is over.
+
+        Raises:
+            RuntimeError: the device is broken; what is known of the steps is emitted all the same.
+        """
+        try:
+            if self._device is not None:
+                self._device.synchronize()
+        finally:
+            self._over = True  # what has not resolved by now never will
+            log.flush()
 
     def _event(self, record: StepRecord, pairs: list[tuple[int, float]] | None) -> StepCompleted:
         counts = [self._count_tokens(micro_step.batch) for micro_step in record.micro_steps]
         known = [count for count in counts if count is not None]
         all_known = bool(known) and len(known) == len(counts)
-        loss = sum(self._read(m.loss) for m in record.micro_steps if m.loss is not None) if record.micro_steps else None
+        losses = [self._readings.value(m.loss) for m in record.micro_steps if m.loss is not None]
+        told = [value for value in losses if value is not None]
+        loss = sum(told) if record.micro_steps and len(told) == len(losses) else None
         finite = loss is not None and math.isfinite(loss)
         nonfinite = loss is not None and not finite
-        norm = self._read(record.gradient_norm) if record.gradient_norm is not None else 0.0
-        skipped, scaled = self._skipped(record.loss_scale)
-        nonfinite_gradient = not scaled and (skipped or not math.isfinite(norm))
+        norm = self._readings.value(record.gradient_norm)
+        skipped, scaled = skipped_step(record.loss_scale, self._readings.value)
+        nonfinite_gradient = not scaled and (skipped or (norm is not None and not math.isfinite(norm)))
         samples = sum(batch_rows(micro_step.batch) for micro_step in record.micro_steps)
         phases = {name: _rounded(record.totals[i] - record.before[i]) for name, i in _STEP_PHASE_INDEXES}
         device_phases = seconds_by_phase(pairs) if pairs is not None else None
@@ -266,15 +276,6 @@ class Meter:
             trial=self._trial,
             probe=self._probe,
         )
-
-    def _skipped(self, loss_scale: LossScale | None) -> tuple[bool, bool]:
-        """(the scaler left the step out, it was for the scale: which is how it finds the largest one that is possible).
-
-        A gradient that is not finite at a scale of 1 or less is not by itself.
-        """
-        if loss_scale is None or self._read(loss_scale[1]) >= 1:
-            return False, False
-        return True, self._read(loss_scale[0]) > 1
 
 
 _STEP_PHASE_INDEXES = tuple(zip(STEP_PHASES, STEP_INDEXES, strict=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -17,7 +17,8 @@ LossScale = tuple[torch.Tensor, torch.Tensor]
 Pairs = list[tuple[int, float]]
 """(index of a phase, device seconds)."""
 
-_DATA, _H2D, _OPTIMIZER = INDEX["data"], INDEX["h2d"], INDEX["optimizer"]
+_DATA, _FIRST_BATCH = INDEX["data"], INDEX["first_batch"]
+_H2D, _OPTIMIZER = INDEX["h2d"], INDEX["optimizer"]
 
 
 class MicroStep:
@@ -63,10 +64,26 @@ class StepRecord:
 # -- the device ------------------------------------------------------------------------------------
 
 
-def from_data(pairs: Pairs) -> Pairs:
-    """Without what came between the last step and this one, such as an evaluation."""
-    begin = next((i for i, (phase, _) in enumerate(pairs) if phase == _DATA), 0)
-    return pairs[begin:]
+def of_step(pairs: Pairs) -> Pairs:
+    """Without what came between the last step and this one, such as an evaluation, or the wait for an epoch's first
+    micro-batches, which is no part of its first step."""
+    for i, (phase, _) in enumerate(pairs):
+        if phase == _DATA:
+            return pairs[i:]
+        if phase == _FIRST_BATCH:
+            return pairs[i + 1 :]
+    return pairs
+
+
+def skipped_step(loss_scale: LossScale | None, read: Callable[[torch.Tensor], float | None]) -> tuple[bool, bool]:
+    """(the scaler left the step out, it was for the scale: which is how it finds the largest one that is possible).
+
+    A gradient that is not finite at a scale of 1 or less is not by itself. `read`: None where the device is broken.
+    """
+    moved = read(loss_scale[1]) if loss_scale is not None else None
+    if loss_scale is None or moved is None or moved >= 1:
+        return False, False
+    return True, (read(loss_scale[0]) or 0.0) > 1
 
 
 def device_micro_steps(pairs: Pairs) -> list[float]:

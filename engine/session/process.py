@@ -32,7 +32,7 @@ from speedtui.engine.state import RunStatus
 FOLLOW_SECONDS = 0.1
 """Between two looks at the log; a worker writes it at most 20 times a second."""
 FRUITLESS_RESTARTS = 2
-"""Of a study, in a row and without a finished trial; then the worker would only die again."""
+"""Of a study or a plan, in a row and without a finished trial; then the worker would only die again."""
 ASKED = {-signal.SIGINT: ExitCode.INTERRUPTED, -signal.SIGTERM: ExitCode.TERMINATED}
 """Ends of a worker that somebody wanted, and what the run then ends with."""
 EXPECTED = {-signal.SIGKILL, *ASKED}
@@ -58,6 +58,8 @@ class ProcessSession(WatchedRun):
         self._killed = False
         """Whether somebody has asked for the present worker's death, here or in another session."""
         self._fruitless = 0
+        self._finished_trial = False
+        """By the present worker."""
         self._restarts = Restarts(restarts)
         self._end: e.RunFinished | None = None
         """As the present worker told it."""
@@ -126,6 +128,8 @@ class ProcessSession(WatchedRun):
         self._killed = self._killed or is_kill(event)
         if isinstance(event, e.RunFinished):
             self._end = event
+        elif isinstance(event, e.TrialFinished):
+            self._finished_trial = True
         elif isinstance(event, e.Notice) and event.level == "error":
             self._complaint = event.text
         elif isinstance(event, e.SettingsChanged) and event.reason == COMMAND_LINE:
@@ -133,6 +137,7 @@ class ProcessSession(WatchedRun):
 
     def _start(self) -> None:
         self._end, self._complaint, self._told_worker, self._killed = None, "", False, False
+        self._finished_trial = False
         restartable = [RESTARTABLE] if self._restarts.wanted else []
         log = os.open(self._folder.worker_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
@@ -186,9 +191,10 @@ class ProcessSession(WatchedRun):
 
     def _worth_restarting(self) -> bool:
         state = self.snapshot()
-        if state.job in ("tune", "demo") and state.training is None:
+        spent = self._worker is not None and self._worker.returncode == SPENT
+        if (state.job in ("tune", "demo") and state.training is None) or (state.job == "plan" and spent):
             in_trial = state.study is not None and state.study.running is not None
-            self._fruitless = 0 if in_trial else self._fruitless + 1
+            self._fruitless = 0 if in_trial or self._finished_trial else self._fruitless + 1
             return self._fruitless <= FRUITLESS_RESTARTS
         return state.job == "train" and not self._killed and self._restarts.another()
 

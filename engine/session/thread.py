@@ -55,7 +55,7 @@ class ThreadSession(FollowedRun):
         with hold_lock(self._folder.session_lock, shared=True):
             reader.start()
             try:
-                return execute(self._folder, self._take_context)
+                return execute(self._folder, self._take_context, replaceable=False)
             finally:
                 self._done.set()
                 reader.join()

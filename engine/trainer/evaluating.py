@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence, Sized
 from typing import Any
 
+import torch
 from torch import nn
 from torch.utils.data import Subset
 from transformers import TrainerControl, TrainerState
@@ -28,6 +29,7 @@ from speedtui.engine.trainer.finite import FiniteWatch
 from speedtui.engine.trainer.live import LiveSettings
 from speedtui.engine.trainer.schedule import EvaluationLeft, TrainingSchedule
 from speedtui.engine.workload.base import Workload
+from speedtui.engine.workload.broken import is_broken, why_broken
 from speedtui.engine.workload.evaluation_batch import evaluation_rows, generation_rows
 from speedtui.engine.workload.memory import is_out_of_memory
 
@@ -57,7 +59,11 @@ class Evaluating:
     def evaluate(
         self, model: nn.Module, state: TrainerState, control: TrainerControl, loss_pass: Callable[[], Metrics]
     ) -> Metrics:
-        """The evaluation that the schedule decided; `loss_pass` gives `eval_loss`. Empty where there is no result."""
+        """The evaluation that the schedule decided; `loss_pass` gives `eval_loss`. Empty where there is no result.
+
+        Raises:
+            Exception: it broke the device.
+        """
         step, kind = state.global_step, self._schedule.kind
         started, before = time.perf_counter(), self._seconds()
         self._eta.began(kind, self._context.t)
@@ -69,6 +75,8 @@ class Evaluating:
             self._schedule.leave_evaluation(step, control)
             return {}
         except Exception as error:
+            if is_broken(error) or why_broken(_device_of(model)):
+                raise  # no step could follow it
             self._tell_failed(step, error)
             return {}
         loss = metrics.get("eval_loss")
@@ -209,6 +217,10 @@ class Evaluating:
     def _since(self, before: dict[str, float]) -> dict[str, float]:
         """Seconds by phase since then, those with none left out."""
         return {name: round(now - before[name], 6) for name, now in self._seconds().items() if now > before[name]}
+
+
+def _device_of(model: nn.Module) -> torch.device:
+    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
 
 
 def _require_numbers(scores: Scores, schedule: ScheduleSettings) -> None:

@@ -15,8 +15,8 @@ from speedtui.engine.checkpoint.randomness import kept_randomness
 from speedtui.engine.evaluate.answering import base_of
 from speedtui.engine.trainer.device import to_device
 from speedtui.engine.trainer.weighing import WORDS, Batch, Unit, Weighing, amount, kept_weighing, likely_units
+from speedtui.engine.workload.broken import is_the_devices
 from speedtui.engine.workload.collate import IGNORED, PadPacks, PadPairs, PadRight
-from speedtui.engine.workload.memory import is_out_of_memory
 from speedtui.engine.workload.model import loss_of
 
 FEW, MANY = 2, 24
@@ -63,7 +63,7 @@ def _measured(model: nn.Module, base: Any, dataset: Any, collator: Callable[[lis
     except Exception as error:  # the training's first step will say it better, if it fails there too
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         doubt = f"what its loss is a mean of could not be measured ({reason:.200}); it is taken for {WORDS[units[0]]}"
-        return Weighing(unit=units[0], doubt=doubt, passing=is_out_of_memory(error))
+        return Weighing(unit=units[0], doubt=doubt, passing=is_the_devices(error))
     flash = str(getattr(config, "_attn_implementation", "")).startswith("flash")
     half = flash or any(p.dtype in (torch.float16, torch.bfloat16) for p in base.parameters())
     unit, doubt = _judged(units, batches, losses, half=half)
@@ -158,7 +158,7 @@ def _losses(model: nn.Module, batches: list[Batch]) -> list[float]:
     try:
         return [_loss(model, batch) for batch in batches]
     except RuntimeError as error:
-        if is_out_of_memory(error):
+        if is_the_devices(error):
             raise
     device = next(model.parameters()).device.type
     with torch.autocast(device, torch.bfloat16):

@@ -13,6 +13,7 @@ from speedtui.engine.trainer.answer_costs import AnswerCosts, answer_costs
 from speedtui.engine.trial.failures import TrialEnded, describe_failure
 from speedtui.engine.trial.probe import ProbeSetup
 from speedtui.engine.workload.base import Workload
+from speedtui.engine.workload.broken import is_broken
 
 FAR_ABOVE = 1.25
 """Times the longest right answer: a limit from there on is told."""
@@ -25,6 +26,7 @@ def measure_answers(setup: ProbeSetup) -> AnswerCosts | None:
 
     Raises:
         JobStopped, TrialEnded: somebody asked for it.
+        RuntimeError: the device is broken.
     """
     schedule = setup.settings.schedule
     if not schedule.generate or schedule.eval_every == "never" or not len(setup.workload.eval_dataset or ()):
@@ -44,6 +46,8 @@ def measure_answers(setup: ProbeSetup) -> AnswerCosts | None:
             raise
         measured = AnswerCosts(problem="the budget was spent before")
     except Exception as error:
+        if is_broken(error):
+            raise
         traceback.print_exception(error)
         measured = AnswerCosts(problem=describe_failure(error).reason)
         traceback.clear_frames(error.__traceback__)  # which hold the tensors of the batch that failed

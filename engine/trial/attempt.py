@@ -66,9 +66,11 @@ class Attempt:
             status, reason = failure.status, failure.reason
         elif self._found is not None and self._found.loses:
             status, reason = TrialStatus.PRUNED, "slower than the best so far even at its optimistic bound"
-        unchanged = self._runner.guard.unchanged
+        unchanged, lost = self._runner.guard.unchanged, self._runner.guard.lost
         if status is TrialStatus.OK and unchanged is False:
             status, reason = TrialStatus.FAILED, "the base weights were not the same after the trial"
+        elif status is TrialStatus.OK and lost:
+            status, reason = TrialStatus.FAILED, lost
         found, estimate = self._found, self._estimate()
         return TrialResult(
             status=status,
@@ -85,6 +87,7 @@ class Attempt:
 
     def guarded(self, attempt: Callable[[], None]) -> Failure | None:
         """Runs it with its failure told in words: no exception, and so no tensor of its frames, gets out."""
+        self._runner.guard.begin()
         try:
             attempt()
         except JobStopped:

@@ -69,9 +69,15 @@ def compare_candidates(
     """
     with ExitStack() as stack:
         found = _take_turns(_Turns(runner, (incumbent, challenger), stack), most_pairs)
+    _require_put_back(runner)
     if runner.guard.unchanged is False:
         raise TrialEnded(TrialStatus.FAILED, "the base weights were not the same after the comparison")
     return found
+
+
+def _require_put_back(runner: TrialRunner) -> None:
+    if runner.guard.lost:
+        raise TrialEnded(TrialStatus.FAILED, runner.guard.lost)
 
 
 def _take_turns(turns: _Turns, most_pairs: int) -> Comparison:
@@ -141,6 +147,7 @@ class _Turns:
     def _ready(self, arm: int, settings: Settings) -> nn.Module:
         if self._on != arm or self._model is None:
             self._stack.close()  # the other candidate's adapter comes off first
+            _require_put_back(self._runner)
             self._on, self._model = None, None
             _, self._model = self._stack.enter_context(self._runner.trial(settings))
             self._on = arm

@@ -25,6 +25,7 @@ from speedtui.engine.trial.batches import Rows
 from speedtui.engine.trial.probe import ProbeSetup
 from speedtui.engine.units import format_size
 from speedtui.engine.workload.base import MapDataset, Workload
+from speedtui.engine.workload.broken import is_broken
 from speedtui.engine.workload.evaluation_batch import evaluation_order, evaluation_rows
 
 EVAL_QUANTILES = (0.5, 0.95, 0.05, 0.6, 0.3, 1.0)
@@ -233,6 +234,8 @@ def _time_saves(setup: ProbeSetup, trainer: MeteredTrainer) -> tuple[float | Non
             return None, None
         return _write_both(setup, trainer, folder)
     except Exception as error:  # torch and safetensors have their own for a full disk
+        if is_broken(error):
+            raise
         _tell_unmeasured(setup, str(error).strip().partition("\n")[0])
         return None, None
     finally:

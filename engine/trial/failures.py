@@ -11,6 +11,7 @@ import msgspec
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.errors import SpeedtuiError
 from speedtui.engine.units import format_size
+from speedtui.engine.workload.broken import first_line, is_broken
 from speedtui.engine.workload.memory import is_out_of_memory
 
 
@@ -29,10 +30,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     status: TrialStatus
     reason: str
     poisoned: bool = False
-    """The device's context is broken: only a new worker can go on."""
-
-
-_POISON = ("illegal memory access", "device-side assert", "cudnn_status_execution_failed", "unspecified launch failure")
+    """By what the error says the device's context is broken: only a new worker can go on. See `why_broken`."""
 
 
 def describe_failure(error: BaseException) -> Failure:
@@ -49,14 +47,13 @@ def describe_failure(error: BaseException) -> Failure:
 def _classify(error: BaseException) -> Failure:
     if isinstance(error, TrialEnded):
         return Failure(status=error.status, reason=error.reason)
+    if is_broken(error):
+        return Failure(status=TrialStatus.FAILED, reason=first_line(error), poisoned=True)
     if is_out_of_memory(error):
         return Failure(status=TrialStatus.OUT_OF_MEMORY, reason=_allocation(error))
     if isinstance(error, SpeedtuiError):
         return Failure(status=TrialStatus.FAILED, reason=error.message)
-    lines = str(error).strip().splitlines()
-    reason = f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
-    poisoned = any(sign in str(error).lower() for sign in _POISON)
-    return Failure(status=TrialStatus.FAILED, reason=reason, poisoned=poisoned)
+    return Failure(status=TrialStatus.FAILED, reason=first_line(error))
 
 
 def _allocation(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,6 +11,7 @@ from torch import nn
 
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.workload.base import Workload
+from speedtui.engine.workload.broken import first_line
 from speedtui.engine.workload.float32 import float32_precision
 from speedtui.engine.workload.guard import Fingerprint, Snapshot
 from speedtui.engine.workload.liger import apply_liger, remove_liger
@@ -57,16 +59,26 @@ class StateGuard:
         self._device = device
         self._snapshot: Snapshot | None = None
         self.unchanged: bool | None = None
-        """What the last trial's check found."""
+        """What the last trial's check found; None where there was none."""
+        self.lost = ""
+        """Why the model could not be put back after the last trial; empty where it was."""
 
     def forget(self) -> None:
         """Another model was loaded."""
         self._snapshot = None
 
+    def begin(self) -> None:
+        """Another trial begins: nothing is known of it."""
+        self.unchanged, self.lost = None, ""
+
     @contextmanager
     def trial(self, workload: Workload, settings: Settings) -> Iterator[nn.Module]:
-        """The trainable model for one trial."""
+        """The trainable model for one trial.
+
+        That it cannot be put back afterwards raises nothing: what happened in the trial comes first. See `lost`.
+        """
         model = workload.model
+        self.begin()
         if settings.train.method == "full" and self._snapshot is None:
             self._snapshot = Snapshot(model)
         before = Fingerprint(model)
@@ -75,7 +87,14 @@ class StateGuard:
             with float32_precision(self._device, tf32=settings.train.tf32):
                 yield trained
         finally:
+            self._put_back(trained, settings, before)
+
+    def _put_back(self, trained: nn.Module, settings: Settings, before: Fingerprint) -> None:
+        try:
             base = restore_base(trained, settings)
             if settings.train.method == "full" and self._snapshot is not None:
                 self._snapshot.restore(base)
             self.unchanged = not before.changed(base)
+        except Exception as error:
+            traceback.print_exception(error)
+            self.lost = f"the model could not be put back: {first_line(error)}"

@@ -7,6 +7,7 @@ import shutil
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 
 import msgspec
 import torch
@@ -225,15 +226,27 @@ def run_steps(
         if after is not None:
             context.phases.switch_to("other")
             after(trainer, probed)
+    except BaseException:
+        with suppress(Exception):  # on a broken device this fails as well, and the first error says more
+            _take_apart(setup, trainer)
+        raise
     finally:
         checks.abandon_profile()
+        with suppress(RuntimeError):  # a broken device, which is told already
+            meter.close(context.log)
         context.log.remove_source(meter.pump)
         context.phases.switch_to("other")
-        trainer.accelerator.unwrap_model(setup.model, keep_fp32_wrapper=False)
-        trainer.accelerator.free_memory()
-        # else accelerate takes the model for prepared next time: neither autocast nor compiled
-        vars(setup.model).pop("_is_accelerate_prepared", None)
-        # the next trial may want another precision, which accelerate otherwise fixes for the life of the process
-        AcceleratorState._reset_state(reset_partial_state=True)
-        shutil.rmtree(context.folder.path / PROBE_FOLDER, ignore_errors=True)
+    _take_apart(setup, trainer)
     return probed
+
+
+def _take_apart(setup: ProbeSetup, trainer: MeteredTrainer) -> None:
+    """All of it, whatever of it fails."""
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, setup.context.folder.path / PROBE_FOLDER, ignore_errors=True)
+        # the next trial may want another precision, which accelerate otherwise fixes for the life of the process
+        stack.callback(AcceleratorState._reset_state, reset_partial_state=True)
+        # else accelerate takes the model for prepared next time: neither autocast nor compiled
+        stack.callback(vars(setup.model).pop, "_is_accelerate_prepared", None)
+        stack.callback(trainer.accelerator.free_memory)
+        trainer.accelerator.unwrap_model(setup.model, keep_fp32_wrapper=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
@@ -20,7 +21,7 @@ from speedtui.engine.candidate import (
 )
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
-from speedtui.engine.meter.limit import CpuLimit
+from speedtui.engine.meter.limit import CpuLimit, CudaLimit
 from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.search.candidates import apply_candidate
 from speedtui.engine.timing.costs import RunCosts
@@ -34,7 +35,9 @@ from speedtui.engine.trial.compare import MOST_PAIRS, Comparison, compare_candid
 from speedtui.engine.trial.costs import CostKey, MeasuredCosts, cost_key
 from speedtui.engine.trial.failures import TrialEnded
 from speedtui.engine.trial.prepared import StateGuard
+from speedtui.engine.units import format_size
 from speedtui.engine.workload.base import Workload
+from speedtui.engine.workload.broken import first_line, why_broken
 from speedtui.engine.workload.evaluation_batch import evaluation_rows, generation_rows
 from speedtui.engine.workload.load import load_workload, with_model
 from speedtui.engine.workload.precision import require_device
@@ -43,7 +46,10 @@ from speedtui.engine.workload.recipe import data_differs, rebuild_needed
 from speedtui.engine.workload.shelf import DataShelf
 
 RETURNED = 1 << 20
-"""Bytes a trial may leave allocated on a GPU; more means something still holds its tensors."""
+"""Bytes a trial may leave allocated on a GPU; more means something still holds its tensors, and costs a new worker.
+
+Not measured yet: what a library keeps for itself besides the work spaces that `release_memory` clears is known only on
+a GPU. tests/gpu prints what each kind of trial leaves."""
 
 
 class TrialRunner:
@@ -102,9 +108,11 @@ class TrialRunner:
         self._shelf = DataShelf(workload, settings, self.context.progress)
         self.loads += 1
         gc.freeze()  # what is loaded stays: else each of a trial's collections walks through all of torch again
+        seconds = time.perf_counter() - started
+        tell_loaded(self.context, workload, settings, seconds)
         if self.device.type == "cuda":
+            release_memory(self.device)  # the work spaces of what was computed on the way come and go
             self._baseline_bytes = torch.cuda.memory_allocated(self.device)
-        tell_loaded(self.context, workload, settings, time.perf_counter() - started)
         if self.load_seconds is None:
             self.load_seconds = self._since_start()
         return workload
@@ -142,8 +150,7 @@ class TrialRunner:
         settings = apply_candidate(candidate, self.context.settings)
         attempt = Attempt(self, candidate, settings)
         failure = attempt.guarded(attempt.measure_costs)
-        release_memory(self.device)
-        self._check_returned()
+        self._settle()
         if failure is not None:
             raise TrialEnded(failure.status, failure.reason)
         assert self.workload is not None
@@ -179,8 +186,7 @@ class TrialRunner:
         self.stop_trial = None  # of another one, or of this one's last time
         settings = apply_candidate(candidate, self.context.settings)
         result = Attempt(self, candidate, settings).run(best)
-        release_memory(self.device)
-        self._check_returned()
+        self._settle()
         return msgspec.structs.replace(result, seconds=round(time.perf_counter() - started, 3))
 
     def compare(self, incumbent: Candidate, challenger: Candidate, *, most_pairs: int = MOST_PAIRS) -> Comparison:
@@ -194,8 +200,7 @@ class TrialRunner:
         try:
             return compare_candidates(self, incumbent, challenger, most_pairs=most_pairs)
         finally:
-            release_memory(self.device)
-            self._check_returned()
+            self._settle()
 
     @contextmanager
     def trial(self, settings: Settings) -> Iterator[tuple[Workload, nn.Module]]:
@@ -223,9 +228,7 @@ class TrialRunner:
             release_memory(self.device)
             first, self._stepped = not self._stepped, True
             return CpuLimit(order.memory_limit_bytes, resident_bytes=_weight_bytes(model), first=first)
-        total = torch.cuda.get_device_properties(self.device).total_memory
-        torch.cuda.set_per_process_memory_fraction(min(1.0, order.memory_limit_bytes / total), self.device)
-        return nullcontext()
+        return CudaLimit(order.memory_limit_bytes, self.device)
 
     @property
     def over_budget(self) -> bool:
@@ -240,9 +243,28 @@ class TrialRunner:
         if self.over_budget:
             raise TrialEnded(TrialStatus.TIMED_OUT, "the study's budget was spent during this trial")
 
-    def _check_returned(self) -> None:
-        if self.device.type == "cuda" and torch.cuda.memory_allocated(self.device) > self._baseline_bytes + RETURNED:
-            self.poisoned = "a trial's tensors were still on the device after it"
+    def _settle(self) -> None:
+        """Gives memory back and looks whether this process can be trusted with another trial.
+
+        It raises nothing: the trial that was has its result, and what goes wrong here is the next one's loss alone.
+        On a device that is known to be broken nothing is called: such a call may wait for ever.
+        """
+        self.poisoned = self.poisoned or self.guard.lost
+        if self.poisoned:
+            return
+        try:
+            release_memory(self.device)
+            self.poisoned = why_broken(self.device) or self._why_held()
+        except Exception as error:
+            traceback.print_exception(error)
+            self.poisoned = first_line(error)
+
+    def _why_held(self) -> str:
+        """Why a next trial would have less memory; empty where it has all of it."""
+        if self.device.type != "cuda":
+            return ""
+        left = torch.cuda.memory_allocated(self.device) - self._baseline_bytes
+        return f"{format_size(left)} of a trial were still on the device after it" if left > RETURNED else ""
 
 
 def _weight_bytes(model: nn.Module) -> int:

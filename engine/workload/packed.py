@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from speedtui.engine.errors import ConfigError
+from speedtui.engine.workload.broken import is_the_devices
 from speedtui.engine.workload.collate import IGNORED, PadPacks
-from speedtui.engine.workload.memory import is_out_of_memory
 from speedtui.engine.workload.packing import Packs, pack_lengths
 from speedtui.engine.workload.token_store import TokenDataset
 
@@ -74,7 +74,7 @@ def _leak(model: nn.Module, autocast: torch.dtype | None) -> str:
     try:
         gradient = _embedding_gradient(model, autocast)
     except Exception as error:
-        if is_out_of_memory(error):
+        if is_the_devices(error):
             raise
         reason = (str(error) or type(error).__name__).splitlines()[0]
         return f"does not take packed samples: {reason:.200}"

@@ -21,8 +21,8 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_L
 
 from speedtui.engine.config.settings import Attention, ModelSettings
 from speedtui.engine.errors import ModelError
+from speedtui.engine.workload.broken import is_the_devices
 from speedtui.engine.workload.hub import check_source, require_model_in
-from speedtui.engine.workload.memory import is_out_of_memory
 from speedtui.engine.workload.quantized import freeze, quantization, require_quantizable
 
 FLASH_PACKAGES = {"flash_attention_2": "flash-attn", "flash_attention_3": "flash-attn-3"}
@@ -179,7 +179,7 @@ def clear_errors(name: str, settings: ModelSettings) -> Iterator[None]:
     """Turns what transformers raises while it builds a model into one line.
 
     Raises:
-        ModelError: with the original as its cause. Running out of memory is passed on as it is.
+        ModelError: with the original as its cause. A failure of the device is passed on as it is.
     """
     try:
         yield
@@ -188,7 +188,7 @@ def clear_errors(name: str, settings: ModelSettings) -> Iterator[None]:
     except ImportError as error:
         raise ModelError(f"{name}: {_missing_package(error, settings)}", _attention_hint(settings, error)) from error
     except Exception as error:
-        if is_out_of_memory(error):
+        if is_the_devices(error):
             raise
         raise ModelError(f"{name}: cannot be loaded: {_first_line(error)}", _attention_hint(settings, error)) from error
 

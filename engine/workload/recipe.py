@@ -14,7 +14,7 @@ from speedtui.engine.config.paths import nearest
 from speedtui.engine.config.settings import DataSettings, Settings
 from speedtui.engine.errors import RecipeError
 from speedtui.engine.workload.base import Recipe
-from speedtui.engine.workload.memory import is_out_of_memory
+from speedtui.engine.workload.broken import is_the_devices
 from speedtui.engine.workload.user_code import import_file, line_of, own_functions
 
 _KEYS = ("model", "train_dataset", "eval_dataset", "collator", "tokenizer", "generate", "references", "rows")
@@ -25,7 +25,7 @@ def build_recipe(settings: Settings) -> Recipe:
 
     Raises:
         RecipeError: the file or function is missing, it raised, it does not take a knob, or returned something else.
-            What it raised is the cause. Running out of memory is passed on as it is.
+            What it raised is the cause. A failure of the device is passed on as it is.
     """
     file, _, function = (settings.model.recipe or "").rpartition(":")
     path = Path(file)
@@ -127,7 +127,7 @@ class RecipeErrors:
         return
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if error is None or is_out_of_memory(error) or not isinstance(error, Exception | SystemExit):
+        if error is None or is_the_devices(error) or not isinstance(error, Exception | SystemExit):
             return
         reason = (str(error) or "no message").splitlines()[0]
         raise RecipeError(

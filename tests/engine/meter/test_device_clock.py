@@ -7,12 +7,13 @@ from itertools import pairwise
 import pytest
 import torch
 
-from speedtui.engine.events import PHASES, StepCompleted
+from speedtui.engine.events import PHASES, Probe, StepCompleted
 from speedtui.engine.log.clock import RunClock
-from speedtui.engine.meter.device import Mark
+from speedtui.engine.meter.device import Mark, device_clock
 from speedtui.engine.meter.meter import Meter
 from speedtui.engine.meter.phases import INDEX, PhaseClock
 from speedtui.engine.workload.base import count_tokens
+from tests.simulated_cuda import SimulatedCuda
 
 BATCH = {"input_ids": torch.ones(2, 5, dtype=torch.int64), "attention_mask": torch.tensor([[1] * 5, [1] * 3 + [0] * 2])}
 """8 tokens and 2 of padding."""
@@ -39,7 +40,7 @@ class ScriptedDevice:
         self._now = 0.0
         self._phase: int | None = None
         self._marks: list[tuple[int, Moment]] = []
-        self._broken = False
+        self._broken = self._poisoned = False
 
     def mark(self, phase: int) -> None:
         if self._phase is not None:
@@ -53,18 +54,29 @@ class ScriptedDevice:
         return marks  # type: ignore[return-value]  # a Moment does what the meter needs of an event
 
     def resolve(self, marks: list[Mark]) -> list[tuple[int, float]] | None:
+        self._check()
         moments: list[tuple[int, Moment]] = marks  # type: ignore[assignment]
         if self._broken or moments[-1][1].seconds > self.reached:
             return None
         return [(phase, end.seconds - begin.seconds) for (phase, begin), (_, end) in pairwise(moments)]
 
     def read(self, value: torch.Tensor) -> float:
+        self._check()
         self.reads_of_unfinished += self.reached < self._now and not self._broken
         return float(value)
 
     def synchronize(self) -> None:
+        self._check()
         if not self._broken:
             self.reached = self._now
+
+    def poison(self) -> None:
+        """Every call fails from now on."""
+        self._poisoned = True
+
+    def _check(self) -> None:
+        if self._poisoned:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
     def catch_up(self) -> None:
         """Everything queued so far is done."""
@@ -78,12 +90,14 @@ class ScriptedDevice:
 class Bench:
     """A meter on a scripted device, and what it emits."""
 
-    def __init__(self, *, keep_timings: bool = False, **durations: float) -> None:
+    def __init__(self, *, keep_timings: bool = False, probe: Probe | None = None, **durations: float) -> None:
         self.device = ScriptedDevice(durations)
         self.emitted: list[StepCompleted] = []
+        self.steps: list[StepCompleted] = []
+        """The same before any of them share a line."""
         self.meter = Meter(
             PhaseClock(), RunClock(), self.emitted.append, count_tokens=count_tokens, device=self.device,
-            keep_timings=keep_timings,
+            keep_timings=keep_timings, probe=probe, watch=self.steps.append,
         )  # fmt: skip
 
     def step(self, number: int, micro_steps: int = 1) -> None:
@@ -113,9 +127,8 @@ class Bench:
 
 
 @pytest.fixture(autouse=True)
-def no_cuda_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The allocator's statistics need a real device."""
-    monkeypatch.setattr("speedtui.engine.meter.meter.allocator_peaks", lambda: (10, 20, 0))
+def allocator_statistics(cuda: SimulatedCuda) -> None:
+    """Those of a simulated device."""
 
 
 def seconds(event: StepCompleted, phase: str) -> float:
@@ -134,7 +147,7 @@ def test_nothing_is_emitted_before_the_device_has_come_that_far() -> None:
 
 
 def test_phases_are_those_of_the_device_and_not_of_the_launches() -> None:
-    bench = Bench(data=0.01, h2d=0.02, forward=0.3, backward=0.6, optimizer=0.1, other=0.005)
+    bench = Bench(probe="throughput", data=0.01, h2d=0.02, forward=0.3, backward=0.6, optimizer=0.1, other=0.005)
     bench.step(1, micro_steps=2)
     bench.device.catch_up()
     bench.close()
@@ -168,8 +181,50 @@ def test_what_the_device_does_between_two_steps_belongs_to_neither() -> None:
     assert [seconds(event, "forward") for event in bench.emitted] == pytest.approx([0.2, 0.2])
 
 
+def test_the_wait_for_an_epochs_first_batch_is_in_the_first_step_of_neither_clock() -> None:
+    bench = Bench(data=0.01, first_batch=30.0, forward=0.2, other=0.005)
+    bench.step(1)
+    bench.step(2)
+    bench.meter.epoch_ended()
+    bench.step(3)
+    bench.device.catch_up()
+    bench.close()
+    assert [event.step for event in bench.steps] == [1, 2, 3]
+    assert [seconds(event, "data") for event in bench.steps] == pytest.approx([0.0, 0.01, 0.0])
+    assert [seconds(event, "other") for event in bench.steps] == pytest.approx([0.01, 0.01, 0.01])
+    assert [event.phases.get("data", 0.0) > 0 for event in bench.steps] == [False, True, False]
+    books = bench.meter.clock.books()
+    assert books.device_phases is not None and sum(books.device_phases.values()) < 1.0
+
+
+def test_steps_of_a_device_that_breaks_are_told_without_its_figures() -> None:
+    bench = Bench(keep_timings=True, forward=0.25)
+    bench.step(1)
+    bench.device.catch_up()
+    bench.pump()
+    bench.device.poison()
+    bench.step(2)
+    bench.step(3)
+    bench.pump()
+    assert sum(event.steps for event in bench.steps) == 3
+    assert [event.loss is None for event in bench.steps] == [False, True, True]
+    assert not any(event.nonfinite or event.nonfinite_gradients for event in bench.steps)
+    with pytest.raises(RuntimeError, match="CUDA error"):
+        bench.close()
+    assert bench.meter.timings is not None and len(bench.meter.timings) == 1
+
+
 def test_micro_steps_reach_from_one_transfer_to_the_next_or_to_the_optimizer() -> None:
-    bench = Bench(keep_timings=True, data=0.08, h2d=0.01, forward=0.2, backward=0.4, other=0.001, optimizer=9.0)
+    bench = Bench(
+        probe="throughput",
+        keep_timings=True,
+        data=0.08,
+        h2d=0.01,
+        forward=0.2,
+        backward=0.4,
+        other=0.001,
+        optimizer=9.0,
+    )
     bench.step(1, micro_steps=4)
     bench.step(2, micro_steps=4)
     bench.device.catch_up()
@@ -276,3 +331,42 @@ def test_steps_that_never_resolve_add_nothing_to_the_devices_seconds() -> None:
     books = bench.meter.clock.books()
     assert books.device_phases is not None
     assert books.device_phases["forward"] == pytest.approx(0.25)
+
+
+def test_peaks_and_retries_are_those_of_the_training_and_not_of_what_ran_before(cuda: SimulatedCuda) -> None:
+    cuda.peak_allocated_bytes = cuda.peak_reserved_bytes = 7 << 30
+    cuda.retries = 5
+    clock = device_clock(torch.device("cuda", 0))
+    emitted: list[StepCompleted] = []
+    meter = Meter(PhaseClock(), RunClock(), emitted.append, count_tokens=count_tokens, device=clock)
+    kept = torch.ones(1 << 20, device="cuda")
+    meter.data()
+    meter.data_done()
+    meter.micro_step(BATCH)
+    meter.forward()
+    meter.backward()
+    meter.micro_step_done(kept.sum())
+    meter.optimizer()
+    meter.step_done(1, None)
+    torch.cuda.synchronize()
+    meter.pump(urgent=True)
+    (event,) = emitted
+    assert event.loss == float(1 << 20)
+    assert event.peak_allocated_bytes is not None and 4 << 20 <= event.peak_allocated_bytes < 5 << 20
+    assert event.peak_reserved_bytes is not None and event.peak_reserved_bytes < 8 << 20
+    assert event.alloc_retries == 0
+    assert event.device_phases is not None
+
+
+def test_steps_wait_for_a_device_that_is_behind(cuda: SimulatedCuda) -> None:
+    cuda.lag_seconds = 1e6
+    clock = device_clock(torch.device("cuda", 0))
+    assert clock is not None
+    for phase in (INDEX["data"], INDEX["h2d"], INDEX["forward"]):
+        clock.mark(phase)
+    marks = clock.cut()
+    assert clock.resolve(marks) is None
+    clock.synchronize()
+    resolved = clock.resolve(marks)
+    assert resolved is not None and [phase for phase, _ in resolved] == [INDEX["data"], INDEX["h2d"]]
+    assert all(duration >= 0 for _, duration in resolved)
