@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 import torch
+from transformers.models.llama import modeling_llama
 
 from speedtui.engine import events as e
 from speedtui.engine.candidate import TrialStatus
@@ -17,10 +20,12 @@ from speedtui.engine.log.tail import read_events
 from speedtui.engine.search.candidates import make_candidate
 from speedtui.engine.trial.runner import TrialRunner
 from speedtui.engine.workload.float32 import float32_now
+from speedtui.engine.workload.liger import PACKAGE
 from tests.engine.trial.conftest import NewRunner, attempt
 from tests.simulated_cuda import simulated_cuda
 
 CUDA = torch.device("cuda", 0)
+LIGER = Path(__file__).parents[1] / "workload" / "liger_stand_in"
 
 
 @pytest.fixture
@@ -99,6 +104,26 @@ def test_a_training_has_its_own_too(
     assert set(seen) == {expected} and float32_now() == before
     started = next(x for x in read_events(runner.context.folder.events) if isinstance(x, e.TrainingStarted))
     assert started.label.endswith(f"+{next(iter(values))}")
+
+
+def test_a_trial_with_ligers_kernels_is_one_and_the_next_has_none(
+    runner: TrialRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(LIGER))
+    plain = modeling_llama.apply_rotary_pos_emb
+    used: list[Any] = []
+    layer: Any = runner.load(runner.context.settings).model.model.layers[0]  # type: ignore[union-attr]
+    layer.register_forward_hook(lambda module, args, output: used.append(modeling_llama.apply_rotary_pos_emb))
+    for number, on in enumerate((False, True, False)):
+        used.clear()
+        candidate = make_candidate(number, {"train.liger": on}, runner.context.settings, "test")
+        assert ("+liger" in candidate.label) is on
+        result = runner.run(candidate, None)
+        assert (result.status, result.base_weights_unchanged) == (TrialStatus.OK, True), result.reason
+        assert used and all((function is plain) is not on for function in used)
+        assert modeling_llama.apply_rotary_pos_emb is plain
+    for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
+        del sys.modules[name]
 
 
 def test_what_somebody_else_turned_on_is_off_and_said(runner: TrialRunner) -> None:

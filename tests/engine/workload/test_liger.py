@@ -13,6 +13,8 @@ from transformers.models.llama import modeling_llama
 
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.errors import ConfigError, UsageError
+from speedtui.engine.memory.surface import MemoryRequest, Unpredictable
+from speedtui.engine.memory.worker import answer
 from speedtui.engine.trial.prepared import make_trainable, restore_base
 from speedtui.engine.workload.liger import PACKAGE
 from speedtui.engine.workload.precision import require_device
@@ -98,3 +100,9 @@ def test_on_the_cpu_and_without_the_package_it_is_refused(settings: Settings) ->
     with pytest.raises(UsageError, match="which is not installed") as raised:
         require_device(settings, CUDA)
     assert raised.value.hint == "pip install 'speedtui[liger]'"
+
+
+def test_no_peak_is_made_up_for_it(settings: Settings) -> None:
+    """Its kernels do not run on fake tensors, and keep other things than the model's own code does."""
+    outcome = answer(MemoryRequest(settings=settings, longest_tokens=8, vocabulary=300)).prediction.outcome
+    assert isinstance(outcome, Unpredictable) and "liger-kernel" in outcome.reason
