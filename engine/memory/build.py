@@ -65,7 +65,7 @@ def build_model(config: Any, model: ModelSettings) -> nn.Module:
     Raises:
         ModelError: it cannot be built without weights, or not quantized as it is asked for.
     """
-    require_quantizable(model, config, torch.device("cpu"))
+    require_quantizable(model, config)
     if model.quantize == "none" and (stored := stored_quantization(config)):
         raise ModelError(f"its weights are stored in {stored}, whose layers are not known here")
     with clear_errors(_name(model), model), torch.device("meta"):

@@ -77,7 +77,7 @@ def build_architecture(
     name = f"model.architecture {model_type}"
     with clear_errors(name, settings):
         config = AutoConfig.for_model(model_type, **fields)
-        require_quantizable(settings, config, device)
+        require_quantizable(settings, config)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = auto_model(settings).from_config(
@@ -89,6 +89,7 @@ def build_architecture(
             None, config=model.config, state_dict=model.state_dict(), dtype=DTYPES[settings.dtype],
             attn_implementation=implementation(settings.attention), **quantizing(settings, config, device),
         )  # fmt: skip
+    quantized.name_or_path = quantized.config.name_or_path = model.name_or_path  # it is of no folder, and not of "None"
     frozen: PreTrainedModel = freeze(quantized, name).train()
     return frozen
 

@@ -20,6 +20,8 @@ from speedtui.engine.workload.liger import require_liger
 
 SAMPLED = 1 << 16
 """Elements looked at of a tensor: enough for a share to a per cent."""
+TURING = (7, 5)
+"""The least compute capability with 8-bit matrix products, as bitsandbytes' installation guide has it."""
 TELLING = 0.1
 """Share of the weights that would not move from which on it is told."""
 
@@ -53,6 +55,13 @@ def require_device(settings: Settings, device: torch.device) -> None:
             f"train.tf32 needs an NVIDIA GPU from Ampere on: {here} multiplies float32 in float32",
             "Set train.tf32 = false.",
         )
+    if settings.model.quantize == "int8" and not _has_products_of_8_bits(device):
+        found = ".".join(map(str, torch.cuda.get_device_capability(device)))
+        raise ConfigError(
+            f'model.quantize "int8" needs a GPU of compute capability 7.5 or newer: '
+            f"{torch.cuda.get_device_name(device)} has {found}",
+            'Set model.quantize = "nf4".',
+        )
     if train.liger:
         require_liger(device)
 
@@ -65,6 +74,10 @@ def has_bf16(device: torch.device) -> bool:
 def has_tf32(device: torch.device) -> bool:
     """Whether it multiplies float32 by TF32 where it is asked to."""
     return device.type == "cuda" and torch.version.hip is None and _since_ampere(device)
+
+
+def _has_products_of_8_bits(device: torch.device) -> bool:
+    return device.type != "cuda" or torch.version.hip is not None or torch.cuda.get_device_capability(device) >= TURING
 
 
 def _since_ampere(device: torch.device) -> bool:

@@ -101,7 +101,7 @@ def load_pretrained(settings: ModelSettings, device: torch.device) -> PreTrained
     """
     path = settings.path or ""
     config = _config(settings)
-    require_quantizable(settings, config, device)
+    require_quantizable(settings, config)
     local = check_source(path, "model.path")
     with clear_errors(path, settings):
         model = auto_model(settings).from_pretrained(

@@ -19,13 +19,11 @@ from speedtui.engine.errors import ModelError
 from speedtui.engine.units import format_share
 from speedtui.engine.workload.precision import autocast_dtype
 
-TURING = (7, 5)
-"""The least compute capability with 8-bit matrix products, as bitsandbytes' installation guide has it."""
 BITS = {"nf4": 4, "int8": 8}
 
 
-def require_quantizable(settings: ModelSettings, config: Any, device: torch.device) -> None:
-    """Refuses weights that are stored in other bits than those asked for, and a device without products of 8 bits.
+def require_quantizable(settings: ModelSettings, config: Any) -> None:
+    """Refuses weights that are stored in other bits than those asked for.
 
     `config`: the model's, as transformers reads it.
 
@@ -41,12 +39,6 @@ def require_quantizable(settings: ModelSettings, config: Any, device: torch.devi
         raise ModelError(
             f'{name}: its weights are stored in {stored}, of which model.quantize "{wanted}" cannot be made',
             f"Take the model that was not quantized yet{hint}",
-        )
-    if wanted == "int8" and device.type == "cuda" and torch.cuda.get_device_capability(device) < TURING:
-        found = ".".join(map(str, torch.cuda.get_device_capability(device)))
-        raise ModelError(
-            f'model.quantize "int8" needs a GPU of compute capability 7.5 or newer, and this one has {found}',
-            'Set model.quantize = "nf4".',
         )
 
 

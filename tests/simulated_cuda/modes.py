@@ -126,8 +126,8 @@ def _moved(
     if there != held:
         mode.device.check()
     with placing(mode.device, there):
-        return tensor.to(dtype=dtype or tensor.dtype, copy=copy or there != held,
-                         memory_format=form or torch.preserve_format)  # fmt: skip
+        return torch.Tensor.to(tensor, dtype=dtype or tensor.dtype, copy=copy or there != held,
+                               memory_format=form or torch.preserve_format)  # fmt: skip
 
 
 def _cuda(mode: Placement, tensor: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:

@@ -52,6 +52,11 @@ def test_an_adapter_is_trained_under_either_autocast_whatever_its_base_is_kept_i
         ({"model.attention": "flash_attention_2"}, (9, 0), "takes bfloat16 or float16"),
         ({"model.attention": "flash_attention_3"}, None, "takes bfloat16 or float16"),
         ({"train.liger": True}, None, r"train\.liger needs a GPU"),
+        (
+            {"model.quantize": "int8"},
+            (7, 0),
+            r'model\.quantize "int8" needs a GPU of compute capability 7\.5 .* has 7\.0',
+        ),
     ],
 )
 def test_what_the_device_cannot_do_is_refused_before_a_model_is_loaded(

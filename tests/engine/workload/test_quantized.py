@@ -18,7 +18,7 @@ from speedtui.engine.config.settings import ModelSettings, Settings
 from speedtui.engine.errors import ConfigError, ModelError, UsageError
 from speedtui.engine.history.keys import evaluating_settings, settings_key, telling_settings
 from speedtui.engine.search.candidates import label
-from speedtui.engine.trainer.loaded import trained_parameters
+from speedtui.engine.trainer.loaded import trained_of
 from speedtui.engine.trial.prepared import make_trainable, restore_base
 from speedtui.engine.workload.architecture import build_architecture
 from speedtui.engine.workload.base import silent
@@ -227,9 +227,8 @@ def test_what_is_held_counts_scales_once(folder: Path) -> None:
         for q in ("none", "nf4")
     )
     assert quantized < plain
-    assert trained_parameters(model_of(folder, "nf4"), settings_for(folder, "nf4").train) == trained_parameters(
-        model_of(folder, "none"), settings_for(folder, "none").train
-    )
+    of_both = (trained_of(model_of(folder, q), settings_for(folder, q).train).parameters for q in ("none", "nf4"))
+    assert len(set(of_both)) == 1
 
 
 # -- refusals ------------------------------------------------------------------------------------------
@@ -256,6 +255,13 @@ def test_without_bitsandbytes_one_line_says_what_to_install(folder: Path, monkey
     with pytest.raises(UsageError, match=r'model\.quantize "int8": bitsandbytes is not installed') as caught:
         load_data(settings_for(folder, "int8"), silent)
     assert caught.value.hint == "pip install 'speedtui[quantize]'"
+
+
+def test_a_model_without_a_layer_to_quantize_is_refused(model_folder: Path) -> None:
+    nothing = ModelSettings(architecture={"model_type": "gpt2", "n_embd": 32, "n_layer": 0}, quantize="nf4")
+    with pytest.raises(ModelError, match="found no linear layer but the output layer") as caught:
+        build_architecture(nothing, load_tokenizer(ModelSettings(path=str(model_folder))), CPU, seed=1)
+    assert caught.value.hint == 'Set model.quantize = "none".'
 
 
 @pytest.fixture(scope="module")
