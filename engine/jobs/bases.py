@@ -76,7 +76,7 @@ class Bases:
         if result is not None and result.status is TrialStatus.PRUNED:
             note = f"not measured: {result.reason}"
         basis = self.recalled(case)
-        if basis.source != "history":
+        if basis.source != "history" or (basis.age_seconds or 0.0) < self._context.t:  # which is this plan's own
             study = tuning.study
             curves = [trial for trial, result in study.results.items() if result.curve is not None]
             if curves:

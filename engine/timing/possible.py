@@ -156,10 +156,10 @@ def _patience(schedule: ScheduleSettings, counts: StepCounts) -> Doubt | None:
     judged = evaluations_before_the_end(schedule, counts)
     if schedule.patience is None or judged is None or judged > schedule.patience or not _judges(schedule):
         return None
+    come = f"{plural(judged, 'evaluation')} {'comes' if judged == 1 else 'come'}" if judged else "no evaluation comes"
     first = ", and the first of them is the best so far" if judged else ""
     return Doubt(
-        f"schedule.patience {schedule.patience} cannot end this training: {judged or 'no'} evaluations come before its "
-        f"last step{first}",
+        f"schedule.patience {schedule.patience} cannot end this training: {come} before its last step{first}",
         "Evaluate more often, or take a smaller patience." if judged else "Evaluate more often.",
     )
 

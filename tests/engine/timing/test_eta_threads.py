@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import FrameType
 
 import numpy as np
@@ -19,29 +18,15 @@ from speedtui.engine.timing.eta import Eta
 from speedtui.engine.timing.guarded import one_thread_at_a_time
 from tests.engine.timing.walked_training import Run, lengths, line
 
-TraceFunction = Callable[[FrameType, str, object], object]
-
 TOTAL = 2000
 SCHEDULE = ScheduleSettings(eval_every="50 steps", fast_eval_every="10 steps", checkpoint_every="40s")
 
 
 @pytest.fixture
 def restless() -> Iterator[None]:
-    """Threads that are started meanwhile give way to each other at every line of the package they are in."""
-    package = str(Path(inspect.getfile(Eta)).parent)
-
-    def give_way(frame: FrameType, event: str, argument: object) -> TraceFunction:
-        time.sleep(0)
-        return give_way
-
-    def look(frame: FrameType, event: str, argument: object) -> TraceFunction | None:
-        return give_way if frame.f_code.co_filename.startswith((package, __file__)) else None
-
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
-    threading.settrace(look)
     yield
-    threading.settrace(None)  # type: ignore[arg-type]  # which takes it back
     sys.setswitchinterval(before)
 
 
@@ -94,6 +79,38 @@ def test_two_threads_find_it_whole(restless: None) -> None:
     assert wrong == [0]
     made = eta.made()
     assert (made.full, made.loss, made.saves, made.steps) == (200, 100, 300, 1200)
+
+
+def test_what_another_thread_tells_waits_until_an_answer_is_whole() -> None:
+    run = Run(total_steps=TOTAL, epoch_steps=100, schedule=SCHEDULE, step_seconds=lambda step: 1.0, start=0.0)
+    eta = run.eta()
+    for step in range(1, 101):
+        eta.observe(line(step, float(step), 1.0))
+    amid, go_on = threading.Event(), threading.Event()
+    found = []
+
+    def stop_amid(frame: FrameType, event: str, argument: object) -> None:
+        if frame.f_code is inspect.unwrap(Eta.update).__code__ and not amid.is_set():
+            amid.set()
+            go_on.wait()
+
+    def ask() -> None:
+        sys.settrace(stop_amid)
+        found.append(eta.update(100.0))
+
+    asks = threading.Thread(target=ask)
+    tells = threading.Thread(target=lambda: eta.evaluated("full", 500.0, {"eval": 500.0}))
+    asks.start()
+    amid.wait()
+    tells.start()
+    tells.join(0.2)
+    waited = tells.is_alive()
+    go_on.set()
+    asks.join()
+    tells.join()
+    assert waited
+    before, after = found[0].p50_seconds, eta.update(100.0).p50_seconds
+    assert before is not None and after is not None and after > before + 500.0
 
 
 def test_steps_that_fit_are_counted_after_the_step_that_asks_and_not_after_the_last_one_told() -> None:

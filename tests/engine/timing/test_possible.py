@@ -160,4 +160,4 @@ def test_what_rests_on_evaluations_that_never_come_is_told() -> None:
 
 def test_a_patience_without_an_evaluation_before_the_end_does_not_speak_of_the_first() -> None:
     (told,) = doubts(settings(schedule__patience=1, train__epochs=1.0), workload(8, evaluated=2))
-    assert told.text == "schedule.patience 1 cannot end this training: no evaluations come before its last step"
+    assert told.text == "schedule.patience 1 cannot end this training: no evaluation comes before its last step"
