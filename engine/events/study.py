@@ -113,7 +113,8 @@ class DecisionMade(Event, frozen=True, kw_only=True):
     """In words with figures: `predicted 26.1 GiB > 23.2 GiB free`."""
     trial: int | None = None
     against: int | None = None
-    """The trial that it was measured in turns with; None where that is not what decided."""
+    """The trial that it was measured in turns with; None where that is not what decided. Without a ratio it could not
+    be measured."""
     ratio: float | None = None
     """Samples a second, `trial` over `against`, both measured in turns."""
     ratio_low: float | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from speedtui.engine import events as e
-from speedtui.engine.jobs.searching import _event
+from speedtui.engine.jobs.searching import _compared_before, _event
 from speedtui.engine.search.base import Compared, Decision
 from tests.engine.search.synthetic import NAIVE, Device, Study
 
@@ -31,10 +31,22 @@ def test_what_no_comparison_decided_carries_no_ratio() -> None:
     assert {(one.ratio, one.ratio_low, one.ratio_high) for one in plain} == {(None, None, None)}
 
 
-def test_a_comparison_that_failed_says_nothing_of_how_much() -> None:
+def test_a_comparison_that_failed_says_of_what_and_nothing_of_how_much() -> None:
     failed = Compared(incumbent=0, challenger=1, ratio=None)
     told = _event(1.0, Decision(kind="reject", what="mb4", reason="not measured", trial=1, compared=failed))
-    assert (told.against, told.ratio, told.ratio_low, told.ratio_high) == (None, None, None, None)
+    assert (told.against, told.ratio, told.ratio_low, told.ratio_high) == (0, None, None, None)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_another_worker_goes_on_from_the_comparisons_that_were_told(seed: int) -> None:
+    study = Study(Device(seed), NAIVE).run()
+    failed = Compared(incumbent=7, challenger=8, ratio=None)
+    decisions = [*study.strategy.decisions, Decision(kind="reject", what="x", reason="r", trial=8, compared=failed)]
+    told = [e.decode(e.encode(_event(1.0, decision))) for decision in decisions]
+    again = _compared_before([one for one in told if isinstance(one, e.DecisionMade)])
+    assert {(one.incumbent, one.challenger): one for one in again} == {
+        (one.incumbent, one.challenger): one for one in [*study.compared, failed]
+    }
 
 
 def test_the_fields_survive_the_log() -> None:
