@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 
 from speedtui.engine.workload.kernels import kernel_on_cuda
 
@@ -17,23 +15,24 @@ BIAS_UNIT = 16
 aten/src/ATen/native/transformers/attention.cpp)."""
 
 
-class CudaAttention(TorchFunctionMode):
+class CudaAttention:
     """Has scaled_dot_product_attention hold what it holds on CUDA: a CPU takes other kernels for the same tensors.
 
-    See `workload.kernels` for which. Work space that a kernel takes for a moment, fake tensors do not have.
+    See `workload.kernels` for which. Work space that a kernel takes for a moment, fake tensors do not have. It takes
+    the place of torch's own function: autograd leaves torch's function modes behind, and with one what checkpointing
+    computes again would take another kernel than the forward pass did.
     """
 
     def __init__(self) -> None:
-        super().__init__()
         self.keeps_scores = False
         """Some attention was done by plain operations, which keep all scores."""
+        self._own = functional.scaled_dot_product_attention
 
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        if func is functional.scaled_dot_product_attention:
-            return self._attend(*args, **(kwargs or {}))
-        return func(*args, **(kwargs or {}))
+    def __enter__(self) -> None:
+        functional.scaled_dot_product_attention = self._attend
+
+    def __exit__(self, *_: object) -> None:
+        functional.scaled_dot_product_attention = self._own
 
     def _attend(
         self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attn_mask: torch.Tensor | None = None,

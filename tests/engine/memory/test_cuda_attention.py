@@ -75,3 +75,13 @@ def test_a_pack_of_one_sample_needs_the_most_of_grouped_heads_in_float32_and_few
         shallow = peak(GROUPED, micro, masked=False).activations_bytes
         added = found.breakdown(micro, accumulates=True).activations_bytes - shallow
         assert added > (DEEP["num_hidden_layers"] - LAYERS) * scores(micro, 4) / LAYERS
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_what_checkpointing_computes_again_takes_the_same_kernel(masked: bool) -> None:
+    kept, recomputed = (
+        peak(GROUPED, 8, masked=masked, gradient_checkpointing=checkpointing).activations_bytes
+        for checkpointing in (False, True)
+    )
+    assert recomputed < kept
+    assert recomputed > scores(8, 4) / LAYERS / 2  # those of the layer that is computed again
