@@ -52,7 +52,7 @@ def _no_device(reader: NvmlReader) -> Check:
 
 def _unread_device(reader: NvmlReader, torch: TorchAnswer) -> Check:
     found = f"torch has {torch.devices}, which cannot be read. {' '.join(reader.notes)}"
-    advice = "Jobs can use it; its readings show as a dash. Set memory_limit: the host's memory is assumed."
+    advice = "Jobs can use it, with what CUDA says of its memory; its readings show as a dash."
     return Check(name="GPU", status="warning", found=found, advice=advice)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -31,16 +33,20 @@ class Ended:
     """`ok`, `failed` (it raised), `crashed` (it died) or `timed out`."""
     reason: str
     seconds: float
+    cpu_seconds: float = 0.0
+    """Of all its processes."""
 
 
-def adopt_orphans() -> None:
-    """What a killed block had started in a session of its own, such as a worker, can then be ended with it."""
+def take_responsibility() -> None:
+    """What a killed block had started in a session of its own, such as a worker, can be ended with it from now on, and
+    is when this process is asked to end."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
 def run_apart(work: Callable[[], None], log: Path, seconds: float) -> Ended:
     """Forks, so that what is imported here need not be imported again; stdout and stderr go to the end of `log`."""
-    began = time.monotonic()
+    began, cpu = time.monotonic(), _cpu_of_children()
     pid = os.fork()
     if pid == 0:
         _be_the_child(work, log)
@@ -48,19 +54,30 @@ def run_apart(work: Callable[[], None], log: Path, seconds: float) -> Ended:
         code = _wait(pid, began + seconds)
     finally:
         end_descendants()
-    took = time.monotonic() - began
+    return Ended(*_told(code, log, seconds), time.monotonic() - began, _cpu_of_children() - cpu)
+
+
+def _told(code: int | None, log: Path, seconds: float) -> tuple[str, str]:
+    """(status, reason)"""
     if code is None:
-        return Ended("timed out", f"killed after {seconds:.0f} s", took)
+        return "timed out", f"killed after {seconds:.0f} s"
     if code == RAISED:
-        return Ended("failed", _last_words(log), took)
+        return "failed", _last_words(log)
     if code < 0:
-        return Ended("crashed", f"killed by {signal.Signals(-code).name}", took)
-    return Ended("crashed", f"exit status {code}", took) if code else Ended("ok", "", took)
+        return "crashed", f"killed by {signal.Signals(-code).name}"
+    return ("crashed", f"exit status {code}") if code else ("ok", "")
+
+
+def _cpu_of_children() -> float:
+    """Seconds of those that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _be_the_child(work: Callable[[], None], log: Path) -> None:
     code = RAISED
     try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.setsid()
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(descriptor, 1)

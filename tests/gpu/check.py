@@ -76,6 +76,7 @@ def make_importable(folder: Path, wheels: Path, *, rehearsal: bool) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join([*map(str, paths), *filter(None, earlier)])
     sys.path[:0] = map(str, paths)
     os.environ.update({"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"})
+    os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")  # as a worker has it
     for name in ("CACHE", "DATA", "CONFIG"):
         os.environ[f"XDG_{name}_HOME"] = str(folder / name.lower())
     if rehearsal:
@@ -90,7 +91,7 @@ def preload() -> None:
 
 def check(arguments: argparse.Namespace, folder: Path) -> int:
     """All parts that were asked for."""
-    from tests.gpu.apart import adopt_orphans, run_apart
+    from tests.gpu.apart import run_apart, take_responsibility
     from tests.gpu.drive import Lines, drive, sound, summary
     from tests.gpu.found import Findings
     from tests.gpu.rows import MACHINE, PARTS, Block
@@ -101,7 +102,7 @@ def check(arguments: argparse.Namespace, folder: Path) -> int:
             os.execv(sys.executable, [sys.executable, __file__, *words, *(["--cpu"] if arguments.cpu else [])])
         run_block(block.run, findings, folder, rehearsal=arguments.cpu)
 
-    adopt_orphans()
+    take_responsibility()
     out: Path = arguments.out or (REHEARSALS if arguments.cpu else RESULTS)
     out.mkdir(parents=True, exist_ok=True)
     findings = Findings(folder / "machine.found")

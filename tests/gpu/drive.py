@@ -54,9 +54,8 @@ def drive(
         ended = LEFT_OUT
         if left >= block.seconds:
             print(f"{block.name:<20} ", end="", flush=True)
-            ended = run_apart(
-                partial(start, block, findings), log, min(patience * (ALLOWED * block.seconds + starting), left)
-            )
+            most = min(patience * (ALLOWED * block.seconds + starting), left)
+            ended = run_apart(partial(start, block, findings), log, most)
             print(f"{ended.status}, {ended.seconds:.1f} s{ended.reason and ': '}{ended.reason}", flush=True)
         line = line_of(block, ended, findings, rehearsal=rehearsal)
         lines.add(line)
@@ -73,8 +72,10 @@ def line_of(block: Block, ended: Ended, findings: Findings, *, rehearsal: bool) 
         held, found = said.get(key, (None, why))
         claims.append({"claim": text, "key": key, "verdict": verdict(held, rehearsal=rehearsal), "held": held,
                        "found": found})  # fmt: skip
-    return {"block": block.name, "status": ended.status, "reason": ended.reason, "seconds": round(ended.seconds, 2),
-            "claims": claims, "figures": figures}  # fmt: skip
+    return {
+        "block": block.name, "status": ended.status, "reason": ended.reason, "seconds": round(ended.seconds, 2),
+        "cpu_seconds": round(ended.cpu_seconds, 2), "claims": claims, "figures": figures,
+    }  # fmt: skip
 
 
 def summary(lines: Sequence[dict[str, Any]]) -> str:

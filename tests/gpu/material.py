@@ -24,7 +24,7 @@ VOCABULARY = 32_000
 """Of the models on a GPU: with a small one the logits, often the peak, would hide."""
 
 TINY: dict[str, Any] = {
-    "model_type": "qwen2", "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+    "model_type": "qwen2", "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1,
     "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 512,
 }  # fmt: skip
 SMALL: dict[str, Any] = {
@@ -43,7 +43,7 @@ LARGE: dict[str, Any] = {
 }  # fmt: skip
 """Those of one with 1.5 billion."""
 GPT2: dict[str, Any] = {"model_type": "gpt2", "vocab_size": VOCABULARY, "n_embd": 768, "n_layer": 12, "n_head": 12}
-TINY_GPT2: dict[str, Any] = {"model_type": "gpt2", "vocab_size": 512, "n_embd": 32, "n_layer": 2, "n_head": 2}
+TINY_GPT2: dict[str, Any] = {"model_type": "gpt2", "vocab_size": 512, "n_embd": 32, "n_layer": 1, "n_head": 2}
 
 
 def settings_for(

@@ -12,7 +12,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path[0] = str(REPOSITORY)
 
-from tests.gpu.apart import adopt_orphans  # noqa: E402
+from tests.gpu.apart import take_responsibility  # noqa: E402
 from tests.gpu.drive import Lines, drive, summary  # noqa: E402
 from tests.gpu.found import Findings  # noqa: E402
 from tests.gpu.rows import Block  # noqa: E402
@@ -20,6 +20,8 @@ from tests.gpu.rows import Block  # noqa: E402
 CLAIMS = {"first": "it begins", "second": "it ends"}
 LEFT_ALONE = "a process of a session of its own"
 """Among the words of its command line."""
+ONLY_HANGING = "hanging"
+"""The argument after which nothing but a block that hangs is run, for a minute."""
 SECONDS = {"hangs": 0.1, "too long": 1e4}
 """What a block is meant to take, where it is not next to nothing."""
 
@@ -46,14 +48,16 @@ def run(block: Block, findings: Findings) -> None:
     findings.claim("second", block.name != "refuted", "it did")
 
 
-def main(out: Path) -> None:
+def main(out: Path, *words: str) -> None:
     """One block of each kind; the one that would take too long comes before the last."""
     names = ("ok", "refuted", "raises", "crashes", "leaves", "hangs", "cut off", "too long", "last")
-    blocks = [Block(name, SECONDS.get(name, 0.0), "", CLAIMS) for name in names]
-    adopt_orphans()
-    told = drive(blocks, run, Lines(out / "lines.jsonl"), out / "log", out, seconds=60.0, rehearsal=False, starting=1.0)
+    hanging = ONLY_HANGING in words
+    blocks = [Block(name, SECONDS.get(name, 0.0), "", CLAIMS) for name in (("hangs",) if hanging else names)]
+    take_responsibility()
+    told = drive(blocks, run, Lines(out / "lines.jsonl"), out / "log", out, seconds=60.0, rehearsal=False,
+                 starting=60.0 if hanging else 1.0)  # fmt: skip
     print(summary(told))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

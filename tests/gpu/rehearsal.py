@@ -12,7 +12,8 @@ import torch
 
 from tests.simulated_cuda import GIB, SimulatedCuda, simulated_cuda, worker_environment
 
-MEMORY_BYTES = 8 * GIB
+DEVICE = {"memory_bytes": 8 * GIB, "workspace_bytes": 4096}
+"""With a workspace of cuBLAS that is small beside models as tiny as these."""
 CYCLES_PER_SECOND = 1e10
 """Of the kernel that spins: so many that a rehearsal does not wait long for it."""
 
@@ -20,9 +21,9 @@ CYCLES_PER_SECOND = 1e10
 @contextmanager
 def simulated() -> Iterator[SimulatedCuda]:
     """Everything meanwhile goes to it."""
-    os.environ.update(worker_environment(memory_bytes=MEMORY_BYTES))
+    os.environ.update(worker_environment(**DEVICE))
     spinning = mock.patch.object(torch._C, "_cuda_sleep", spin, create=True)
-    with simulated_cuda(memory_bytes=MEMORY_BYTES) as device, spinning:
+    with simulated_cuda(**DEVICE) as device, spinning:
         yield device
 
 

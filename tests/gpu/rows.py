@@ -123,7 +123,7 @@ B = Part(
         Block("fragmentation", 25, f"{BLOCKS}.fragmentation:run", {
             "retries": "150 steps of random lengths under a cap of 24 GiB need no allocation retry",
             "reserved": "and reserve 1.03 times the probe's peak or less",
-            "expandable": "the same with expandable segments",
+            "fixed": "the same with segments of a fixed size",
         }),
         Block("finders", 25, f"{BLOCKS}.finders:run", {
             "out_of_memory": "auto's largest micro-batch is found with fewer out-of-memories than accelerate's",

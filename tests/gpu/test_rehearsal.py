@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.gpu import planted, wheels
 from tests.gpu.drive import sound
 from tests.gpu.rows import PARTS
 
+pytestmark = pytest.mark.timeout(1800)  # a rehearsal is a minute of work, on cores that others may have
 FOLDER = Path(__file__).parent
 Line = dict[str, Any]
 
@@ -126,8 +128,29 @@ def test_the_table_counts_what_holds_what_is_refuted_and_what_was_not_reached(
 
 
 def test_nothing_that_a_killed_block_has_started_is_left(gone_wrong: tuple[dict[str, Line], str]) -> None:
-    commands = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
-    assert [command for command in commands if planted.LEFT_ALONE in command] == []
+    assert [command for command in commands_of(psutil.process_iter()) if planted.LEFT_ALONE in command] == []
+
+
+def test_asked_to_end_it_ends_with_all_that_it_has_started(tmp_path: Path) -> None:
+    check = subprocess.Popen([sys.executable, planted.__file__, str(tmp_path), planted.ONLY_HANGING])
+    while not any(planted.LEFT_ALONE in command for command in commands_below(check.pid)):
+        assert check.poll() is None
+    check.terminate()
+    assert check.wait() == 143
+    assert [command for command in commands_of(psutil.process_iter()) if planted.LEFT_ALONE in command] == []
+
+
+def commands_below(pid: int) -> list[list[str]]:
+    return commands_of(psutil.Process(pid).children(recursive=True))
+
+
+def commands_of(processes: Iterable[psutil.Process]) -> list[list[str]]:
+    """Command lines of those that are still there."""
+    found = []
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            found.append(process.cmdline())
+    return found
 
 
 def test_without_a_cuda_device_nothing_is_checked(tmp_path: Path) -> None:
@@ -154,6 +177,16 @@ def test_wheels_of_a_folder_can_be_imported_without_an_install(tmp_path: Path, n
     assert list(wheels.unpack(tmp_path / "there is none", tmp_path / "empty").iterdir()) == []
 
 
+def test_wheels_for_another_python_and_of_what_is_there_are_left_alone(
+    tmp_path: Path, new_wheel: Callable[..., None]
+) -> None:
+    this, other = f"cp3{sys.version_info.minor}", f"cp3{sys.version_info.minor + 1}"
+    new_wheel(tmp_path / f"mine-1.0-{this}-{this}-manylinux2014_x86_64.whl", {"mine.py": ""})
+    new_wheel(tmp_path / f"others-1.0-{other}-{other}-manylinux2014_x86_64.whl", {"others.py": ""})
+    new_wheel(tmp_path / "msgspec-9.0-py3-none-any.whl", {"msgspec/__init__.py": ""})
+    assert [path.name for path in wheels.unpack(tmp_path, tmp_path / "packages").iterdir()] == ["mine.py"]
+
+
 @pytest.fixture
 def new_wheel() -> Callable[[Path, dict[str, str]], None]:
     """Writes one."""
@@ -165,3 +198,13 @@ def new_wheel() -> Callable[[Path, dict[str, str]], None]:
                 archive.writestr(name, text)
 
     return write
+
+
+def test_the_wheels_are_the_versions_that_the_tests_run_with() -> None:
+    pinned = dict(
+        line.split("==") for line in (FOLDER.parents[1] / "constraints.txt").read_text().split() if "==" in line
+    )
+    brought = [package.split("==") for group in wheels.PACKAGES.values() for package in group if "==" in package]
+    same = {name: version for name, version in brought if name in pinned}
+    assert {"datasets", "msgspec", "tomli_w", "optuna"} <= same.keys()
+    assert same == {name: pinned[name] for name in same}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -51,12 +52,32 @@ def tracked_bytes() -> int:
 
 
 def unpack(wheels: Path, folder: Path) -> Path:
-    """The folder with what is in the wheels, for PYTHONPATH: a compiled module cannot be imported from a zip."""
+    """The folder with what is in the wheels that this Python lacks and can use, for PYTHONPATH.
+
+    Unpacked, because a compiled module cannot be imported from a zip.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for wheel in sorted(wheels.glob("*.whl")):
-        with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(folder)
+        if fits(wheel) and not installed(wheel.name.partition("-")[0]):
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extractall(folder)
     return folder
+
+
+def fits(wheel: Path) -> bool:
+    """Whether it is made for this Python; whether for this machine, whoever fetched it has seen to."""
+    python = wheel.stem.split("-")[-3]
+    minor = sys.version_info.minor
+    return bool({"py3", f"py3{minor}", f"cp3{minor}"} & set(python.split(".")))
+
+
+def installed(package: str) -> bool:
+    """Whether there is one already, of whatever version."""
+    try:
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 if __name__ == "__main__":

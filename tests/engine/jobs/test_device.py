@@ -51,7 +51,10 @@ def refused(context: JobContext) -> tuple[str, str]:
     return caught.value.message, caught.value.hint
 
 
-def test_a_gpu_that_torch_is_not_built_for_is_not_quietly_left_alone(new_context: NewContext) -> None:
+def test_a_gpu_that_torch_is_not_built_for_is_not_quietly_left_alone(
+    new_context: NewContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.version, "cuda", None)  # as a build for the CPU has it
     message, hint = refused(new_context(GPU))
     assert message == f"torch {torch.__version__} cannot use NVIDIA H200: it is built for the CPU"
     assert hint == "Install a CUDA build of torch. CUDA_VISIBLE_DEVICES= (empty) runs on the CPU."

@@ -9,7 +9,7 @@ from typing import Any
 from studies import with_candidates
 
 from speedtui.engine.candidate import Candidate, TrialStatus
-from speedtui.engine.config.settings import SearchSettings, Settings
+from speedtui.engine.config.settings import Settings
 from speedtui.engine.session.start import StartOptions, start_study
 from speedtui.engine.state import RunState
 from speedtui.engine.trial.runner import TrialRunner
@@ -26,8 +26,8 @@ SAME = 0.97
 
 def run(site: Site) -> None:
     """Auto first, so that nothing it predicts is known from before; then all others, and in the end in turns."""
-    settings = settings_for(site, SMALL, effective_batch_size=site.pick(EFFECTIVE, 4), micro_batch_size=1)
-    auto, took = study(site, changed(settings, "search", mode="auto", **may_change()), "auto")
+    settings = settings_for(site, SMALL, effective_batch_size=site.pick(EFFECTIVE, 1), micro_batch_size=1)
+    auto, took = study(site, changed(settings, "search", mode="auto", numerics=site.pick("may change", "same")), "auto")
     winner = chosen(auto)
     grid, grid_took = study(site, with_candidates(settings, site.folder / "grid.json", grid_of(site)), "grid")
     best = fastest(grid)
@@ -44,14 +44,9 @@ def run(site: Site) -> None:
     site.claim("hand_tuned", by_hand >= SAME, f"{by_hand:.1%}")
 
 
-def may_change() -> dict[str, Any]:
-    """Precision is auto's to choose as well, where there is a setting for it."""
-    return {"numerics": "may change"} if "numerics" in SearchSettings.__struct_fields__ else {}
-
-
 def grid_of(site: Site) -> list[dict[str, Any]]:
     """Eight points of what auto moves."""
-    sizes = site.pick((4, 16, 32, 64), (2,))
+    sizes = site.pick((4, 16, 32, 64), (1,))
     return [{MICRO: size, CHECKPOINTING: recomputed} for size in sizes for recomputed in (False, True)]
 
 
@@ -99,7 +94,7 @@ def in_turns(site: Site, settings: Settings, winner: Candidate, best: Candidate)
         "auto": dict(winner.values),
         "grid": dict(best.values),
         "by hand": {MICRO: size, "data.packing": True},
-        "defaults": {MICRO: site.pick(8, 2), "model.dtype": "float32"},
+        "defaults": {MICRO: site.pick(8, 1), "model.dtype": "float32"},
     }
     speeds: dict[str, list[float]] = {name: [] for name in ways}
     with site.runner(settings) as runner:

@@ -22,11 +22,10 @@ from tests.gpu.onsite import Site
 
 CAP_BYTES, REHEARSED_CAP_BYTES = 24 * GIB, 256 * MIB
 STEPS, MOST_RESERVED = 150, 1.03
-EXPANDABLE = "expandable_segments:{}"
 
 
 def run(site: Site) -> None:
-    """The same rows twice: in segments of a fixed size, and in such as grow."""
+    """The same rows twice: in segments that grow, as workers have them, and in such of a fixed size."""
     cap = site.pick(CAP_BYTES, REHEARSED_CAP_BYTES)
     settings = settings_for(site, SMALL, effective_batch_size=site.pick(64, 8), rows=4000)
     with site.runner(settings, cap) as runner:
@@ -37,21 +36,24 @@ def run(site: Site) -> None:
             raise RuntimeError(f"the chosen micro-batch {micro}: {result.status.value} {result.reason}")
         probe_bytes = result.memory.peak_reserved_bytes
         sized = changed(settings, "train", micro_batch_size=micro)
-        fixed = taken(site, runner, sized, cap)
-        if not site.rehearsal:
-            torch.cuda.memory._set_allocator_settings(EXPANDABLE.format(True))
-        growing = taken(site, runner, sized, cap)
-    site.figures(fixed=fixed, growing=growing)
-    site.claim("retries", fixed["retries"] == 0, f"{fixed['retries']}")
-    site.claim("reserved", fixed["reserved_bytes"] <= MOST_RESERVED * probe_bytes, of_probe(fixed, probe_bytes))
-    site.claim("expandable", growing["retries"] == 0 and growing["reserved_bytes"] <= MOST_RESERVED * probe_bytes,
-               f"{growing['retries']} retries, {of_probe(growing, probe_bytes)}")  # fmt: skip
+        found = {}
+        for growing in (True, False):
+            if not site.rehearsal:
+                torch.cuda.memory._set_allocator_settings(f"expandable_segments:{growing}")
+            found["growing" if growing else "fixed"] = taken(site, runner, sized, cap)
+    growing, fixed = found["growing"], found["fixed"]
+    site.figures(**found)
+    site.claim("retries", growing["retries"] == 0, f"{growing['retries']}")
+    site.claim("reserved", growing["reserved_bytes"] <= MOST_RESERVED * probe_bytes, of_probe(growing, probe_bytes))
+    site.claim("fixed", fixed["retries"] == 0 and fixed["reserved_bytes"] <= MOST_RESERVED * probe_bytes,
+               f"{fixed['retries']} retries, {of_probe(fixed, probe_bytes)}")  # fmt: skip
 
 
 def chosen(runner: TrialRunner, settings: Settings, cap: int) -> int:
     """The largest micro-batch that is predicted to fit."""
     workload = runner.load(settings)
-    request = memory_request(settings, workload.facts, workload.vocabulary, "cuda")
+    masked = not runner.without_mask(settings)
+    request = memory_request(settings, workload.facts, workload.vocabulary, "cuda", masked=masked)
     assert request is not None
     surface = predict([request], silent)[0].outcome
     assert isinstance(surface, MemorySurface), surface
@@ -63,9 +65,8 @@ def chosen(runner: TrialRunner, settings: Settings, cap: int) -> int:
 def taken(site: Site, runner: TrialRunner, settings: Settings, cap: int) -> dict[str, Any]:
     """Peaks and retries of so many steps."""
     release_memory(site.device)
-    workload = runner.load(settings)
     count = site.pick(STEPS, 2)
-    with runner.guard.trial(workload, settings) as model:
+    with runner.trial(settings) as (workload, model):
         setup = ProbeSetup(context=runner.context, workload=workload, model=model, settings=settings,
                            device=site.device, trial=1, check=lambda: None)  # fmt: skip
         rows = range(len(workload.train_dataset))

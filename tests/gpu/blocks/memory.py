@@ -11,7 +11,7 @@ import torch
 
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.memory.predict import predict
-from speedtui.engine.memory.surface import MemorySurface, Prediction, calibrate
+from speedtui.engine.memory.surface import MemoryRequest, MemorySurface, Prediction, calibrate
 from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.search.candidates import apply_candidate, make_candidate
 from speedtui.engine.search.classes import class_key, memory_request
@@ -24,7 +24,7 @@ from tests.gpu.onsite import Site
 
 RAW, CALIBRATED, UNDER = 0.10, 0.03, 0.02
 PREDICTORS = 4
-"""At a time, each on a core of its own."""
+"""At a time, each on a core of its own and beside the GPU's work: one for each model."""
 METHOD, AUTOCAST = "train.method", "train.bf16"
 FULL: dict[str, Any] = {METHOD: "full"}
 
@@ -65,18 +65,20 @@ class Measured:
 def run(site: Site) -> None:
     """One model after the other is loaded and probed."""
     measured: list[Measured] = []
+    predicted: dict[str, Prediction] = {}
     with ThreadPoolExecutor(PREDICTORS) as pool:
-        asked: dict[str, Future[list[Prediction]]] = {}
+        asked: list[tuple[list[str], Future[list[Prediction]]]] = []
         for load in site.pick(LOADS, REHEARSED):
             settings = settings_for(site, load.shape, dtype=load.dtype, rows=200)
             with site.runner(settings) as runner:
                 chosen = {f"{load.name} {label}": one for label, one in cases(settings, load.cases).items()}
-                for name, one in chosen.items():
-                    asked[name] = pool.submit(predict, [request(site, runner, one)], silent)
+                requests = [request(runner, one) for one in chosen.values()]
+                asked.append((list(chosen), pool.submit(predict, requests, silent)))
                 for number, (name, one) in enumerate(chosen.items()):
                     measured.append(probe(site, runner, number, name, one))
             release_memory(site.device)
-        predicted = {name: future.result()[0] for name, future in asked.items()}
+        for names, future in asked:
+            predicted |= zip(names, future.result(), strict=True)
     judge(site, measured, predicted)
 
 
@@ -87,18 +89,18 @@ def cases(settings: Settings, chosen: tuple[dict[str, Any], ...]) -> dict[str, S
     return {label: apply_candidate(one, settings) for label, one in zip(labels, candidates, strict=True)}
 
 
-def request(site: Site, runner: TrialRunner, settings: Settings) -> Any:
+def request(runner: TrialRunner, settings: Settings) -> MemoryRequest:
     """What the predictor is asked."""
-    workload = runner.data_for(settings)
-    asked = memory_request(settings, workload.facts, workload.vocabulary, site.device.type)  # type: ignore[arg-type]
+    workload = runner.load(settings)
+    masked = not runner.without_mask(settings)
+    asked = memory_request(settings, workload.facts, workload.vocabulary, "cuda", masked=masked)
     assert asked is not None, class_key(settings)
     return asked
 
 
 def probe(site: Site, runner: TrialRunner, number: int, name: str, settings: Settings) -> Measured:
     """The engine's own memory probe, without a throughput probe after it."""
-    workload = runner.load(settings)
-    with runner.guard.trial(workload, settings) as model:
+    with runner.trial(settings) as (workload, model):
         setup = ProbeSetup(context=runner.context, workload=workload, model=model, settings=settings,
                            device=site.device, trial=number, check=lambda: None)  # fmt: skip
         memory, _ = memory_probe(setup, None)

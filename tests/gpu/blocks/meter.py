@@ -64,23 +64,21 @@ def launch_bound(site: Site) -> None:
 def wall(site: Site) -> None:
     """Seconds of the same steps with the 0.5 B model, bare and metered in turns."""
     settings = settings_for(site, HALF, rows=site.pick(STEPS * 32, 64), micro_batch_size=site.pick(8, 4))
-    with site.runner(settings) as runner:
-        workload = runner.load(settings)
-        with runner.guard.trial(workload, settings) as model:
-            ways: dict[str, Callable[[], float]] = {
-                "bare": lambda: bare(site, workload, model, settings),
-                "metered": lambda: metered(site, workload, model, settings),
-            }
-            for way in ways.values():
-                way()  # what the first run allocates and compiles is no step's cost
-            ratios = []
-            for turn in range(site.pick(TURNS, 1)):
-                order = ["bare", "metered", "metered", "bare"][:: 1 if turn % 2 == 0 else -1]
-                took: dict[str, float] = dict.fromkeys(ways, 0.0)
-                for name in order:
-                    took[name] += ways[name]()
-                ratios.append(took["metered"] / took["bare"] - 1)
-                site.figures(wall=ratios)
+    with site.runner(settings) as runner, runner.trial(settings) as (workload, model):
+        ways: dict[str, Callable[[], float]] = {
+            "bare": lambda: bare(site, workload, model, settings),
+            "metered": lambda: metered(site, workload, model, settings),
+        }
+        for way in ways.values():
+            way()  # what the first run allocates and compiles is no step's cost
+        ratios = []
+        for turn in range(site.pick(TURNS, 1)):
+            order = ["bare", "metered", "metered", "bare"][:: 1 if turn % 2 == 0 else -1]
+            took: dict[str, float] = dict.fromkeys(ways, 0.0)
+            for name in order:
+                took[name] += ways[name]()
+            ratios.append(took["metered"] / took["bare"] - 1)
+            site.figures(wall=ratios)
     site.claim("wall", statistics.median(ratios) <= WALL, f"{statistics.median(ratios):+.2%}, from {min(ratios):+.2%} "
                f"to {max(ratios):+.2%}")  # fmt: skip
 

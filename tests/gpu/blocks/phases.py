@@ -49,22 +49,20 @@ def run(site: Site) -> None:
     """A few steps of the 0.5 B model."""
     settings = settings_for(site, HALF, micro_batch_size=site.pick(8, 4), rows=400)
     told: list[StepCompleted] = []
-    with site.runner(settings) as runner:
-        workload = runner.load(settings)
-        with runner.guard.trial(workload, settings) as model:
-            meter = CutMeter(
-                PhaseClock(), RunClock(), lambda step: None, count_tokens=count_tokens, watch=told.append,
-                device=device_clock(site.device),
-            )  # fmt: skip
-            data: Any = workload.train_dataset
-            trainer = MeteredTrainer(
-                model=model, train_dataset=data, data_collator=workload.collator, meter=meter, in_order=True,
-                args=training_arguments(settings, site.folder / "phases", site.device, max_steps=site.pick(STEPS, 2)),
-            )  # fmt: skip
-            with profile(activities=site.activities) as profiler:
-                trainer.train()
-                torch.cuda.synchronize()
-            meter.pump(True)
+    with site.runner(settings) as runner, runner.trial(settings) as (workload, model):
+        meter = CutMeter(
+            PhaseClock(), RunClock(), lambda step: None, count_tokens=count_tokens, watch=told.append,
+            device=device_clock(site.device),
+        )  # fmt: skip
+        data: Any = workload.train_dataset
+        trainer = MeteredTrainer(
+            model=model, train_dataset=data, data_collator=workload.collator, meter=meter, in_order=True,
+            args=training_arguments(settings, site.folder / "phases", site.device, max_steps=site.pick(STEPS, 2)),
+        )  # fmt: skip
+        with profile(activities=site.activities) as profiler:
+            trainer.train()
+            torch.cuda.synchronize()
+        meter.pump(True)
     later = told[1:]  # the first one begins with what is allocated once
     by_meter = summed([step.device_phases or step.phases for step in later])
     by_profiler = timeline(profiler, meter.cuts)
