@@ -290,6 +290,8 @@ def _smaller(plan: Plan, settings: Settings) -> str:
     text = f"The least is {format_size(least.peak_bytes)} of {format_size(plan.limit_bytes)}"
     weights = least.breakdown.weights_bytes if least.breakdown is not None else 0
     if plan.limit_bytes is not None and weights > plan.limit_bytes:
-        return f"{text}; the weights alone take {format_size(weights)}. Take a smaller model or a smaller model.dtype."
+        fewer_bits = settings.model.kind != "python" and settings.model.quantize == "none"
+        bits = ' or model.quantize = "nf4"' if fewer_bits and settings.train.method == "lora" else ""
+        return f"{text}; the weights alone take {format_size(weights)}. Take a smaller model or model.dtype{bits}."
     method = 'Take train.method = "lora", or s' if settings.train.method == "full" else "S"
     return f"{text}. {method}horten data.max_length, or take a smaller model."

@@ -15,6 +15,10 @@ OLDEST = {"transformers": "5.3"}
 of its own, `_clip_grad_norm`, from 5.3 on; before that the optimizer's time would be told as another phase's."""
 
 
+OLDEST_BITSANDBYTES = "0.49"
+"""Before it, memory cannot be predicted: 4-bit kernels end the process where a layer has no weights."""
+
+
 def require_training_packages(model: ModelSettings | None = None) -> None:
     """Refuses to go on without what training needs, and what this model needs besides.
 
@@ -24,16 +28,21 @@ def require_training_packages(model: ModelSettings | None = None) -> None:
     for package in NEEDED:
         if importlib.util.find_spec(package) is None:
             raise UsageError(f"{package} is not installed", "pip install 'speedtui[train]'")
-    if model is not None and model.quantize != "none" and importlib.util.find_spec("bitsandbytes") is None:
+    if model is not None and model.quantize != "none":
+        _require_bitsandbytes(model.quantize)
+
+
+def _require_bitsandbytes(quantize: str) -> None:
+    if importlib.util.find_spec("bitsandbytes") is None:
         raise UsageError(
-            f'model.quantize "{model.quantize}": bitsandbytes is not installed', "pip install 'speedtui[quantize]'"
+            f'model.quantize "{quantize}": bitsandbytes is not installed', "pip install 'speedtui[quantize]'"
         )
-    for package, oldest in OLDEST.items():
-        found = installed(package)
-        if found is not None and numbers(found) < numbers(oldest):
-            raise UsageError(
-                f"{package} {found} is too old: speedtui needs {oldest} or newer", f"pip install '{package}>={oldest}'"
-            )
+    found = installed("bitsandbytes")
+    if found is not None and numbers(found) < numbers(OLDEST_BITSANDBYTES):
+        raise UsageError(
+            f"bitsandbytes {found} is too old: model.quantize needs {OLDEST_BITSANDBYTES} or newer",
+            f"pip install 'bitsandbytes>={OLDEST_BITSANDBYTES}'",
+        )
 
 
 def installed(package: str) -> str | None:

@@ -24,6 +24,7 @@ from speedtui.engine.workload.architecture import build_architecture
 from speedtui.engine.workload.base import silent
 from speedtui.engine.workload.guard import Fingerprint, hash_tensor
 from speedtui.engine.workload.load import load_data
+from speedtui.engine.workload.packages import require_training_packages
 from speedtui.engine.workload.pretrained import load_pretrained, load_tokenizer
 from speedtui.engine.workload.quantized import held_tensors, parameter_count, quantized_words, scale_tensors
 from tests.engine.workload.small import CPU, changed, settings_of
@@ -255,6 +256,18 @@ def test_without_bitsandbytes_one_line_says_what_to_install(folder: Path, monkey
     with pytest.raises(UsageError, match=r'model\.quantize "int8": bitsandbytes is not installed') as caught:
         load_data(settings_for(folder, "int8"), silent)
     assert caught.value.hint == "pip install 'speedtui[quantize]'"
+
+
+def test_a_bitsandbytes_that_is_too_old_is_refused_for_quantized_models_alone(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = tmp_path / "bitsandbytes-0.48.2.dist-info"
+    old.mkdir()
+    (old / "METADATA").write_text("Metadata-Version: 2.1\nName: bitsandbytes\nVersion: 0.48.2\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    require_training_packages(ModelSettings(path=str(folder)))
+    with pytest.raises(UsageError, match=r"bitsandbytes 0\.48\.2 is too old: model\.quantize needs 0\.49"):
+        require_training_packages(ModelSettings(path=str(folder), quantize="nf4"))
 
 
 def test_a_model_without_a_layer_to_quantize_is_refused(model_folder: Path) -> None:
