@@ -170,11 +170,18 @@ def kernels_of(events: Iterable[Any]) -> list[Kernel]:
         if event.device_type() == DeviceType.CPU:
             launches[event.correlation_id()] = event.start_ns()
             on_cpu.append(event)
-        elif event.activity_type() in WORK:
+        elif _is_work(event):
             on_device.append(event)
     if not on_device:
         return [_kernel(event, event.start_ns()) for event in on_cpu]
     return [_kernel(event, launches.get(event.correlation_id(), event.start_ns())) for event in on_device]
+
+
+def _is_work(event: Any) -> bool:
+    """torch 2.11 does not say an event's kind; then only annotations are told apart, and waits, which have to be asked
+    for, are not among the events."""
+    kind = getattr(event, "activity_type", None)
+    return kind() in WORK if kind is not None else not event.is_user_annotation()
 
 
 def _kernel(event: Any, launched: int) -> Kernel:

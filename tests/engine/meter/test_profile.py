@@ -129,6 +129,9 @@ class Seen:
     def activity_type(self) -> str:
         return self._kind
 
+    def is_user_annotation(self) -> bool:
+        return "annotation" in self._kind
+
     def start_ns(self) -> int:
         return self._start
 
@@ -146,3 +149,15 @@ def test_a_kernel_is_launched_by_the_call_with_its_correlation_id() -> None:
         Seen("cuda_sync", 500, 500),
     ]  # fmt: skip
     assert kernels_of(events) == [Kernel(100, 300, 340), Kernel(120, 340, 350), Kernel(400, 400, 401)]
+
+
+class SeenBefore(Seen):
+    """As torch 2.11 gives it: it does not say what it is."""
+
+    activity_type = None  # type: ignore[assignment]
+
+
+def test_an_older_torch_that_does_not_say_what_an_event_is_still_tells_annotations_apart() -> None:
+    events = [SeenBefore("cuda_runtime", 100, 5, 7), SeenBefore("kernel", 300, 40, 7),
+              SeenBefore("gpu_user_annotation", 0, 1000)]  # fmt: skip
+    assert kernels_of(events) == [Kernel(100, 300, 340)]

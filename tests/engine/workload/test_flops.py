@@ -22,6 +22,9 @@ LAYERS, HIDDEN, HEADS, FEED, VOCABULARY = 2, 32, 2, 64, 50
 LINEAR = LAYERS * (4 * HIDDEN * HIDDEN + 3 * HIDDEN * FEED) + HIDDEN * VOCABULARY
 """Weights of all matrices that a token is multiplied by, N of the formulas; looking up an embedding is none."""
 
+ANGLES = (0, HIDDEN // HEADS)
+"""Of a token, the table of its position's angles: some versions of transformers make it by a product."""
+
 
 def llama(attention: str = "sdpa") -> Any:
     config = AutoConfig.for_model(
@@ -61,7 +64,7 @@ def test_a_full_fine_tuning_costs_six_times_its_weights_and_its_attention(length
     model = llama(attention)
     found = count_flops(model, texts(model, length))
     formula = 6 * LINEAR + 12 * LAYERS * HIDDEN * length  # PaLM, appendix B: 6 N + 12 L H Q T
-    assert found.per_token == pytest.approx(formula)
+    assert found.per_token is not None and found.per_token - formula in ANGLES
     assert found.per_sample == pytest.approx(found.per_token * length)
 
 
@@ -72,7 +75,7 @@ def test_frozen_weights_are_spared_their_own_gradient_alone() -> None:
     wide = LAYERS * rank * (4 * 2 * HIDDEN + 3 * (HIDDEN + FEED))
     below = 3 * (2 * HIDDEN * HIDDEN + 2 * rank * HIDDEN)  # nothing below the first layer has a gradient
     frozen = 4 * LINEAR + 6 * wide + 12 * LAYERS * HIDDEN * length - below
-    assert found.per_token == pytest.approx(frozen)
+    assert found.per_token is not None and found.per_token - frozen in ANGLES
 
 
 def test_what_is_only_recomputed_is_no_part_of_the_models_arithmetic() -> None:
