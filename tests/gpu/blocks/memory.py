@@ -85,8 +85,7 @@ def run(site: Site) -> None:
 def cases(settings: Settings, chosen: tuple[dict[str, Any], ...]) -> dict[str, Settings]:
     """By label."""
     candidates = [make_candidate(number, values, settings, "gpu-check") for number, values in enumerate(chosen)]
-    labels = [one.label + (" full" if FULL.items() <= one.values.items() else "") for one in candidates]
-    return {label: apply_candidate(one, settings) for label, one in zip(labels, candidates, strict=True)}
+    return {one.label: apply_candidate(one, settings) for one in candidates}
 
 
 def request(runner: TrialRunner, settings: Settings) -> MemoryRequest:
