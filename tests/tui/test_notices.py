@@ -186,6 +186,8 @@ def test_the_end_is_held_against_the_first_estimate_of_the_finish() -> None:
     )
     log = [*start, first, finished, e.RunFinished(t=7641.0, outcome="ok", exit_code=0)]
     assert "estimate at step 100: 2h 04m, took 2h 07m (98 %)" in said(log)[0]
+    away = e.BooksUpdated(t=7641.0, books=e.Books(wall=7641.0, phases={"away": 600.0}, unaccounted=7041.0))
+    assert "estimate at step 100: 2h 04m, took 1h 57m (106 %)" in said([*log[:-1], away, log[-1]])[0]
 
 
 def test_the_way_on_of_a_failed_session_is_not_cut_off_by_a_long_reason() -> None:

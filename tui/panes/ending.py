@@ -21,7 +21,7 @@ def ending(run: RunState, width: int) -> list[Row]:
     rows = [row(line) for text in (reason, run.next) for line in wrap(text, width)[:LINES]]
     if run.training is None:
         return rows
-    pieces = [() if reason else _reason(run.training), _best(run.training), _accuracy(run.training)]
+    pieces = [() if reason else _reason(run.training), _best(run.training), _accuracy(run, run.training)]
     return [*rows, pack([*pieces, _model(run, run.training)], width)]
 
 
@@ -49,12 +49,14 @@ def _found(evaluation: EvaluationCompleted) -> str:
     return ", ".join([*found, *missing, *loss])
 
 
-def _accuracy(training: TrainingState) -> Row:
-    """What the training first said of its own finish, beside when it was; no share where it became another run."""
+def _accuracy(run: RunState, training: TrainingState) -> Row:
+    """What the training first said of its own finish, beside when it was, less what it was without a worker; no share
+    where it became another run."""
     first, finished = training.first_eta, training.finished
     if first is None or first.p50_seconds is None or finished is None or finished.reason != "steps":
         return ()
-    estimate, actual = first.t + first.p50_seconds, finished.t
+    away = run.books.phases.get("away", 0.0) if run.books is not None else 0.0
+    estimate, actual = first.t + first.p50_seconds, finished.t - away
     if actual <= 0:
         return ()
     beside = "settings were changed since" if training.changed else f"{estimate / actual * 100:.0f} %"

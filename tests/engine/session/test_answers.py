@@ -351,3 +351,15 @@ def test_a_plan_tries_what_is_added_while_it_probes(run: Callable[..., RunFolder
     assert added.id in {event.trial for event in of(folder, e.TrialFinished)}
     assert answer(folder, elsewhere) == NOT_HERE
     assert of(folder, e.RunFinished)[0].exit_code == ExitCode.DONE
+
+
+def test_a_profile_that_a_plan_did_not_try_rests_on_the_plans_own_trial_and_on_no_earlier_run(
+    run: Callable[..., RunFolder], tmp_path: Path
+) -> None:
+    remove = c.RemoveCandidate(trial=1)
+    planned = order("plan", mode="plan", plan=PlanOrder(written=("train.effective_batch_size",)))
+    folder = run(settings(tmp_path, evaluated=False), planned, [remove])
+    assert {event.trial for event in of(folder, e.CandidateRemoved)} == {1}, answer(folder, remove)
+    (made,) = of(folder, e.PlanMade)
+    assert "history" not in {row.source for row in made.plan.profiles}
+    assert any("computed from the curve of mb" in row.note for row in made.plan.profiles)
