@@ -6,7 +6,7 @@ from speedtui.engine.config.settings import Scalar
 from speedtui.engine.events import STEP_PHASES
 from speedtui.engine.rows import lacking_words
 from speedtui.engine.state import RunState, Totals, TrainingState
-from speedtui.engine.units import format_seconds, format_share, format_size, format_span, length_words, plural
+from speedtui.engine.units import format_seconds, format_share, format_size, format_span, length_words
 from speedtui.tui.drawing.text import Row, Span, clean, clock, pack, roughly, row, width_of
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.coming import Coming, next_checkpoint, next_evaluation, nothing_to_evaluate
@@ -95,12 +95,10 @@ def _next(run: RunState, what: str, setting: str, coming: Coming | None) -> Row:
     """How far away it is, where that is known, and how often it comes."""
     if coming is None:
         return row(Span(f"{what.removeprefix('next ')} ", "dim"), _every(run, setting))
-    steps = (
-        f"{plural(coming.steps, 'step')} ({_coarse(coming.seconds)})"
-        if coming.steps is not None
-        else _coarse(coming.seconds)
-    )
-    return row(Span(f"{what} in ", "dim"), f"{steps}, ", _every(run, setting))
+    away = _coarse(coming.seconds)
+    if coming.steps is not None:
+        away = f"{coming.steps} {'step' if coming.steps == 1 else 'steps'} ({away})"
+    return row(Span(f"{what} in ", "dim"), f"{away}, ", _every(run, setting))
 
 
 def _coarse(seconds: float) -> str:
