@@ -120,7 +120,8 @@ def test_the_schedule_says_what_it_was_before_it_was_changed() -> None:
 @pytest.mark.parametrize(
     ("every", "after"),
     [
-        ("1200 steps", "822 steps (6m)"), ("7580 steps", "2 steps (<5s)"), ("7579 steps", "1 step (<5s)"), ("1 epoch", "422 steps (3m)"),
+        ("1200 steps", "822 steps (6m)"), ("7580 steps", "2 steps (<5s)"), ("7579 steps", "1 step (<5s)"),
+        ("1 epoch", "422 steps (3m)"),
         ("7 epochs", "2922 steps (20m)"), ("2h", "10422 steps (1h 12m)"), ("30m", "27m"),
     ],
 )  # fmt: skip
