@@ -38,4 +38,4 @@ def test_a_run_of_nan_fails_with_what_to_do_and_leaves_no_model(place: Place) ->
     assert "failed: it diverged" in shown
     refused = place.run("train", "--resume", folder.id, "--learning-rate", "nan")
     assert refused.code == ExitCode.USAGE
-    assert "train.learning_rate must be above zero, got nan" in refused.message
+    assert "train.learning_rate must be a finite number, got nan" in refused.message

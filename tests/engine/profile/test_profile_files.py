@@ -85,7 +85,7 @@ def test_a_broken_file_stops_no_other_and_cannot_be_used_by_name(own_profiles: P
         ("[settings.train]\nmicro_batch_size = '2'", r"train\.micro_batch_size: expected a whole number, got '2'"),
         ("[settings.train]\nmicro_batch_size = 0", r"train\.micro_batch_size must be at least 1, got 0"),
         ("[settings.train]\nmicro_batch_size = 3\neffective_batch_size = 8", "3 does not divide"),
-        ("[settings.train]\nepochs = nan", r"train\.epochs must be above zero"),
+        ("[settings.train]\nepochs = nan", r"train\.epochs must be a finite number"),
         ("[settings.schedule]\neval_every = 'sometimes'", r"schedule\.eval_every: expected 200 steps"),
         ("[settings.data]\ntrain = 'x.jsonl'", r"data\.train does not belong in a profile"),
         ("[settings.window]\nlength = '2h'", r"window\.length does not belong in a profile"),
