@@ -156,7 +156,7 @@ def test_the_kind_of_model_and_its_places_are_those_of_its_config(
     makes_two_steps(settings, here / "run")
 
 
-@pytest.mark.parametrize("columns", [("id", "sql_prompt", "sql"), ("only one",), ('we"ird\nname', "other")])
+@pytest.mark.parametrize("columns", [("id", "sql_prompt", "sql"), ("one", "two"), ('we"ird\nname', "other")])
 def test_columns_that_say_nothing_are_named_and_left_to_choose(
     here: Path, models: Path, capsys: pytest.CaptureFixture[str], columns: tuple[str, ...]
 ) -> None:
