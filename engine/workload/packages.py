@@ -28,6 +28,12 @@ def require_training_packages(model: ModelSettings | None = None) -> None:
     for package in NEEDED:
         if importlib.util.find_spec(package) is None:
             raise UsageError(f"{package} is not installed", "pip install 'speedtui[train]'")
+    for package, oldest in OLDEST.items():
+        found = installed(package)
+        if found is not None and numbers(found) < numbers(oldest):
+            raise UsageError(
+                f"{package} {found} is too old: speedtui needs {oldest} or newer", f"pip install '{package}>={oldest}'"
+            )
     if model is not None and model.quantize != "none":
         _require_bitsandbytes(model.quantize)
 

@@ -101,8 +101,13 @@ def set_compute_dtype(model: nn.Module, settings: Settings) -> None:
     dtype = autocast_dtype(settings.train) or getattr(torch, settings.model.dtype)
     layer: Any
     for layer in model.modules():
-        if _of_4_bits(layer._parameters.get("weight")):
+        if _of_4_bits(_weight(layer)):
             layer.compute_dtype = dtype
+
+
+def _weight(module: nn.Module) -> Any:
+    """The parameter of that name of a module's own, of scripted ones too; None where there is none."""
+    return dict(module.named_parameters(recurse=False)).get("weight")
 
 
 def held_tensors(model: nn.Module) -> list[torch.Tensor]:
@@ -113,7 +118,7 @@ def held_tensors(model: nn.Module) -> list[torch.Tensor]:
 def scale_tensors(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
     """(name, tensor) of what quantized weights are read with; the name begins with that of the weight."""
     for name, module in model.named_modules():
-        weight: Any = module._parameters.get("weight")
+        weight: Any = _weight(module)
         place = f"{name}.weight"
         if _of_4_bits(weight):
             yield from _of_state(place, weight.quant_state)
@@ -168,7 +173,7 @@ def cast_biases(model: nn.Module) -> dict[str, torch.Tensor]:
     return {
         f"{name}.bias": module.bias.data
         for name, module in model.named_modules()
-        if is_quantized(module._parameters.get("weight")) and module._parameters.get("bias") is not None
+        if is_quantized(_weight(module)) and isinstance(module.bias, nn.Parameter)
     }
 
 
@@ -181,7 +186,7 @@ def quantize_empty(model: Any, settings: ModelSettings, config: Any) -> nn.Modul
     quantizer: Any = AutoHfQuantizer.from_config(quantization(settings, config), pre_quantized=False)
     quantizer.preprocess_model(model, device_map={"": "cpu"})
     for module in model.modules():
-        weight: Any = module._parameters.get("weight")
+        weight: Any = _weight(module)
         if hasattr(weight, "quant_storage"):
             packed, state = functional.quantize_4bit(
                 weight.data, blocksize=weight.blocksize, compress_statistics=weight.compress_statistics,

@@ -54,19 +54,21 @@ def csv_header(path: Path) -> list[str]:
         DataError: it is not CSV.
     """
     with open_bytes(path) as packed, io.TextIOWrapper(packed, encoding="utf-8-sig", newline="") as file:
+        rows = csv.reader(file, delimiter=_separator(path), strict=True)
         try:
-            header = next(csv.reader(file, delimiter=_separator(path), strict=True), [])
-            _refuse_other_separator(header, path)
+            header = next(rows, [])
+            _refuse_other_separator(header, path, next(rows, header))
             return header
         except csv.Error as error:
-            raise DataError(f"{path} line 1: not CSV: {error}", "Check the quotes there.") from None
+            raise DataError(f"{path} line {rows.line_num}: not CSV: {error}", "Check the quotes there.") from None
 
 
-def _refuse_other_separator(header: Sequence[str], path: Path) -> None:
-    """A header in one piece that holds another separator."""
+def _refuse_other_separator(header: Sequence[str], path: Path, row: Sequence[str]) -> None:
+    """A header in one piece that holds another separator, as a row of the file does."""
     own = SEPARATORS[_separator(path)]
     for separator, name in SEPARATORS.items():
-        if len(header) == 1 and separator in header[0]:
+        apart = separator != _separator(path) and len(header) == len(row) == 1
+        if apart and separator in header[0] and separator in row[0]:
             named = f", or call it .tsv: {path.name.replace('.csv', '.tsv')}" if separator == "\t" else ""
             raise DataError(
                 f"{path} line 1: the columns are separated by {name}, not by {own}", f"Save it with {own}{named}."
@@ -79,7 +81,7 @@ def _separator(path: Path) -> str:
 
 def _check_header(header: Sequence[str], wanted: Sequence[str], path: Path) -> None:
     if any(name not in header for name in wanted):
-        _refuse_other_separator(header, path)
+        _refuse_other_separator(header, path, header)
     require_columns(str(path), wanted, header)
     for name in header:
         if name and header.count(name) > 1:  # a spreadsheet's empty columns have no name and no use

@@ -14,7 +14,7 @@ from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.errors import ExitCode
 from speedtui.engine.log.tail import read_events
 from speedtui.engine.state import RunStatus, fold
-from speedtui.engine.units import format_span
+from speedtui.engine.units import format_budget
 from tests.engine.session.conftest import Starter, tried
 
 both = pytest.mark.parametrize("in_thread", [False, True], ids=["process", "thread"])
@@ -186,7 +186,7 @@ def test_a_spent_budget_ends_the_study_and_says_so(start: Starter, in_thread: bo
     study = start.study(in_thread=in_thread, values={"search.budget": "1ms"})
     state = study.end()
     assert (study.exit_code, state.outcome) == (ExitCode.FAILED, "failed")
-    spent = f"the budget of {format_span(0.001)} is spent"
+    spent = f"the budget of {format_budget(0.001)} is spent"
     assert state.reason == f"{spent} before any trial was done"
     assert state.study is not None and state.study.finish_reason == spent
     results = [row.result for row in state.study.rows]

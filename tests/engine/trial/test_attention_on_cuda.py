@@ -99,9 +99,9 @@ def test_what_lengths_that_vary_have_reserved_counts_and_has_to_fit(
 ) -> None:
     runner = on_cuda(256 * MIB)
     plain = attempt(runner, 0, micro_batch_size=4)
-    fragmenting(cuda, 64 * MIB, after_resets=2)
+    fragmenting(cuda, 64 * MIB, after_resets=3)
     more = attempt(runner, 1, micro_batch_size=4)
-    fragmenting(cuda, 300 * MIB, after_resets=2)
+    fragmenting(cuda, 300 * MIB, after_resets=3)
     over = attempt(runner, 2, micro_batch_size=4)
     assert [result.status for result in (plain, more)] == [TrialStatus.OK] * 2
     assert plain.memory is not None and more.memory is not None
@@ -117,7 +117,7 @@ def test_a_cache_that_has_to_be_given_back_over_lengths_that_vary_is_out_of_memo
     cuda: SimulatedCuda, on_cuda: Callable[..., TrialRunner]
 ) -> None:
     runner = on_cuda()
-    fragmenting(cuda, 8 * GIB - 4 * MIB, after_resets=2)
+    fragmenting(cuda, 8 * GIB - 4 * MIB, after_resets=3)
     result = attempt(runner, micro_batch_size=4)
     assert result.status is TrialStatus.OUT_OF_MEMORY
     assert result.reason == "the allocator had to give back its cache to find room"

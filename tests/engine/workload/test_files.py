@@ -14,6 +14,7 @@ import pytest
 
 from speedtui.engine.config.settings import DataSettings
 from speedtui.engine.workload.recognize import recognize
+from speedtui.engine.workload.tables import csv_header
 from tests.engine.workload.test_readers import PACK, ROWS, contents, refusal, write_parquet
 
 
@@ -101,3 +102,10 @@ def test_another_separator_is_named(tmp_path: Path, name: str, separator: str, w
 def test_a_column_whose_name_holds_a_separator_is_a_column(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("title; body\nwhat; and so on\n")
     assert contents(tmp_path / "t.csv", DataSettings(text="title; body")) == [("what; and so on",)]
+
+
+@pytest.mark.parametrize("name", ["prompt, response", "text|label", "a; b"])
+def test_one_column_may_have_a_separator_in_its_name(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(f'"{name}"\nall of it is learned\n')
+    assert csv_header(path) == [name]

@@ -26,7 +26,14 @@ from speedtui.engine.workload.guard import Fingerprint, hash_tensor
 from speedtui.engine.workload.load import load_data
 from speedtui.engine.workload.packages import require_training_packages
 from speedtui.engine.workload.pretrained import load_pretrained, load_tokenizer
-from speedtui.engine.workload.quantized import held_tensors, parameter_count, quantized_words, scale_tensors
+from speedtui.engine.workload.quantized import (
+    cast_biases,
+    held_tensors,
+    parameter_count,
+    quantized_words,
+    scale_tensors,
+    set_compute_dtype,
+)
 from tests.engine.workload.small import CPU, changed, settings_of
 
 QUANTIZED = ("nf4", "int8")
@@ -333,3 +340,10 @@ def test_a_label_and_what_is_remembered_tell_the_bits(folder: Path) -> None:
     assert len({settings_key(s) for s in (plain, nf4, int8)}) == 3
     assert "model.quantize" not in {**telling_settings(plain), **evaluating_settings(plain)}
     assert evaluating_settings(nf4)["model.quantize"] == "nf4"
+
+
+def test_a_scripted_module_holds_no_quantized_weight() -> None:
+    scripted = torch.jit.script(torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU()))
+    set_compute_dtype(scripted, Settings())
+    assert list(scale_tensors(scripted)) == [] and cast_biases(scripted) == {}
+    assert sum(tensor.numel() for tensor in held_tensors(scripted)) == 2 * 3 + 3
