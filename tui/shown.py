@@ -21,8 +21,9 @@ class ShowingApp(LeanApp):
 
     @property
     def view(self) -> View | None:
-        """The full screen in front; None while a dialog is."""
-        return self.screen if isinstance(self.screen, View) else None
+        """The full screen in front; None while a dialog is, and before the first screen and after the last."""
+        front = self.screen_stack[-1] if self.screen_stack else None
+        return front if isinstance(front, View) else None
 
     @property
     def scope(self) -> Scope:

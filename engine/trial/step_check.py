@@ -58,6 +58,8 @@ class StepCheck(TrainerCallback):
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         self._setup.context.poll()
         timings = self._meter.timings
+        if self._judgement is not None:
+            self._setup.context.log.flush()  # so that this step is among them
         try:
             self._setup.check()
         except TrialEnded as ended:
@@ -71,7 +73,6 @@ class StepCheck(TrainerCallback):
         if self._profile is not None and self._profile.running:
             control.should_training_stop = self._profile.full
             return
-        self._setup.context.log.flush()
         if self._judgement.done(timings) or state.global_step >= self._steps:
             control.should_training_stop = not self._goes_on(self._judgement, timings)
 

@@ -18,8 +18,8 @@ from tests.engine.session.survival_run import STEPS, as_events, check_steps, eve
 
 
 @pytest.fixture
-def killing(tmp_path: Path) -> Iterator[Killing]:
-    found = Killing(tmp_path, seed=7)
+def killing(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Killing]:
+    found = Killing(tmp_path, seed=7, steps=getattr(request, "param", STEPS))
     yield found
     found.clean_up()
 
@@ -49,6 +49,7 @@ def test_four_kills_at_random_points_cost_nothing_but_the_steps_since_the_last_c
     assert events_of(killing.run, e.RunFinished)[-1].outcome == "ok"
 
 
+@pytest.mark.parametrize("killing", [100_000], indirect=True)  # it does not end before it is terminated
 def test_a_terminal_that_hangs_up_takes_neither_a_run_nor_its_loader_processes_along(killing: Killing) -> None:
     folder = killing.training.folder
     lines = Front(folder, ["train", "-q"], killing.env, screen=True)  # on a terminal, but without the screen

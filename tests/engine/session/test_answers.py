@@ -354,8 +354,9 @@ def test_a_plan_tries_what_is_added_while_it_probes(run: Callable[..., RunFolder
 
 
 def test_a_profile_that_a_plan_did_not_try_rests_on_the_plans_own_trial_and_on_no_earlier_run(
-    run: Callable[..., RunFolder], tmp_path: Path
+    run: Callable[..., RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))  # else other tests' runs are earlier ones
     remove = c.RemoveCandidate(trial=1)
     planned = order("plan", mode="plan", plan=PlanOrder(written=("train.effective_batch_size",)))
     folder = run(settings(tmp_path, evaluated=False), planned, [remove])

@@ -8,7 +8,7 @@ import pytest
 
 from speedtui.engine import events as e
 from speedtui.engine.candidate import TrialStatus
-from speedtui.engine.config.settings import Settings
+from speedtui.engine.config.settings import SearchSettings, Settings
 from speedtui.engine.log.tail import read_events
 from speedtui.engine.trial.failures import TrialEnded
 from speedtui.engine.trial.memory_probe import memory_probe
@@ -31,7 +31,7 @@ class OutOfTime:
 
 
 def test_micro_steps_that_were_seen_by_then_are_a_measurement_and_fewer_are_none(new_runner: NewRunner) -> None:
-    runner = new_runner()
+    runner = new_runner(search=SearchSettings(batches=40, early_stop=False))
     settings = runner.context.settings
     workload = runner.load(settings)
 
