@@ -24,6 +24,14 @@ def killing(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Killing]
     found.clean_up()
 
 
+@pytest.fixture
+def heard_hang_ups() -> Iterator[None]:
+    """Programs that are started end at a hang-up, also where the tests run under nohup, which is inherited."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 def run_json(killing: Killing, *arguments: str) -> list[dict[str, object]]:
     done = subprocess.run(
         [*PROGRAM, *arguments, "--json"], cwd=killing.training.folder, capture_output=True, text=True, check=True
@@ -49,6 +57,7 @@ def test_four_kills_at_random_points_cost_nothing_but_the_steps_since_the_last_c
     assert events_of(killing.run, e.RunFinished)[-1].outcome == "ok"
 
 
+@pytest.mark.usefixtures("heard_hang_ups")
 @pytest.mark.parametrize("killing", [100_000], indirect=True)  # it does not end before it is terminated
 def test_a_terminal_that_hangs_up_takes_neither_a_run_nor_its_loader_processes_along(killing: Killing) -> None:
     folder = killing.training.folder
