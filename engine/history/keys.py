@@ -77,8 +77,7 @@ def key_of_settings(values: Mapping[str, Scalar | None]) -> str:
 def evaluating_settings(settings: Settings) -> dict[str, Scalar | None]:
     """The settings that an evaluation's loss, answers and scores depend on, by path, besides its rows and its data."""
     schedule = settings.schedule
-    paths = EVALUATING
-    values: dict[str, Scalar | None] = {path: _scalar(value_at(settings, path)) for path in paths}
+    values: dict[str, Scalar | None] = {path: _scalar(value_at(settings, path)) for path in EVALUATING}
     if schedule.generate:
         values |= {path: _scalar(value_at(settings, path)) for path in ANSWERING}
         values["schedule.metric"] = _last_part(schedule.metric) if schedule.metric else None

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 TELLING = 0.05
 """Share of a device's memory from which on what others hold of it is told; less is the context of this process."""
-WIDE = ("float32", "auto")
-"""Values of `model.dtype` with which weights may take four bytes each."""
 
 
 @contextmanager
@@ -48,7 +46,7 @@ def what_would_load(settings: Settings, device: torch.device) -> str:
     if there is not None and there[0] > TELLING * there[1]:
         facts.append(f"{format_size(there[0])} of the device are taken by something else than this process's tensors.")
         ways.append("free them or name another device in CUDA_VISIBLE_DEVICES")
-    if settings.model.dtype in WIDE and settings.model.kind != "python":
+    if settings.model.dtype == "float32" and settings.model.kind != "python":
         ways.append('set model.dtype = "bfloat16"')
     if settings.model.quantize == "none" and settings.train.method == "lora" and settings.model.kind != "python":
         ways.append('model.quantize = "nf4"')

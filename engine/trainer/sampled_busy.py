@@ -78,11 +78,12 @@ class SampledBusy:
             self._give_up(self._profile.failure)
 
     def _end(self) -> None:
-        profile, self._profile = self._profile, None
+        profile = self._profile
         if profile is None:
             return
         with self._context.phases.phase("other"):
-            found = profile.end()
+            found = profile.end()  # raises on a broken device: then it is still there to be abandoned
+        self._profile = None
         self._last_at, self._cost = self._now(), profile.seconds
         self._spent += profile.seconds
         if found is None:
