@@ -11,7 +11,7 @@ import numpy as np
 from speedtui.engine.config.settings import ScheduleSettings
 from speedtui.engine.evaluate.generation import Written
 from speedtui.engine.evaluate.prompts import Prompts
-from speedtui.engine.evaluate.right_answers import answer_limits, answer_steps
+from speedtui.engine.evaluate.right_answers import answer_limits, right_lengths
 from speedtui.engine.workload import Workload
 from speedtui.engine.workload.positions import positions_of
 
@@ -61,11 +61,12 @@ class TimedAnswers(msgspec.Struct, frozen=True, kw_only=True):
 def answer_batches(workload: Workload, schedule: ScheduleSettings, size: int) -> list[AnswerBatch]:
     """The batches in which an evaluation writes its answers, the longest prompts first."""
     dataset = workload.questions
-    steps, limits = answer_steps(workload, schedule), answer_limits(workload, schedule)
-    if dataset is None or steps is None or limits is None:
+    limits = answer_limits(workload, schedule)
+    if dataset is None or limits is None:
         rows = range(len(dataset or ()))
         return [AnswerBatch(rows=tuple(rows[at : at + size]), width=0, steps=0) for at in range(0, len(rows), size)]
-    prompts = Prompts(dataset)  # type: ignore[arg-type]  # else there were no steps
+    steps = np.minimum(right_lengths(dataset), limits)
+    prompts = Prompts(dataset)  # type: ignore[arg-type]  # else there were no limits
     widths, known = prompts.lengths, positions_of(workload.model)
     order = np.argsort(-widths, kind="stable")
     if known is not None and not prompts.seq2seq:

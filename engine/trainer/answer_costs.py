@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
@@ -45,21 +46,26 @@ class AnswerCosts(msgspec.Struct, frozen=True, kw_only=True):
         long as is expected of them."""
         schedule, rehearsal = settings.schedule, costs.rehearsal_seconds
         steps = answer_steps(workload, schedule) if self.prompts is not None else None
-        generate = self._generate_seconds(workload, settings)
+        batches = self._batches(workload, settings)
+        generate = self._generate_seconds(workload, batches)
         metric = self._metric_seconds(workload, schedule) if schedule.metric else None
-        most = self._generate_seconds(workload, settings, to_the_limit=True)
+        to_the_limit = [msgspec.structs.replace(batch, steps=batch.most_steps) for batch in batches]
+        most = self._generate_seconds(workload, to_the_limit)
         return msgspec.structs.replace(
             costs, generate_seconds=generate, metric_seconds=metric,
             answer_tokens=float(np.mean(steps)) if steps is not None else None,
             answers_spread=_spread(generate, most, metric),
-            rehearsal_seconds=None if rehearsal is None else rehearsal + self.rehearsal_seconds(workload, settings),
+            rehearsal_seconds=None if rehearsal is None else rehearsal + self._rehearsed(workload, schedule, batches),
         )  # fmt: skip
 
-    def rehearsal_seconds(self, workload: Workload, settings: Settings) -> float:
+    def _batches(self, workload: Workload, settings: Settings) -> list[AnswerBatch]:
+        """Those of an evaluation, with as many rows as find memory."""
+        size = generation_rows(settings, workload)
+        return answer_batches(workload, settings.schedule, min(size, self.most_rows or size))
+
+    def _rehearsed(self, workload: Workload, schedule: ScheduleSettings, batches: Sequence[AnswerBatch]) -> float:
         """Answers to the longest batch of prompts, which a model that has learned nothing yet writes until it is
         stopped. What it writes is scored for next to nothing."""
-        size = generation_rows(settings, workload)
-        batches = answer_batches(workload, settings.schedule, min(size, self.most_rows or size))
         if not batches or (self.row_seconds is None and self.prompts is None):
             return 0.0
         first = batches[0]
@@ -67,18 +73,14 @@ class AnswerCosts(msgspec.Struct, frozen=True, kw_only=True):
             return self.row_seconds * len(first.rows)
         positions = None if first.width == 0 else positions_of(workload.model)
         width = 0 if workload.target_lengths is not None else first.width
-        steps = allowed_tokens(positions, width, settings.schedule.max_new_tokens)
+        steps = allowed_tokens(positions, width, schedule.max_new_tokens)
         return self._batch_seconds(msgspec.structs.replace(first, steps=steps))
 
-    def _generate_seconds(self, workload: Workload, settings: Settings, *, to_the_limit: bool = False) -> float | None:
+    def _generate_seconds(self, workload: Workload, batches: Sequence[AnswerBatch]) -> float | None:
         if self.row_seconds is not None:
             return self.row_seconds * len(workload.questions or ())
         if self.prompts is None:
             return None
-        size = generation_rows(settings, workload)
-        batches = answer_batches(workload, settings.schedule, min(size, self.most_rows or size))
-        if to_the_limit:
-            batches = [msgspec.structs.replace(batch, steps=batch.most_steps) for batch in batches]
         return math.fsum(self._batch_seconds(batch) for batch in batches)
 
     def _batch_seconds(self, batch: AnswerBatch) -> float:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import torch
-
 from speedtui.engine.candidate import TrialStatus
-from speedtui.engine.meter.memory import allocator_peaks
+from speedtui.engine.meter.memory import allocator_peaks, reset_peaks
 from speedtui.engine.trial.failures import TrialEnded
 
 
 class AllocatorWatch:
     """Its peaks, and whether it found room, from the making of this on."""
 
-    def __init__(self, device: torch.device) -> None:
-        torch.cuda.reset_peak_memory_stats(device)
-        self._retries = allocator_peaks()[2]
+    def __init__(self) -> None:
+        self._retries = reset_peaks()
 
     def peaks(self) -> tuple[int, int]:
         """(peak allocated bytes, peak reserved bytes).

@@ -61,10 +61,11 @@ def measure_answers(setup: ProbeSetup) -> AnswerCosts | None:
 
 def beams_go_on(workload: Workload, schedule: ScheduleSettings) -> str:
     """What a limit far above the right answers costs a search with beams, in a sentence; empty where it is nothing."""
-    right, limits = answer_steps(workload, schedule), answer_limits(workload, schedule)
-    if schedule.beams == 1 or right is None or limits is None or not len(right):
+    limits = answer_limits(workload, schedule) if schedule.beams > 1 else None
+    steps = answer_steps(workload, schedule) if limits is not None else None
+    if limits is None or steps is None or not len(steps):
         return ""
-    longest, most = int(right.max()), int(limits.max())
+    longest, most = int(steps.max()), int(limits.max())
     if most < longest * FAR_ABOVE:
         return ""
     return (

@@ -14,6 +14,7 @@ from speedtui.engine.efficiency import ModelFlops
 from speedtui.engine.hardware.peaks import Precision, peak_flops
 from speedtui.engine.workload.base import Workload
 from speedtui.engine.workload.flops import NotCounted, count_flops, math_precision
+from speedtui.engine.workload.precision import autocast_dtype
 
 
 class Arithmetic:
@@ -38,8 +39,7 @@ class Arithmetic:
         if counted is None:
             return None
         train = settings.train
-        autocast = torch.bfloat16 if train.bf16 else torch.float16 if train.fp16 else None
-        precision = math_precision(model, autocast=autocast, tf32=train.tf32)
+        precision = math_precision(model, autocast=autocast_dtype(train), tf32=train.tf32)
         known = next((name for name in get_args(Precision) if name == precision), None)
         peak = peak_flops(torch.cuda.get_device_name(self._device), known)
         return msgspec.structs.replace(counted, peak=peak, precision=precision)

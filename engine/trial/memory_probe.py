@@ -143,7 +143,7 @@ class DevicePeaks:
         self._watch: AllocatorWatch | None = None
 
     def __enter__(self) -> DevicePeaks:
-        self._watch = AllocatorWatch(self._device)
+        self._watch = AllocatorWatch()
         return self
 
     def __exit__(

@@ -136,7 +136,7 @@ def throughput_probe(
     allocator = None
     if setup.device.type == "cuda":
         release_memory(setup.device)  # else what the probe before reserved, evaluation included, counts here too
-        allocator = AllocatorWatch(setup.device)
+        allocator = AllocatorWatch()
 
     def judge_steps(trainer: MeteredTrainer, probed: Probed) -> None:
         result = _judged(judgement, probed, setup, allocator)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from speedtui.engine.runs import RunFolder
+from speedtui.tui.cli import main
 from tests.cli.program import SETTINGS, WORDS, Ended, Place, Program, pairs
 
 MAIN = """
@@ -35,6 +37,21 @@ class Study:
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
+
+
+@pytest.fixture
+def call(place: Place, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ended]:
+    """Calls the program in this process."""
+    monkeypatch.chdir(place.folder)
+
+    def called(*arguments: str) -> Ended:
+        with pytest.raises(SystemExit) as ended:
+            main(list(arguments))
+        captured = capfd.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Ended(ended.value.code, captured.out, captured.err)
+
+    return called
 
 
 @pytest.fixture(scope="session")

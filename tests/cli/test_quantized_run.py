@@ -12,25 +12,9 @@ from speedtui.engine import events as e
 from speedtui.engine.config.load import load_settings
 from speedtui.engine.errors import ExitCode
 from speedtui.engine.log.tail import read_events
-from speedtui.tui.cli import main
 from tests.cli.program import Ended, Place, pairs
 
 ANSWERS = {"eval_every": "2 steps", "generate": True, "max_new_tokens": 3, "checkpoint_every": "2 steps"}
-
-
-@pytest.fixture
-def call(place: Place, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ended]:
-    """Calls the program in this process."""
-    monkeypatch.chdir(place.folder)
-
-    def called(*arguments: str) -> Ended:
-        with pytest.raises(SystemExit) as ended:
-            main(list(arguments))
-        captured = capfd.readouterr()
-        assert isinstance(ended.value.code, int)
-        return Ended(ended.value.code, captured.out, captured.err)
-
-    return called
 
 
 def test_a_training_evaluates_answers_and_leaves_its_adapter(place: Place) -> None:

@@ -18,7 +18,6 @@ from speedtui.engine.context.order import Order, write_order
 from speedtui.engine.errors import ExitCode
 from speedtui.engine.log.tail import read_events
 from speedtui.engine.runs import RunFolder, hold_lock, list_runs
-from speedtui.tui.cli import main
 from tests.cli.program import SETTINGS, Ended, Place, pairs
 from tests.engine.events_of_a_run import finished, ok, started, study, training
 
@@ -49,23 +48,14 @@ EVALUATED: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def call(place: Place, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ended]:
-    """Calls the program in this process, in the folder of `place`."""
-    monkeypatch.chdir(place.folder)
-    place.write_rows(pairs(4), "eval.jsonl")
-
-    def called(*arguments: str) -> Ended:
-        with pytest.raises(SystemExit) as ended:
-            main(list(arguments))
-        captured = capfd.readouterr()
-        assert isinstance(ended.value.code, int)
-        return Ended(ended.value.code, captured.out, captured.err)
-
-    return called
-
-
 Call = Callable[..., Ended]
+
+
+@pytest.fixture
+def call(call: Call, place: Place) -> Call:
+    """With rows to evaluate on."""
+    place.write_rows(pairs(4), "eval.jsonl")
+    return call
 
 
 @pytest.fixture
