@@ -6,6 +6,7 @@ Inside the engine a duration is float seconds, a size is int bytes and a share i
 from __future__ import annotations
 
 import re
+import time
 
 KIB = 1024
 MIB = 1024**2
@@ -103,6 +104,16 @@ def format_span(seconds: float | None) -> str:
 def format_budget(seconds: float | None) -> str:
     """A stretch of time that somebody gave: as in `format_span`, and `300 ms` below a second, which is not none."""
     return format_seconds(seconds) if seconds is not None and seconds < 1 else format_span(seconds)
+
+
+def zone_beside(epoch: float, reference: float | None = None) -> str:
+    """` CEST`, to stand behind a local time of day that is not of the reference's offset; with none, always.
+
+    Both in seconds since the epoch. Empty where the clocks are not changed between the two.
+    """
+    moment = time.localtime(epoch)
+    same = reference is not None and time.localtime(reference).tm_gmtoff == moment.tm_gmtoff
+    return "" if same else f" {moment.tm_zone}"
 
 
 def format_count(value: float | None) -> str:

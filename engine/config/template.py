@@ -58,7 +58,7 @@ dropout = 0.0
 target_modules = "all-linear"     # or a list of module names
 
 [window]
-# length = "12h"                  # or deadline = "18:40"
+# length = "12h"                  # or deadline = "18:40", "Fri 18:40", "2026-05-01 18:40", "09:00 Europe/Berlin"
 # margin = "30m"
 
 [schedule]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
+from speedtui.engine.config.moment import read_moment
 from speedtui.engine.config.settings import WindowSettings
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.units import format_span, parse_duration
@@ -27,6 +28,8 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     margin_seconds: float
     source: str = ""
     """What set the deadline where the settings did not: `SLURM_JOB_END_TIME`."""
+    note: str = ""
+    """How the deadline was read, where that is not plain: clocks that are changed on its day, another zone."""
 
     @property
     def safe_until(self) -> float:
@@ -37,10 +40,10 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 def resolve_window(
     settings: WindowSettings, now: datetime, where: str, environment: Mapping[str, str] | None = None
 ) -> Window | None:
-    """The window as it stands at `now` (local time); None where there is none.
+    """The window as it stands at `now`, whose zone is the local one; None where there is none.
 
-    A clock time alone means its next occurrence. Where `environment` says when a Slurm job ends, the window ends then
-    at the latest.
+    A deadline is the clock of its own day, whatever is changed before it; a clock time alone means its next occurrence.
+    Where `environment` says when a Slurm job ends, the window ends then at the latest.
 
     Raises:
         ConfigError: both a length and a deadline, an unreadable one, one in the past, or a margin
@@ -68,11 +71,9 @@ def _written(settings: WindowSettings, margin: float, now: datetime, where: str)
     if settings.length and settings.deadline:
         raise ConfigError(f"{where}: window.length and window.deadline exclude each other", "Keep one of them.")
     if settings.length:
-        seconds = _duration(settings.length, "window.length", where)
-        deadline = now + timedelta(seconds=seconds)
+        seconds, note = _duration(settings.length, "window.length", where), ""
     elif settings.deadline:
-        deadline = _deadline(settings.deadline, now, where)
-        seconds = (deadline - now).total_seconds()
+        seconds, note = _until(settings.deadline, now, where)
     else:
         return None
     if margin >= seconds:
@@ -80,7 +81,7 @@ def _written(settings: WindowSettings, margin: float, now: datetime, where: str)
             f"{where}: window.margin of {format_span(margin)} leaves nothing of a window of {format_span(seconds)}",
             "Shorten the margin or lengthen the window.",
         )
-    return Window(deadline=deadline.timestamp(), margin_seconds=margin)
+    return Window(deadline=now.timestamp() + seconds, margin_seconds=margin, note=note)
 
 
 def _duration(text: str, path: str, where: str) -> float:
@@ -90,19 +91,13 @@ def _duration(text: str, path: str, where: str) -> float:
         raise ConfigError(f"{where}: {path}: {error}") from None
 
 
-def _deadline(text: str, now: datetime, where: str) -> datetime:
+def _until(text: str, now: datetime, where: str) -> tuple[float, str]:
+    """Seconds from now to the deadline that was typed, and what there is to say of it."""
     try:
-        clock = datetime.strptime(text.strip(), "%H:%M")
-    except ValueError:
-        pass
-    else:
-        today = now.replace(hour=clock.hour, minute=clock.minute, second=0, microsecond=0)
-        return today if today > now else today + timedelta(days=1)
-    try:
-        deadline = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise ConfigError(f"{where}: window.deadline: expected 18:40 or 2026-05-01 18:40, got {text!r}") from None
-    deadline = deadline.astimezone(now.tzinfo) if deadline.tzinfo else deadline.replace(tzinfo=now.tzinfo)
-    if deadline <= now:
+        at, note = read_moment(text, now)
+    except ValueError as error:
+        raise ConfigError(f"{where}: window.deadline: {error}") from None
+    seconds = at.timestamp() - now.timestamp()
+    if seconds <= 0:
         raise ConfigError(f"{where}: window.deadline {text} is in the past", "Give a later one.")
-    return deadline
+    return seconds, note

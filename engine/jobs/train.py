@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from speedtui.engine.candidate import Estimate
@@ -15,6 +14,7 @@ from speedtui.engine.jobs.device import settle_device
 from speedtui.engine.jobs.execute import JobResult
 from speedtui.engine.jobs.first_load import first_load
 from speedtui.engine.jobs.settled import settle_attention
+from speedtui.engine.report.words import clock
 from speedtui.engine.units import format_span
 from speedtui.engine.workload.imports import uncollected
 
@@ -50,7 +50,7 @@ def run_train(context: JobContext) -> JobResult:
     tell_loaded(context, workload, settings, time.perf_counter() - started)
     order = context.order
     require_possible(settings, workload, begun=order.resume)
-    _tell_job_end(context)
+    _tell_window(context)
     return train(context, settings, workload, device, named=order.named, trial=order.trial,
                  estimate=order.estimate, since=0.0)  # fmt: skip
 
@@ -77,15 +77,16 @@ def train(
         return training.run()
 
 
-def _tell_job_end(context: JobContext) -> None:
-    """A deadline that nobody typed."""
+def _tell_window(context: JobContext) -> None:
+    """A deadline that nobody typed, or that was typed and is not plain."""
     window = context.order.window
     if window is not None and window.source:
-        ends = datetime.fromtimestamp(window.deadline)
         context.notice(
-            f"the job ends at {ends:%H:%M} ({window.source}): the deadline, less a margin of "
-            f"{format_span(window.margin_seconds)}"
+            f"the job ends at {clock(window.deadline, context.clock.started_at)} ({window.source}): the deadline, less "
+            f"a margin of {format_span(window.margin_seconds)}"
         )
+    if window is not None and window.note:
+        context.notice(f"the deadline: {window.note}", level="warning")
 
 
 def _as_changed(context: JobContext) -> Settings:

@@ -11,7 +11,15 @@ from speedtui.engine.config.window import Window
 from speedtui.engine.plan.tables import CHECKPOINT_SHARE, recommended_checkpoint
 from speedtui.engine.planned import Change, Fit, FrequencyRow, Plan, ProfileRow
 from speedtui.engine.rows import row_words
-from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span, length_words
+from speedtui.engine.units import (
+    format_count,
+    format_seconds,
+    format_share,
+    format_size,
+    format_span,
+    length_words,
+    zone_beside,
+)
 
 WIDTH = 100
 """Columns; a narrow terminal has 80, which the tables keep to unless a cell is long."""
@@ -254,14 +262,14 @@ def _advice(plan: Plan) -> str:
 
 
 def _clock(when: float | None, made_at: float) -> str:
-    """Local time: `17:28` today, `Tue 03:10` within a week, else the date too."""
+    """Local time: `17:28` today, `Tue 03:10` within a week, else the date too; with its zone where the clocks are
+    changed before it."""
     if when is None:
         return "–"
     moment, made = datetime.fromtimestamp(when), datetime.fromtimestamp(made_at)
     days = (moment.date() - made.date()).days
-    if days == 0:
-        return f"{moment:%H:%M}"
-    return f"{moment:%a %H:%M}" if 0 < days < 7 else f"{moment:%Y-%m-%d %H:%M}"
+    form = "%H:%M" if days == 0 else "%a %H:%M" if 0 < days < 7 else "%Y-%m-%d %H:%M"
+    return f"{moment:{form}}{zone_beside(when, made_at)}"
 
 
 def _about(guess: str, text: str) -> str:

@@ -10,7 +10,7 @@ from speedtui.engine.report.record import Comparison, FinalVerdict, Judgement, T
 from speedtui.engine.rows import row_words
 from speedtui.engine.state import Totals
 from speedtui.engine.state.lines import left_out_words, loss_words
-from speedtui.engine.units import format_flops, format_seconds, format_share, format_span, plural
+from speedtui.engine.units import format_flops, format_seconds, format_share, format_span, plural, zone_beside
 
 END_WORDS: dict[EndReason, str] = {
     "steps": "all steps done",
@@ -28,10 +28,11 @@ JUDGEMENT_WORDS: dict[Judgement, str] = {
 
 
 def clock(seconds: float, beside: float | None = None) -> str:
-    """Time of day; with its date where it is another day than `beside`. Both in seconds since the epoch."""
+    """Time of day; with its date where it is another day than `beside`, and its zone where that has another offset.
+    Both in seconds since the epoch."""
     moment = datetime.fromtimestamp(seconds)
     same_day = beside is not None and datetime.fromtimestamp(beside).date() == moment.date()
-    return f"{moment:%H:%M}" if same_day else f"{moment:%Y-%m-%d %H:%M}"
+    return (f"{moment:%H:%M}" if same_day else f"{moment:%Y-%m-%d %H:%M}") + zone_beside(seconds, beside)
 
 
 def end_words(report: TrainingReport) -> str:

@@ -14,6 +14,7 @@ from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.load import dump_settings
 from speedtui.engine.config.settings import Scalar, Settings, WindowSettings
 from speedtui.engine.config.window import Window, resolve_window
+from speedtui.engine.config.zone import LOCAL
 from speedtui.engine.context.order import Alternative, Order, PlanOrder, read_order, write_order
 from speedtui.engine.errors import RunFolderError
 from speedtui.engine.events import Job
@@ -172,7 +173,7 @@ def _require_steps_left(folder: RunFolder) -> None:
 
 def _remaining(before: Window | None, given: WindowSettings | None, options: StartOptions) -> Window | None:
     """The window of a run that goes on."""
-    now = datetime.now().astimezone()
+    now = datetime.now(LOCAL)
     if given is not None:
         return resolve_window(given, now, options.where, os.environ)
     of_job = resolve_window(WindowSettings(), now, options.where, os.environ)
@@ -182,7 +183,7 @@ def _remaining(before: Window | None, given: WindowSettings | None, options: Sta
 
 
 def _window(settings: Settings, where: str) -> Window | None:
-    return resolve_window(settings.window, datetime.now().astimezone(), where, os.environ)
+    return resolve_window(settings.window, datetime.now(LOCAL), where, os.environ)
 
 
 def _write(settings: Settings, order: Order, runs: Path) -> RunFolder:

@@ -16,6 +16,7 @@ from speedtui.engine.config.load import load_settings
 from speedtui.engine.config.paths import with_values
 from speedtui.engine.config.settings import Scalar, Settings, WindowSettings
 from speedtui.engine.config.window import resolve_window
+from speedtui.engine.config.zone import LOCAL
 from speedtui.engine.errors import ConfigError, ExitCode, UsageError
 from speedtui.engine.profile.apply import apply_profile, written_paths
 from speedtui.engine.profile.load import find_profile
@@ -195,7 +196,7 @@ def _require_time(settings: Settings, source: Path, common: Common) -> None:
     if source == common.config:
         return
     try:
-        resolve_window(settings.window, datetime.now().astimezone(), str(source))
+        resolve_window(settings.window, datetime.now(LOCAL), str(source))
     except ConfigError as error:
         raise ConfigError(error.message, "Give this run a time of its own: --window 2h or --deadline 18:40.") from None
 

@@ -10,6 +10,7 @@ import click
 
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.config.window import resolve_window
+from speedtui.engine.config.zone import LOCAL
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -18,7 +19,9 @@ def window_options(function: F) -> F:
     """Adds the three options."""
     for option in (
         click.option("--margin", help="To be left of the window, such as 30m."),
-        click.option("--deadline", help="When it has to be done, such as 18:40."),
+        click.option(
+            "--deadline", help="When it has to be done: 18:40, Fri 18:40, 2026-05-01 18:40, 09:00 Europe/Berlin."
+        ),
         click.option("--window", help="The time there is, such as 12h."),
     ):
         function = option(function)
@@ -41,4 +44,4 @@ def refuse_bad_window(settings: Settings, flags: dict[str, str | None]) -> None:
         ConfigError: unreadable, in the past, or a margin that leaves nothing.
     """
     if flags:
-        resolve_window(settings.window, datetime.now().astimezone(), "command line")
+        resolve_window(settings.window, datetime.now(LOCAL), "command line")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 from speedtui.engine.config.batch import divisors
 from speedtui.engine.config.frequency import Frequency, frequency_text, parse_frequency
+from speedtui.engine.config.moment import later
 from speedtui.engine.config.paths import value_at
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.units import duration_text, parse_duration
@@ -165,21 +165,11 @@ def _tokens(value: Value, by: int, _: Settings, __: Sizes) -> Value:
 
 def _window(value: Value, by: int, settings: Settings, _: Sizes) -> Value:
     if settings.window.deadline:
-        return _later(str(value), by * DEADLINE_STEP_SECONDS)
+        return later(str(value), by * DEADLINE_STEP_SECONDS)
     if not value:
         return "1h" if by > 0 else None
     seconds = _seconds(str(value)) + by * WINDOW_STEP_SECONDS
     return duration_text(round(seconds)) if seconds >= WINDOW_STEP_SECONDS else None
-
-
-def _later(text: str, seconds: int) -> str:
-    """A clock time, with its date where it has one."""
-    for form in ("%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"):
-        try:
-            return (datetime.strptime(text.strip(), form) + timedelta(seconds=seconds)).strftime(form)
-        except ValueError:
-            continue
-    return text
 
 
 def _margin(value: Value, by: int, _: Settings, __: Sizes) -> Value:

@@ -13,6 +13,7 @@ import msgspec
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.config.window import Window, resolve_window
+from speedtui.engine.config.zone import LOCAL
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.plan.goals import seek_goals
 from speedtui.engine.plan.known import Option, plan_options, run_option, trial_options, with_savings
@@ -231,7 +232,7 @@ def _fit(now: float, estimate: Estimate | None, window: Window | None, option: O
 
 def _window(settings: Settings, now: float) -> tuple[Window | None, str]:
     try:
-        return resolve_window(settings.window, datetime.fromtimestamp(now).astimezone(), WHERE, os.environ), ""
+        return resolve_window(settings.window, datetime.fromtimestamp(now, LOCAL), WHERE, os.environ), ""
     except ConfigError as error:
         return None, error.message.removeprefix(f"{WHERE}: ")
 

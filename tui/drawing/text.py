@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
-from speedtui.engine.units import format_span
+from speedtui.engine.units import format_span, zone_beside
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
@@ -143,8 +143,9 @@ def roughly(seconds: float) -> str:
 
 
 def clock(epoch: float, reference: float) -> str:
-    """Local time of day; with the weekday, or the date, where that is not the reference's day."""
+    """Local time of day; with the weekday, or the date, where that is not the reference's day, and with the zone where
+    the clocks are changed between the two."""
     then, day = datetime.fromtimestamp(epoch), datetime.fromtimestamp(reference)
-    if then.date() == day.date():
-        return f"{then:%H:%M}"
-    return f"{then:%a %H:%M}" if abs((then.date() - day.date()).days) < 7 else f"{then:%d %b %H:%M}"
+    days = abs((then.date() - day.date()).days)
+    form = "%H:%M" if days == 0 else "%a %H:%M" if days < 7 else "%d %b %H:%M"
+    return f"{then:{form}}{zone_beside(epoch, reference)}"
