@@ -13,7 +13,7 @@ from speedtui.engine.units import format_share
 
 def computed(scene: Scene) -> Iterator[Strategy]:
     """What the plan computed from the lengths, and what rules advise with a gain."""
-    plan = scene.front.plan or scene.study.plan
+    plan = scene.plan()
     for saving in plan.savings if plan is not None else ():
         if saving.share < 1 and not held(saving.values, scene.values_of(saving.values)):
             yield _saving(saving, scene)

@@ -160,12 +160,16 @@ def _grouping(here: Here) -> Iterator[Offer]:
     settings = here.settings
     if settings.model.kind == "python" or settings.data.packing or settings.train.group_by_length:
         return
-    yield Offer(path=GROUPING, value=True, why=_padded(here), not_worth_it=_no_padding(here))
+    single = settings.train.micro_batch_size == 1
+    little = "a micro-batch of 1 has no padding" if single else _no_padding(here)
+    yield Offer(path=GROUPING, value=True, why=REASONS[GROUPING] if single else _padded(here), not_worth_it=little)
 
 
 def _packing(here: Here) -> Iterator[Offer]:
     if here.settings.model.kind == "causal-lm" and not here.settings.data.packing:
-        yield Offer(path=PACKING, value=True, why=_padded(here), not_worth_it=_no_padding(here))
+        single = here.settings.train.micro_batch_size == 1  # it has no padding, and still short rows
+        why = "samples laid end to end: fewer, longer rows" if single else _padded(here)
+        yield Offer(path=PACKING, value=True, why=why, not_worth_it=_no_padding(here))
 
 
 def _precision(here: Here) -> Iterator[Offer]:

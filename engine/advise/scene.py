@@ -8,7 +8,9 @@ from typing import Any
 from speedtui.engine.advise.gains import Table, measurement
 from speedtui.engine.advise.words import MICRO_BATCH
 from speedtui.engine.config.paths import convert, value_at, with_values
+from speedtui.engine.config.same_steps import same_steps
 from speedtui.engine.config.settings import Scalar, Settings
+from speedtui.engine.planned import Plan
 from speedtui.engine.state import RunState, TrialRow
 
 WHERE = "the run's configuration"
@@ -78,6 +80,15 @@ class Scene:
         limit = self.study.study.memory_limit_bytes if self.study.study is not None else None
         return {row.candidate.micro_batch_size: (row.predicted_bytes, limit)
                 for row, path in self.one_away() if path == MICRO_BATCH}  # fmt: skip
+
+    def plan(self) -> Plan | None:
+        """The plan of the steps that are in use; what it computed of others holds for those alone."""
+        run = self.front if self.front.plan is not None else self.study
+        row = run.plan.row if run.plan is not None else None
+        if row is None:
+            return None
+        planned = with_values(convert(run.config, WHERE), row.values, WHERE)
+        return run.plan if same_steps(planned, self.settings) else None
 
     def step(self) -> tuple[Mapping[str, float], float | None]:
         """Seconds of a step by phase, and the padding: of the steps that run or ran, else of the trial of them."""

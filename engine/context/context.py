@@ -86,6 +86,11 @@ class JobContext:
         if flush:
             self.log.flush()
 
+    def finish(self, event: e.RunFinished) -> None:
+        """Logs the run's end, on disk when this returns; the books are in it, and none are told after it."""
+        self.log.remove_source(self._tell_books)
+        self.emit(event, flush=True)
+
     @property
     def t(self) -> float:
         """Seconds since the run started."""

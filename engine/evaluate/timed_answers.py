@@ -39,11 +39,6 @@ class AnswerBatch(msgspec.Struct, frozen=True, kw_only=True):
     """What may be written besides: a search with beams goes on after the right answer, for as long as another beam
     could still win, and often to the tokens that are allowed. Without beams as many as `steps`."""
 
-    @property
-    def expected_steps(self) -> float:
-        """The middle of the two: where a search with beams ends depends on what the model has learned by then."""
-        return (self.steps + max(self.steps, self.most_steps)) / 2
-
 
 class TimedAnswers(msgspec.Struct, frozen=True, kw_only=True):
     """What was written and scored, and what it took."""

@@ -95,12 +95,11 @@ def execute(
             context.emit(e.BooksUpdated(t=context.t, books=books))
             context.notice(result.reason, level="error", hint=result.next)
             raise TrainingBroken(result.reason)
-        context.emit(
+        context.finish(
             e.RunFinished(
                 t=context.t, outcome=result.outcome, exit_code=result.exit_code, reason=result.reason,
                 next=result.next, books=books,
-            ),
-            flush=True,
+            )
         )  # fmt: skip
         _write_report(context)
         return result.exit_code

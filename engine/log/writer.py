@@ -61,7 +61,11 @@ class EventLog:
         self._sources.append(source)
 
     def remove_source(self, source: Source) -> None:
-        """The pump no longer calls `source`."""
+        """The pump does not call `source` any more, from when this returns; not to be called by a source."""
+        with self._writing:
+            self._forget(source)
+
+    def _forget(self, source: Source) -> None:
         if source in self._sources:
             self._sources.remove(source)
 
@@ -99,7 +103,7 @@ class EventLog:
                     source(urgent)
                 except Exception as error:  # the log must outlive whatever it is fed from
                     traceback.print_exc()
-                    self.remove_source(source)
+                    self._forget(source)
                     text = f"a part of the measuring has stopped: {type(error).__name__}: {error}"
                     self.emit(e.Notice(t=self.clock.now(), level="error", text=text, hint="See worker.log."))
             self._drain()

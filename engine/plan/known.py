@@ -10,8 +10,9 @@ import msgspec
 
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.config.paths import convert, with_values
+from speedtui.engine.config.same_steps import same_steps
 from speedtui.engine.config.settings import Scalar, Settings
-from speedtui.engine.plan.what_if import Known, epoch_steps_of, known_from_estimate, same_steps, step_seconds
+from speedtui.engine.plan.what_if import Known, epoch_steps_of, known_from_estimate, step_seconds
 from speedtui.engine.planned import Change, ProfileRow, Saving
 from speedtui.engine.profile.apply import values_of
 from speedtui.engine.state import RunState, TrainingState, TrialRow

@@ -12,14 +12,8 @@ import msgspec
 
 from speedtui.engine.candidate import Estimate, Source
 from speedtui.engine.config.paths import value_at, with_values
-from speedtui.engine.config.settings import (
-    DataSettings,
-    ScheduleSettings,
-    SearchSettings,
-    Settings,
-    TrackSettings,
-    WindowSettings,
-)
+from speedtui.engine.config.same_steps import same_steps
+from speedtui.engine.config.settings import ScheduleSettings, Settings
 from speedtui.engine.planned import Saving
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.counts import counts_of
@@ -32,9 +26,6 @@ EVALUATING = ("schedule.eval_batch_size",)
 GENERATING = ("schedule.beams", "schedule.max_new_tokens", "schedule.generation_batch_size")
 SCORING = ("schedule.metric", "schedule.metric_threads", "schedule.metric_timeout")
 """What changes the price of a loss, of an answer and of its score, besides leaving them out."""
-BESIDES = ("window.", "schedule.", "search.", "track.", "train.epochs", "train.max_steps", "train.lr_warmup_steps",
-           "data.eval")  # fmt: skip
-"""Beginnings of the settings that leave each step as it is; `data.eval` is that of `data.eval_rows`, too."""
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,16 +71,6 @@ def nearest_known(settings: Settings, knowns: Iterable[Known]) -> Known | None:
     """The first one that answers for these settings; what was computed counts less than what was measured."""
     found = [known for known in knowns if not unmeasured(known, settings)]
     return next((known for known in found if same_steps(known.settings, settings)), found[0] if found else None)
-
-
-def same_steps(one: Settings, other: Settings) -> bool:
-    """Whether each step takes as long in both."""
-    return _step_key(one) == _step_key(other)
-
-
-def keeps_steps(path: str) -> bool:
-    """Whether a setting leaves each step as it is."""
-    return path.startswith(BESIDES)
 
 
 def computed_saving(known: Known, settings: Settings) -> Saving | None:
@@ -219,14 +200,3 @@ def _more_rows_than_known(known: Known, settings: Settings) -> bool:
 
 def _differ(paths: Iterable[str], one: Settings, other: Settings) -> bool:
     return any(value_at(one, path) != value_at(other, path) for path in paths)
-
-
-def _step_key(settings: Settings) -> bytes:
-    """Equal where the steps are: everything but how many there are, what is done besides and where it is shown."""
-    data = msgspec.structs.replace(settings.data, eval=DataSettings().eval, eval_rows=None)
-    train = msgspec.structs.replace(settings.train, epochs=1.0, max_steps=None, lr_warmup_steps=0)
-    plain = msgspec.structs.replace(
-        settings, data=data, train=train, window=WindowSettings(), schedule=ScheduleSettings(),
-        search=SearchSettings(), track=TrackSettings(),
-    )  # fmt: skip
-    return msgspec.json.encode(plain)

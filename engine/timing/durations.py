@@ -23,6 +23,7 @@ class Durations:
     def __init__(self) -> None:
         self._recent: deque[float] = deque(maxlen=RECENT)
         self._guess: float | None = None
+        self._stays = False
         self.longest = 0.0
         """Of all."""
 
@@ -31,9 +32,13 @@ class Durations:
         self._recent.append(seconds)
         self.longest = max(self.longest, seconds)
 
-    def guess(self, seconds: float) -> None:
-        """What one is expected to take, until it is measured."""
-        self._guess = seconds
+    def guess(self, seconds: float, *, stays: bool = False) -> None:
+        """What one is expected to take, until it is measured.
+
+        `stays`: the first ones are not yet what later ones will be, as the answers of a model that has learned little
+        are not; then the guess counts for those that the recent ones lack.
+        """
+        self._guess, self._stays = seconds, stays
 
     @property
     def measured(self) -> bool:
@@ -43,19 +48,28 @@ class Durations:
     @property
     def expected(self) -> float | None:
         """Seconds of the next one; None where nothing is known."""
-        return statistics.fmean(self._recent) if self._recent else self._guess
+        window = self._window()
+        return statistics.fmean(window) if window else self._guess
 
     @property
     def deviation(self) -> float:
         """Standard deviation of one, in seconds."""
-        recent = list(self._recent)
-        if len(recent) > 1:
-            return statistics.stdev(recent)
-        return (ONE_SPREAD if recent else GUESS_SPREAD) * (self.expected or 0.0)
+        window, measured = self._window(), len(self._recent)
+        if measured > 1:
+            return statistics.stdev(window)
+        spread = (ONE_SPREAD if measured else GUESS_SPREAD) * (self.expected or 0.0)
+        return max(spread, statistics.stdev(window)) if len(window) > 1 else spread
 
     def deviation_of_sum(self, count: float) -> float:
         """Of `count` more: each has its own, and the mean that they are expected to have has its error."""
         return self.deviation * math.sqrt(count + count**2 / max(len(self._recent), 1))
+
+    def _window(self) -> list[float]:
+        """Those the next one is expected from: the recent ones, and the guess for those that are missing."""
+        recent = list(self._recent)
+        if self._guess is None or not self._stays:
+            return recent
+        return recent + [self._guess] * (RECENT - len(recent))
 
     @property
     def upper(self) -> float | None:

@@ -57,11 +57,11 @@ class Spending:
 
     def rehearsed(self, expected_seconds: float, phases: Mapping[str, float]) -> None:
         """A part of a full one was made; `phases`: of the whole, or of the part."""
-        self.full.guess(expected_seconds)
         whole = sum(phases.values())
         shares = {name: phases.get(name, 0.0) / whole if whole > 0 else 0.0 for name in ONLY_FULL}
         self._extra = {name: expected_seconds * share for name, share in shares.items()}
         self.loss.guess(expected_seconds - sum(self._extra.values()))
+        self._guess_full(expected_seconds)
 
     def costs(self) -> RunCosts:
         """Means of what was made; None where there was none."""
@@ -118,8 +118,12 @@ class Spending:
             full = max(planned.full, 1)
             self._extra = {name: terms.get(name, 0.0) / full for name in ONLY_FULL}
             self.loss.guess(loss)
-            self.full.guess(loss + sum(self._extra.values()))
+            self._guess_full(loss + sum(self._extra.values()))
         if estimate.saves and terms.get("saves"):
             self.save.guess(terms["saves"] / estimate.saves)
         if terms.get("final"):
             self.final.guess(terms["final"])
+
+    def _guess_full(self, seconds: float) -> None:
+        """Answers and their scores are guessed as those of a model that has learned, which the first ones are not."""
+        self.full.guess(seconds, stays=any(self._extra.values()))

@@ -42,8 +42,8 @@ class AnswerCosts(msgspec.Struct, frozen=True, kw_only=True):
     """Why something was not measured; empty where all was."""
 
     def of_run(self, costs: RunCosts, workload: Workload, settings: Settings) -> RunCosts:
-        """The costs of a run with these in them: each answer is as long as its right one, and with beams its batch as
-        long as is expected of them."""
+        """The costs of a run with these in them: each answer is as long as its right one, and with beams the P90
+        is that of answers as long as they may be."""
         schedule, rehearsal = settings.schedule, costs.rehearsal_seconds
         steps = answer_steps(workload, schedule) if self.prompts is not None else None
         batches = self._batches(workload, settings)
@@ -85,7 +85,7 @@ class AnswerCosts(msgspec.Struct, frozen=True, kw_only=True):
 
     def _batch_seconds(self, batch: AnswerBatch) -> float:
         assert self.prompts is not None
-        rows, steps = len(batch.rows), batch.expected_steps
+        rows, steps = len(batch.rows), batch.steps
         more = self.token.seconds(rows, batch.width + steps / 2) if self.token is not None else 0.0
         return self.prompts.seconds(rows, batch.width) + (steps - 1) * more
 

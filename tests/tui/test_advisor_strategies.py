@@ -16,7 +16,7 @@ from speedtui.engine.advise.strategies import Advised, advised, diagnosis_of
 from speedtui.engine.advise.strategy import Strategy
 from speedtui.engine.candidate import Measurement
 from speedtui.engine.log.tail import read_events
-from speedtui.engine.planned import Choice, Plan, Saving
+from speedtui.engine.planned import Choice, Plan, ProfileRow, Saving
 from speedtui.engine.state import RunState, fold
 
 DEMO = Path(__file__).parents[1] / "data/recordings/demo.jsonl"
@@ -182,16 +182,30 @@ def test_a_training_without_a_study_lists_its_levers_and_what_could_be_tried() -
     assert all(one.gain is None for one in found.strategies)
 
 
-def test_what_a_plan_computed_is_an_estimate_with_its_seconds() -> None:
+def planned_to_group(*, micro_batch_size: int) -> e.PlanMade:
+    """A plan for the study's own settings with this micro-batch."""
     saving = Saving(lever="group_by_length", seconds=600.0, share=0.2, padding_before=0.3, padding_after=0.02,
                     values={"train.group_by_length": True})  # fmt: skip
+    row = ProfileRow(profile="fast", description="", label="", values={"train.micro_batch_size": micro_batch_size},
+                     micro_batch_size=micro_batch_size, grad_accum_steps=1, max_length=1024, epochs=3.0)  # fmt: skip
     plan = Plan(made_at=0.0, device="H100", device_here=True, limit_bytes=None, train_rows=8000, mean_tokens=212.0,
-                longest_tokens=1024, total_tokens=None, selected="fast", profiles=[], savings=[saving],
+                longest_tokens=1024, total_tokens=None, selected="fast", profiles=[row], savings=[saving],
                 choice=Choice(profile="fast", epochs=3.0, max_length=1024, reason="rows"))  # fmt: skip
-    found = of([*ba.compared_study(), e.PlanMade(t=410.0, plan=plan)])
+    return e.PlanMade(t=410.0, plan=plan)
+
+
+def test_what_a_plan_computed_is_an_estimate_with_its_seconds() -> None:
+    found = of([*ba.compared_study(), planned_to_group(micro_batch_size=1)])
     strategy = named(found, "group by length on")
     assert (strategy.source, strategy.saves_seconds, strategy.risk) == ("estimate", 600.0, "order")
     assert strategy.gain is not None and strategy.gain.ratio == pytest.approx(1.25) and strategy.gain.low is None
+
+
+def test_what_a_plan_computed_for_another_micro_batch_is_no_gain_of_the_one_in_use() -> None:
+    found = of([*ba.compared_study(), planned_to_group(micro_batch_size=8)])
+    strategy = named(found, "group by length on")
+    assert (strategy.state, strategy.gain, strategy.saves_seconds) == ("not_worth_it", None, None)
+    assert strategy.evidence == "a micro-batch of 1 has no padding"
 
 
 def test_before_the_configuration_is_known_nothing_is_advised() -> None:

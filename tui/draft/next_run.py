@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from speedtui.engine.candidate import Estimate
+from speedtui.engine.config.same_steps import keeps_steps
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.config.window import Window, resolve_window
 from speedtui.engine.config.zone import LOCAL
@@ -19,7 +20,7 @@ from speedtui.engine.plan.goals import seek_goals
 from speedtui.engine.plan.known import Option, plan_options, run_option, trial_options, with_savings
 from speedtui.engine.plan.schedules import schedules
 from speedtui.engine.plan.tables import checkpoint_frequencies, eval_frequencies
-from speedtui.engine.plan.what_if import Known, keeps_steps, nearest_known, unmeasured, what_if
+from speedtui.engine.plan.what_if import Known, nearest_known, unmeasured, what_if
 from speedtui.engine.planned import Fit, FrequencyRow, Goal, ScheduleRow
 from speedtui.engine.profile.apply import apply_profile, values_of
 from speedtui.engine.profile.load import Profiles
