@@ -125,7 +125,7 @@ def decode(line: bytes) -> AnyCommand:
     """
     try:
         command: AnyCommand = _decoder.decode(line)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"not a command: {error}") from None
     return command
 

@@ -10,6 +10,8 @@ from speedtui.engine.candidate import Candidate, Estimate
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.config.window import Window
 from speedtui.engine.events import Job
+from speedtui.engine.events.bounds import absurd
+from speedtui.engine.regular import read_regular
 from speedtui.engine.runs import RunFolder
 
 COMMAND_LINE = "command line"
@@ -96,7 +98,13 @@ def read_order(folder: RunFolder) -> Order:
     """Reads it back.
 
     Raises:
-        OSError: it is missing.
+        OSError: it is missing, or no file.
         msgspec.DecodeError: it is not an order.
     """
-    return msgspec.json.decode(folder.order.read_bytes(), type=Order)
+    try:
+        order = msgspec.json.decode(read_regular(folder.order), type=Order)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(str(error)) from None
+    if wrong := absurd(order):
+        raise msgspec.DecodeError(wrong)
+    return order

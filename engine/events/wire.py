@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from speedtui.engine.events.bounds import absurd, may_be_absurd
 from speedtui.engine.events.hardware import (
     HardwareSampled,
 )
@@ -75,23 +76,42 @@ _decoder = msgspec.json.Decoder(AnyEvent)
 _VERSION_PREFIX = b'{"v":%d,' % VERSION
 
 
+class _Opening(msgspec.Struct):
+    """What says of a line whose it is."""
+
+    v: int = VERSION
+
+
+_opening = msgspec.json.Decoder(_Opening)
+
+
 def encode(event: AnyEvent) -> bytes:
     """One line of the log, its newline included."""
     return _VERSION_PREFIX + _encoder.encode(event)[1:] + b"\n"
 
 
 def decode(line: bytes) -> AnyEvent | None:
-    """The event of one line; None for a type that this version does not know.
+    """The event of one line; None for one of a newer version: of another format, type or word than this one knows.
 
     Raises:
-        ValueError: the line is not an event, for instance torn.
+        ValueError: the line is not an event: torn, for instance, too deeply nested, or with a number beyond all bounds.
     """
     try:
+        if not line.startswith(_VERSION_PREFIX) and _opening.decode(line).v > VERSION:
+            return None
         event: AnyEvent = _decoder.decode(line)
+        wrong = absurd(event) if may_be_absurd(line) else ""
     except msgspec.ValidationError as error:
-        if "Invalid value" in str(error) and "`$.type`" in str(error):
+        if _is_news(str(error)):
             return None
         raise ValueError(f"not an event: {error}") from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"not an event: {error}") from None
+    if wrong:
+        raise ValueError(f"not an event: {wrong}")
     return event
+
+
+def _is_news(problem: str) -> bool:
+    """Whether what was wrong is a word for something that came later: types and words are added within a version."""
+    return problem.startswith("Invalid enum value") or ("Invalid value" in problem and "`$.type`" in problem)

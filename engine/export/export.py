@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from speedtui.engine import events as e
-from speedtui.engine.config.settings import Settings, Tracker
+from speedtui.engine.config.settings import Tracker, TrackSettings
 from speedtui.engine.context.order import read_order
 from speedtui.engine.errors import JobError, SpeedtuiError, UsageError
 from speedtui.engine.export.base import TrackedRun
@@ -17,9 +17,10 @@ from speedtui.engine.export.csv import write_tables
 from speedtui.engine.export.metrics import MetricStream, Point
 from speedtui.engine.export.places import Target, default_folder
 from speedtui.engine.export.sinks import let_go, open_sink
-from speedtui.engine.log.tail import EventTail
+from speedtui.engine.log.read import WholeLog, read_state
 from speedtui.engine.runs import RunFolder
-from speedtui.engine.state import Folder, RunState
+from speedtui.engine.state import RunState
+from speedtui.engine.state.passed_over import PassedOver
 
 BATCH = 256
 """Points handed to a tracker at once."""
@@ -42,6 +43,8 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
     points: int
     """Handed to a tracker; 0 for tables."""
     last_step: int | None
+    passed_over: PassedOver = PassedOver()
+    """Of the log."""
 
 
 def export_run(folder: RunFolder, to: Target, out: Path | None, report: Report) -> Exported:
@@ -52,7 +55,7 @@ def export_run(folder: RunFolder, to: Target, out: Path | None, report: Report) 
         JobError: the tracker refused.
     """
     place = (out if out is not None else default_folder(folder, to)).absolute()
-    state = _state(folder, report)
+    state = read_state(folder.events, lambda done, total: report(done // 2, total))
     _refuse_unfit(folder, to, state)
     try:
         if to == "csv":
@@ -67,14 +70,6 @@ def export_run(folder: RunFolder, to: Target, out: Path | None, report: Report) 
         ) from error
 
 
-def _state(folder: RunFolder, report: Report) -> RunState:
-    """The run as a whole, before it is gone through again: a tracker wants its configuration first."""
-    state = Folder()
-    for event in _events(folder, lambda done, total: report(done // 2, total)):
-        state.apply(event)
-    return state.snapshot()
-
-
 def _refuse_unfit(folder: RunFolder, to: Target, state: RunState) -> None:
     training = state.training
     if to != "csv" and (training is None or not (training.step or training.evaluations)):
@@ -84,8 +79,7 @@ def _refuse_unfit(folder: RunFolder, to: Target, state: RunState) -> None:
         )
     if training is None and state.study is None:
         raise UsageError(f"run {folder.id} has neither steps nor trials to export", "Train first: speedtui train")
-    settings = msgspec.convert(state.config, Settings, strict=False) if state.config else Settings()
-    if to in settings.track.to and folder.worker_alive():
+    if to != "csv" and to in _track(folder, state).to and folder.worker_alive():
         raise UsageError(f"run {folder.id} goes on and is tracked by {to} itself", "Export it when it is over.")
 
 
@@ -93,7 +87,7 @@ def _as_tables(folder: RunFolder, place: Path, state: RunState, report: Report) 
     rows = write_tables(_second_reading(folder, report), place)
     return Exported(
         run=folder.id, to="csv", where=str(place), rows={str(path): count for path, count in rows.items()}, points=0,
-        last_step=state.training.step if state.training is not None else None,
+        last_step=state.training.step if state.training is not None else None, passed_over=state.passed_over,
     )  # fmt: skip
 
 
@@ -115,14 +109,23 @@ def _to_tracker(folder: RunFolder, to: Tracker, place: Path, placed: bool, state
         let_go(to)
         raise JobError(f"{to}: {reason}", OFFLINE_HINT if to == "wandb" else "With -v it says where.") from error
     last_step = state.training.step if state.training is not None else None
-    return Exported(run=folder.id, to=to, where=where, rows={}, points=points, last_step=last_step)
+    return Exported(
+        run=folder.id, to=to, where=where, rows={}, points=points, last_step=last_step, passed_over=state.passed_over
+    )
 
 
 def _tracked(folder: RunFolder, place: Path, state: RunState) -> TrackedRun:
-    track = msgspec.convert(state.config, Settings, strict=False).track if state.config else Settings().track
+    track = _track(folder, state)
     return TrackedRun(
         id=folder.id, name=track.name or folder.id, project=track.project, config=state.config, folder=place, live=False
     )
+
+
+def _track(folder: RunFolder, state: RunState) -> TrackSettings:
+    try:
+        return msgspec.convert(state.config.get("track", {}), TrackSettings, strict=False)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{folder.events}: [track] cannot be read: {error}", "Its tables can: --to csv") from None
 
 
 def _points(folder: RunFolder, report: Report) -> Iterator[Point]:
@@ -152,12 +155,5 @@ def _batches(points: Iterator[Point]) -> Iterator[list[Point]]:
 
 
 def _second_reading(folder: RunFolder, report: Report) -> Iterator[e.AnyEvent]:
-    return _events(folder, lambda done, total: report(total // 2 + done // 2, total))
-
-
-def _events(folder: RunFolder, report: Report) -> Iterator[e.AnyEvent]:
-    tail, total = EventTail(folder.events), folder.events.stat().st_size
-    while pairs := tail.read():
-        report(min(tail.bytes_read, total), total)
-        for _, event in pairs:
-            yield event
+    """A tracker wants the configuration of the whole run first."""
+    return WholeLog(folder.events, lambda done, total: report(total // 2 + done // 2, total)).events()

@@ -25,7 +25,7 @@ from speedtui.engine.hardware.sampler import HardwareSampler
 from speedtui.engine.jobs.going_on import how_to_go_on
 from speedtui.engine.jobs.loaders import loader_death
 from speedtui.engine.log.clock import RunClock
-from speedtui.engine.log.tail import read_events
+from speedtui.engine.log.read import WholeLog
 from speedtui.engine.log.writer import EventLog
 from speedtui.engine.report.training import write_run_report
 from speedtui.engine.runs import RunFolder, hold_lock
@@ -85,6 +85,7 @@ def execute(
         context = JobContext(folder, settings, order, log, before, handled)
         context.devices, context.versions = describe_devices(), _versions()
         context.emit(_run_started(context, settings), flush=True)
+        context.warn_once(before.passed_over.words)
         sampler = _start_sampler(context, stack)
         started(context)
         result = _run_job(context, replaceable=replaceable)
@@ -206,13 +207,14 @@ def _stopped(context: JobContext, stopped: JobStopped) -> JobResult:
 
 def _replay(folder: RunFolder) -> tuple[RunState, frozenset[str]]:
     """What an earlier worker of this run left: its state, and the commands it answered."""
-    folder_state, handled = Folder(), set()
+    state, log, handled = Folder(), WholeLog(folder.events), set()
     if folder.events.exists():
-        for event in read_events(folder.events):
-            folder_state.apply(event)
+        for event in log.events():
+            state.apply(event)
             if isinstance(event, e.CommandApplied | e.CommandRefused):
                 handled.add(event.id)
-    return folder_state.snapshot(), frozenset(handled)
+    state.pass_over(log.passed_over)
+    return state.snapshot(), frozenset(handled)
 
 
 def _run_started(context: JobContext, settings: Settings) -> e.RunStarted:

@@ -24,6 +24,7 @@ def training_document(state: RunState, report: TrainingReport) -> dict[str, Any]
         "started": _moment(report.started_at),
         "outcome": state.outcome,
         "reason": state.reason,
+        "log_passed_over": msgspec.to_builtins(state.passed_over),
         "profile": report.profile,
         "label": report.label,
         "trial": report.trial,

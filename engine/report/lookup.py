@@ -13,11 +13,10 @@ from speedtui.engine.config.paths import value_at, with_values
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.context.order import Alternative
 from speedtui.engine.errors import ConfigError, RunFolderError
-from speedtui.engine.log.tail import read_events
+from speedtui.engine.log.read import read_state
 from speedtui.engine.planned import ProfileRow
 from speedtui.engine.report.promote import CONFIG_NAME
 from speedtui.engine.runs import RunFolder, find_run, list_runs
-from speedtui.engine.state import fold
 
 SAME_NUMBERS = (
     "train.micro_batch_size", "train.gradient_checkpointing", "train.loader_workers", "train.compile",
@@ -50,7 +49,7 @@ def find_trial(runs: Path, name: str) -> FoundTrial:
     """
     run, _, number = name.rpartition("#")
     folder = find_run(runs, run) if run else _newest_study(runs)
-    study = fold(read_events(folder.events)).study
+    study = read_state(folder.events).study
     row = study.row(int(number)) if study is not None and number.isdigit() else None
     if row is None:
         known = ", ".join(f"#{r.candidate.id}" for r in study.rows) if study is not None else "none"
@@ -88,7 +87,7 @@ def find_plan(runs: Path, name: str) -> FoundPlan:
         RunFolderError: there is no such run, or it made no plan that can be trained with.
     """
     folder = find_run(runs, name)
-    plan = fold(read_events(folder.events)).plan
+    plan = read_state(folder.events).plan
     row, config = plan.row if plan is not None else None, folder.path / CONFIG_NAME
     if row is None or not config.exists():
         raise RunFolderError(f"--plan {name}: run {folder.id} made no plan to train with", "Run `speedtui plan` first.")
@@ -147,6 +146,6 @@ def _step_seconds(result: TrialResult | None) -> float | None:
 
 def _newest_study(runs: Path) -> RunFolder:
     for folder in list_runs(runs):
-        if fold(read_events(folder.events)).study is not None:
+        if read_state(folder.events).study is not None:
             return folder
     raise RunFolderError(f"{runs}: no study here", "Run `speedtui tune` first.")

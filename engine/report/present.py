@@ -24,7 +24,7 @@ def present_settings(folder: RunFolder) -> Settings:
 def changed_settings(folder: RunFolder) -> dict[str, Scalar]:
     """What commands changed in a run, by path."""
     tail, changed = LineTail(folder.events), dict[str, Scalar]()
-    while lines := tail.read():
+    for lines in tail.pieces():
         for line in lines:
             if _MARK in line:
                 changed.update(_values(line))

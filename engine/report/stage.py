@@ -9,9 +9,8 @@ import msgspec
 
 from speedtui.engine.config.load import load_settings
 from speedtui.engine.errors import RunFolderError
-from speedtui.engine.log.tail import read_events
+from speedtui.engine.log.read import read_state
 from speedtui.engine.runs import find_run
-from speedtui.engine.state import fold
 
 MODEL = "model"
 """The folder that a training leaves its model in."""
@@ -42,7 +41,7 @@ def find_stage(runs: Path, name: str) -> FoundStage:
             f"--from {name}: that run has left no model",
             f"Let a training end first: speedtui train --runs {runs} --resume {folder.id}",
         )
-    training = fold(read_events(folder.events)).training
+    training = read_state(folder.events).training
     settings = load_settings(folder.config)
     values: dict[str, Any] = dict(training.changed) if training is not None else {}
     values.pop("train.max_steps", None)

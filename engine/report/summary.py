@@ -17,11 +17,11 @@ def summarize(state: RunState, *, next_step: bool = True, expected: Expected | N
 
     `expected`: what its training was ordered with, where that is known.
     """
-    parts = []
+    parts = [f"warning: {state.passed_over.words}"] if state.passed_over else []
+    if state.plan is not None and state.job == "plan":
+        return "\n\n".join([*parts, render_plan(state.plan, state.window, next_step=state.next if next_step else "")])
     if state.reason:
         parts.append(f"{state.outcome}: {state.reason}")
-    if state.plan is not None and state.job == "plan":
-        return render_plan(state.plan, state.window, next_step=state.next if next_step else "")
     if state.study is not None and any(row.status.finished for row in state.study.rows):
         parts.append(study_table(state.study))
         parts.append(best_lines(state, state.study))

@@ -9,13 +9,13 @@ from pathlib import Path
 import msgspec
 
 from speedtui.engine.context.order import read_order
-from speedtui.engine.log.tail import read_events
+from speedtui.engine.log.read import read_state
 from speedtui.engine.report.compose import Expected, training_report
 from speedtui.engine.report.document import training_document
 from speedtui.engine.report.files import REPORT_NAME, write_json
 from speedtui.engine.report.page.page import render_page
 from speedtui.engine.runs import RunFolder
-from speedtui.engine.state import RunState, fold
+from speedtui.engine.state import RunState
 
 PAGE_NAME = "report.html"
 
@@ -25,7 +25,7 @@ def write_run_report(folder: RunFolder) -> dict[str, str]:
 
     Returns the reason for each file that could not be written, by its path.
     """
-    return write_reports(folder, fold(read_events(folder.events)), expected_of(folder))
+    return write_reports(folder, read_state(folder.events), expected_of(folder))
 
 
 def write_reports(folder: RunFolder, state: RunState, expected: Expected) -> dict[str, str]:

@@ -88,6 +88,7 @@ class AttachedSession(WatchedRun):
     def _end(self, on_line: OnLine | None) -> ExitCode:
         if self._killed and self.snapshot().exit_code is None:
             self._end_killed(on_line)
+        self._follower.close()
         code = self.snapshot().exit_code
         if code is None:
             advice = how_to_go_on(self._folder) or f"The end of {self._folder.worker_log} says more."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from math import inf
 
@@ -11,6 +12,7 @@ from speedtui.engine import events as e
 from speedtui.engine.commands import AnyCommand
 from speedtui.engine.log.clock import RunClock
 from speedtui.engine.log.commands import append_command
+from speedtui.engine.log.read import unreadable
 from speedtui.engine.log.tail import CHUNK_BYTES, EventTail
 from speedtui.engine.runs import RunFolder, hold_lock
 from speedtui.engine.session.append import append_event
@@ -36,19 +38,41 @@ class Follower:
         """Of the log that was read, while there is much of it still to be read."""
 
     def read(self, on_line: OnLine | None = None, *, seconds: float = inf) -> bool:
-        """Takes in what is new, for about so long; whether all of it was."""
+        """Takes in what is new, for about so long; whether all of it was.
+
+        Raises:
+            RunFolderError: the log cannot be read.
+        """
         give_up = time.monotonic() + seconds
         with self._folding:
-            while pairs := self._tail.read():
+            for pairs in self._pieces():
                 for line, event in pairs:
                     self._folder.apply(event)
                     if on_line is not None:
                         on_line(line, event)
+                self._folder.pass_over(self._tail.passed_over)
                 self._state = self._folder.snapshot()
                 if time.monotonic() >= give_up and not self._near_the_end():
                     return False
             self.share = None
             return True
+
+    def _pieces(self) -> Iterator[list[tuple[bytes, e.AnyEvent]]]:
+        pieces = self._tail.pieces()
+        while True:
+            try:
+                pairs = next(pieces, None)
+            except OSError as error:
+                raise unreadable(self._path, error) from None
+            if pairs is None:
+                return
+            yield pairs
+
+    def close(self) -> None:
+        """Nobody writes the log any more: half a line at its end counts as passed over."""
+        with self._folding:
+            self._folder.pass_over(self._tail.passed_over_at_end)
+            self._state = self._folder.snapshot()
 
     def _near_the_end(self) -> bool:
         """Whether less than another piece is left; else notes how much was read."""

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import bisect
+import errno
+import os
 import pickle
 from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from speedtui.engine.events import AnyEvent
-from speedtui.engine.log.tail import EventTail
+from speedtui.engine.events import AnyEvent, decode
+from speedtui.engine.log.tail import CHUNK_BYTES, MOST_LINE_BYTES, EventTail
+from speedtui.engine.regular import open_regular
 from speedtui.engine.session.base import OnLine
 from speedtui.engine.state import Folder, RunState
 from speedtui.engine.state.fold import LOG_LINES
@@ -25,7 +30,7 @@ STRIDE_BYTES = 1 << 20
 GAP_SECONDS = 60.0
 """Hardware is read every few seconds while a worker lives: so long without an event there was none."""
 TAIL_BYTES = 1 << 16
-"""Read from the end of a log to learn when it ends; more where that holds no whole line."""
+"""Read from the end of a log to learn when it ends; more where that holds no event."""
 
 
 class Mark(NamedTuple):
@@ -107,6 +112,9 @@ class Cursor:
         self._pending: deque[tuple[bytes, AnyEvent]] = deque()
         self._folder: Folder = pickle.loads(mark.state) if mark is not None else Folder()
         self._begun = mark is not None
+        self._before = self._passed_over = self._folder.snapshot().passed_over
+        self.at_end = False
+        """Whether all of the log was read."""
         self.changed = False
         """Whether anything was taken in since the last snapshot."""
         self.t = mark.t if mark is not None else 0.0
@@ -119,8 +127,8 @@ class Cursor:
 
     @property
     def next_t(self) -> float | None:
-        """Of the next event; None at the end of the log."""
-        return self._pending[0][1].t if self._pending or self._fill() else None
+        """Of the next event; None at the end of the log, and where the next piece of it holds none."""
+        return self._pending[0][1].t if self._pending or (self._fill() and self._pending) else None
 
     @property
     def at_gap(self) -> bool:
@@ -152,15 +160,16 @@ class Cursor:
             on_line(line, event)
 
     def _fill(self) -> bool:
-        """The next piece of the log; False at its end."""
+        """The next piece of the log, in which there may be no event; False at its end."""
         before = self._tail.bytes_read
-        while not self._pending:
-            self._pending.extend(self._tail.read())
-            if self._tail.bytes_read == before:
-                self._marks.whole = True
-                return False
-            before = self._tail.bytes_read
-        return True
+        self._pending.extend(self._tail.read())
+        self.at_end = self._tail.bytes_read == before
+        self._marks.whole = self._marks.whole or self.at_end
+        passed_over = self._before + (self._tail.passed_over_at_end if self.at_end else self._tail.passed_over)
+        if passed_over != self._passed_over:
+            self._passed_over, self.changed = passed_over, True
+            self._folder.pass_over(passed_over)
+        return not self.at_end
 
     def snapshot(self) -> RunState:
         """The state, with a line for each gap."""
@@ -179,14 +188,38 @@ def _gap_words(gap: Gap) -> str:
 
 
 def end_of(path: Path) -> float:
-    """When a log ends, on the run's clock; 0 of one without events. Reads only its end.
+    """When a log ends, on the run's clock; 0 of one without events. Reads no more than its end, as far back as it takes
+    to find an event.
 
     Raises:
         OSError: it cannot be read.
     """
-    size, wanted = path.stat().st_size, TAIL_BYTES
-    while True:
-        times = [event.t for _, event in EventTail(path, max(0, size - wanted)).read()]
-        if times or wanted >= size:
-            return max(times, default=0.0)
-        wanted *= 4
+    with open_regular(path) as file:
+        end, wanted, later = os.fstat(file.fileno()).st_size, TAIL_BYTES, b""
+        while end > 0:
+            begin = max(0, end - wanted)
+            piece = b"\0" if _is_hole(file.fileno(), begin, end) else os.pread(file.fileno(), end - begin, begin)
+            first, newline, lines = (piece + later).partition(b"\n")
+            times = [event.t for event in _events(lines if begin else piece + later)]
+            if times:
+                return max(times)
+            later = (first + newline)[-MOST_LINE_BYTES:]
+            end, wanted = begin, min(wanted * 4, CHUNK_BYTES)
+    return 0.0
+
+
+def _is_hole(file: int, begin: int, end: int) -> bool:
+    """Whether a stretch of a file was never written, so that it need not be read."""
+    try:
+        return os.lseek(file, begin, os.SEEK_DATA) >= end
+    except OSError as error:
+        return error.errno == errno.ENXIO
+
+
+def _events(piece: bytes) -> Iterator[AnyEvent]:
+    """Those of the lines that have ended."""
+    for line in piece.split(b"\n")[:-1]:
+        with suppress(ValueError):
+            event = decode(line)
+            if event is not None:
+                yield event

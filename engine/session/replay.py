@@ -149,7 +149,7 @@ class ReplaySession:
     def run(self, on_line: OnLine | None = None) -> ExitCode:
         """Plays to the end, or until left; returns what the run itself ended with."""
         began = time.monotonic()
-        self._clock.jump(self._cursor.next_t or 0.0)
+        self._clock.jump(self._next_t() or 0.0)
         while not self._left:
             self._woken.clear()
             self._go_where_wanted()
@@ -169,13 +169,19 @@ class ReplaySession:
                 return False
         if self._cursor.changed:
             self._state = self._cursor.snapshot()
-        next_t = self._cursor.next_t
+        next_t = self._next_t()
         if next_t is None:
-            return True
+            return self._cursor.at_end
         waited = (t - self._cursor.t) / self._clock.speed
         if waited > PATIENCE_SECONDS and self._cursor.at_gap and not self._clock.paused:
             self._clock.jump(next_t)
         return False
+
+    def _next_t(self) -> float | None:
+        """Of the next event, however far on; None at the end, or when it is left meanwhile."""
+        while (next_t := self._cursor.next_t) is None and not self._cursor.at_end and not self._left:
+            pass
+        return next_t
 
     def _until_next(self, over: bool) -> float:
         """Seconds in which nothing is due."""

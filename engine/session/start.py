@@ -19,13 +19,12 @@ from speedtui.engine.context.order import Alternative, Order, PlanOrder, read_or
 from speedtui.engine.errors import RunFolderError
 from speedtui.engine.events import Job
 from speedtui.engine.hardware.available import device_memory_bytes
-from speedtui.engine.log.tail import read_events
+from speedtui.engine.log.read import read_state
 from speedtui.engine.runs import RunFolder, create_run, discard
 from speedtui.engine.search.plan import plan_study
 from speedtui.engine.session.base import Session
 from speedtui.engine.session.process import ProcessSession
 from speedtui.engine.session.thread import ThreadSession
-from speedtui.engine.state import fold
 from speedtui.engine.units import parse_size
 from speedtui.engine.workload.packages import require_training_packages
 from speedtui.engine.workload.sources import check_sources
@@ -162,7 +161,7 @@ def resume_training(
 
 
 def _require_steps_left(folder: RunFolder) -> None:
-    training = fold(read_events(folder.events)).training
+    training = read_state(folder.events).training
     finished = training.finished if training is not None else None
     if finished is not None and finished.reason == "steps":
         raise RunFolderError(

@@ -11,6 +11,7 @@ import msgspec
 from speedtui.engine import events as e
 from speedtui.engine.planned import Advice, Plan
 from speedtui.engine.state.lines import describe, kind_of, trial_of
+from speedtui.engine.state.passed_over import PassedOver
 from speedtui.engine.state.recent import MINUTE
 from speedtui.engine.state.series import RecentSeries
 from speedtui.engine.state.signs import Signs
@@ -58,6 +59,7 @@ class Folder:
         self._books: e.Books | None = None
         self._signs = Signs()
         self._dropped = 0
+        self._passed_over = PassedOver()
         self._paused = False
         self._lost = self._restarting = False
         self._finished: e.RunFinished | None = None
@@ -78,6 +80,16 @@ class Folder:
             self._log.append(LogLine(t=event.t, level=line[0], text=line[1], kind=kind, trial=trial))
         self._signs.see(event)
         self._dispatch(event)
+
+    def pass_over(self, passed_over: PassedOver) -> None:
+        """Notes how much of the log its reader could not use so far, with one line for a person."""
+        if passed_over == self._passed_over:
+            return
+        if self._passed_over:
+            self._log = deque((line for line in self._log if line.kind != "log"), maxlen=LOG_LINES)
+        self._passed_over, self._snapshot = passed_over, None
+        if passed_over:
+            self._log.append(LogLine(t=self._t, level="warning", text=passed_over.words, kind="log"))
 
     def _dispatch(self, event: e.AnyEvent) -> None:
         match event:
@@ -238,6 +250,7 @@ class Folder:
             stall_totals=self._signs.totals(self._t),
             pending_commands=self._signs.waiting,
             dropped_events=self._dropped,
+            passed_over=self._passed_over,
         )
         if started is not None:
             state = msgspec.structs.replace(

@@ -19,6 +19,7 @@ from speedtui.engine.events import (
     Stalled,
 )
 from speedtui.engine.planned import Advice, Plan
+from speedtui.engine.state.passed_over import PassedOver
 from speedtui.engine.state.series import Course
 from speedtui.engine.state.study_state import StudyState
 from speedtui.engine.state.totals import Totals
@@ -56,7 +57,7 @@ class LogLine(msgspec.Struct, frozen=True, kw_only=True):
     """The candidate that it is about."""
     kind: str = ""
     """What it is about: run, step, eval, checkpoint, training, study, trial, memory, settings, command, mark, stall,
-    plan, advice or notice."""
+    plan, advice, notice or log."""
 
 
 class HardwareHistory(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +110,8 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     pending_commands: tuple[str, ...] = ()
     """Names of those that the worker has read and not answered yet."""
     dropped_events: int = 0
+    passed_over: PassedOver = PassedOver()
+    """Of the log, as far as it was read."""
     outcome: Outcome | None = None
     exit_code: int | None = None
     reason: str = ""

@@ -144,7 +144,7 @@ def session(log: Path) -> dict[str, Any]:
 
 def _read(log: Path) -> Iterator[tuple[float, e.AnyEvent]]:
     tail = EventTail(log)
-    while pairs := tail.read():
+    for pairs in tail.pieces():
         for _, event in pairs:
             yield event.t, event
 

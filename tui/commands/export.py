@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from pathlib import Path
 from typing import get_args
 
@@ -16,9 +14,7 @@ from speedtui.engine.export.export import Exported, export_run
 from speedtui.engine.export.places import Target
 from speedtui.engine.runs import find_run
 from speedtui.tui.commands.options import Common, common_options
-
-PROGRESS_SECONDS = 1.0
-"""Before the first and between two lines of progress: a short log needs none."""
+from speedtui.tui.commands.progress import Progress, say_passed_over
 
 
 @click.command("export")
@@ -35,25 +31,12 @@ def command(common: Common, run: str | None, to: Target, out: Path | None) -> Ex
     """
     progress = Progress(silent=common.quiet or common.json)
     exported = export_run(find_run(common.runs, run), to, out, progress)
+    say_passed_over(exported.passed_over)
     if common.json:
         click.echo(msgspec.json.encode(exported))
     elif not common.quiet:
         click.echo("\n".join(_lines(exported)))
     return ExitCode.DONE
-
-
-class Progress:
-    """How much of a long log is read, now and then on stderr."""
-
-    def __init__(self, *, silent: bool) -> None:
-        self._silent = silent
-        self._due = time.monotonic() + PROGRESS_SECONDS
-
-    def __call__(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        if not self._silent and done < total and now >= self._due:
-            self._due = now + PROGRESS_SECONDS
-            print(f"reading the log: {done / total:.0%}", file=sys.stderr)
 
 
 def _lines(exported: Exported) -> list[str]:

@@ -9,7 +9,7 @@ import msgspec
 
 from speedtui.engine.errors import ExitCode, RunFolderError, UsageError
 from speedtui.engine.jobs.going_on import how_to_go_on
-from speedtui.engine.log.tail import read_events
+from speedtui.engine.log.read import no_run_words, read_state
 from speedtui.engine.report.compose import training_report
 from speedtui.engine.report.document import training_document
 from speedtui.engine.report.files import REPORT_NAME
@@ -17,8 +17,9 @@ from speedtui.engine.report.page.page import render_page
 from speedtui.engine.report.summary import summarize
 from speedtui.engine.report.training import PAGE_NAME, expected_of, write_text
 from speedtui.engine.runs import RunFolder, find_run
-from speedtui.engine.state import RunState, fold
+from speedtui.engine.state import RunState
 from speedtui.tui.commands.options import Common, common_options
+from speedtui.tui.commands.progress import Progress
 
 IN_THE_RUN = "in the run's folder"
 """What --html says when no file is named."""
@@ -34,9 +35,11 @@ IN_THE_RUN = "in the run's folder"
 def command(common: Common, html: str | None, run: str | None) -> ExitCode:
     """Print what a run found and did; without RUN the newest one's. With --json as one JSON object."""
     folder = find_run(common.runs, run)
-    state = fold(read_events(folder.events))
+    state = read_state(folder.events, Progress(silent=common.quiet))
     if not state.run:
-        raise RunFolderError(f"{folder.events}: no run is told in it", "`speedtui runs` lists the runs.")
+        raise RunFolderError(
+            f"{folder.events}: {no_run_words(state, folder.events)}", "`speedtui runs` lists the runs."
+        )
     if html is not None:
         return _write_page(common, folder, state, html)
     click.echo(_as_json(folder, state) if common.json else _as_text(folder, state))

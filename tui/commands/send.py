@@ -13,11 +13,10 @@ from speedtui.engine import events as e
 from speedtui.engine.config.live import live_values, parse_pairs
 from speedtui.engine.errors import ExitCode, JobError, RunFolderError, UsageError
 from speedtui.engine.jobs.going_on import how_to_go_on
-from speedtui.engine.log.tail import read_events
+from speedtui.engine.log.read import read_state
 from speedtui.engine.report.present import present_settings
 from speedtui.engine.runs import RunFolder, find_run
 from speedtui.engine.session.attached import AttachedSession
-from speedtui.engine.state import fold
 from speedtui.engine.units import format_span, parse_duration
 from speedtui.tui.commands.options import Common, common_options
 
@@ -77,7 +76,7 @@ def _require_alive(folder: RunFolder) -> None:
 
 
 def _all_steps_made(folder: RunFolder) -> bool:
-    training = fold(read_events(folder.events)).training
+    training = read_state(folder.events).training
     return training is not None and training.finished is not None and training.finished.reason == "steps"
 
 

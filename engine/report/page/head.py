@@ -30,7 +30,8 @@ def page_head(state: RunState, report: TrainingReport | None) -> Markup:
     said = EMPTY
     if state.reason:
         said = tag("p", state.reason, class_="said bad" if colour == "bad" else "said")
-    return tag("header", top, tag("p", _what(state, report), class_="what"), said, _tiles(state, report))
+    passed_over = tag("p", state.passed_over.words, class_="said bad") if state.passed_over else EMPTY
+    return tag("header", top, tag("p", _what(state, report), class_="what"), said, passed_over, _tiles(state, report))
 
 
 def page_title(state: RunState) -> str:

@@ -125,9 +125,9 @@ def last_step(folder: RunFolder) -> int:
 def torn_lines(folder: RunFolder) -> int:
     """Lines that are no events."""
     tail = EventTail(folder.events)
-    while tail.read():
+    for _ in tail.pieces():
         pass
-    return tail.torn
+    return tail.passed_over.lines
 
 
 def segments(folder: RunFolder) -> list[list[e.AnyEvent]]:

@@ -22,6 +22,7 @@ from speedtui.engine.session.play_clock import PlayClock
 from speedtui.engine.session.recording import Cursor, Marks, end_of
 from speedtui.engine.session.replay import ReplaySession
 from speedtui.engine.state import RunState, fold
+from speedtui.engine.state.passed_over import PassedOver
 from tests.engine.events_of_a_run import started, step, training
 
 END = 4000.0
@@ -322,7 +323,11 @@ def test_torn_and_foreign_lines_are_passed_over(tmp_path: Path, events: list[e.A
         file.write(b'{"v":1,"type":"step_comp\n{"v":1,"type":"of_a_later_version","t":9}\n' + e.encode(events[50])[:-9])
     session = ReplaySession(folder, speed=1e9)
     assert session.run() is ExitCode.DONE
-    assert session.snapshot() == fold(events[:50])
+    shown, torn = session.snapshot(), [len(b'{"v":1,"type":"step_comp'), len(e.encode(events[50])[:-9])]
+    assert shown.passed_over == PassedOver(lines=2, bytes=sum(torn), newer=1)
+    rest = tuple(line for line in shown.log if line.text != shown.passed_over.words)
+    assert msgspec.structs.replace(shown, passed_over=PassedOver(), log=rest) == fold(events[:50])
+    assert len(rest) + 1 == len(shown.log)
     assert end_of(folder.events) == max(event.t for event in events[:50])
 
 

@@ -274,7 +274,7 @@ def test_an_event_after_half_a_line_stands_on_its_own(tmp_path: Path) -> None:
     append_event(path, step(4))
     tail = EventTail(path)
     assert [event.seconds for _, event in tail.read() if isinstance(event, e.StepCompleted)] == [1, 3, 4]
-    assert tail.torn == 1
+    assert tail.passed_over.lines == 1
 
 
 def test_a_run_whose_worker_is_gone_says_how_to_go_on(tmp_path: Path) -> None:
