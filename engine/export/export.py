@@ -31,7 +31,7 @@ Report = Callable[[int, int], None]
 """(bytes of the log read, all of them)"""
 
 
-class Exported(msgspec.Struct, frozen=True, kw_only=True):
+class Exported(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What an export left."""
 
     run: str
@@ -43,8 +43,8 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
     points: int
     """Handed to a tracker; 0 for tables."""
     last_step: int | None
-    passed_over: PassedOver = PassedOver()
-    """Of the log."""
+    passed_over: PassedOver | None = None
+    """Of the log; None where nothing was."""
 
 
 def export_run(folder: RunFolder, to: Target, out: Path | None, report: Report) -> Exported:
@@ -87,7 +87,7 @@ def _as_tables(folder: RunFolder, place: Path, state: RunState, report: Report) 
     rows = write_tables(_second_reading(folder, report), place)
     return Exported(
         run=folder.id, to="csv", where=str(place), rows={str(path): count for path, count in rows.items()}, points=0,
-        last_step=state.training.step if state.training is not None else None, passed_over=state.passed_over,
+        last_step=state.training.step if state.training is not None else None, passed_over=state.passed_over or None,
     )  # fmt: skip
 
 
@@ -110,7 +110,13 @@ def _to_tracker(folder: RunFolder, to: Tracker, place: Path, placed: bool, state
         raise JobError(f"{to}: {reason}", OFFLINE_HINT if to == "wandb" else "With -v it says where.") from error
     last_step = state.training.step if state.training is not None else None
     return Exported(
-        run=folder.id, to=to, where=where, rows={}, points=points, last_step=last_step, passed_over=state.passed_over
+        run=folder.id,
+        to=to,
+        where=where,
+        rows={},
+        points=points,
+        last_step=last_step,
+        passed_over=state.passed_over or None,
     )
 
 

@@ -28,7 +28,7 @@ class Progress:
             print(f"reading {self._what}: {done / total:.0%}", file=sys.stderr, flush=True)
 
 
-def say_passed_over(passed_over: PassedOver) -> None:
+def say_passed_over(passed_over: PassedOver | None) -> None:
     """One line, where there is anything to say."""
     if passed_over:
         click.echo(f"speedtui: {passed_over.words}", err=True)
