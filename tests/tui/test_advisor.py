@@ -171,12 +171,12 @@ async def test_a_probe_becomes_a_queued_candidate_of_the_study(open_app: OpenApp
 
 
 @pytest.mark.asyncio
-async def test_all_that_nobody_measured_is_probed_and_nothing_else(open_app: OpenApp) -> None:
+async def test_all_that_may_gain_and_nobody_measured_is_probed_and_nothing_else(open_app: OpenApp) -> None:
     session = RecordedSession(ba.compared_study())
     async with open_app(session, start_screen="advisor").run_test(size=(140, 40)) as pilot:
         await press(pilot, "B")
         assert sorted(str(values) for values in probed(session)) == [
-            "{'data.packing': True}", "{'model.attention': 'flash_attention_2'}", "{'train.group_by_length': True}",
+            "{'data.packing': True}", "{'model.attention': 'flash_attention_2'}",
         ]  # fmt: skip
 
 
