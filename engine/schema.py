@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from importlib import resources
 from typing import Any, get_args
 
 import msgspec
 
 from speedtui.engine.events import VERSION, AnyEvent
+from speedtui.engine.output import say
 
 FILE_NAME = "events.schema.json"
 
@@ -42,4 +42,4 @@ def committed() -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(render())
+    say(render())

@@ -101,7 +101,7 @@ class SpeedtuiApp(ShowingApp):
         self.loop = asyncio.get_running_loop()
         self.set_keymap(self.options.keymap)
         for warning in self.options.warnings:
-            self.notify(warning, severity="warning", timeout=LONG_SECONDS, markup=False)
+            self.notify(warning, severity="warning", timeout=LONG_SECONDS)
         self.switch_mode(self.options.start_screen)
         self.fleet.start()
         if self.options.choose:

@@ -11,7 +11,9 @@ from typing import Any
 
 import click
 
+from speedtui.engine.clean import clean
 from speedtui.engine.errors import ExitCode, SpeedtuiError, UsageError
+from speedtui.engine.output import warn, warn_traceback
 from speedtui.tui.commands.options import screen_options
 
 COMMANDS = {
@@ -124,12 +126,10 @@ def _is_verbose(arguments: list[str]) -> bool:
 def _refuse(error: SpeedtuiError, *, with_traceback: bool = False) -> ExitCode:
     """What is wrong in one line, what to do about it in another."""
     if with_traceback:
-        import traceback
-
-        traceback.print_exception(error)
-    click.echo(f"speedtui: {error.message}", err=True)
+        warn_traceback(error)
+    warn(clean(f"speedtui: {error.message}"))
     if error.hint:
-        click.echo(error.hint, err=True)
+        warn(clean(error.hint))
     return error.exit_code
 
 

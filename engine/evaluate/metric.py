@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import inspect
 import math
-import sys
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from speedtui.engine.config.paths import nearest
 from speedtui.engine.errors import ConfigError
+from speedtui.engine.output import warn_traceback
 from speedtui.engine.workload.user_code import import_file, line_of, own_functions
 
 ForSample = ("prediction", "reference", "row")
@@ -145,7 +144,7 @@ def described(error: BaseException, path: Path) -> str:
 
 def tell(error: BaseException) -> None:
     """The whole of it into the worker's log."""
-    traceback.print_exception(error, file=sys.stderr)
+    warn_traceback(error)
 
 
 def _kind(value: Any) -> str:

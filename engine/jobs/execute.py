@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import socket
-import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
 from importlib import metadata
@@ -27,6 +26,7 @@ from speedtui.engine.jobs.loaders import loader_death
 from speedtui.engine.log.clock import RunClock
 from speedtui.engine.log.read import WholeLog
 from speedtui.engine.log.writer import EventLog
+from speedtui.engine.output import warn_traceback
 from speedtui.engine.report.training import write_run_report
 from speedtui.engine.runs import RunFolder, hold_lock
 from speedtui.engine.state import Folder, RunState
@@ -143,12 +143,12 @@ def _run_job(context: JobContext, *, replaceable: bool) -> JobResult:
             raise
         return _spent(context, spent)
     except SpeedtuiError as error:
-        traceback.print_exc()
+        warn_traceback(error)
         outcome: e.Outcome = "no_fit" if error.exit_code is ExitCode.NO_FIT else "failed"
         hint = error.hint.replace("worker.log", str(context.folder.worker_log))  # whoever raised it does not know where
         return JobResult(outcome=outcome, exit_code=error.exit_code, reason=error.message, next=hint)
     except Exception as error:
-        traceback.print_exc()
+        warn_traceback(error)
         return _unforeseen(context, error)
 
 

@@ -17,6 +17,7 @@ from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import ExitCode, SpeedtuiError
 from speedtui.engine.jobs.execute import TrainingBroken, WorkerSpent, execute
 from speedtui.engine.jobs.status import BROKEN, RESTARTABLE, SPENT
+from speedtui.engine.output import warn
 from speedtui.engine.runs import RunFolder
 
 _SIGNALS = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
@@ -98,13 +99,13 @@ def main() -> int:
     try:
         return execute(RunFolder(Path(sys.argv[1])), stop_on_signals, restartable=RESTARTABLE in sys.argv[2:])
     except TrainingBroken as broken:
-        print(f"the training failed: {broken}", file=sys.stderr)
+        warn(f"the training failed: {broken}")
         return BROKEN
     except WorkerSpent as spent:
-        print(f"this worker is spent: {spent}", file=sys.stderr)
+        warn(f"this worker is spent: {spent}")
         return SPENT
     except SpeedtuiError as error:
-        print(f"{error.message}. {error.hint}", file=sys.stderr)
+        warn(f"{error.message}. {error.hint}")
         return error.exit_code
 
 

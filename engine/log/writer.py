@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 from speedtui.engine import events as e
 from speedtui.engine.log.clock import RunClock
 from speedtui.engine.log.pace import Pace, worth_writing
+from speedtui.engine.output import warn_traceback
 
 PUMP_SECONDS = 0.05
 """Between two writes: 20 a second are enough for any eye and any ETA."""
@@ -102,7 +102,7 @@ class EventLog:
                 try:
                     source(urgent)
                 except Exception as error:  # the log must outlive whatever it is fed from
-                    traceback.print_exc()
+                    warn_traceback(error)
                     self._forget(source)
                     text = f"a part of the measuring has stopped: {type(error).__name__}: {error}"
                     self.emit(e.Notice(t=self.clock.now(), level="error", text=text, hint="See worker.log."))
@@ -114,8 +114,8 @@ class EventLog:
             for subscriber in tuple(self._subscribers) if events else ():
                 try:
                     subscriber(events)
-                except Exception:  # whoever listens must not end the log
-                    traceback.print_exc()
+                except Exception as error:  # whoever listens must not end the log
+                    warn_traceback(error)
                     self._subscribers.remove(subscriber)
 
     def close(self) -> None:

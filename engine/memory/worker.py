@@ -11,7 +11,6 @@ import queue
 import sys
 import threading
 import time
-import traceback
 import warnings
 
 import msgspec
@@ -19,6 +18,7 @@ import msgspec
 from speedtui.engine.errors import RecipeError, SpeedtuiError
 from speedtui.engine.memory.child import Answer
 from speedtui.engine.memory.surface import MemoryRequest, Prediction, Unpredictable
+from speedtui.engine.output import warn_traceback
 from speedtui.engine.workload.imports import uncollected
 
 
@@ -60,7 +60,7 @@ def answer(request: MemoryRequest) -> Answer:
     try:
         outcome: object = surface(request)
     except Exception as error:
-        traceback.print_exc()
+        warn_traceback(error)
         outcome = Unpredictable(reason=_reason(error))
         lasting = not isinstance(error, SpeedtuiError | OSError | MemoryError)
     seconds = round(time.process_time() - began, 3)

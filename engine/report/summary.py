@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from speedtui.engine.candidate import TrialResult, TrialStatus
+from speedtui.engine.clean import cleaned, pad, width_of
 from speedtui.engine.plan.render import render_plan
 from speedtui.engine.report.compose import Expected, training_report
 from speedtui.engine.report.text import render_training
@@ -17,6 +18,7 @@ def summarize(state: RunState, *, next_step: bool = True, expected: Expected | N
 
     `expected`: what its training was ordered with, where that is known.
     """
+    state, expected = cleaned(state), cleaned(expected)
     parts = [f"warning: {state.passed_over.words}"] if state.passed_over else []
     if state.plan is not None and state.job == "plan":
         return "\n\n".join([*parts, render_plan(state.plan, state.window, next_step=state.next if next_step else "")])
@@ -35,7 +37,7 @@ def summarize(state: RunState, *, next_step: bool = True, expected: Expected | N
 def study_table(study: StudyState) -> str:
     """Every trial in a row."""
     rows = [_HEADER, *(_cells(row, study.best) for row in study.rows)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEADER))]
+    widths = [max(width_of(row[i]) for row in rows) for i in range(len(_HEADER))]
     return "\n".join(_aligned(row, widths) for row in rows)
 
 
@@ -78,7 +80,7 @@ def _full_run(result: TrialResult) -> str:
 
 def _aligned(cells: tuple[str, ...], widths: list[int]) -> str:
     """The first three columns to the left, the figures to the right."""
-    padded = [c.ljust(w) if i < 3 else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths, strict=True))]
+    padded = [pad(c, w, right=i >= 3) for i, (c, w) in enumerate(zip(cells, widths, strict=True))]
     return "  ".join(padded).rstrip()
 
 

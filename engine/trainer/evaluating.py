@@ -21,6 +21,7 @@ from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.evaluate.evaluator import Evaluator, Scores
 from speedtui.engine.evaluate.rehearsal import expected_loss_seconds, rehearsal_rows
+from speedtui.engine.output import warn_traceback
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.eta import Eta
 from speedtui.engine.trainer.answer_costs import answer_costs
@@ -205,7 +206,7 @@ class Evaluating:
             )
 
     def _tell_failed(self, step: int, error: Exception) -> None:
-        traceback.print_exception(error)
+        warn_traceback(error)
         reason = "out of memory" if is_out_of_memory(error) else str(error).strip() or type(error).__name__
         text = f"the evaluation at step {step} failed: {reason.splitlines()[0]}; the training goes on"
         self._context.notice(text, level="error", hint="The traceback is in worker.log.")

@@ -9,6 +9,7 @@ from speedtui.engine.config.settings import ScheduleSettings
 from speedtui.engine.context.context import JobStopped
 from speedtui.engine.evaluate.evaluator import Evaluator
 from speedtui.engine.evaluate.right_answers import answer_limits, answer_steps
+from speedtui.engine.output import warn_traceback
 from speedtui.engine.trainer.answer_costs import AnswerCosts, answer_costs
 from speedtui.engine.trial.failures import TrialEnded, describe_failure
 from speedtui.engine.trial.probe import ProbeSetup
@@ -48,7 +49,7 @@ def measure_answers(setup: ProbeSetup) -> AnswerCosts | None:
     except Exception as error:
         if is_broken(error):
             raise
-        traceback.print_exception(error)
+        warn_traceback(error)
         measured = AnswerCosts(problem=describe_failure(error).reason)
         traceback.clear_frames(error.__traceback__)  # which hold the tensors of the batch that failed
     finally:

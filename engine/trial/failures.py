@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
 import traceback
 
 import msgspec
 
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.errors import SpeedtuiError
+from speedtui.engine.output import warn_traceback
 from speedtui.engine.units import format_size
 from speedtui.engine.workload.broken import first_line, is_broken
 from speedtui.engine.workload.memory import is_out_of_memory
@@ -35,7 +35,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 def describe_failure(error: BaseException) -> Failure:
     """Classifies an exception, writes its traceback to worker.log and lets go of the tensors in its frames."""
-    traceback.print_exception(error, file=sys.stderr)
+    warn_traceback(error)
     failure = _classify(error)
     chain: BaseException | None = error
     while chain is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,6 +9,7 @@ import torch
 from torch import nn
 
 from speedtui.engine.config.settings import Settings
+from speedtui.engine.output import warn_traceback
 from speedtui.engine.workload.base import Workload
 from speedtui.engine.workload.broken import first_line
 from speedtui.engine.workload.float32 import float32_precision
@@ -96,5 +96,5 @@ class StateGuard:
                 self._snapshot.restore(base)
             self.unchanged = not before.changed(base)
         except Exception as error:
-            traceback.print_exception(error)
+            warn_traceback(error)
             self.lost = f"the model could not be put back: {first_line(error)}"

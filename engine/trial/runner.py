@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import time
-import traceback
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
@@ -23,6 +22,7 @@ from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.meter.limit import CpuLimit, CudaLimit
 from speedtui.engine.meter.memory import release_memory
+from speedtui.engine.output import warn_traceback
 from speedtui.engine.search.candidates import apply_candidate
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.possible import require_possible
@@ -256,7 +256,7 @@ class TrialRunner:
             release_memory(self.device)
             self.poisoned = why_broken(self.device) or self._why_held()
         except Exception as error:
-            traceback.print_exception(error)
+            warn_traceback(error)
             self.poisoned = first_line(error)
 
     def _why_held(self) -> str:

@@ -24,7 +24,7 @@ def test_a_fitted_row_has_exactly_its_width_whatever_it_says(text: str, width: i
 
 
 def test_control_characters_never_reach_the_terminal() -> None:
-    assert clean("a\x1b[31mb\r\nc\x07") == "a [31mb c "
+    assert clean("a\x1b[31mb\r\nc\x07") == "a\\x1b[31mb\\r\\nc\\x07"
 
 
 def test_the_right_text_gives_way_to_the_left_one() -> None:

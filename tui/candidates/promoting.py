@@ -40,12 +40,12 @@ def promote(app: SpeedtuiApp, trial: TrialRow, *, train: bool) -> None:
     try:
         file = write_finished(app.study.session.folder, app.study.state(), trial)
     except (SpeedtuiError, OSError) as error:
-        app.notify(f"#{number} cannot be promoted: {error}", severity="error", markup=False)
+        app.notify(f"#{number} cannot be promoted: {error}", severity="error")
         return
     if train:
         app.orders.train(str(file), number)
     else:
-        app.notify(f"#{number} promoted. Train with it: {file.with_name(SCRIPT_NAME)}", markup=False)
+        app.notify(f"#{number} promoted. Train with it: {file.with_name(SCRIPT_NAME)}")
 
 
 def write_finished(folder: RunFolder, run: RunState, trial: TrialRow) -> Path:

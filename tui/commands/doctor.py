@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import click
-import msgspec
 
 from speedtui.engine.doctor import render, run_checks
 from speedtui.engine.errors import ExitCode
+from speedtui.engine.output import say, say_json
 from speedtui.tui.commands.options import Common, common_options
 
 
@@ -17,7 +17,7 @@ def command(common: Common) -> ExitCode:
     checks = run_checks(common.runs)
     if common.json:
         for check in checks:
-            click.echo(msgspec.json.encode(check))
+            say_json(check)
     else:
-        click.echo(render(checks))
+        say(render(checks))
     return ExitCode.DONE

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import get_args
 
 import click
-import msgspec
 
+from speedtui.engine.clean import clean
 from speedtui.engine.config.settings import Tracker
 from speedtui.engine.errors import ExitCode
 from speedtui.engine.export.export import Exported, export_run
 from speedtui.engine.export.places import Target
+from speedtui.engine.output import say, say_json
 from speedtui.engine.runs import find_run
 from speedtui.tui.commands.options import Common, common_options
 from speedtui.tui.commands.progress import Progress, say_passed_over
@@ -33,9 +34,9 @@ def command(common: Common, run: str | None, to: Target, out: Path | None) -> Ex
     exported = export_run(find_run(common.runs, run), to, out, progress)
     say_passed_over(exported.passed_over)
     if common.json:
-        click.echo(msgspec.json.encode(exported))
+        say_json(exported)
     elif not common.quiet:
-        click.echo("\n".join(_lines(exported)))
+        say("\n".join(map(clean, _lines(exported))))
     return ExitCode.DONE
 
 

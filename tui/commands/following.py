@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from functools import partial
 from types import FrameType
 
-import click
 import msgspec
 
 from speedtui.engine import events as e
+from speedtui.engine.clean import clean
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.errors import ExitCode
+from speedtui.engine.output import say, say_line, warn
 from speedtui.engine.session.attached import AttachedSession
 from speedtui.engine.session.base import Session
 from speedtui.tui.commands.options import Common, Output
@@ -73,13 +74,13 @@ def _say_end(session: Session, common: Common, code: ExitCode) -> None:
         well = code is ExitCode.DONE  # what to do after a failure goes to stderr, with its reason
         text = _summary(session, next_step=well) if state.outcome is not None else _left_running(session)
         if text:
-            click.echo(text)
+            say(text)
     if code is not ExitCode.DONE and state.reason:
-        click.echo(f"speedtui: {state.reason}", err=True)
+        warn(clean(f"speedtui: {state.reason}"))
         if common.verbose:
             _show_worker_log(session)
     if state.next and (common.output is Output.JSON or code is not ExitCode.DONE):
-        click.echo(state.next, err=True)
+        warn(clean(state.next))
 
 
 def _summary(session: Session, *, next_step: bool) -> str:
@@ -101,7 +102,7 @@ def _show_worker_log(session: Session) -> None:
         lines = session.folder.worker_log.read_text(errors="replace").splitlines()
     except OSError:
         return
-    click.echo("\n".join(lines[-WORKER_LOG_LINES:]), err=True)
+    warn("\n".join(lines[-WORKER_LOG_LINES:]))
 
 
 @contextmanager
@@ -114,7 +115,7 @@ def interrupting(session: Session) -> Iterator[None]:
         session.interrupt(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED)
         if not told and not isinstance(session, AttachedSession):  # which only leaves
             told = True
-            sys.stderr.write("speedtui: ending at the next step boundary; once more to end at once\n")
+            warn("speedtui: ending at the next step boundary; once more to end at once")
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -149,9 +150,8 @@ class _Lines:
                 self._session.interrupt(ExitCode.INTERRUPTED)
             else:
                 log = self._session.folder.events
-                click.echo(f"speedtui: stdout: {error.strerror}; the job goes on and writes {log}", err=True)
+                warn(clean(f"speedtui: stdout: {error.strerror}; the job goes on and writes {log}"))
 
 
 def _raw(line: bytes, event: e.AnyEvent) -> None:
-    sys.stdout.buffer.write(line + b"\n")
-    sys.stdout.buffer.flush()
+    say_line(line)

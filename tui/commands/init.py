@@ -9,13 +9,14 @@ from pathlib import Path
 from shlex import quote
 
 import click
-import msgspec
 
+from speedtui.engine.clean import clean
 from speedtui.engine.config.first import PLAIN, first_precision
 from speedtui.engine.config.load import DEFAULT_NAME
 from speedtui.engine.config.template import NO_EVALUATION, render_template
 from speedtui.engine.errors import ConfigError, ExitCode
 from speedtui.engine.hardware.available import first_gpu
+from speedtui.engine.output import say, say_json, warn
 from speedtui.engine.units import format_size
 from speedtui.engine.workload.recognize import ModelLike, Recognized, evaluation_beside, model_like, recognize
 from speedtui.tui.commands.options import Common, common_options
@@ -24,8 +25,6 @@ LONGEST = 1024
 """Tokens of `data.max_length`, where the model has places for them."""
 EFFECTIVE_BATCH = 16
 """Rows of a step, where the file has as many."""
-LINE_BREAKS = dict.fromkeys(map(ord, "\n\r"), " ")
-"""A column's name may hold them, a comment may not."""
 SHARE_ROWS = 100
 """A file with fewer rows keeps them all: five in a hundred of them say little about the rest."""
 
@@ -61,12 +60,12 @@ def command(common: Common, model: str, data: Path, force: bool) -> ExitCode:
     except OSError as error:
         raise ConfigError(f"{common.config} cannot be written: {error.strerror}") from None
     for note in (*_notes(found, like, model, data), *([precision.reason] if precision.reason else [])):
-        click.echo(f"speedtui: {note}", err=True)
+        warn(clean(f"speedtui: {note}"))
     if common.json:
-        click.echo(msgspec.json.encode({"config": str(common.config), "columns": found.columns}))
+        say_json({"config": str(common.config), "columns": found.columns})
     else:
         size = format_size(len(text.encode()))
-        click.echo(f"{common.config} written ({size}). Look it over, then: {_tune(common.config)}")
+        say(clean(f"{common.config} written ({size}). Look it over, then: {_tune(common.config)}"))
     return ExitCode.DONE
 
 
@@ -100,7 +99,7 @@ def _column_lines(found: Recognized) -> str:
         return "\n".join(f"{key} = {_text(value)}" for key, value in found.values.items())
     there = f"the columns are: {', '.join(found.columns)}" if found.columns else "its columns are not known"
     return f"""\
-# Choose how the columns are read, and take the # away ({there.translate(LINE_BREAKS)}):
+# Choose how the columns are read, and take the # away ({clean(there)}):
 # prompt = "..."                  # what is asked, and
 # response = "..."                # what is to be answered
 # messages = "..."                # or conversations, through the tokenizer's chat template

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
+from speedtui.engine.clean import clean
 from speedtui.engine.errors import ExitCode
+from speedtui.engine.output import say, say_json, warn
 from speedtui.tui.commands.options import Common, common_options
 
 if TYPE_CHECKING:
@@ -27,16 +28,16 @@ def command(common: Common, as_example: bool) -> ExitCode:
     from speedtui.tui.keys.keymap import example, read_keymap
 
     if as_example:
-        click.echo(example(), nl=False)
+        say(example())
         return ExitCode.DONE
     file = read_keymap()
     if common.json:
         for key in KEYS:
-            click.echo(msgspec.json.encode(_entry(key, file)))
+            say_json(_entry(key, file))
     else:
-        click.echo(_table(file))
+        say(_table(file))
     for problem in file.problems:
-        click.echo(f"speedtui: {problem}", err=True)
+        warn(clean(f"speedtui: {problem}"))
     return ExitCode.USAGE if file.refused else ExitCode.DONE
 
 
@@ -63,4 +64,4 @@ def _table(file: KeymapFile) -> str:
         lines.append(f"{mark} {rekeyed(key, file.keymap).shown:<9} {key.id:<21} {key.help}")
     marked = "; * marks those that it changes" if file.keymap else ""
     there = "" if file.path.exists() else ", which is not there; `speedtui keys --example` writes one to start from"
-    return "\n".join([*lines, "", f"Changed in {file.path}{there}{marked}."])
+    return "\n".join([*lines, "", clean(f"Changed in {file.path}{there}{marked}.")])

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
-import click
-
+from speedtui.engine.clean import clean
+from speedtui.engine.output import warn
 from speedtui.engine.state.passed_over import PassedOver
 
 PROGRESS_SECONDS = 1.0
@@ -25,10 +24,10 @@ class Progress:
         now = time.monotonic()
         if not self._silent and done < total and now >= self._due:
             self._due = now + PROGRESS_SECONDS
-            print(f"reading {self._what}: {done / total:.0%}", file=sys.stderr, flush=True)
+            warn(f"reading {self._what}: {done / total:.0%}")
 
 
 def say_passed_over(passed_over: PassedOver | None) -> None:
     """One line, where there is anything to say."""
     if passed_over:
-        click.echo(f"speedtui: {passed_over.words}", err=True)
+        warn(clean(f"speedtui: {passed_over.words}"))

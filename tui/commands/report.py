@@ -7,9 +7,11 @@ from pathlib import Path
 import click
 import msgspec
 
+from speedtui.engine.clean import clean
 from speedtui.engine.errors import ExitCode, RunFolderError, UsageError
 from speedtui.engine.jobs.going_on import how_to_go_on
 from speedtui.engine.log.read import no_run_words, read_state
+from speedtui.engine.output import as_json, say, say_json, say_line
 from speedtui.engine.report.compose import training_report
 from speedtui.engine.report.document import training_document
 from speedtui.engine.report.files import REPORT_NAME
@@ -42,7 +44,10 @@ def command(common: Common, html: str | None, run: str | None) -> ExitCode:
         )
     if html is not None:
         return _write_page(common, folder, state, html)
-    click.echo(_as_json(folder, state) if common.json else _as_text(folder, state))
+    if common.json:
+        say_line(_as_json(folder, state))
+    else:
+        say(_as_text(folder, state))
     return ExitCode.DONE
 
 
@@ -60,15 +65,20 @@ def _without_an_end(folder: RunFolder, state: RunState) -> str:
     return "\n".join(line for line in ("The run has no end: its worker was killed.", how_to_go_on(folder)) if line)
 
 
-def _as_json(folder: RunFolder, state: RunState) -> str:
+def _as_json(folder: RunFolder, state: RunState) -> bytes:
     """A training's from its log, for a run that was killed, too; a study's and a plan's as they wrote it."""
     if state.training is not None:
         document = training_document(state, training_report(state, expected_of(folder)))
-        return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
+        return msgspec.json.format(as_json(document), indent=2)
+    path = folder.path / REPORT_NAME
     try:
-        return (folder.path / REPORT_NAME).read_text(encoding="utf-8").rstrip("\n")
+        written = path.read_bytes()
+        msgspec.json.decode(written)
     except OSError:
         raise RunFolderError(f"run {folder.id} has no {REPORT_NAME} yet", "It is written at the end.") from None
+    except (ValueError, RecursionError) as error:
+        raise RunFolderError(f"{path}: not JSON: {error}", "`speedtui report` without --json reads the log.") from None
+    return written
 
 
 def _write_page(common: Common, folder: RunFolder, state: RunState, html: str) -> ExitCode:
@@ -80,7 +90,7 @@ def _write_page(common: Common, folder: RunFolder, state: RunState, html: str) -
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror}", "Name another file after --html.") from None
     if common.json:
-        click.echo(msgspec.json.encode({"html": str(path)}))
+        say_json({"html": str(path)})
     elif not common.quiet:
-        click.echo(str(path))
+        say(clean(str(path)))
     return ExitCode.DONE

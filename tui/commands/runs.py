@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import click
-import msgspec
 
+from speedtui.engine.clean import clean, cleaned, pad, width_of
 from speedtui.engine.errors import ExitCode
+from speedtui.engine.output import say, say_json
 from speedtui.engine.report.listing import RunEntry, list_entries
 from speedtui.engine.units import format_span
 from speedtui.tui.commands.options import Common, common_options
@@ -18,16 +19,16 @@ def command(common: Common) -> ExitCode:
     entries = list_entries(common.runs)
     if common.json:
         for entry in entries:
-            click.echo(msgspec.json.encode(entry))
+            say_json(entry)
     elif not entries:
-        click.echo(f"No runs in {common.runs}. Start one with `speedtui tune` or `speedtui demo`.")
+        say(clean(f"No runs in {common.runs}. Start one with `speedtui tune` or `speedtui demo`."))
     else:
-        click.echo(_table(entries))
+        say(_table(entries))
     return ExitCode.DONE
 
 
 def _table(entries: list[RunEntry]) -> str:
     rows = [("run", "job", "state", "lasted", "result")]
-    rows += [(x.run, x.job, x.state, format_span(x.seconds), x.result) for x in entries]
-    widths = [max(len(row[i]) for row in rows) for i in range(5)]
-    return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+    rows += [(x.run, x.job, x.state, format_span(x.seconds), x.result) for x in map(cleaned, entries)]
+    widths = [max(width_of(row[i]) for row in rows) for i in range(5)]
+    return "\n".join("  ".join(pad(c, w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)

@@ -10,10 +10,12 @@ import click
 
 from speedtui.engine import commands as c
 from speedtui.engine import events as e
+from speedtui.engine.clean import clean
 from speedtui.engine.config.live import live_values, parse_pairs
 from speedtui.engine.errors import ExitCode, JobError, RunFolderError, UsageError
 from speedtui.engine.jobs.going_on import how_to_go_on
 from speedtui.engine.log.read import read_state
+from speedtui.engine.output import say, say_line, warn
 from speedtui.engine.report.present import present_settings
 from speedtui.engine.runs import RunFolder, find_run
 from speedtui.engine.session.attached import AttachedSession
@@ -53,11 +55,11 @@ def command(common: Common, timeout: str, run: str, name: str, pairs: tuple[str,
     AttachedSession(folder).send(sent)
     answer = _answer(folder, since, sent.id, patience, quiet=common.quiet)
     if common.json:
-        click.echo(e.encode(answer), nl=False)
+        say_line(e.encode(answer))
     if isinstance(answer, e.CommandRefused):
         raise JobError(f"{name} refused: {answer.reason}")
     if not common.json and not common.quiet:
-        click.echo(f"{name}: {answer.detail or 'done'}")
+        say(clean(f"{name}: {answer.detail or 'done'}"))
     return ExitCode.DONE
 
 
@@ -117,7 +119,7 @@ def _answer(folder: RunFolder, since: int, sent_id: str, patience: float, *, qui
             )
         if waited > WAITING_SECONDS and not told:
             told = True
-            click.echo("speedtui: sent; waiting for the job's next step boundary", err=True)
+            warn("speedtui: sent; waiting for the job's next step boundary")
         time.sleep(LOOK_SECONDS)
 
 

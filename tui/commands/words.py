@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from datetime import datetime
 
 from speedtui.engine import events as e
+from speedtui.engine.clean import clean
+from speedtui.engine.output import say
 from speedtui.engine.planned import Advice
 from speedtui.engine.state.lines import describe
 from speedtui.engine.state.told import ToldLever
@@ -42,8 +43,7 @@ class Words:
         """Writes the event's line, if it has one that is due."""
         text = self.text(event)
         if text is not None and not self._quiet:
-            sys.stdout.write(f"{datetime.fromtimestamp(self._started_at + event.t):%H:%M:%S} {text}\n")
-            sys.stdout.flush()
+            say(clean(f"{datetime.fromtimestamp(self._started_at + event.t):%H:%M:%S} {text}"))
 
     def text(self, event: e.AnyEvent) -> str | None:
         """The event's line without the time; None for one that has none or is not due."""

@@ -26,9 +26,9 @@ def write_report(app: SpeedtuiApp, frame: Frame, shown: Shown) -> None:
     try:
         path.write_text(report_text(frame, shown, difference(app)), encoding="utf-8")
     except OSError as error:
-        app.notify(f"{path}: cannot be written: {error.strerror or error}", severity="error", markup=False)
+        app.notify(f"{path}: cannot be written: {error.strerror or error}", severity="error")
     else:
-        app.notify(f"Written: {path}", markup=False)
+        app.notify(f"Written: {path}")
 
 
 def report_text(frame: Frame, shown: Shown, following: str) -> str:

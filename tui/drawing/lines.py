@@ -16,7 +16,7 @@ from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
-from speedtui.tui.drawing.text import Row, fit
+from speedtui.tui.drawing.text import Row, clean, fit
 
 MERGE_CELLS = 8
 """Changes nearer than this go out as one: a cursor move and a colour cost about as many bytes."""
@@ -74,11 +74,11 @@ class Lines(Widget):
         return [fitted for _, fitted in self._fits]
 
     def render_line(self, y: int) -> Strip:
-        """One row for the compositor."""
+        """One row for the compositor; nothing in it is a command to the terminal, whatever a pane left in."""
         width = self.size.width
         if y >= len(self.rows):
             return Strip.blank(width, self.rich_style)
-        strip = Strip([Segment(text, self._style(style)) for text, style in self.rows[y]])
+        strip = Strip([Segment(clean(text), self._style(style)) for text, style in self.rows[y]])
         return strip.adjust_cell_length(width, self.rich_style)
 
     def notify_style_update(self) -> None:

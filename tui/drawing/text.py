@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
+from speedtui.engine.clean import clean as clean  # of what is drawn, too
 from speedtui.engine.units import format_span, zone_beside
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
 class Span(NamedTuple):
@@ -35,11 +33,6 @@ def row(*parts: str | Span | Row) -> Row:
         else:
             spans.extend(part)
     return tuple(span for span in spans if span.text)
-
-
-def clean(text: str) -> str:
-    """One printable line: text from logs and files may hold line ends and terminal escapes."""
-    return _CONTROL.sub(" ", text)
 
 
 def width_of(line: Row) -> int:
@@ -103,7 +96,8 @@ def pack(pieces: Iterable[Row], width: int, gap: str = "   ") -> Row:
 
 
 def cell(text: str, width: int, *, right: bool = False, style: str = "") -> Span:
-    """A table's cell of exactly `width` terminal cells."""
+    """A table's cell of exactly `width` terminal cells; the text is cleaned."""
+    text = clean(text)
     if cell_len(text) > width:
         return Span(set_cell_size(text, width - 1) + "…" if width > 1 else set_cell_size(text, width), style)
     space = " " * (width - cell_len(text))

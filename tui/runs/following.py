@@ -6,7 +6,6 @@ such a call would stop the training.
 
 from __future__ import annotations
 
-import traceback
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ from speedtui.engine.events import (
     TrialPromoted,
     WorkerLost,
 )
+from speedtui.engine.output import warn_traceback
 from speedtui.engine.session.attached import AttachedSession
 from speedtui.engine.session.base import Session
 from speedtui.engine.session.follower import FollowedRun, WatchedRun
@@ -74,7 +74,7 @@ class Following:
         except SpeedtuiError as error:
             self.error, self.exit_code = error, error.exit_code
         except Exception as error:
-            traceback.print_exc()
+            warn_traceback(error)
             self.error = SpeedtuiError(f"the session failed: {type(error).__name__}: {error}", "See screen.log.")
             self.exit_code = ExitCode.FAILED
 

@@ -70,5 +70,5 @@ def _kill(app: SpeedtuiApp, following: Following) -> None:
     try:
         following.session.kill()
     except SpeedtuiError as error:
-        app.notify(f"{error.message}. {error.hint}", title="Not killed", severity="error", markup=False)
+        app.notify(f"{error.message}. {error.hint}", title="Not killed", severity="error")
     app.draw_now()

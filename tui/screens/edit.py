@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
@@ -64,8 +65,8 @@ class LinesScreen(ModalScreen[Result | None], Generic[Result]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="edit", classes="dialog") as box:
-            box.border_title = self._heading
-            box.border_subtitle = f"enter {self.SAVES} · ↑ ↓ line · → completes · esc back"
+            box.border_title = Content(clean(self._heading))
+            box.border_subtitle = Content(f"enter {self.SAVES} · ↑ ↓ line · → completes · esc back")
             with VerticalScroll(id="edit-lines", can_focus=False):
                 for line in [*self._lines, ""]:
                     yield self._field(line)

@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
@@ -28,7 +29,7 @@ class NameScreen(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="edit", classes="dialog") as box:
-            box.border_title = self._heading
+            box.border_title = Content(clean(self._heading))
             box.border_subtitle = "enter saves · esc back"
             yield Input(placeholder="name", compact=True)
             yield Static(id="edit-message", markup=False)

@@ -161,9 +161,9 @@ class TrialsScreen(View):
         try:
             paths = write_trials(study.session.folder, study.state(), rows)
         except (OSError, SpeedtuiError) as error:
-            self.notify(f"Not written: {error}", severity="error", markup=False)
+            self.notify(f"Not written: {error}", severity="error")
         else:
-            self.notify(f"{len(rows)} trials: " + "\n".join(map(str, paths)), title="Written", markup=False)
+            self.notify(f"{len(rows)} trials: " + "\n".join(map(str, paths)), title="Written")
 
     # --- what is asked of the study ---
 

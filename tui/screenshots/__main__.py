@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from speedtui.engine.errors import ExitCode
+from speedtui.engine.output import say, warn
 from speedtui.tui.screenshots.draw import Picture, drawn, same_everywhere
 from speedtui.tui.screenshots.scenes import SCENES, SIZES, Scene
 
@@ -26,7 +27,7 @@ a data file to the replay of its training, keyboard only; `make walk` goes it ag
 def main(arguments: Sequence[str]) -> int:
     """Pictures of every scene; fails where a recording lacks the moment of one."""
     if len(arguments) != 2:
-        print(__doc__, file=sys.stderr)
+        warn(__doc__)
         return int(ExitCode.USAGE)
     recordings, out = (Path(argument) for argument in arguments)
     out.mkdir(parents=True, exist_ok=True)
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     _tidy(out, {scene.name(size) for scene in done for size in SIZES})
     missing = [scene for scene in SCENES if scene not in done]
     for scene in missing:
-        print(f"{scene.name(SIZES[0])}: no such moment in {recordings}", file=sys.stderr)
+        warn(f"{scene.name(SIZES[0])}: no such moment in {recordings}")
     return int(ExitCode.FAILED if missing else ExitCode.DONE)
 
 
@@ -45,7 +46,7 @@ def _write(picture: Picture, out: Path) -> Scene:
     path = out / f"{picture.scene.name(picture.size)}.svg"
     path.write_text(picture.svg, encoding="utf-8")
     path.with_suffix(".png").write_bytes(picture.png)
-    print(path)
+    say(str(path))
     return picture.scene
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from speedtui.engine.clean import clean_lines
 from speedtui.tui.screens.view import View
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ def copy(app: SpeedtuiApp, what: str, text: str) -> None:
 
     A terminal never says whether it took a text for its clipboard, so the file is written as well.
     """
+    text = clean_lines(text, sys.maxsize)
     if not text:
         app.notify("There is nothing to copy here.", severity="warning")
         return
@@ -38,9 +41,9 @@ def copy(app: SpeedtuiApp, what: str, text: str) -> None:
     if file is not None:
         places.append(f"to {file}")
     if places:
-        app.notify(f"{what} copied {' and '.join(places)}".rstrip(","), markup=False)
+        app.notify(f"{what} copied {' and '.join(places)}".rstrip(","))
     else:
-        app.notify(f"{what} is too long for a clipboard, and no file could be written.", severity="error", markup=False)
+        app.notify(f"{what} is too long for a clipboard, and no file could be written.", severity="error")
 
 
 def _write(text: str, folder: Path) -> Path | None:

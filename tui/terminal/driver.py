@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from textual.drivers.linux_driver import LinuxDriver
 
+from speedtui.engine.clean import clean
 from speedtui.tui.drawing.ascii import to_ascii
 
 if TYPE_CHECKING:
@@ -106,8 +107,8 @@ class TerminalDriver(LinuxDriver):
         self.write("".join(f"\x1b[?{mode}{'h' if on else 'l'}" for mode in modes))
 
     def set_title(self, text: str) -> None:
-        """Names the window; control characters would end the sequence early."""
-        self.write(f"\x1b]2;{text}{BELL}")
+        """Names the window; a control character would end the sequence early."""
+        self.write(f"\x1b]2;{clean(text)}{BELL}")
 
     def clear(self) -> None:
         """Wipes the screen, whatever was written over it."""

@@ -1,8 +1,10 @@
 """What Textual's app does more often than this one needs: it parses every style again for each screen that is seen for
-the first time, and works out the styles of text for each pane that may hold some."""
+the first time, and works out the styles of text for each pane that may hold some. And what it takes for more than it
+is: a notification for markup."""
 
 from __future__ import annotations
 
+import sys
 from typing import Any, ClassVar
 
 from rich.console import RenderableType
@@ -10,8 +12,10 @@ from textual.app import App
 from textual.await_complete import AwaitComplete
 from textual.cache import LRUCache
 from textual.css.stylesheet import Stylesheet
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
+from speedtui.engine.clean import clean, clean_lines
 from speedtui.tui.drawing.lines import COMPONENTS
 from speedtui.tui.drawing.update import tightened
 
@@ -47,6 +51,17 @@ class LeanApp(App[None]):
         """What lay below is drawn when it has heard that it is in front, and not before as well."""
         self.delay_update()
         return super().pop_screen()
+
+    def notify(
+        self, message: str, *, title: str = "", severity: SeverityLevel = "information", timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:  # fmt: skip
+        """What is told is text: `exp[lr=1e-4]` is a folder's name, and whatever asks for markup gets none."""
+        super().notify(clean_lines(message), title=clean(title), severity=severity, timeout=timeout, markup=False)
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Hands the terminal text and nothing that it, or whatever it is pasted into, would take for a key."""
+        super().copy_to_clipboard(clean_lines(text, sys.maxsize))
 
     def delay_update(self, delay: float = SWITCH_SECONDS) -> None:
         """Textual holds back a screen that is switched to for 50 ms, which is most of what its key takes."""

@@ -1,9 +1,11 @@
-"""HTML and SVG as text in which everything that came from outside is escaped."""
+"""HTML and SVG as text in which everything that came from outside is clean and escaped."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from html import escape
+
+from speedtui.engine.clean import clean, clean_lines
 
 VOID = ("meta", "br", "col")
 """Elements without an end."""
@@ -35,10 +37,12 @@ def tag(name: str, /, *children: str | None, **attributes: str | float | None) -
 
 def join(children: Iterable[str | None]) -> Markup:
     """One after the other; None is nothing."""
-    return Markup("".join(child if isinstance(child, Markup) else escape(child) for child in children if child))
+    return Markup(
+        "".join(child if isinstance(child, Markup) else escape(clean_lines(child)) for child in children if child)
+    )
 
 
 def _attribute(value: str | float) -> str:
     if isinstance(value, str):
-        return escape(value)
+        return escape(clean(value))
     return f"{value:.1f}".removesuffix(".0")

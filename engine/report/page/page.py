@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from speedtui.engine.clean import cleaned
 from speedtui.engine.report.books import books_rows, closed_books
 from speedtui.engine.report.compose import Expected, training_report
 from speedtui.engine.report.page.about import configuration_section, machine_section
@@ -24,6 +25,7 @@ from speedtui.engine.state import RunState
 
 def render_page(state: RunState, expected: Expected | None = None) -> str:
     """The report of a run as HTML: of a training, a study, a plan, or of a run that came to neither."""
+    state, expected = cleaned(state), cleaned(expected)
     report = training_report(state, expected) if state.training is not None else None
     sections = _training_sections(state, report) if report is not None else _other_sections(state)
     about = [configuration_section(state), machine_section(state)]

@@ -1,0 +1,78 @@
+"""Where plain text leaves a process: stdout and stderr are written here and nowhere else.
+
+Everything is cleaned on the way, so that what a log, a file or a library holds never reaches a terminal as a command.
+stdout is data, stderr is for people; of a worker both are the run's worker.log.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, TextIO
+
+import msgspec
+
+from speedtui.engine.clean import clean_lines, cleaned, escape_json
+
+
+def say(text: str) -> None:
+    """Lines on stdout.
+
+    Raises:
+        OSError: nobody reads any more, or the disk is full.
+    """
+    _write(sys.stdout, text)
+
+
+def warn(text: str) -> None:
+    """Lines on stderr.
+
+    Raises:
+        OSError: as with `say`.
+    """
+    _write(sys.stderr, text)
+
+
+def warn_traceback(error: BaseException) -> None:
+    """An exception with where it came from, on stderr."""
+    import traceback  # most commands end without one
+
+    warn("".join(traceback.format_exception(error)))
+
+
+def say_json(value: Any) -> None:
+    """A value as one line of JSON on stdout.
+
+    Raises:
+        OSError: as with `say`.
+    """
+    say_line(as_json(value))
+
+
+def say_line(document: bytes) -> None:
+    """JSON that is there already, on stdout: it says the same, its control characters as escapes.
+
+    Raises:
+        OSError: as with `say`.
+    """
+    stream = sys.stdout
+    if stream is None:
+        return
+    stream.flush()
+    stream.buffer.write(escape_json(document.rstrip(b"\n")) + b"\n")  # UTF-8 whatever the locale is
+    stream.buffer.flush()
+
+
+def as_json(value: Any) -> bytes:
+    """A value as JSON; a name that is no text, of bytes that are not UTF-8, as `clean` writes it."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(cleaned(msgspec.to_builtins(value)))
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    if stream is None:  # it was closed before the program started
+        return
+    shown = clean_lines(text)
+    stream.write(shown if shown.endswith("\n") else shown + "\n")
+    stream.flush()
