@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from speedtui.engine.config.capability import BFLOAT16, TENSOR_CORES, Capability
 from speedtui.engine.config.settings import Dtype
-
-Capability = tuple[int, int]
-"""Of CUDA, such as (9, 0)."""
-BFLOAT16: Capability = (8, 0)
-"""From which on a device computes in bfloat16 (CUDA C++ Programming Guide, compute capabilities)."""
-TENSOR_CORES: Capability = (7, 0)
-"""From which on it multiplies float16 by units of their own."""
 
 
 class FirstPrecision(msgspec.Struct, frozen=True, kw_only=True):

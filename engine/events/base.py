@@ -60,3 +60,5 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     kind: Literal["cuda", "cpu"]
     name: str
     memory_bytes: int | None
+    capability: tuple[int, int] | None = None
+    """CUDA's compute capability, such as (9, 0); None where the driver does not tell."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from pathlib import Path
 
+from speedtui.engine.config.capability import Capability
 from speedtui.engine.events import Device
 from speedtui.engine.hardware.libcuda import cuda_devices
 from speedtui.engine.hardware.limits import usable_memory_bytes
@@ -23,14 +24,10 @@ def describe_devices() -> list[Device]:
         reader.close()
 
 
-def first_gpu() -> tuple[str, tuple[int, int] | None] | None:
+def first_gpu() -> tuple[str, Capability | None] | None:
     """(name, CUDA's compute capability or None where it is not told) of the first visible GPU; None without one."""
-    reader = NvmlReader()
-    try:
-        devices = reader.devices()
-        return (devices[0].name, reader.capability()) if devices else None
-    finally:
-        reader.close()
+    first = describe_devices()[0]
+    return (first.name, first.capability) if first.kind == "cuda" else None
 
 
 def device_memory_bytes() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from speedtui.engine.config.capability import Capability
 from speedtui.engine.events import Device, DeviceSample
 from speedtui.engine.hardware.driver import Driver, DriverError
 from speedtui.engine.hardware.notes import Notes
@@ -34,10 +35,11 @@ class Gpu:
 
     def device(self) -> Device:
         """What it is."""
-        return Device(index=self.index, kind="cuda", name=self.name, memory_bytes=self._memory()[1])
+        return Device(
+            index=self.index, kind="cuda", name=self.name, memory_bytes=self._memory()[1], capability=self._capability()
+        )  # fmt: skip
 
-    def capability(self) -> tuple[int, int] | None:
-        """CUDA's compute capability, such as (9, 0); None where the driver does not tell."""
+    def _capability(self) -> Capability | None:
         try:
             major, minor = self._driver.call("nvmlDeviceGetCudaComputeCapability", self._handle)
         except DriverError:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ctypes
 
+from speedtui.engine.config.capability import Capability
 from speedtui.engine.events import Device
 
 LIBRARY = "libcuda.so.1"
 NAME_BYTES = 256
+CAPABILITY = (75, 76)
+"""CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR."""
 
 
 def cuda_devices() -> list[Device]:
@@ -32,5 +35,13 @@ def _device(cuda: ctypes.CDLL, index: int) -> Device:
     sized = known and cuda.cuDeviceTotalMem_v2(ctypes.byref(size), handle) == 0
     return Device(
         index=index, kind="cuda", name=name.value.decode("utf-8", "replace") if named else "NVIDIA GPU",
-        memory_bytes=size.value if sized else None,
+        memory_bytes=size.value if sized else None, capability=_capability(cuda, handle) if known else None,
     )  # fmt: skip
+
+
+def _capability(cuda: ctypes.CDLL, handle: ctypes.c_int) -> Capability | None:
+    major, minor = ctypes.c_int(), ctypes.c_int()
+    asked = zip((major, minor), CAPABILITY, strict=True)
+    if any(cuda.cuDeviceGetAttribute(ctypes.byref(number), name, handle) for number, name in asked):
+        return None
+    return major.value, minor.value

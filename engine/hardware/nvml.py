@@ -44,10 +44,6 @@ class NvmlReader:
         """The visible devices, in torch's order."""
         return [gpu.device() for gpu in self._gpus]
 
-    def capability(self) -> tuple[int, int] | None:
-        """CUDA's compute capability of the first one, such as (9, 0); None where there is none, or it is not told."""
-        return self._gpus[0].capability() if self._gpus else None
-
     def sample(self) -> list[DeviceSample]:
         """One reading of each device."""
         return [gpu.sample() for gpu in self._gpus]

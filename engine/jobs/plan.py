@@ -174,19 +174,22 @@ class Planning:
         return shelf.get(with_values(self._settings, values, "plan"))
 
     def _expectations(self, shelf: DataShelf) -> Expectations:
-        from speedtui.engine.jobs.predicting import free_bytes
+        """As the study inside predicts; of a model that is not loaded the mask is counted."""
+        from speedtui.engine.jobs.predicting import device_of, free_bytes
         from speedtui.engine.plan.expectations import Expectations
+        from speedtui.engine.search.classes import with_mask
 
-        limit = self._context.order.memory_limit_bytes
+        limit, without_mask, other = self._context.order.memory_limit_bytes, with_mask, bool(self._order.device)
+        gpu = next((device for device in self._context.devices if device.kind == "cuda"), None)
+        device: Device = "cuda" if other or gpu else "cpu"
+        capability = gpu.capability if gpu is not None and not other else None
         if self._tuning is not None:
             limit = free_bytes(self._tuning.runner, self._context)
-        calibration = self._calibration if not self._order.device else Calibration()
-        device: Device = "cuda" if self._order.device or self._on_gpu else "cpu"
-        return Expectations(shelf.get, limit, calibration, self._context.progress, device=device)
-
-    @property
-    def _on_gpu(self) -> bool:
-        return any(device.kind == "cuda" for device in self._context.devices)
+            (device, capability), without_mask = device_of(self._tuning.runner.device), self._tuning.runner.without_mask
+        return Expectations(
+            shelf.get, limit, Calibration() if other else self._calibration, self._context.progress, device=device,
+            capability=capability, without_mask=without_mask,
+        )  # fmt: skip
 
     def _cases(
         self, choice: Choice, whole: Workload, expectations: Expectations, facts: Facts, shelf: DataShelf

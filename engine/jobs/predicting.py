@@ -9,6 +9,7 @@ import msgspec
 
 from speedtui.engine import events as e
 from speedtui.engine.candidate import Candidate, TrialResult
+from speedtui.engine.config.capability import Capability
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext, JobStopped
 from speedtui.engine.hardware.limits import available_memory_bytes
@@ -19,6 +20,8 @@ from speedtui.engine.search.classes import class_key, memory_request
 from speedtui.engine.search.room import Room
 
 if TYPE_CHECKING:
+    import torch
+
     from speedtui.engine.trial.runner import TrialRunner
 
 UNKNOWN_LENGTHS = "the length of the samples is not known"
@@ -46,7 +49,7 @@ class Predictor:
         Raises:
             JobStopped: the job was asked to end.
         """
-        wanted = {class_key(one): one for one in settings}
+        wanted = {self._class(one): one for one in settings}
         wanted = {key: one for key, one in wanted.items() if key not in self.surfaces}
         requests = {key: self._request(one) for key, one in wanted.items()}
         asked = {key: request for key, request in requests.items() if request is not None}
@@ -61,7 +64,7 @@ class Predictor:
     def tell_classes(self, settings: Sequence[Settings]) -> None:
         """Tells of each class the largest micro-batch that fits."""
         for one in settings:
-            key = class_key(one)
+            key = self._class(one)
             largest = self._room.largest(key)
             values = {"train.micro_batch_size": largest or 1}
             candidate = make_candidate(0, values, one, "a memory class")
@@ -84,7 +87,7 @@ class Predictor:
 
     def least_bytes(self, settings: Settings) -> int | None:
         """What the class of these settings is expected to need at micro-batch 1."""
-        return self._room.expected_bytes(class_key(settings), 1)
+        return self._room.expected_bytes(self._class(settings), 1)
 
     def learn(self, candidate: Candidate, result: TrialResult, *, tell: bool = True) -> None:
         """Takes in a trial; where that corrects the predictions, it is told."""
@@ -133,9 +136,10 @@ class Predictor:
 
     def _request(self, settings: Settings) -> MemoryRequest | None:
         workload = self._runner.data_for(settings)
-        device: Device = "cuda" if self._runner.device.type == "cuda" else "cpu"
         masked = not self._runner.without_mask(settings)
-        return memory_request(settings, workload.facts, workload.vocabulary, device, masked=masked)
+        return memory_request(
+            settings, workload.facts, workload.vocabulary, *device_of(self._runner.device), masked=masked
+        )
 
     def _notice(self, outcomes: list[MemorySurface | Unpredictable]) -> None:
         reasons = [outcome.reason for outcome in outcomes if isinstance(outcome, Unpredictable)]
@@ -160,7 +164,19 @@ class Predictor:
         )  # fmt: skip
 
     def _key(self, candidate: Candidate) -> bytes:
-        return class_key(apply_candidate(candidate, self._context.settings))
+        return self._class(apply_candidate(candidate, self._context.settings))
+
+    def _class(self, settings: Settings) -> bytes:
+        return class_key(settings, masked=not self._runner.without_mask(settings))
+
+
+def device_of(device: torch.device) -> tuple[Device, Capability | None]:
+    """As a prediction takes it: its kind and, of a GPU, its compute capability."""
+    if device.type != "cuda":
+        return "cpu", None
+    import torch
+
+    return "cuda", torch.cuda.get_device_capability(device)
 
 
 def free_bytes(runner: TrialRunner, context: JobContext) -> int | None:

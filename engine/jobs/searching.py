@@ -94,18 +94,25 @@ class Search:
 
     def _possible(self) -> list[Settings]:
         settings = self._context.settings
-        return sampled_classes(settings) if settings.search.knobs else memory_classes(settings, self._machine())
+        without_mask = self._runner.without_mask
+        if settings.search.knobs:
+            return sampled_classes(settings, without_mask)
+        return memory_classes(settings, self._machine(), without_mask)
 
     def _new_strategy(self) -> Strategy:
         settings, predictor = self._context.settings, self._predictor
         if settings.search.knobs:
-            return Sampled(settings, predictor.surfaces, free_bytes=predictor.free_bytes, past=predictor.past)
+            return Sampled(
+                settings, predictor.surfaces, free_bytes=predictor.free_bytes, past=predictor.past,
+                without_mask=self._runner.without_mask,
+            )  # fmt: skip
         from speedtui.engine.timing.counts import counts_of
 
         workload = self._runner.workload
         return Auto(
             settings, predictor.surfaces, free_bytes=predictor.free_bytes, machine=self._machine(), past=predictor.past,
             total_steps=counts_of(settings, workload.facts.train_rows).total_steps if workload is not None else None,
+            without_mask=self._runner.without_mask,
         )  # fmt: skip
 
     def _machine(self) -> Machine:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from speedtui.engine.config.capability import Capability
 from speedtui.engine.workload.kernels import kernel_on_cuda
 
 BIAS_UNIT = 16
@@ -23,7 +24,9 @@ class CudaAttention:
     computes again would take another kernel than the forward pass did.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, capability: Capability) -> None:
+        """`capability`: the device's, which decides on the kernels that there are."""
+        self._capability = capability
         self.keeps_scores = False
         """Some attention was done by plain operations, which keep all scores."""
         self._own = functional.scaled_dot_product_attention
@@ -40,7 +43,7 @@ class CudaAttention:
     ) -> torch.Tensor:  # fmt: skip
         query, key, value = map(_cast, (query, key, value))
         mask = attn_mask if attn_mask is None or attn_mask.dtype == torch.bool else _cast(attn_mask)
-        kernel = kernel_on_cuda(query, key, value, mask)
+        kernel = kernel_on_cuda(query, key, value, mask, self._capability)
         aten: Any = torch.ops.aten
         with torch.autocast("cpu", enabled=False):
             if kernel == "flash":

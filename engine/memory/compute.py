@@ -56,7 +56,7 @@ def from_whole(request: MemoryRequest, build: Callable[[], nn.Module], batch: Ne
     """With all layers, from a model built anew for each micro-batch."""
 
     def run(micro_batch: Any) -> tuple[Both, bool]:
-        trace = trace_step(build(), micro_batch, request.settings, request.device)
+        trace = trace_step(build(), micro_batch, request.settings, request.device, capability=request.capability)
         both = Both(accumulating=as_points(trace.accumulating), at_once=as_points(trace.at_once))
         return both, trace.keeps_scores
 
@@ -71,6 +71,7 @@ def _from_depths(
             trace_step(
                 build(plan.config(config, counts)), micro_batch, request.settings, request.device,
                 {name: places(count) for name, count in zip(plan.stacks, counts, strict=True)},
+                capability=request.capability,
             )
             for counts in plan.runs
         ]  # fmt: skip

@@ -12,7 +12,7 @@ from speedtui.engine.config.settings import ModelSettings
 from speedtui.engine.memory.surface import MemoryRequest, Prediction
 from speedtui.engine.workload.cache import cache_folder, key_of, prune, replacing, touch
 
-VERSION = 3
+VERSION = 4
 """Counts changes in how a peak is predicted."""
 PACKAGES = ("torch", "transformers", "peft", "accelerate")
 """Whose code is run on fake tensors."""
@@ -34,7 +34,8 @@ def key_of_request(request: MemoryRequest) -> str | None:
         VERSION, [_version(name) for name in PACKAGES], identity, model.kind, model.dtype, model.attention, adapter,
         train.gradient_checkpointing, train.bf16, train.fp16, train.liger,
         train.optimizer, train.max_grad_norm > 0, settings.data.packing,
-        lengths, request.longest_target_tokens, request.device, request.masked,
+        lengths, request.longest_target_tokens, request.device, request.capability,
+        request.masked,
         request.vocabulary if model.architecture and "vocab_size" not in model.architecture else None,
     ]  # fmt: skip
     if model.quantize != "none":

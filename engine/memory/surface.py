@@ -9,6 +9,7 @@ import msgspec
 
 from speedtui.engine.candidate import MemoryBreakdown
 from speedtui.engine.config.batch import divisors
+from speedtui.engine.config.capability import Capability
 from speedtui.engine.config.settings import Settings
 
 MARGIN = 0.03
@@ -35,6 +36,8 @@ class MemoryRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens of the tokenizer, which an architecture without vocab_size takes."""
     device: Device = "cpu"
     """What the training runs on."""
+    capability: Capability | None = None
+    """Of that GPU: older ones lack kernels. None where it is not known; then it is taken for one that has them."""
     masked: bool = True
     """Whether attention gets the mask of the padding, see `trainer.needless_mask`."""
 

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch._subclasses import FakeTensorMode
 
+from speedtui.engine.config.capability import FLASH, Capability
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.memory.attention import CudaAttention
 from speedtui.engine.memory.build import make_trainable
@@ -44,12 +45,13 @@ class HiddenMemory(Exception):
 
 def trace_step(
     built: nn.Module, batch: Mapping[str, Any], settings: Settings, device: Device,
-    places: Mapping[str, Sequence[int]] | None = None,
+    places: Mapping[str, Sequence[int]] | None = None, *, capability: Capability | None = None,
 ) -> Trace:  # fmt: skip
     """Runs it on fake tensors.
 
     `built`: on the meta device, without an adapter; it is used up. `places`: for each stack of layers, by its name,
     how each of its layers is called in the labels (phase, stack, place, side); without, labels are phases alone.
+    `capability`: of a GPU, where it is known.
 
     Raises:
         ConfigError: the model cannot have the adapter or checkpointing.
@@ -63,7 +65,7 @@ def trace_step(
     _mark_logits(built, timeline)
     trained = make_trainable(built, settings)
     foreach = True if device == "cuda" else None  # torch's own default there, which a fake CPU tensor does not show
-    attention = CudaAttention() if device == "cuda" else None
+    attention = CudaAttention(capability or FLASH) if device == "cuda" else None
     with _collected(), FakeTensorMode(allow_non_fake_inputs=True), masks_by_value(), attention or nullcontext():
         replace_tensors(trained)
         optimizer = make_optimizer(trained, settings.train, foreach)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from speedtui.engine.config.capability import Capability
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.memory.predict import predict
 from speedtui.engine.memory.surface import MARGIN, Calibration, Device, MemorySurface, Unpredictable
 from speedtui.engine.plan.cases import Expected
-from speedtui.engine.search.classes import class_key, memory_request
+from speedtui.engine.search.classes import WithoutMask, class_key, memory_request, with_mask
 from speedtui.engine.workload.base import Report, Workload
 
 
@@ -17,10 +18,12 @@ class Expectations:
 
     def __init__(
         self, data_for: Callable[[Settings], Workload], free_bytes: int | None, calibration: Calibration,
-        report: Report, *, device: Device,
+        report: Report, *, device: Device, capability: Capability | None = None, without_mask: WithoutMask = with_mask,
     ) -> None:  # fmt: skip
-        """`free_bytes`: None where there is no limit."""
-        self._device = device
+        """`free_bytes`: None where there is no limit; `capability`: of a GPU, where it is known; `without_mask`: as a
+        trial decides it, where a model is loaded to tell."""
+        self._device, self._capability = device, capability
+        self._without_mask = without_mask
         self.calibration = calibration
         self.free_bytes = free_bytes
         self.problem = ""
@@ -29,12 +32,15 @@ class Expectations:
 
     def prepare(self, settings: Iterable[Settings]) -> None:
         """Predicts all of them in one go, which costs one start of a process."""
-        wanted = {class_key(one): one for one in settings}
+        wanted = {self._key(one): one for one in settings}
         requests = {}
         for key, one in wanted.items():
             if key not in self._surfaces:
                 workload = self._data_for(one)
-                request = memory_request(one, workload.facts, workload.vocabulary, self._device)
+                request = memory_request(
+                    one, workload.facts, workload.vocabulary, self._device, self._capability,
+                    masked=not self._without_mask(one),
+                )  # fmt: skip
                 if request is None:
                     self._surfaces[key] = Unpredictable(reason="only the recipe knows how large its samples are")
                 else:
@@ -47,7 +53,7 @@ class Expectations:
     def of(self, settings: Settings) -> Expected | None:
         """The peak of these settings."""
         self.prepare([settings])
-        surface = self._surfaces[class_key(settings)]
+        surface = self._surfaces[self._key(settings)]
         if isinstance(surface, Unpredictable):
             return None
         train = settings.train
@@ -59,6 +65,9 @@ class Expectations:
             breakdown=breakdown,
             fits=self.calibration.fits(peak, self.free_bytes) if self.free_bytes is not None else None,
         )
+
+    def _key(self, settings: Settings) -> bytes:
+        return class_key(settings, masked=not self._without_mask(settings))
 
     def memory(self, settings: Settings) -> tuple[int, int] | None:
         """(peak with the margin, limit) in bytes; None where one of them is not known."""

@@ -12,11 +12,12 @@ from speedtui.engine.config.settings import Settings
 from speedtui.engine.memory.surface import Calibration
 from speedtui.engine.search.base import Ask, Compared, Decision, Surfaces, Trial
 from speedtui.engine.search.candidates import BF16, CHECKPOINTING, FP16
-from speedtui.engine.search.classes import Point, Space
+from speedtui.engine.search.classes import Point, Space, WithoutMask, with_mask
 from speedtui.engine.search.course import Course, Steps, run_course
 from speedtui.engine.search.frontier import explore, frontier, too_large
 from speedtui.engine.search.knobs import (
     ATTENTION,
+    COMPILE,
     OPTIMIZER,
     Knob,
     Machine,
@@ -44,6 +45,7 @@ class Auto:
         machine: Machine,
         total_steps: int | None = None,
         past: Calibration | None = None,
+        without_mask: WithoutMask = with_mask,
     ) -> None:
         """`surfaces`: for every class of `memory_classes`; a class without one is explored from micro-batch 1 up.
 
@@ -51,7 +53,7 @@ class Auto:
         peaks compared with predictions in earlier runs on this device.
         """
         self._knobs = stacked_knobs(settings, machine)
-        self._space = Space(settings, moved_paths(settings, self._knobs))
+        self._space = Space(settings, moved_paths(settings, self._knobs), without_mask)
         self._surfaces = surfaces
         self._free_bytes = free_bytes
         self._total_steps = total_steps
@@ -120,11 +122,20 @@ class Auto:
         return course.fastest(list(course.tried))
 
 
-def memory_classes(settings: Settings, machine: Machine) -> list[Settings]:
-    """The classes whose peaks `Auto` wants to know, as settings of one point of each."""
+def memory_classes(settings: Settings, machine: Machine, without_mask: WithoutMask = with_mask) -> list[Settings]:
+    """The classes whose peaks `Auto` wants to know, as settings of one point of each.
+
+    Those that compiling makes come last: where it brings back a mask.
+    """
     knobs = stacked_knobs(settings, machine)
-    space = Space(settings, moved_paths(settings, knobs))
-    return [space.settings_of(point.sized(1)) for point in _points(space, knobs)]
+    space = Space(settings, moved_paths(settings, knobs), without_mask)
+    points = _points(space, knobs)
+    if any(knob.path == COMPILE for knob in knobs):
+        points += [point.moved(COMPILE, True) for point in points]
+    classes: dict[bytes, Point] = {}
+    for point in points:
+        classes.setdefault(space.key(point), point)
+    return [space.settings_of(point.sized(1)) for point in classes.values()]
 
 
 def _points(space: Space, knobs: Sequence[Knob]) -> list[Point]:

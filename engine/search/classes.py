@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 
 import msgspec
 
 from speedtui.engine.candidate import Candidate
 from speedtui.engine.config.batch import divisors
+from speedtui.engine.config.capability import Capability
 from speedtui.engine.config.paths import value_at
 from speedtui.engine.config.settings import (
     Scalar,
@@ -24,6 +25,13 @@ from speedtui.engine.workload.base import DataFacts
 
 Knobs = tuple[tuple[str, Scalar], ...]
 """Settings by full path, sorted; hashable."""
+WithoutMask = Callable[[Settings], bool]
+"""Whether attention goes without the mask of the padding in a run with these settings, see `trainer.needless_mask`."""
+
+
+def with_mask(settings: Settings) -> bool:
+    """The `WithoutMask` of the CPU, and of a model that nobody has looked at."""
+    return False
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -48,9 +56,10 @@ class Point(msgspec.Struct, frozen=True):
 class Space:
     """The configurations around a run's own settings."""
 
-    def __init__(self, settings: Settings, paths: Iterable[str]) -> None:
+    def __init__(self, settings: Settings, paths: Iterable[str], without_mask: WithoutMask = with_mask) -> None:
         """`paths`: full paths of the settings that are moved, besides the micro-batch."""
         self.settings = settings
+        self._without_mask = without_mask
         self._paths = sorted(paths)
         # a replay asks for the same points again and again, and building settings takes a millisecond
         self.settings_of = lru_cache(maxsize=None)(self._settings_of)
@@ -87,11 +96,16 @@ class Space:
         return apply_candidate(candidate, self.settings)
 
     def _key(self, point: Point) -> bytes:
-        return class_key(self.settings_of(point))
+        settings = self.settings_of(point)
+        return class_key(settings, masked=not self._without_mask(settings))
 
 
 def memory_class(settings: Settings) -> Settings:
-    """The settings without what does not change the peak, which two configurations of one class share."""
+    """The settings without what does not change the peak, which two configurations of one class share.
+
+    Compiling does, where it brings back the mask that attention goes without else: that is no matter of the settings
+    alone, see `class_key`.
+    """
     plain = TrainSettings()
     train = msgspec.structs.replace(
         settings.train, micro_batch_size=1, effective_batch_size=1, loader_workers=0, compile=False, tf32=False,
@@ -103,18 +117,19 @@ def memory_class(settings: Settings) -> Settings:
     )
 
 
-def class_key(settings: Settings) -> bytes:
-    """The same for all configurations of a memory class."""
-    return msgspec.json.encode(memory_class(settings), order="deterministic")
+def class_key(settings: Settings, *, masked: bool = True) -> bytes:
+    """The same for all configurations of a memory class. `masked`: attention gets the mask of the padding."""
+    return msgspec.json.encode((memory_class(settings), masked), order="deterministic")
 
 
 def memory_request(
-    settings: Settings, facts: DataFacts, vocabulary: int | None, device: Device, *, masked: bool = True
-) -> MemoryRequest | None:
+    settings: Settings, facts: DataFacts, vocabulary: int | None, device: Device, capability: Capability | None = None,
+    *, masked: bool = True,
+) -> MemoryRequest | None:  # fmt: skip
     """What to predict for the class of these settings; None where the longest sample is not known.
 
     `facts`: of the data of these very settings, so that each side's longest is known after its own cut.
-    `masked`: as far as is known attention gets the mask of the padding.
+    `capability`: of a GPU, where it is known; `masked`: as far as is known attention gets the mask of the padding.
     """
     longest = facts.longest_tokens
     if longest is None and settings.model.kind != "python":
@@ -125,6 +140,7 @@ def memory_request(
         longest_target_tokens=facts.longest_target_tokens,
         vocabulary=vocabulary,
         device=device,
+        capability=capability,
         masked=masked,
     )
 

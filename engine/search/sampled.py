@@ -17,7 +17,7 @@ from speedtui.engine.errors import ConfigError, UsageError
 from speedtui.engine.memory.surface import Calibration
 from speedtui.engine.search.base import Ask, Compared, Decision, Surfaces, Trial, Try
 from speedtui.engine.search.candidates import MICRO_BATCH, WORKERS, apply_candidate, make_candidate
-from speedtui.engine.search.classes import as_key, class_key
+from speedtui.engine.search.classes import WithoutMask, as_key, class_key, with_mask
 from speedtui.engine.search.course import measurement_of
 from speedtui.engine.search.room import Room
 from speedtui.engine.units import format_size
@@ -31,8 +31,7 @@ RANDOM_TRIALS = 8
 """Drawn before the sampler has a model to draw from: a third."""
 MOST_CLASSES = 16
 """Kinds of configurations whose memory is predicted: about a CPU second or two each."""
-INDIFFERENT = (MICRO_BATCH, WORKERS, "train.effective_batch_size", "train.learning_rate", "train.compile",
-               "train.tf32")  # fmt: skip
+INDIFFERENT = (MICRO_BATCH, WORKERS, "train.effective_batch_size", "train.learning_rate", "train.tf32")
 """Knobs that make no other memory class; any other one that makes none costs a look at it."""
 REPEATS = 32
 """Proposals of something known in a row after which the next untried combination is taken."""
@@ -62,7 +61,7 @@ def check_knobs(settings: Settings) -> None:
             make_candidate(0, {name: value}, settings, WHERE)
 
 
-def sampled_classes(settings: Settings) -> list[Settings]:
+def sampled_classes(settings: Settings, without_mask: WithoutMask = with_mask) -> list[Settings]:
     """One configuration of each memory class that the knobs make, as many as are worth predicting."""
     knobs = {resolve_path(name, WHERE): values for name, values in settings.search.knobs.items()}
     deciding = {path: values for path, values in knobs.items() if path not in INDIFFERENT}
@@ -72,7 +71,7 @@ def sampled_classes(settings: Settings) -> list[Settings]:
         candidate = _candidate(settings, first | dict(zip(deciding, values, strict=True)))
         if candidate is not None:
             resolved = apply_candidate(candidate, settings)
-            classes.setdefault(class_key(resolved), resolved)
+            classes.setdefault(class_key(resolved, masked=not without_mask(resolved)), resolved)
         if len(classes) == MOST_CLASSES:
             break
     return list(classes.values())
@@ -99,13 +98,13 @@ class Sampled:
 
     def __init__(
         self, settings: Settings, surfaces: Surfaces, *, free_bytes: int | None, past: Calibration | None = None,
-        most_trials: int = MOST_TRIALS,
+        most_trials: int = MOST_TRIALS, without_mask: WithoutMask = with_mask,
     ) -> None:  # fmt: skip
         """`surfaces` of `sampled_classes`; of what has none, the memory is found out by running it."""
         self._settings = settings
         self._knobs = {resolve_path(name, WHERE): values for name, values in settings.search.knobs.items()}
         self._surfaces, self._free_bytes, self._past = surfaces, free_bytes, past
-        self._most = most_trials
+        self._most, self._without_mask = most_trials, without_mask
         self._total = math.prod(len(values) for values in self._knobs.values())
         self._decisions: list[Decision] = []
         self._steps: Generator[Try, TrialResult, None] | None = None
@@ -160,7 +159,7 @@ class Sampled:
             if result is None:
                 runs += 1
                 result = yield Try(values=values, why=f"proposed by Optuna, {runs} of at most {most}")
-                room.learn(class_key(apply_candidate(candidate, self._settings)), candidate.micro_batch_size, result)
+                room.learn(self._key(candidate), candidate.micro_batch_size, result)
             seen[key] = result
             self._tell(trial, candidate, result, room)
         self._finish(runs, len(seen))
@@ -189,8 +188,8 @@ class Sampled:
     def _tell(self, trial: optuna.Trial, candidate: Candidate, result: TrialResult, room: Room) -> None:
         measured, peak = measurement_of(result), result.memory.peak_bytes if result.memory is not None else None
         if result.status is TrialStatus.OUT_OF_MEMORY:
-            key = class_key(apply_candidate(candidate, self._settings))
-            self._unfit(trial, max(self._excess(room.expected_bytes(key, candidate.micro_batch_size)), BURST), None)
+            expected = room.expected_bytes(self._key(candidate), candidate.micro_batch_size)
+            self._unfit(trial, max(self._excess(expected), BURST), None)
         elif measured is None:
             trial.study.tell(trial, state=_state("FAIL"))
         else:
@@ -199,7 +198,7 @@ class Sampled:
 
     def _ruled_out(self, trial: optuna.Trial, candidate: Candidate, room: Room, *, new: bool) -> bool:
         """Whether it is known not to fit, which the sampler is then told."""
-        key, micro = class_key(apply_candidate(candidate, self._settings)), candidate.micro_batch_size
+        key, micro = self._key(candidate), candidate.micro_batch_size
         if not room.ruled_out(key, micro):
             return False
         expected = room.expected_bytes(key, micro)
@@ -223,6 +222,10 @@ class Sampled:
         """A candidate's values of the knobs, whoever made it."""
         given: dict[str, Scalar] = {path: value_at(self._settings, path) for path in self._knobs}
         return given | candidate.values
+
+    def _key(self, candidate: Candidate) -> bytes:
+        settings = apply_candidate(candidate, self._settings)
+        return class_key(settings, masked=not self._without_mask(settings))
 
     def _finish(self, runs: int, seen: int) -> None:
         reason = f"{runs} trials of {self._total} combinations, {seen - runs} dropped without running"

@@ -102,7 +102,7 @@ class Stack:
         if before == now:
             return moved
         if course.room.expected_bytes(now, 1) is None and course.room.free_bytes is not None:
-            if not _leaner_attention(best, moved):
+            if not _no_hungrier(best, moved):
                 course.drop(course.space.label(moved), "how much memory it needs is not known")
                 return None
             course.room.assume(now, best.micro_batch_size)
@@ -184,9 +184,12 @@ def _autocast_of(settings: Settings) -> str:
     return "bfloat16" if settings.train.bf16 else "float16" if settings.train.fp16 else ""
 
 
-def _leaner_attention(best: Point, moved: Point) -> bool:
-    """Whether all that differs is an attention that never needs more memory."""
+def _no_hungrier(best: Point, moved: Point) -> bool:
+    """Whether all that differs is an attention that never needs more memory, or compiling, which keeps less but for a
+    mask: that is worth a trial, which says it."""
     before, now = dict(best.knobs), dict(moved.knobs)
+    if moved == best.moved(COMPILE, True):
+        return True
     if before.pop(ATTENTION, None) not in LEANER or now.pop(ATTENTION, None) not in LEANER or before != now:
         return False
     return LEANER.index(str(moved.value(ATTENTION))) > LEANER.index(str(best.value(ATTENTION)))

@@ -18,6 +18,7 @@ from speedtui.engine.trainer.weighing import WORDS, Batch, Unit, Weighing, amoun
 from speedtui.engine.workload.broken import is_the_devices
 from speedtui.engine.workload.collate import IGNORED, PadPacks, PadPairs, PadRight
 from speedtui.engine.workload.model import loss_of
+from speedtui.engine.workload.quantized import multiplies_in_half
 
 FEW, MANY = 2, 24
 """Label tokens of the two rows that are compared: so different that a mean over tokens is none over rows."""
@@ -65,8 +66,7 @@ def _measured(model: nn.Module, base: Any, dataset: Any, collator: Callable[[lis
         doubt = f"what its loss is a mean of could not be measured ({reason:.200}); it is taken for {WORDS[units[0]]}"
         return Weighing(unit=units[0], doubt=doubt, passing=is_the_devices(error))
     flash = str(getattr(config, "_attn_implementation", "")).startswith("flash")
-    half = flash or any(p.dtype in (torch.float16, torch.bfloat16) for p in base.parameters())
-    unit, doubt = _judged(units, batches, losses, half=half)
+    unit, doubt = _judged(units, batches, losses, half=flash or multiplies_in_half(base))
     return Weighing(unit=unit, doubt=doubt or _coupled(base))
 
 

@@ -28,7 +28,7 @@ from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.possible import require_possible
 from speedtui.engine.trainer.attending import attending
 from speedtui.engine.trainer.loaded import tell_loaded
-from speedtui.engine.trainer.needless_mask import runs_without_mask
+from speedtui.engine.trainer.needless_mask import keep_proof, proof_of, runs_without_mask
 from speedtui.engine.trial.arithmetic import Arithmetic
 from speedtui.engine.trial.attempt import Attempt
 from speedtui.engine.trial.compare import MOST_PAIRS, Comparison, compare_candidates
@@ -62,6 +62,8 @@ class TrialRunner:
         self.loads = 0
         """How often a model was loaded."""
         self._loaded_for: Settings | None = None
+        self._without_mask: dict[bytes, bool] = {}
+        """By what it hangs on besides the model."""
         self._shelf: DataShelf | None = None
         self.arithmetic = Arithmetic(context, device)
         self.guard = StateGuard(device)
@@ -96,6 +98,7 @@ class TrialRunner:
         loaded_for = self._loaded_for
         if self.workload is not None and loaded_for is not None and not rebuild_needed(loaded_for, settings):
             return self._with_data(self.workload, loaded_for, settings)
+        known = self._known_of_mask(settings)
         self.workload = self._loaded_for = self._shelf = None  # before the next one comes, not once it has come
         self.guard.forget()
         self.arithmetic.forget()
@@ -104,6 +107,7 @@ class TrialRunner:
         started = time.perf_counter()
         with self.context.phases.phase("load"):
             workload = load_workload(settings, device=self.device, report=self.context.progress)
+        keep_proof(workload.model, known)
         self.workload, self._loaded_for = workload, settings
         self._shelf = DataShelf(workload, settings, self.context.progress)
         self.loads += 1
@@ -116,6 +120,15 @@ class TrialRunner:
         if self.load_seconds is None:
             self.load_seconds = self._since_start()
         return workload
+
+    def _known_of_mask(self, settings: Settings) -> bool | None:
+        """What the loaded model has shown of its mask, if the next one is the same in another precision: what was
+        predicted by the one holds for the other's trial."""
+        if self.workload is None or self._loaded_for is None:
+            return None
+        old, new = self._loaded_for.model, settings.model
+        same = msgspec.structs.replace(old, dtype=new.dtype, quantize=new.quantize, attention=new.attention) == new
+        return proof_of(self.workload.model) if same else None
 
     def data_for(self, settings: Settings) -> Workload:
         """A workload with the data of these settings, without a model; what is loaded stays so.
@@ -166,9 +179,20 @@ class TrialRunner:
         return costs if measured.answers is None else measured.answers.of_run(costs, self.workload, settings)
 
     def without_mask(self, settings: Settings) -> bool:
-        """Whether attention goes without the mask of padding in a run with these settings, by the loaded model."""
+        """Whether attention goes without the mask of padding in a run with these settings.
+
+        By the model that is loaded, in whatever precision; while none is, as it was last.
+        """
+        if self.device.type != "cuda":
+            return False
+        model, data, train = settings.model, settings.data, settings.train
+        key = msgspec.json.encode((model, data.packing, train.compile, train.bf16, train.fp16))
         workload = self.workload
-        return workload is not None and runs_without_mask(workload.model, workload, settings, self.device)
+        if workload is not None:
+            same = workload.packed == data.packing
+            with_data = workload if same else self.data_for(settings)
+            self._without_mask[key] = runs_without_mask(workload.model, with_data, settings, self.device)
+        return self._without_mask.get(key, False)
 
     def answered_at_a_time(self, settings: Settings) -> int:
         """Rows of a batch of answers in a run with these settings."""

@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 import torch
 
 TF32 = "tf32"
-SINCE_AMPERE = (8, 0)
-"""The compute capability from which on a device has TF32 and bfloat16 units."""
 
 
 class Float32(NamedTuple):

@@ -120,7 +120,7 @@ def set_attention(model: nn.Module, attention: str) -> None:
     if switch is None:
         return
     if attention == "auto":
-        attention = _own_attention(model)
+        attention = own_attention_of(model)
     if getattr(config, "_attn_implementation", attention) != attention:
         try:
             switch(attention)
@@ -131,7 +131,8 @@ def set_attention(model: nn.Module, attention: str) -> None:
             raise ConfigError(missing, 'Set model.attention = "auto".') from error
 
 
-def _own_attention(model: Any) -> str:
+def own_attention_of(model: Any) -> str:
+    """What a loaded model of transformers runs with by its own choice."""
     return "sdpa" if getattr(model, "_supports_sdpa", False) else "eager"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from speedtui.engine.config.capability import BFLOAT16, PRODUCTS_OF_8_BITS, TF32, Capability, words
 from speedtui.engine.config.precision import (
     ADAM_IN_WEIGHTS_PRECISION,
     BETTER,
@@ -15,13 +16,10 @@ from speedtui.engine.config.precision import (
 from speedtui.engine.config.settings import Settings, TrainSettings
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.units import format_share
-from speedtui.engine.workload.float32 import SINCE_AMPERE
 from speedtui.engine.workload.liger import require_liger
 
 SAMPLED = 1 << 16
 """Elements looked at of a tensor: enough for a share to a per cent."""
-TURING = (7, 5)
-"""The least compute capability with 8-bit matrix products, as bitsandbytes' installation guide has it."""
 TELLING = 0.1
 """Share of the weights that would not move from which on it is told."""
 
@@ -56,9 +54,9 @@ def require_device(settings: Settings, device: torch.device) -> None:
             "Set train.tf32 = false.",
         )
     if settings.model.quantize == "int8" and not _has_products_of_8_bits(device):
-        found = ".".join(map(str, torch.cuda.get_device_capability(device)))
+        found = words(torch.cuda.get_device_capability(device))
         raise ConfigError(
-            f'model.quantize "int8" needs a GPU of compute capability 7.5 or newer: '
+            f'model.quantize "int8" needs a GPU of compute capability {words(PRODUCTS_OF_8_BITS)} or newer: '
             f"{torch.cuda.get_device_name(device)} has {found}",
             'Set model.quantize = "nf4".',
         )
@@ -68,20 +66,20 @@ def require_device(settings: Settings, device: torch.device) -> None:
 
 def has_bf16(device: torch.device) -> bool:
     """Whether it computes in bfloat16 by itself: older GPUs do it by way of float32, which gains nothing."""
-    return device.type != "cuda" or torch.version.hip is not None or _since_ampere(device)
+    return device.type != "cuda" or torch.version.hip is not None or _since(BFLOAT16, device)
 
 
 def has_tf32(device: torch.device) -> bool:
     """Whether it multiplies float32 by TF32 where it is asked to."""
-    return device.type == "cuda" and torch.version.hip is None and _since_ampere(device)
+    return device.type == "cuda" and torch.version.hip is None and _since(TF32, device)
 
 
 def _has_products_of_8_bits(device: torch.device) -> bool:
-    return device.type != "cuda" or torch.version.hip is not None or torch.cuda.get_device_capability(device) >= TURING
+    return device.type != "cuda" or torch.version.hip is not None or _since(PRODUCTS_OF_8_BITS, device)
 
 
-def _since_ampere(device: torch.device) -> bool:
-    return torch.cuda.get_device_capability(device) >= SINCE_AMPERE
+def _since(least: Capability, device: torch.device) -> bool:
+    return torch.cuda.get_device_capability(device) >= least
 
 
 def require_trainable(trained: nn.Module, settings: Settings) -> None:

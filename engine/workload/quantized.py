@@ -105,6 +105,17 @@ def set_compute_dtype(model: nn.Module, settings: Settings) -> None:
             layer.compute_dtype = dtype
 
 
+def multiplies_in_half(model: nn.Module) -> bool:
+    """Whether some of its products are of 16 bits without autocast: by its weights, or by what packed ones compute in.
+
+    8-bit layers round what they are given to float16 first (bitsandbytes' MatMul8bitLt).
+    """
+    half = (torch.float16, torch.bfloat16)
+    if any(weight.dtype in half or _of_8_bits(weight) for weight in model.parameters()):
+        return True
+    return any(getattr(layer, "compute_dtype", None) in half for layer in model.modules() if _of_4_bits(_weight(layer)))
+
+
 def _weight(module: nn.Module) -> Any:
     """The parameter of that name of a module's own, of scripted ones too; None where there is none."""
     return dict(module.named_parameters(recurse=False)).get("weight")

@@ -15,4 +15,9 @@ int cuInit(unsigned flags) { (void)flags; return OK; }
 int cuDeviceGetCount(int *count) { *count = 1; return OK; }
 int cuDeviceGet(int *device, int ordinal) { *device = ordinal; return OK; }
 int cuDeviceGetName(char *name, int length, int device) { (void)device; strncpy(name, "Stand-in 139", length); return OK; }
+int cuDeviceGetAttribute(int *value, int name, int device) {
+  (void)device;
+  *value = name == 75 ? 8 : name == 76 ? 7 : 0;
+  return OK;
+}
 int cuDeviceTotalMem_v2(size_t *bytes, int device) { (void)device; *bytes = (size_t)139 << 30; return OK; }

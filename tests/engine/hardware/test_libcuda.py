@@ -36,9 +36,11 @@ def read_without_nvml(tmp_path: Path) -> Reading:
     return read
 
 
-def test_a_device_without_nvml_has_its_name_and_memory_and_no_readings(read_without_nvml: Reading) -> None:
+def test_a_device_without_nvml_has_its_name_memory_and_capability_and_no_readings(read_without_nvml: Reading) -> None:
     answer = read_without_nvml()
-    assert answer["described"] == [{"index": 0, "kind": "cuda", "name": "Stand-in 139", "memory_bytes": 139 * GIB}]
+    assert answer["described"] == [
+        {"index": 0, "kind": "cuda", "name": "Stand-in 139", "memory_bytes": 139 * GIB, "capability": [8, 7]}
+    ]
     assert answer["memory"] == 139 * GIB
     assert answer["sample"] == []
     assert answer["notes"] == ["No NVIDIA device is seen: there is no NVIDIA driver library (libnvidia-ml.so.1)."]

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from speedtui.engine.config.capability import Capability
 from speedtui.engine.memory.compute import surface
 from speedtui.engine.memory.surface import MemoryBreakdown, MemoryRequest, MemorySurface
 from tests.engine.memory.real import request
@@ -23,9 +24,12 @@ def _surface(encoded: bytes) -> MemorySurface:
     return surface(msgspec.json.decode(encoded, type=MemoryRequest))
 
 
-def on_cuda(architecture: dict[str, Any], *, masked: bool = True, **more: Any) -> MemorySurface:
+def on_cuda(
+    architecture: dict[str, Any], *, masked: bool = True, capability: Capability | None = None, **more: Any
+) -> MemorySurface:
     asked = request(architecture, tokens=TOKENS, method="full", **more)
-    return _surface(msgspec.json.encode(msgspec.structs.replace(asked, device="cuda", masked=masked)))
+    on_device = msgspec.structs.replace(asked, device="cuda", masked=masked, capability=capability)
+    return _surface(msgspec.json.encode(on_device))
 
 
 def peak(architecture: dict[str, Any], micro: int, **more: Any) -> MemoryBreakdown:
@@ -56,6 +60,15 @@ def test_half_precision_keeps_no_scores_and_without_a_mask_nothing_of_it(micro: 
         assert masked == single
         return
     assert masked.activations_bytes - bare.activations_bytes >= micro * TOKENS * TOKENS * 2  # a layer's own
+
+
+def test_a_device_without_flash_keeps_scores_in_half_precision() -> None:
+    """T4 and V100: without a mask no kernel of theirs takes grouped heads, and bfloat16 none takes at all."""
+    for architecture, half in ((GROUPED, {"fp16": True}), (UNGROUPED, {"bf16": True})):
+        old, new = (on_cuda(architecture, masked=False, capability=c, **half) for c in ((7, 5), (9, 0)))
+        for micro in (1, 8):
+            kept = [surface.breakdown(micro, accumulates=True).activations_bytes for surface in (old, new)]
+            assert kept[0] - kept[1] > scores(micro, 2) / LAYERS
 
 
 def test_it_is_the_larger_of_padded_and_not() -> None:

@@ -78,6 +78,11 @@ def test_another_rank_is_another_prediction_and_another_learning_rate_is_not() -
     assert key(8, 1e-4) == key(8, 2e-4) != key(16, 1e-4)
 
 
+def test_an_older_device_has_other_kernels_and_its_own_prediction() -> None:
+    asked = [msgspec.structs.replace(llama(), device="cuda", capability=c) for c in (None, (7, 5), (8, 0), (9, 0))]
+    assert len({key_of_request(request) for request in asked}) == 4
+
+
 def test_a_changed_config_of_a_local_model_is_another_prediction(tmp_path: Path) -> None:
     settings = msgspec.convert({"model": {"path": str(tmp_path)}}, type(llama().settings))
     asked = MemoryRequest(settings=settings, longest_tokens=16)

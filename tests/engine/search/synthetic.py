@@ -20,7 +20,7 @@ from speedtui.engine.memory.surface import MARGIN, Calibration, Line, MemorySurf
 from speedtui.engine.search.auto import Auto, memory_classes
 from speedtui.engine.search.base import Ask, Compare, Compared, Strategy, Trial, Try
 from speedtui.engine.search.candidates import apply_candidate, make_candidate
-from speedtui.engine.search.classes import class_key
+from speedtui.engine.search.classes import WithoutMask, class_key, with_mask
 from speedtui.engine.search.knobs import Machine
 from speedtui.engine.units import GIB
 
@@ -213,10 +213,11 @@ class Study:
 
 def new_auto(
     device: Device, settings: Settings, *, machine: Machine = MACHINE, past: Calibration | None = None,
-    predicted: bool = True,
+    predicted: bool = True, without_mask: WithoutMask = with_mask,
 ) -> Auto:  # fmt: skip
-    classes = memory_classes(settings, machine)
-    surfaces = {class_key(s): device.surface(s) for s in classes} if predicted else {}
+    classes = memory_classes(settings, machine, without_mask)
+    surfaces = {class_key(s, masked=not without_mask(s)): device.surface(s) for s in classes} if predicted else {}
     return Auto(
-        settings, surfaces, free_bytes=device.free_bytes, machine=machine, total_steps=TOTAL_STEPS, past=past
+        settings, surfaces, free_bytes=device.free_bytes, machine=machine, total_steps=TOTAL_STEPS, past=past,
+        without_mask=without_mask,
     )  # fmt: skip

@@ -5,7 +5,7 @@ import pytest
 
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.config.settings import DataSettings, ModelSettings, Settings, TrainSettings
-from speedtui.engine.memory.surface import MARGIN, Calibration
+from speedtui.engine.memory.surface import MARGIN, Calibration, Line, MemorySurface
 from speedtui.engine.search.auto import Auto, memory_classes
 from speedtui.engine.search.base import Compare, Try
 from speedtui.engine.search.candidates import apply_candidate, make_candidate
@@ -198,6 +198,32 @@ def test_a_compilation_is_charged_its_warm_up() -> None:
     none, reasons = compiled(round(20 / step))
     assert not none
     assert any("too short to pay" in reason for reason in reasons), reasons
+
+
+class Masking(Device):
+    """Compiled steps keep the mask that others go without."""
+
+    def surface(self, settings: Settings) -> MemorySurface:
+        found = super().surface(settings)
+        more = 1.4 if settings.train.compile else 1.0
+        moment = found.single[0]
+        line = Line(fixed=0.0, per_row=moment.activations.per_row * more)
+        moments = (msgspec.structs.replace(moment, activations=line),)
+        return MemorySurface(accumulating=moments, at_once=moments, single=moments, single_at_once=moments)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_compiled_steps_that_keep_a_mask_get_the_micro_batch_that_fits_with_it(seed: int) -> None:
+    def bare(settings: Settings) -> bool:
+        return not settings.train.compile
+
+    device = Masking(seed)
+    device.compiled = 0.7  # so that it is worth it
+    study = Study(device, GOOD, new_auto(device, GOOD, without_mask=bare)).run()
+    assert study.burst == 0
+    assert any(study.tried(trial.candidate).train.compile for trial in study.trials)
+    unknown = Study(device, GOOD, new_auto(device, GOOD, without_mask=bare, predicted=False)).run()
+    assert any(unknown.tried(trial.candidate).train.compile for trial in unknown.trials)
 
 
 def test_loader_workers_are_not_tried_where_nothing_waits_for_data() -> None:

@@ -29,6 +29,7 @@ from speedtui.engine.workload.pretrained import load_pretrained, load_tokenizer
 from speedtui.engine.workload.quantized import (
     cast_biases,
     held_tensors,
+    multiplies_in_half,
     parameter_count,
     quantized_words,
     scale_tensors,
@@ -190,6 +191,18 @@ def test_4_bit_layers_compute_in_bfloat16_with_autocast_and_else_in_the_weights_
         trained = make_trainable(model, settings)
         assert {m.compute_dtype for m in model.modules() if hasattr(m, "compute_dtype")} == {expected}
         restore_base(trained, settings)
+
+
+def test_what_a_model_multiplies_in_is_told_by_its_packed_layers_too(folder: Path) -> None:
+    """Its parameters are float32 and packed numbers, whatever they compute in."""
+    for quantize, dtype, expected in (
+        ("none", "float32", False), ("none", "bfloat16", True), ("nf4", "float32", False), ("nf4", "bfloat16", True),
+        ("int8", "float32", True),
+    ):  # fmt: skip
+        assert multiplies_in_half(model_of(folder, quantize, dtype=dtype)) is expected
+    model = model_of(folder, "nf4")
+    set_compute_dtype(model, settings_for(folder, "nf4", bf16=True))
+    assert multiplies_in_half(model)
 
 
 @pytest.mark.parametrize("quantize", QUANTIZED)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from finders import Attempts, accelerate_finder, confirm, lightning_binsearch, lightning_power
 
+from speedtui.engine.jobs.predicting import device_of
 from speedtui.engine.memory.predict import predict
 from speedtui.engine.memory.surface import Calibration, MemorySurface
 from speedtui.engine.meter.memory import release_memory
@@ -35,7 +36,7 @@ def run(site: Site) -> None:
     longest, cap = workload.facts.longest_tokens, site.pick(CAP_BYTES, REHEARSED_CAP_BYTES)
     assert longest is not None
     began = time.perf_counter()
-    request = memory_request(settings, workload.facts, workload.vocabulary, "cuda")
+    request = memory_request(settings, workload.facts, workload.vocabulary, *device_of(site.device))
     assert request is not None
     surface = predict([request], silent)[0].outcome
     assert isinstance(surface, MemorySurface), surface

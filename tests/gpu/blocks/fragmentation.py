@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from speedtui.engine.config.settings import Settings
+from speedtui.engine.jobs.predicting import device_of
 from speedtui.engine.memory.predict import predict
 from speedtui.engine.memory.surface import Calibration, MemorySurface
 from speedtui.engine.meter.memory import release_memory
@@ -53,7 +54,7 @@ def chosen(runner: TrialRunner, settings: Settings, cap: int) -> int:
     """The largest micro-batch that is predicted to fit."""
     workload = runner.load(settings)
     masked = not runner.without_mask(settings)
-    request = memory_request(settings, workload.facts, workload.vocabulary, "cuda", masked=masked)
+    request = memory_request(settings, workload.facts, workload.vocabulary, *device_of(runner.device), masked=masked)
     assert request is not None
     surface = predict([request], silent)[0].outcome
     assert isinstance(surface, MemorySurface), surface

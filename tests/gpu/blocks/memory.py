@@ -10,6 +10,7 @@ import msgspec
 import torch
 
 from speedtui.engine.config.settings import Settings
+from speedtui.engine.jobs.predicting import device_of
 from speedtui.engine.memory.predict import predict
 from speedtui.engine.memory.surface import MemoryRequest, MemorySurface, Prediction, calibrate
 from speedtui.engine.meter.memory import release_memory
@@ -92,7 +93,7 @@ def request(runner: TrialRunner, settings: Settings) -> MemoryRequest:
     """What the predictor is asked."""
     workload = runner.load(settings)
     masked = not runner.without_mask(settings)
-    asked = memory_request(settings, workload.facts, workload.vocabulary, "cuda", masked=masked)
+    asked = memory_request(settings, workload.facts, workload.vocabulary, *device_of(runner.device), masked=masked)
     assert asked is not None, class_key(settings)
     return asked
 
