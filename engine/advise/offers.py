@@ -23,6 +23,8 @@ from speedtui.engine.advise.strategy import (
 )
 from speedtui.engine.advise.words import MICRO_BATCH
 from speedtui.engine.config.batch import divisors
+from speedtui.engine.config.capability import BFLOAT16, FLASH, TENSOR_CORES, TRITON, Capability, has
+from speedtui.engine.config.capability import TF32 as TF32_UNITS
 from speedtui.engine.config.precision import computes_in_half
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.units import format_share, format_size
@@ -43,6 +45,7 @@ REASONS: dict[str, str] = {
 }  # fmt: skip
 """Why each can make a difference at all."""
 NOT_MOVED = 'mode auto leaves it as it is unless search.numerics = "may change"'
+NOT_LISTED = "mode auto tries it where search.knobs lists it"
 HOLD = "hold the losses of both against each other"
 COSTS: dict[str, str] = {
     MICRO_BATCH: "with mixed lengths also more padding", WORKERS: "processes that start anew with every epoch",
@@ -70,6 +73,8 @@ class Here(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings
     """In use now."""
     cuda: bool
+    capability: Capability | None = None
+    """Of the GPU; None where its driver did not tell."""
     cores: int | None
     padding: float | None
     """Share of the padded tokens."""
@@ -84,7 +89,8 @@ def offers(here: Here, failed: int | None, predicted: Mapping[int, tuple[int | N
     by micro-batch.
     """
     found = [*_micro_batch(here, failed, predicted), *_checkpointing(here), *_workers(here), *_attention(here)]
-    return [*found, *_optimizer(here), *_compile(here), *_grouping(here), *_packing(here), *_precision(here)]
+    found += [*_optimizer(here), *_compile(here), *_grouping(here), *_packing(here), *_precision(here)]
+    return [*found, *_liger(here)]
 
 
 def _micro_batch(
@@ -132,7 +138,7 @@ def _attention(here: Here) -> Iterator[Offer]:
         return
     if model.attention == "eager":
         yield Offer(path=ATTENTION, value="sdpa", why="eager attention keeps the whole matrix of scores in memory")
-    if here.cuda and not model.attention.startswith("flash"):
+    if here.cuda and not model.attention.startswith("flash") and has(here.capability, FLASH) is not False:
         half = Need(text="bfloat16 or float16, of the weights or by autocast", met=computes_in_half(here.settings))
         needs = (Need(text="the package flash-attn"), half)
         yield Offer(
@@ -180,11 +186,26 @@ def _precision(here: Here) -> Iterator[Offer]:
         return
     left = settings.search.mode == "auto" and settings.search.numerics == "same"
     more = f"; {NOT_MOVED}" if left else ""
-    yield Offer(path=BF16, value=True, why=f"{REASONS[BF16]}{more}",
-                needs=(Need(text="a device with bfloat16 units", met=True if here.cuda else None),))  # fmt: skip
-    if here.cuda and not train.tf32:
+    if (own := has(here.capability, BFLOAT16)) is not False:
+        yield Offer(path=BF16, value=True, why=f"{REASONS[BF16]}{more}",
+                    needs=(Need(text="a device with bfloat16 units", met=own),))  # fmt: skip
+    elif has(here.capability, TENSOR_CORES):
+        yield Offer(path=FP16, value=True, why=f"{REASONS[FP16]}, since this GPU has no bfloat16{more}",
+                    needs=(Need(text="a device with float16 units", met=True),))  # fmt: skip
+    if here.cuda and not train.tf32 and (own := has(here.capability, TF32_UNITS)) is not False:
         yield Offer(path=TF32, value=True, why=f"{REASONS[TF32]}{more}",
-                    needs=(Need(text="an NVIDIA GPU from Ampere on"),))  # fmt: skip
+                    needs=(Need(text="an NVIDIA GPU from Ampere on", met=own),))  # fmt: skip
+
+
+def _liger(here: Here) -> Iterator[Offer]:
+    settings = here.settings
+    usable = here.cuda and has(here.capability, TRITON) is not False
+    if not usable or settings.train.liger or settings.model.kind == "python":
+        return
+    left = settings.search.mode == "auto" and settings.search.knobs.keys().isdisjoint((LIGER, "liger"))
+    package = Need(text="the package liger-kernel, which knows many kinds of model and not all")
+    yield Offer(path=LIGER, value=True, why=f"{REASONS[LIGER]}{f'; {NOT_LISTED}' if left else ''}",
+                needs=(package, Need(text="memory: not predicted")))  # fmt: skip
 
 
 def _waits(share: float | None) -> str:

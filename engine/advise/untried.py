@@ -65,5 +65,6 @@ def here_of(scene: Scene) -> Here:
     total = sum(phases.values())
     shares = {name: seconds / total for name, seconds in phases.items()} if total else {}
     cores = run.hardware.host.cores if run.hardware is not None else None
-    cuda = any(device.kind == "cuda" for device in run.devices)
-    return Here(settings=scene.settings, cuda=cuda, cores=cores, padding=padding, shares=shares)
+    gpu = next((device for device in run.devices if device.kind == "cuda"), None)
+    return Here(settings=scene.settings, cuda=gpu is not None, capability=gpu.capability if gpu is not None else None,
+                cores=cores, padding=padding, shares=shares)  # fmt: skip

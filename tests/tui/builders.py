@@ -18,7 +18,7 @@ from speedtui.engine.units import GIB
 
 STARTED_AT = 1_767_225_600.0
 """2026-01-01 00:00:00 UTC; tests set the time zone to UTC."""
-GPU = e.Device(index=0, kind="cuda", name="NVIDIA H100 80GB HBM3", memory_bytes=int(79.6 * GIB))
+GPU = e.Device(index=0, kind="cuda", name="NVIDIA H100 80GB HBM3", memory_bytes=int(79.6 * GIB), capability=(9, 0))
 PHASES = {
     "forward": 0.138,
     "backward": 0.221,

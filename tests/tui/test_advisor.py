@@ -176,7 +176,7 @@ async def test_all_that_may_gain_and_nobody_measured_is_probed_and_nothing_else(
     async with open_app(session, start_screen="advisor").run_test(size=(140, 40)) as pilot:
         await press(pilot, "B")
         assert sorted(str(values) for values in probed(session)) == [
-            "{'data.packing': True}", "{'model.attention': 'flash_attention_2'}",
+            "{'data.packing': True}", "{'model.attention': 'flash_attention_2'}", "{'train.liger': True}",
         ]  # fmt: skip
 
 

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+import pytest
+
 from speedtui.engine.advise.offers import Here, Offer, offers
-from speedtui.engine.advise.strategy import ATTENTION, BF16, LIGER, TF32, change_name, risk_of
+from speedtui.engine.advise.scene import Scene
+from speedtui.engine.advise.strategy import ATTENTION, BF16, FP16, LIGER, TF32, change_name, risk_of
+from speedtui.engine.advise.untried import here_of
+from speedtui.engine.config.capability import Capability
 from speedtui.engine.config.paths import with_values
 from speedtui.engine.config.settings import DataSettings, ModelSettings, Settings
+from speedtui.engine.events import Device
+from speedtui.engine.state import fold
+from tests.engine.events_of_a_run import started
 
 GOOD = Settings(model=ModelSettings(path="tiny"), data=DataSettings(train="t.jsonl", text="text"))
 
 
-def offered(*, cuda: bool = True, **values: Any) -> dict[str, Offer]:
+def offered(*, cuda: bool = True, capability: Capability | None = (9, 0), **values: Any) -> dict[str, Offer]:
     settings = with_values(GOOD, {name.replace("__", "."): value for name, value in values.items()}, "test")
-    here = Here(settings=settings, cuda=cuda, cores=4, padding=None, shares={})
+    here = Here(settings=settings, cuda=cuda, capability=capability if cuda else None, cores=4, padding=None, shares={})
     return {offer.path: offer for offer in offers(here, None, {})}
 
 
@@ -44,3 +53,41 @@ def test_flash_attention_needs_half_precision_by_weights_or_by_autocast() -> Non
     assert met() is False
     assert met(train__bf16=True) is met(train__fp16=True) is met(model__dtype="bfloat16") is True
     assert ATTENTION not in offered(train__bf16=True, model__attention="flash_attention_3")
+
+
+@pytest.mark.parametrize(
+    ("capability", "expected"),
+    [
+        ((6, 1), set()),
+        ((7, 0), {FP16, LIGER}),
+        ((7, 5), {FP16, LIGER}),
+        ((8, 0), {BF16, TF32, LIGER, ATTENTION}),
+        ((9, 0), {BF16, TF32, LIGER, ATTENTION}),
+        (None, {BF16, TF32, LIGER, ATTENTION}),
+    ],
+)
+def test_a_device_is_offered_what_it_has_the_units_for(capability: Capability | None, expected: set[str]) -> None:
+    found = offered(capability=capability)
+    assert found.keys() & {BF16, FP16, TF32, LIGER, ATTENTION} == expected
+    known = None if capability is None else True
+    for path in expected & {BF16, FP16, TF32}:
+        assert [need.met for need in found[path].needs] == [known]
+    assert found.keys() & {BF16, FP16, TF32, LIGER} <= offered(capability=capability, model__quantize="nf4").keys()
+
+
+def test_liger_is_for_models_of_transformers_on_a_gpu_and_says_who_tries_it() -> None:
+    assert LIGER not in offered(cuda=False)
+    assert LIGER not in offered(train__liger=True)
+    recipe = {"model__kind": "python", "model__recipe": "r.py:build", "model__path": None}
+    assert LIGER not in offered(**recipe)
+    assert "search.knobs" in offered(search__mode="auto")[LIGER].why
+    assert "search.knobs" not in offered(search__mode="quick")[LIGER].why
+
+
+def test_what_a_device_has_is_read_from_its_run() -> None:
+    found = []
+    for devices in ([], [Device(index=0, kind="cuda", name="Tesla T4", memory_bytes=None, capability=(7, 5))]):
+        state = fold([started(devices=devices, config=msgspec.to_builtins(GOOD))])
+        here = here_of(Scene(state, state))
+        found.append((here.cuda, here.capability, FP16 in {offer.path for offer in offers(here, None, {})}))
+    assert found == [(False, None, False), (True, (7, 5), True)]
