@@ -34,7 +34,7 @@ class RunFolder(msgspec.Struct, frozen=True):
     @property
     def id(self) -> str:
         """The run's id, the folder's name."""
-        return self.path.name if self.log is None else self.log.stem
+        return _as_text(self.path.name if self.log is None else self.log.stem)
 
     @property
     def events(self) -> Path:
@@ -102,6 +102,15 @@ class RunFolder(msgspec.Struct, frozen=True):
     def watched(self) -> bool:
         """Whether any session is attached."""
         return _is_locked(self.session_lock, shared=True)
+
+
+def _as_text(name: str) -> str:
+    """A file's name as UTF-8 can hold it, also where the locale's encoding is another one than the name's."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(name).decode("utf-8", "backslashreplace")
+    return name
 
 
 def create_run(runs: Path, job: Job) -> RunFolder:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
-import os
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import click
 
 from speedtui.engine.clean import clean
 from speedtui.engine.errors import ExitCode, SpeedtuiError, UsageError
+from speedtui.engine.home import own_home
 from speedtui.engine.output import warn, warn_traceback
 from speedtui.tui.commands.options import screen_options
+from speedtui.tui.streams import require_printed, standard_streams
 
 COMMANDS = {
     "init": "Write a commented speedtui.toml for a model and a data file.",
@@ -51,14 +50,6 @@ class Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError:
-            # nobody reads any more, which click calls a failure; Python would complain when it flushes stdout at exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return ExitCode.DONE
-
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -87,12 +78,16 @@ def application(ctx: click.Context) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The program: ends with a documented exit code and, on stderr, what to do next."""
-    sys.exit(_flushed(_run(list(sys.argv[1:] if arguments is None else arguments))))
+    with standard_streams(), own_home():
+        code = _run(list(sys.argv[1:] if arguments is None else arguments))
+    sys.exit(code)
 
 
 def _run(arguments: list[str]) -> int:
     try:
         code = application.main(arguments, prog_name="speedtui", standalone_mode=False)
+        if not isinstance(code, ExitCode):  # no command ran: --help and --version are there to be printed
+            require_printed()
         return code if isinstance(code, int) else ExitCode.DONE
     except click.exceptions.Abort:
         return ExitCode.INTERRUPTED
@@ -104,17 +99,6 @@ def _run(arguments: list[str]) -> int:
         return _refuse(error, with_traceback=_is_verbose(arguments))
     except Exception as error:
         return _refuse(_as_failure(error), with_traceback=_is_verbose(arguments))
-
-
-def _flushed(code: int) -> int:
-    """The exit code once stdout is out; where it cannot be written Python would end with a code of its own."""
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if code == ExitCode.DONE and error.errno not in (errno.EPIPE, errno.EIO):
-            return _refuse(_as_failure(error))
-    return code
 
 
 def _is_verbose(arguments: list[str]) -> bool:
@@ -135,6 +119,12 @@ def _refuse(error: SpeedtuiError, *, with_traceback: bool = False) -> ExitCode:
 
 def _as_failure(error: Exception) -> SpeedtuiError:
     """An error that nobody foresaw."""
+    if isinstance(error, UnicodeEncodeError):  # whatever is printed finds its stand-ins, so it is a name of a file
+        name = error.object[: error.end].rpartition("\n")[2] + error.object[error.end :].partition("\n")[0]
+        return UsageError(
+            f"{name!a} cannot be written in {error.encoding}",
+            "Rename it, or name another encoding for this terminal, such as: export LC_ALL=C.UTF-8",
+        )
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename is not None else ""
         failure = SpeedtuiError(f"{place}{error.strerror}", "With -v it says where.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -75,7 +76,7 @@ def _read(path: str, given: Scalar, where: str, folder: Path | None) -> Scalar:
         value = frequency_text(Frequency(steps=value))
     if path == "schedule.metric" and isinstance(value, str) and ":" in value and folder is not None:
         file, _, function = value.rpartition(":")
-        value = f"{(folder / Path(file).expanduser()).resolve()}:{function}"
+        value = f"{(folder / os.path.expanduser(file)).resolve()}:{function}"
     return value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -66,11 +67,25 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not TOML: {error}", "Correct that line.") from None
 
 
+def utf8_name(path: Path) -> str:
+    """The path as text that can stand in a configuration and a log.
+
+    Raises:
+        ConfigError: it holds bytes of another encoding.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+        raise ConfigError(f"{shown}: the name is not UTF-8, as a run's files are", "Rename it.") from None
+    return str(path)
+
+
 def _anchored(settings: Settings, folder: Path) -> Settings:
     """Paths made absolute. A model path that is no folder stays as it is: it may be a hub id."""
 
     def anchor(text: str | None) -> str | None:
-        return None if text is None else str((folder / Path(text).expanduser()).resolve())
+        return None if text is None else utf8_name((folder / os.path.expanduser(text)).resolve())
 
     def anchor_model(text: str | None) -> str | None:
         if text is None or (not (folder / text).exists() and not text.startswith((".", "/", "~"))):

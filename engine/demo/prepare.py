@@ -47,7 +47,7 @@ def prepare(folder: Path, report: Report) -> Settings:
     except OSError as error:
         raise RunFolderError(
             f"{folder}: the demo's files cannot be written: {error.strerror or error}",
-            "Name another folder with --runs.",
+            "Set XDG_CACHE_HOME to a folder that can be written.",
         ) from error
     return demo_settings(folder)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import msgspec
 from speedtui.engine.history.keys import key_of_settings, name_in
 from speedtui.engine.history.records import PastEvaluation, PastMeasurement, PastOutcome, PastPeak
 from speedtui.engine.history.schema import NotAHistory, is_current, migrate
+from speedtui.engine.home import user_folder
 
 FILE_NAME = "history.sqlite"
 BUSY_SECONDS = 1.0
@@ -37,9 +37,7 @@ def history_path() -> Path:
     Raises:
         RuntimeError: there is no home folder.
     """
-    root = os.environ.get("XDG_DATA_HOME", "")
-    base = Path(root) if os.path.isabs(root) else Path.home() / ".local" / "share"
-    return base / "speedtui" / FILE_NAME
+    return user_folder("XDG_DATA_HOME", ".local/share") / "speedtui" / FILE_NAME
 
 
 class History:

@@ -21,6 +21,7 @@ from speedtui.engine.hardware.available import describe_devices
 from speedtui.engine.hardware.host import HostReader
 from speedtui.engine.hardware.nvml import NvmlReader
 from speedtui.engine.hardware.sampler import HardwareSampler
+from speedtui.engine.home import said_of_home
 from speedtui.engine.jobs.going_on import how_to_go_on
 from speedtui.engine.jobs.loaders import loader_death
 from speedtui.engine.log.clock import RunClock
@@ -86,6 +87,7 @@ def execute(
         context.devices, context.versions = describe_devices(), _versions()
         context.emit(_run_started(context, settings), flush=True)
         context.warn_once(before.passed_over.words)
+        context.warn_once(said_of_home())
         sampler = _start_sampler(context, stack)
         started(context)
         result = _run_job(context, replaceable=replaceable)

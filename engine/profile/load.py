@@ -14,6 +14,7 @@ import msgspec
 from speedtui.engine.config.paths import nearest
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.errors import ConfigError, UsageError
+from speedtui.engine.home import user_folder
 from speedtui.engine.profile.profile import (
     Baseline,
     Profile,
@@ -53,9 +54,7 @@ def built_in_profiles() -> tuple[Profile, ...]:
 
 def own_folder() -> Path:
     """`$XDG_CONFIG_HOME/speedtui/profiles`, by default below `~/.config`."""
-    root = os.environ.get("XDG_CONFIG_HOME", "")
-    base = Path(root) if os.path.isabs(root) else Path.home() / ".config"
-    return base / "speedtui" / "profiles"
+    return user_folder("XDG_CONFIG_HOME", ".config") / "speedtui" / "profiles"
 
 
 def list_profiles() -> Profiles:

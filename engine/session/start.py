@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from speedtui.engine.candidate import Estimate
-from speedtui.engine.config.load import dump_settings
+from speedtui.engine.config.load import dump_settings, utf8_name
 from speedtui.engine.config.settings import Scalar, Settings, WindowSettings
 from speedtui.engine.config.window import Window, resolve_window
 from speedtui.engine.config.zone import LOCAL
@@ -186,6 +186,7 @@ def _window(settings: Settings, where: str) -> Window | None:
 
 
 def _write(settings: Settings, order: Order, runs: Path) -> RunFolder:
+    utf8_name(runs.resolve())
     folder = create_run(runs, order.job)
     try:
         folder.config.write_text(dump_settings(settings), encoding="utf-8")

@@ -11,15 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from speedtui.engine.home import cache_base
+
 KEPT_SECONDS = 30 * 86400
 """What nobody has used for a month is removed when something new is stored."""
 
 
 def cache_folder(name: str) -> Path:
-    """`$XDG_CACHE_HOME/speedtui/<name>`, by default below `~/.cache`."""
-    root = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(root) if os.path.isabs(root) else Path.home() / ".cache"
-    return base / "speedtui" / name
+    """`$XDG_CACHE_HOME/speedtui/<name>`, by default below `~/.cache`, or where that cannot be written in its stead."""
+    return cache_base() / "speedtui" / name
 
 
 def key_of(parts: Any) -> str:

@@ -86,7 +86,7 @@ def run_into(stdout: int, place: Place) -> tuple[int, str]:
 def test_a_full_disk_behind_stdout_is_one_clear_error(place: Place) -> None:
     code, said = run_into(os.open("/dev/full", os.O_WRONLY), place)
     assert code == ExitCode.FAILED
-    assert said.splitlines()[0] == "speedtui: No space left on device"
+    assert said.splitlines()[0] == "speedtui: stdout: No space left on device"
     assert "Traceback" not in said
 
 

@@ -27,7 +27,8 @@ def open_default() -> ExitCode:
         config=Path(DEFAULT_NAME), runs=Path("runs"), json=False, quiet=False, verbose=False, look=typed_look()
     )  # fmt: skip
     if common.output is not Output.SCREEN:
-        raise UsageError("there is no terminal to open the screen on", "Name a command; `speedtui --help` lists them.")
+        reason = common.no_screen or "there is no terminal to open the screen on"
+        raise UsageError(reason, "Name a command; `speedtui --help` lists them.")
     if not common.config.exists():
         return run_demo(common, "process", "quick", said=(NO_CONFIG,))
     settings = load_settings(common.config)

@@ -8,6 +8,7 @@ from speedtui.engine.doctor import render, run_checks
 from speedtui.engine.errors import ExitCode
 from speedtui.engine.output import say, say_json
 from speedtui.tui.commands.options import Common, common_options
+from speedtui.tui.streams import require_printed
 
 
 @click.command("doctor")
@@ -20,4 +21,5 @@ def command(common: Common) -> ExitCode:
             say_json(check)
     else:
         say(render(checks))
+    require_printed()
     return ExitCode.DONE

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import os
 import signal
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -20,8 +18,10 @@ from speedtui.engine.errors import ExitCode
 from speedtui.engine.output import say, say_line, warn
 from speedtui.engine.session.attached import AttachedSession
 from speedtui.engine.session.base import Session
+from speedtui.engine.session.replay import ReplaySession
 from speedtui.tui.commands.options import Common, Output
 from speedtui.tui.commands.words import Words
+from speedtui.tui.streams import stdout_failure
 
 WORKER_LOG_LINES = 40
 """Shown with -v when a job failed."""
@@ -36,18 +36,16 @@ def follow(
     """
     if common.output is Output.SCREEN:
         code = _on_screen(session, screen, common)
-        session = started[-1] if started else session
-    else:
-        reader = _Lines(session, common)
-        with interrupting(session):
-            code = session.run(reader)
-        if reader.pipe_closed:
-            return code
-    try:
+        _say_end(started[-1] if started else session, common, code)
+        return code
+    if common.no_screen:
+        warn(clean(f"speedtui: {common.no_screen}"))
+    reader = _Lines(session, common)
+    with interrupting(session):
+        code = session.run(reader)
+    if not reader.unread:
         _say_end(session, common, code)
-    except OSError as error:
-        if error.errno != errno.EIO:  # the terminal is gone, and nobody reads what would be said
-            raise
+        reader.tell_failure()
     return code
 
 
@@ -134,23 +132,25 @@ class _Lines:
     def __init__(self, session: Session, common: Common) -> None:
         self._session = session
         self._write = _raw if common.json else Words(quiet=common.quiet).write
-        self.pipe_closed = False
+        self.unread = False
         self._mute = False
 
     def __call__(self, line: bytes, event: e.AnyEvent) -> None:
-        if self._mute:
-            return
-        try:
+        if not self._mute:
             self._write(line, event)
-        except OSError as error:
-            self._mute = True
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            if isinstance(error, BrokenPipeError):
-                self.pipe_closed = True
-                self._session.interrupt(ExitCode.INTERRUPTED)
-            else:
-                log = self._session.folder.events
-                warn(clean(f"speedtui: stdout: {error.strerror}; the job goes on and writes {log}"))
+            self.tell_failure()
+
+    def tell_failure(self) -> None:
+        """Where stdout takes nothing any more, says so once, and where it all is; a pipe's reader has had enough."""
+        failure = stdout_failure()
+        if failure is None or self._mute:
+            return
+        self._mute = True
+        if failure.errno == errno.EPIPE or isinstance(self._session, ReplaySession):  # which is there to be read
+            self.unread = True
+            self._session.interrupt(ExitCode.INTERRUPTED)
+        else:
+            warn(clean(f"speedtui: {failure.strerror}; what the job does is in {self._session.folder.events}"))
 
 
 def _raw(line: bytes, event: e.AnyEvent) -> None:

@@ -8,8 +8,10 @@ import click
 
 from speedtui.engine.clean import clean
 from speedtui.engine.errors import ExitCode
+from speedtui.engine.home import said_of_home
 from speedtui.engine.output import say, say_json, warn
 from speedtui.tui.commands.options import Common, common_options
+from speedtui.tui.streams import require_printed
 
 if TYPE_CHECKING:
     from speedtui.tui.keys import Key
@@ -29,6 +31,7 @@ def command(common: Common, as_example: bool) -> ExitCode:
 
     if as_example:
         say(example())
+        require_printed()
         return ExitCode.DONE
     file = read_keymap()
     if common.json:
@@ -36,8 +39,9 @@ def command(common: Common, as_example: bool) -> ExitCode:
             say_json(_entry(key, file))
     else:
         say(_table(file))
-    for problem in file.problems:
+    for problem in (*file.problems, *filter(None, [said_of_home()])):
         warn(clean(f"speedtui: {problem}"))
+    require_printed()
     return ExitCode.USAGE if file.refused else ExitCode.DONE
 
 

@@ -71,8 +71,20 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
             return Output.JSON
         if self.plain:
             return Output.PLAIN
-        on_terminal = sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-        return Output.SCREEN if on_terminal and not self.quiet else Output.PLAIN
+        return Output.SCREEN if self._on_terminal and not self.no_screen else Output.PLAIN
+
+    @property
+    def no_screen(self) -> str:
+        """Why a person at a terminal who asked for nothing else gets lines; empty where that is not so."""
+        kind = os.environ.get("TERM", "")
+        if kind not in ("", "dumb") or not self._on_terminal:
+            return ""
+        said = f"TERM={kind} says" if kind else "TERM is not set, which says"
+        return f"{said} that this terminal can only show lines; for the screen: export TERM=xterm-256color"
+
+    @property
+    def _on_terminal(self) -> bool:
+        return not (self.json or self.plain or self.quiet) and sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def common_options(function: F) -> F:

@@ -57,7 +57,8 @@ def command(
 
 def _require_terminal(common: Common) -> None:
     if common.output is not Output.SCREEN:
-        raise UsageError("--screen: there is no terminal to open the screen on", "Leave it out: the plan is text then.")
+        reason = common.no_screen or "there is no terminal to open the screen on"
+        raise UsageError(f"--screen: {reason}", "Leave it out: the plan is text then.")
 
 
 def _checked_size(text: str) -> str:
@@ -70,4 +71,4 @@ def _checked_size(text: str) -> str:
 
 def _as_lines(common: Common) -> Common:
     """A plan is read and done with: it is text on a terminal, too."""
-    return common if common.output is not Output.SCREEN else msgspec.structs.replace(common, plain=True)
+    return msgspec.structs.replace(common, plain=True)

@@ -14,6 +14,7 @@ from speedtui.engine.units import parse_duration
 from speedtui.tui.commands.following import follow
 from speedtui.tui.commands.options import Common, Output, common_options, screen_options
 from speedtui.tui.options import ScreenOptions
+from speedtui.tui.streams import require_printed
 
 PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 
@@ -37,10 +38,12 @@ def command(common: Common, run: str, speed: float, start: str | None) -> ExitCo
 
     On the screen space holds it, + and - change its speed, the arrows go back and on in it.
     """
+    require_printed()  # where nothing can be, nobody waits for the recording's end
     folder = find_recording(common.runs, run)
     on_screen = common.output is Output.SCREEN
     session = ReplaySession(folder, speed, start=_seconds(start, folder) if start else 0.0, stay=on_screen)
     follow(session, common, screen=ScreenOptions(read_only=True))
+    require_printed()
     return ExitCode.DONE
 
 

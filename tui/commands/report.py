@@ -22,6 +22,7 @@ from speedtui.engine.runs import RunFolder, find_run
 from speedtui.engine.state import RunState
 from speedtui.tui.commands.options import Common, common_options
 from speedtui.tui.commands.progress import Progress
+from speedtui.tui.streams import require_printed
 
 IN_THE_RUN = "in the run's folder"
 """What --html says when no file is named."""
@@ -48,6 +49,7 @@ def command(common: Common, html: str | None, run: str | None) -> ExitCode:
         say_line(_as_json(folder, state))
     else:
         say(_as_text(folder, state))
+    require_printed()
     return ExitCode.DONE
 
 

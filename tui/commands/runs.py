@@ -10,6 +10,7 @@ from speedtui.engine.output import say, say_json
 from speedtui.engine.report.listing import RunEntry, list_entries
 from speedtui.engine.units import format_span
 from speedtui.tui.commands.options import Common, common_options
+from speedtui.tui.streams import require_printed
 
 
 @click.command("runs")
@@ -24,6 +25,7 @@ def command(common: Common) -> ExitCode:
         say(clean(f"No runs in {common.runs}. Start one with `speedtui tune` or `speedtui demo`."))
     else:
         say(_table(entries))
+    require_printed()
     return ExitCode.DONE
 
 
