@@ -15,11 +15,14 @@ import msgspec
 
 from speedtui.engine.errors import RunFolderError
 from speedtui.engine.events import Job
+from speedtui.engine.files import make_folder, open_plain, write_whole
 
 LOOK_SECONDS = 0.25
 """Whoever looks whether a lock is held takes it for some microseconds; whoever wants to hold it tries for so long."""
 TRY_SECONDS = 0.01
 """Between two tries."""
+TRIES = 50
+"""Names that a new run is given one after the other: of 65,536 a second, so that the first is nearly always free."""
 _held: set[int] = set()
 """Descriptors of the locks that this process holds."""
 
@@ -119,24 +122,39 @@ def create_run(runs: Path, job: Job) -> RunFolder:
     Raises:
         RunFolderError: it cannot be made or written, or there is no room.
     """
-    name = f"{datetime.now():%Y%m%d-%H%M%S}-{job}-{os.urandom(2).hex()}"
-    folder = RunFolder(runs.resolve() / name)
+    made = None
     try:
-        folder.path.mkdir(parents=True, mode=0o700)
-        probe = folder.path / ".room"
-        probe.write_bytes(bytes(1 << 20))
-        probe.unlink()
+        make_folder(runs)
+        made = _new_folder(runs.resolve(), job)
+        room = made.path / ".room"
+        write_whole(room, bytes(1 << 20))
+        room.unlink()
     except OSError as error:
-        discard(folder)
+        if made is not None:
+            discard(made)
         raise RunFolderError(
             f"{runs}: the run's folder cannot be written: {error.strerror or error}",
             "Make room or name another folder with --runs.",
         ) from None
-    return folder
+    return made
+
+
+def _new_folder(runs: Path, job: Job) -> RunFolder:
+    """One that was not there: a hundred jobs of an array begin in one second."""
+    for left in reversed(range(TRIES)):
+        folder = RunFolder(runs / f"{datetime.now():%Y%m%d-%H%M%S}-{job}-{os.urandom(2).hex()}")
+        try:
+            folder.path.mkdir(mode=0o700)
+        except FileExistsError:
+            if not left:
+                raise
+        else:
+            return folder
+    raise AssertionError("unreachable")
 
 
 def discard(folder: RunFolder) -> None:
-    """Removes the folder of a run that was never started."""
+    """Removes the folder of a run that was never started, by whom it was made."""
     shutil.rmtree(folder.path, ignore_errors=True)
 
 
@@ -194,7 +212,7 @@ def hold_lock(path: Path, *, shared: bool = False) -> Iterator[None]:
         BlockingIOError: somebody else holds it.
         OSError: the file cannot be opened.
     """
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    file = open_plain(path, os.O_RDWR | os.O_CREAT)
     _held.add(file)
     try:
         _lock(file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
@@ -232,7 +250,7 @@ def _is_locked(path: Path, *, shared: bool = False) -> bool:
     Looked at with the other kind of lock, so that two who look are not in each other's way.
     """
     try:
-        file = os.open(path, os.O_RDONLY)
+        file = open_plain(path, os.O_RDONLY)
     except OSError:  # nobody has ever held it
         return False
     try:

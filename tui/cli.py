@@ -10,6 +10,7 @@ import click
 
 from speedtui.engine.clean import clean
 from speedtui.engine.errors import ExitCode, SpeedtuiError, UsageError
+from speedtui.engine.files import keep_private
 from speedtui.engine.home import own_home
 from speedtui.engine.output import warn, warn_traceback
 from speedtui.tui.commands.options import screen_options
@@ -78,6 +79,7 @@ def application(ctx: click.Context) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The program: ends with a documented exit code and, on stderr, what to do next."""
+    keep_private()
     with standard_streams(), own_home():
         code = _run(list(sys.argv[1:] if arguments is None else arguments))
     sys.exit(code)

@@ -13,6 +13,7 @@ import msgspec
 from speedtui.engine.checkpoint.facts import FACTS_NAME, CheckpointError, CheckpointFacts, read_facts
 from speedtui.engine.checkpoint.files import put_in_place, remove, repair, sync, sync_tree
 from speedtui.engine.checkpoint.verify import file_sizes, flaw_of_checkpoint, flaw_of_files, missing_part
+from speedtui.engine.files import make_folder, write_whole
 
 ASIDE_NAME = ".writing"
 REMOVED_NAME = ".removing"
@@ -67,7 +68,7 @@ class CheckpointStore:
         """
         self._repair()
         self._clear()
-        self.staging.mkdir(parents=True)
+        make_folder(self.staging)
         return self.staging / _name(step)
 
     def commit(self, step: int, facts: CheckpointFacts) -> Saved:
@@ -111,13 +112,11 @@ class CheckpointStore:
     def _ask_disk(self) -> str | None:
         probe = self.staging / "probe"
         try:
-            self.staging.mkdir(parents=True, exist_ok=True)
-            probe.write_bytes(bytes(PROBE_BYTES))
-            sync(probe)
+            make_folder(self.staging)
+            write_whole(probe, bytes(PROBE_BYTES), durable=True)
+            probe.unlink()
         except OSError as error:
             return error.strerror or str(error)
-        finally:
-            probe.unlink(missing_ok=True)
         return None
 
     def newest(self, model: str | None = None, *, until: int | None = None) -> Found | None:
@@ -166,7 +165,7 @@ class CheckpointStore:
         sizes = file_sizes(aside)
         _require_whole(aside, missing_part(sizes) or flaw_of_files(aside, sizes))
         listed = msgspec.structs.replace(facts, files=sizes)
-        (aside / FACTS_NAME).write_bytes(msgspec.json.format(msgspec.json.encode(listed)))
+        write_whole(aside / FACTS_NAME, msgspec.json.format(msgspec.json.encode(listed)))
 
     def _rotate(self, newest: int) -> None:
         """Removes what is older than the newest ones that are whole. A newer one is not looked at: it was not whole
@@ -183,7 +182,7 @@ class CheckpointStore:
         """Out of its place at once, so that one half removed is not taken for one half written."""
         away = self.folder / REMOVED_NAME
         try:
-            away.mkdir(exist_ok=True)
+            make_folder(away)
             path.rename(away / path.name)
         except OSError:
             pass  # the new checkpoint is in its place; the next one tries again

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import msgspec
 
 from speedtui.engine.candidate import Candidate, Estimate
@@ -11,6 +9,7 @@ from speedtui.engine.config.settings import Scalar
 from speedtui.engine.config.window import Window
 from speedtui.engine.events import Job
 from speedtui.engine.events.bounds import absurd
+from speedtui.engine.files import write_whole
 from speedtui.engine.regular import read_regular
 from speedtui.engine.runs import RunFolder
 
@@ -89,9 +88,7 @@ def write_order(folder: RunFolder, order: Order) -> None:
     Raises:
         OSError: no room or no permission.
     """
-    aside = folder.order.with_suffix(".new")
-    aside.write_bytes(msgspec.json.format(msgspec.json.encode(order), indent=2))
-    os.replace(aside, folder.order)  # a worker that starts now reads the old one or the new one
+    write_whole(folder.order, msgspec.json.format(msgspec.json.encode(order), indent=2), durable=True)
 
 
 def read_order(folder: RunFolder) -> Order:

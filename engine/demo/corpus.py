@@ -8,6 +8,8 @@ import random
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from speedtui.engine.files import write_whole
+
 Sample = tuple[str, str]
 """(prompt, response)."""
 
@@ -34,7 +36,7 @@ NAMES = ["Ada", "Ben", "Cleo", "Dan", "Eva", "Finn", "Gina", "Hugo", "Iris", "Jo
 def write_corpus(path: Path, rows: int, seed: int) -> None:
     """JSON lines with the columns `prompt` and `response`; the same for the same rows and seed."""
     lines = (json.dumps({"prompt": prompt, "response": response}) for prompt, response in samples(rows, seed))
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_whole(path, "\n".join(lines) + "\n")
 
 
 def samples(rows: int, seed: int) -> list[Sample]:

@@ -16,6 +16,7 @@ from speedtui.engine.config.settings import (
 )
 from speedtui.engine.demo.corpus import samples, write_corpus
 from speedtui.engine.errors import RunFolderError
+from speedtui.engine.files import make_folder, write_whole
 from speedtui.engine.workload.base import Report
 
 VERSION = "1"
@@ -88,7 +89,7 @@ def _make(folder: Path, report: Report) -> None:
     """The mark comes last: material that was cut short is made again."""
     from speedtui.engine.demo.model import save_model
 
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     (folder / "ready").unlink(missing_ok=True)
     report("writing the demo's data", 0, None)
     write_corpus(folder / "train.jsonl", TRAIN_ROWS, TRAIN_SEED)
@@ -97,4 +98,4 @@ def _make(folder: Path, report: Report) -> None:
     shutil.rmtree(folder / "tiny-llama", ignore_errors=True)
     texts = (text for sample in samples(TRAIN_ROWS, TRAIN_SEED) for text in sample)
     save_model(folder / "tiny-llama", texts, MODEL_SEED)
-    (folder / "ready").write_text(VERSION, encoding="utf-8")
+    write_whole(folder / "ready", VERSION)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from speedtui.engine import events as e
 from speedtui.engine.candidate import Candidate, TrialResult
+from speedtui.engine.files import create_beside, make_folder, write_whole
 
 STEPS, EVALUATIONS, TRIALS = "steps.csv", "evaluations.csv", "trials.csv"
 STEP_COLUMNS = (
@@ -29,10 +31,11 @@ class Tables:
 
     def __init__(self, folder: Path) -> None:
         """Raises OSError: the folder cannot be made or written."""
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         self._folder = folder
-        self._aside = folder / f".{STEPS}.{os.getpid()}"
-        self._file = self._aside.open("w", newline="", encoding="utf-8")
+        beside = create_beside(folder / STEPS)
+        self._aside = Path(beside.name)
+        self._file = io.TextIOWrapper(beside, encoding="utf-8", newline="")
         self._steps = csv.DictWriter(self._file, STEP_COLUMNS)
         self._steps.writeheader()
         self._step_rows = 0
@@ -72,11 +75,20 @@ class Tables:
         self._file.close()
         trials = [trial_row(candidate, self._results.get(id)) for id, candidate in self._candidates.items()]
         written: dict[Path, int] = {}
-        self._place(self._aside, STEPS, self._step_rows, written)
+        steps = self._folder / STEPS
+        if self._step_rows:
+            os.replace(self._aside, steps)
+            written[steps] = self._step_rows
+        else:
+            self._aside.unlink()
+            steps.unlink(missing_ok=True)
         for name, rows in ((EVALUATIONS, self._evaluations), (TRIALS, trials)):
-            aside = self._folder / f".{name}.{os.getpid()}"
-            write_rows(aside, rows)
-            self._place(aside, name, len(rows), written)
+            path = self._folder / name
+            if rows:
+                write_rows(path, rows)
+                written[path] = len(rows)
+            else:
+                path.unlink(missing_ok=True)
         return written
 
     def discard(self) -> None:
@@ -84,27 +96,19 @@ class Tables:
         self._file.close()
         self._aside.unlink(missing_ok=True)
 
-    def _place(self, aside: Path, name: str, rows: int, written: dict[Path, int]) -> None:
-        path = self._folder / name
-        if rows:
-            os.replace(aside, path)
-            written[path] = rows
-        else:
-            aside.unlink()
-            path.unlink(missing_ok=True)
-
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:
-    """A table with the columns of all its rows.
+    """A table with the columns of all its rows, whole or not at all.
 
     Raises:
         OSError: no room or no permission.
     """
     columns = dict.fromkeys(name for row in rows for name in row)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(columns))
-        writer.writeheader()
-        writer.writerows(rows)
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, list(columns))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(path, table.getvalue())
 
 
 def _step_row(event: e.StepCompleted, started_at: float) -> Row:

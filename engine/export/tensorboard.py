@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from tensorboard.compat.proto.event_pb2 import Event, SourceMetadata
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -13,6 +14,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from speedtui.engine.export.base import TrackedRun
 from speedtui.engine.export.metrics import Point
+from speedtui.engine.files import create, create_beside, make_folder
 
 FILE_VERSION = "brain.Event:2"
 """What TensorBoard looks for in a file's first record."""
@@ -27,15 +29,15 @@ class TensorBoardSink:
         Raises:
             OSError: the folder or file cannot be made.
         """
-        run.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(run.folder)
         self._folder = run.folder
-        earlier, torn = f"events.out.tfevents.*.{run.id}", f".{run.id}.*"
+        earlier, torn = f"events.out.tfevents.*.{run.id}", f".events.out.tfevents.*.{run.id}.*"
         self._replaced = [] if run.live else [*run.folder.glob(earlier), *run.folder.glob(torn)]
         name = f"events.out.tfevents.{time.time_ns() // 1000:d}.{socket.gethostname()}.{os.getpid()}.{run.id}"
         self._path = run.folder / name
         # an export's file is given its name when it is complete, so that it never doubles the one it replaces
-        self._written_to = self._path if run.live else run.folder / f".{run.id}.{os.getpid()}"
-        self._file = self._written_to.open("wb")
+        self._file = create(self._path) if run.live else create_beside(self._path)
+        self._written_to = Path(self._file.name)
         self._records = RecordWriter(self._file)
         source = SourceMetadata(writer="speedtui")
         self._record(Event(wall_time=time.time(), file_version=FILE_VERSION, source_metadata=source))

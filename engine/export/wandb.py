@@ -12,6 +12,7 @@ import wandb
 
 from speedtui.engine.export.base import TrackedRun
 from speedtui.engine.export.metrics import Point
+from speedtui.engine.files import make_folder
 
 INIT_SECONDS = 30.0
 """For the first answer of its server."""
@@ -33,7 +34,7 @@ class WandbSink:
             wandb.Error: it cannot be begun.
             OSError: the folder cannot be written.
         """
-        run.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(run.folder)
         settings = _settings(live=run.live)
         wandb.setup(settings)  # before anything that would print
         mode = choose_mode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Self, TypeVar
 
 import msgspec
 
+from speedtui.engine.files import make_folder, open_plain
 from speedtui.engine.history.keys import key_of_settings, name_in
 from speedtui.engine.history.records import PastEvaluation, PastMeasurement, PastOutcome, PastPeak
 from speedtui.engine.history.schema import NotAHistory, is_current, migrate
@@ -60,7 +62,9 @@ class History:
         history = cls(None, path)
         try:
             history._path = path = path or history_path()
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(path.parent)
+            with contextlib.suppress(OSError):  # sqlite makes it with the rights of the umask
+                os.close(open_plain(path, os.O_RDWR | os.O_CREAT))
             history._connection = connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
             migrate(connection)
             _use_write_ahead_log(connection)

@@ -15,6 +15,7 @@ from types import FrameType
 
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import ExitCode, SpeedtuiError
+from speedtui.engine.files import keep_private
 from speedtui.engine.jobs.execute import TrainingBroken, WorkerSpent, execute
 from speedtui.engine.jobs.status import BROKEN, RESTARTABLE, SPENT
 from speedtui.engine.output import warn
@@ -93,6 +94,7 @@ def take_children_along() -> None:
 
 def main() -> int:
     """Runs the ordered job; stdout and stderr are the run's worker.log."""
+    keep_private()
     write_stacks_on_request()
     outlive_the_terminal()
     take_children_along()

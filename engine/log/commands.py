@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from speedtui.engine import commands
+from speedtui.engine.files import open_plain
 from speedtui.engine.log.tail import LineTail
 
 
@@ -15,7 +16,7 @@ def append_command(path: Path, command: commands.AnyCommand) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    file = open_plain(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
         os.write(file, commands.encode(command))
     finally:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from speedtui.engine import events as e
+from speedtui.engine.files import open_plain
 from speedtui.engine.log.clock import RunClock
 from speedtui.engine.log.pace import Pace, worth_writing
 from speedtui.engine.output import warn_traceback
@@ -35,7 +36,7 @@ class EventLog:
     def __init__(self, path: Path, clock: RunClock) -> None:
         self.clock = clock
         self._path = path
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._file = open_plain(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
         self._isolate_torn_line()
         self._queue: deque[e.AnyEvent] = deque()
         self._unwritten = b""
@@ -166,7 +167,5 @@ class EventLog:
         size = os.fstat(self._file).st_size
         if size == 0:
             return
-        with self._path.open("rb") as file:
-            file.seek(size - 1)
-            if file.read(1) != b"\n":
-                os.write(self._file, b"\n")
+        if os.pread(self._file, 1, size - 1) != b"\n":
+            os.write(self._file, b"\n")

@@ -62,8 +62,8 @@ def keep(key: str | None, prediction: Prediction) -> None:
         return
     path = _path(key)
     try:
-        with replacing(path) as fresh:
-            fresh.write_bytes(msgspec.json.encode(prediction))
+        with replacing(path) as file:
+            file.write(msgspec.json.encode(prediction))
     except OSError:
         return
     prune(path.parent)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
@@ -14,6 +12,7 @@ import msgspec
 from speedtui.engine.config.paths import nearest
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.errors import ConfigError, UsageError
+from speedtui.engine.files import make_folder, write_whole
 from speedtui.engine.home import user_folder
 from speedtui.engine.profile.profile import (
     Baseline,
@@ -113,23 +112,13 @@ def save_profile(
     text = render_profile(description, values, baseline or Baseline())
     parse_profile(name, text, f"profile {name}", own=True)
     try:
-        _write_whole(path, text)
+        make_folder(path.parent)
+        write_whole(path, text)
     except OSError as error:
         raise UsageError(
             f"{path}: cannot be written: {error.strerror}", "Set XDG_CONFIG_HOME to a folder that can be."
         ) from None
     return path
-
-
-def _write_whole(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
 
 
 def _own_files() -> tuple[list[Path], list[str]]:

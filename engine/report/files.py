@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from speedtui.engine.config.window import Window
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.efficiency import ModelFlops
 from speedtui.engine.events import ModelLoaded
+from speedtui.engine.files import write_whole
 from speedtui.engine.plan.report import VERDICTS, window_entry
 from speedtui.engine.report.promote import CONFIG_NAME, SCRIPT_NAME, write_promoted
 from speedtui.engine.search.candidates import apply_candidate
@@ -207,6 +207,4 @@ def write_json(path: Path, document: Any) -> None:
     Raises:
         OSError: no room or no permission.
     """
-    aside = path.with_suffix(".tmp")
-    aside.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
-    os.replace(aside, path)
+    write_whole(path, msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")

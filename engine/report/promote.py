@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
 from typing import Literal
@@ -10,9 +9,11 @@ from typing import Literal
 import msgspec
 
 from speedtui.engine.candidate import Candidate
+from speedtui.engine.clean import clean
 from speedtui.engine.config.load import dump_settings
 from speedtui.engine.config.settings import SearchSettings, Settings
 from speedtui.engine.context.order import Order
+from speedtui.engine.files import PROGRAM, write_whole
 from speedtui.engine.report.taken import settings_measured
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.search.candidates import apply_candidate
@@ -33,12 +34,9 @@ def write_promoted(folder: RunFolder, settings: Settings, order: Order, candidat
     if typed is not None and typed.model.attention == AUTO:  # left to the model, and so it is again
         model = msgspec.structs.replace(promoted.model, attention=AUTO)
         promoted = msgspec.structs.replace(promoted, model=model)
-    config = folder.path / CONFIG_NAME
-    header = f"# Settings of trial #{candidate.id} ({candidate.label}) of run {folder.id}.\n\n"
-    config.write_text(header + dump_settings(promoted), encoding="utf-8")
     what = f"trial #{candidate.id}: {candidate.label}"
-    _write_script(folder, order, config, ["--trial", f"{folder.id}#{candidate.id}"], what)
-    return config
+    header = f"Settings of trial #{candidate.id} ({candidate.label}) of run {folder.id}."
+    return _write(folder, order, promoted, header, ["--trial", f"{folder.id}#{candidate.id}"], what)
 
 
 def write_planned(folder: RunFolder, planned: Settings, order: Order, profile: str) -> Path:
@@ -47,19 +45,17 @@ def write_planned(folder: RunFolder, planned: Settings, order: Order, profile: s
     Raises:
         OSError: no room or no permission.
     """
-    config = folder.path / CONFIG_NAME
-    header = f"# Profile {profile} as run {folder.id} planned it.\n\n"
     promoted = msgspec.structs.replace(planned, search=SearchSettings())
-    config.write_text(header + dump_settings(promoted), encoding="utf-8")
-    _write_script(folder, order, config, ["--plan", folder.id], f"profile {profile} as planned")
-    return config
+    header = f"Profile {profile} as run {folder.id} planned it."
+    return _write(folder, order, promoted, header, ["--plan", folder.id], f"profile {profile} as planned")
 
 
-def _write_script(folder: RunFolder, order: Order, config: Path, more: list[str], what: str) -> None:
+def _write(folder: RunFolder, order: Order, settings: Settings, header: str, more: list[str], what: str) -> Path:
+    """Both files; `header` and `what` say in a comment what they are, where a line end would begin a command; `more`
+    stands in the command."""
+    config = folder.path / CONFIG_NAME
+    write_whole(config, f"# {clean(header)}\n\n{dump_settings(settings)}")
     command = shlex.join([*order.train_command, "--config", str(config), *more])
-    script = folder.path / SCRIPT_NAME
-    script.write_text(
-        f'#!/bin/sh\n# Trains with {what}. More options may follow the script\'s name.\nexec {command} "$@"\n',
-        encoding="utf-8",
-    )
-    os.chmod(script, 0o755)
+    comment = clean(f"Trains with {what}. More options may follow the script's name.")
+    write_whole(folder.path / SCRIPT_NAME, f'#!/bin/sh\n# {comment}\nexec {command} "$@"\n', mode=PROGRAM)
+    return config

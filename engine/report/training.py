@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from speedtui.engine.context.order import read_order
+from speedtui.engine.files import write_whole
 from speedtui.engine.log.read import read_state
 from speedtui.engine.report.compose import Expected, training_report
 from speedtui.engine.report.document import training_document
@@ -34,7 +34,7 @@ def write_reports(folder: RunFolder, state: RunState, expected: Expected) -> dic
     Returns the reason for each file that could not be written, by its path.
     """
     writers: dict[str, Callable[[Path], None]] = {
-        PAGE_NAME: lambda path: write_text(path, render_page(state, expected))
+        PAGE_NAME: lambda path: write_whole(path, render_page(state, expected))
     }
     if state.training is not None:
         report = training_report(state, expected)
@@ -56,18 +56,3 @@ def expected_of(folder: RunFolder) -> Expected:
     except (OSError, msgspec.DecodeError):
         return Expected()
     return Expected(estimate=order.estimate, profile=order.profile)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a file whole: a reader sees the old one or the new one.
-
-    Raises:
-        OSError: no room or no permission.
-    """
-    aside = path.with_name(f".{path.name}.new")
-    try:
-        aside.write_text(text, encoding="utf-8")
-        os.replace(aside, path)
-    except OSError:
-        aside.unlink(missing_ok=True)
-        raise

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from speedtui.engine import events as e
+from speedtui.engine.files import open_plain
 
 
 def append_event(path: Path, event: e.AnyEvent) -> None:
@@ -16,7 +17,7 @@ def append_event(path: Path, event: e.AnyEvent) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+    file = open_plain(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
     try:
         size = os.fstat(file).st_size
         torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"

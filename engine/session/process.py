@@ -17,6 +17,7 @@ from speedtui.engine import events as e
 from speedtui.engine.commands import Finish
 from speedtui.engine.context.order import COMMAND_LINE, read_order, write_order
 from speedtui.engine.errors import ExitCode, JobError, RunFolderError
+from speedtui.engine.files import open_plain
 from speedtui.engine.jobs.going_on import how_to_go_on
 from speedtui.engine.jobs.status import BROKEN, RESTARTABLE, SPENT
 from speedtui.engine.report.training import write_run_report
@@ -139,7 +140,7 @@ class ProcessSession(WatchedRun):
         self._end, self._complaint, self._told_worker, self._killed = None, "", False, False
         self._finished_trial = False
         restartable = [RESTARTABLE] if self._restarts.wanted else []
-        log = os.open(self._folder.worker_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        log = open_plain(self._folder.worker_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:
             self._worker = subprocess.Popen(
                 [sys.executable, "-m", "speedtui.engine.jobs.worker", str(self._folder.path), *restartable],

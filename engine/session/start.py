@@ -18,6 +18,7 @@ from speedtui.engine.config.zone import LOCAL
 from speedtui.engine.context.order import Alternative, Order, PlanOrder, read_order, write_order
 from speedtui.engine.errors import RunFolderError
 from speedtui.engine.events import Job
+from speedtui.engine.files import write_whole
 from speedtui.engine.hardware.available import device_memory_bytes
 from speedtui.engine.log.read import read_state
 from speedtui.engine.runs import RunFolder, create_run, discard
@@ -189,7 +190,7 @@ def _write(settings: Settings, order: Order, runs: Path) -> RunFolder:
     utf8_name(runs.resolve())
     folder = create_run(runs, order.job)
     try:
-        folder.config.write_text(dump_settings(settings), encoding="utf-8")
+        write_whole(folder.config, dump_settings(settings), durable=True)
         write_order(folder, order)
     except OSError as error:
         discard(folder)

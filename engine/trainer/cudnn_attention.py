@@ -245,8 +245,8 @@ def _kept_times(heads: Heads, device: torch.device, kernels: Kernels) -> Attenti
 
 def _keep(path: Path, times: AttentionTimes) -> None:
     try:
-        with replacing(path) as fresh:
-            fresh.write_bytes(msgspec.json.encode(times))
+        with replacing(path) as file:
+            file.write(msgspec.json.encode(times))
     except OSError:  # it is measured again next time
         return
 

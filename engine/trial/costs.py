@@ -15,6 +15,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from speedtui.engine.candidate import Curve, CurvePoint
 from speedtui.engine.config.settings import Scalar, ScheduleSettings, Settings
+from speedtui.engine.files import make_folder
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.curve import Floats, design, fit_curve
 from speedtui.engine.timing.run_shape import Indices
@@ -227,7 +228,7 @@ def _time_saves(setup: ProbeSetup, trainer: MeteredTrainer) -> tuple[float | Non
     bytes_needed = checkpoint_bytes(trainer)
     trainer.processing_class = setup.workload.tokenizer  # saved beside the weights, as by the training
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         free = shutil.disk_usage(folder).free
         if free < ROOM * bytes_needed:
             _tell_unmeasured(setup, f"it has about {format_size(bytes_needed)}, and {format_size(free)} are free")

@@ -147,8 +147,8 @@ def _read_tokenizer(path: Path) -> Tokenizer | None:
 
 def _keep(tokenizer: Tokenizer, path: Path) -> None:
     try:
-        with replacing(path) as fresh:
-            fresh.write_text(tokenizer.to_str(), encoding="utf-8")
+        with replacing(path) as file:
+            file.write(tokenizer.to_str().encode())
     except OSError:
         return
 

@@ -9,8 +9,9 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from speedtui.engine.files import make_folder, writing
 from speedtui.engine.home import cache_base
 
 KEPT_SECONDS = 30 * 86400
@@ -34,19 +35,15 @@ def file_identity(path: Path) -> list[list[Any]]:
 
 
 @contextlib.contextmanager
-def replacing(target: Path) -> Iterator[Path]:
-    """A new path beside `target` that takes its place at the end, whole or not at all.
+def replacing(target: Path) -> Iterator[BinaryIO]:
+    """A new file beside `target` that takes its place at the end, whole or not at all.
 
     Raises:
         OSError: the folder cannot be written, or the disk is full.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = target.with_name(f"{target.name}.{os.getpid()}.new")
-    try:
-        yield fresh
-        os.replace(fresh, target)
-    finally:
-        fresh.unlink(missing_ok=True)
+    make_folder(target.parent)
+    with writing(target) as file:
+        yield file
 
 
 def touch(path: Path) -> None:

@@ -76,7 +76,7 @@ def made_or_kept(encoder: SampleEncoder, tokenizer: PreTrainedTokenizerBase, rep
         return kept
     rows = check_table(table, report)
     try:
-        with replacing(path) as fresh, fresh.open("wb") as file:
+        with replacing(path) as file:
             _write_all(encoder, file, rows, report)
         prune(path.parent)
         kept = open_tokens(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
@@ -11,6 +10,7 @@ from speedtui.engine.config.paths import convert
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.export.csv import TRIALS, trial_row, write_rows
 from speedtui.engine.export.places import default_folder
+from speedtui.engine.files import make_folder
 from speedtui.engine.report.files import TRIALS_NAME, trial_entry, write_json
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.state import RunState, TrialRow
@@ -27,11 +27,9 @@ def write_trials(folder: RunFolder, run: RunState, rows: list[TrialRow]) -> list
     """
     settings = convert(run.config, "the run's configuration") if run.config else Settings()
     tables = default_folder(folder, "csv")
-    tables.mkdir(exist_ok=True)
+    make_folder(tables)
     table, document = tables / TRIALS, folder.path / TRIALS_NAME
-    aside = tables / f".{TRIALS}.{os.getpid()}"
-    write_rows(aside, [{**trial_row(trial.candidate, trial.result), "status": trial.status.value} for trial in rows])
-    os.replace(aside, table)
+    write_rows(table, [{**trial_row(trial.candidate, trial.result), "status": trial.status.value} for trial in rows])
     write_json(document, [_entry(trial, settings, run) for trial in rows])
     return [table, document]
 

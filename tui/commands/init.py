@@ -15,6 +15,7 @@ from speedtui.engine.config.first import PLAIN, first_precision
 from speedtui.engine.config.load import DEFAULT_NAME
 from speedtui.engine.config.template import NO_EVALUATION, render_template
 from speedtui.engine.errors import ConfigError, ExitCode
+from speedtui.engine.files import write_whole
 from speedtui.engine.hardware.available import first_gpu
 from speedtui.engine.output import say, say_json, warn
 from speedtui.engine.units import format_size
@@ -56,7 +57,7 @@ def command(common: Common, model: str, data: Path, force: bool) -> ExitCode:
         effective_batch_size=_effective_batch(found.rows),
     )
     try:
-        common.config.write_text(text, encoding="utf-8")
+        write_whole(common.config, text)
     except OSError as error:
         raise ConfigError(f"{common.config} cannot be written: {error.strerror}") from None
     for note in (*_notes(found, like, model, data), *([precision.reason] if precision.reason else [])):

@@ -9,6 +9,7 @@ import msgspec
 
 from speedtui.engine.clean import clean
 from speedtui.engine.errors import ExitCode, RunFolderError, UsageError
+from speedtui.engine.files import write_whole
 from speedtui.engine.jobs.going_on import how_to_go_on
 from speedtui.engine.log.read import no_run_words, read_state
 from speedtui.engine.output import as_json, say, say_json, say_line
@@ -17,7 +18,7 @@ from speedtui.engine.report.document import training_document
 from speedtui.engine.report.files import REPORT_NAME
 from speedtui.engine.report.page.page import render_page
 from speedtui.engine.report.summary import summarize
-from speedtui.engine.report.training import PAGE_NAME, expected_of, write_text
+from speedtui.engine.report.training import PAGE_NAME, expected_of
 from speedtui.engine.runs import RunFolder, find_run
 from speedtui.engine.state import RunState
 from speedtui.tui.commands.options import Common, common_options
@@ -88,7 +89,7 @@ def _write_page(common: Common, folder: RunFolder, state: RunState, html: str) -
     if path.is_dir():
         path /= f"{folder.id}.html"
     try:
-        write_text(path, render_page(state, expected_of(folder)))
+        write_whole(path, render_page(state, expected_of(folder)))
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror}", "Name another file after --html.") from None
     if common.json:

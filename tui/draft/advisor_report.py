@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from speedtui.engine.advise.strategy import Strategy
+from speedtui.engine.files import write_whole
 from speedtui.tui.drawing.text import clock
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.advisor_detail import change_text
@@ -24,7 +25,7 @@ def write_report(app: SpeedtuiApp, frame: Frame, shown: Shown) -> None:
 
     path = app.front.session.folder.path / REPORT
     try:
-        path.write_text(report_text(frame, shown, difference(app)), encoding="utf-8")
+        write_whole(path, report_text(frame, shown, difference(app)))
     except OSError as error:
         app.notify(f"{path}: cannot be written: {error.strerror or error}", severity="error")
     else:

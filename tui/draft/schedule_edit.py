@@ -13,6 +13,7 @@ from speedtui.engine.config.load import dump_settings
 from speedtui.engine.config.paths import value_at, with_values
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.errors import RunFolderError
+from speedtui.engine.files import write_new
 from speedtui.engine.state import RunState
 from speedtui.tui.screens.edit import Check, Edited
 from speedtui.tui.values import format_value, split_line, value_words
@@ -102,23 +103,13 @@ def write_next(folder: Path, settings: Settings, values: Mapping[str, Scalar | N
 def _write_new(path: Path, text: str) -> bool:
     """False where there is such a file already; nothing is left behind where it cannot be written."""
     try:
-        file = path.open("x", encoding="utf-8")
+        write_new(path, text)
     except FileExistsError:
         return False
     except OSError as error:
-        raise _unwritable(path, error) from None
-    try:
-        with file:
-            file.write(text)
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        raise _unwritable(path, error) from None
+        hint = "Make room, or take a folder that can be written."
+        raise RunFolderError(f"{path}: cannot be written: {error.strerror or error}", hint) from None
     return True
-
-
-def _unwritable(path: Path, error: OSError) -> RunFolderError:
-    hint = "Make room, or take a folder that can be written."
-    return RunFolderError(f"{path}: cannot be written: {error.strerror or error}", hint)
 
 
 def train_command(config: Path) -> str:

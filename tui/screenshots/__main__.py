@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from speedtui.engine.errors import ExitCode
+from speedtui.engine.files import make_folder, write_whole
 from speedtui.engine.output import say, warn
 from speedtui.tui.screenshots.draw import Picture, drawn, same_everywhere
 from speedtui.tui.screenshots.scenes import SCENES, SIZES, Scene
@@ -30,11 +31,11 @@ def main(arguments: Sequence[str]) -> int:
         warn(__doc__)
         return int(ExitCode.USAGE)
     recordings, out = (Path(argument) for argument in arguments)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     same_everywhere()
     scenes = [scene for scene in SCENES if (recordings / f"{scene.recording}.jsonl").is_file()]
     done = [_write(picture, out) for picture in drawn(recordings, scenes)]
-    (out / LIST).write_text(_list_of(done), encoding="utf-8")
+    write_whole(out / LIST, _list_of(done))
     _tidy(out, {scene.name(size) for scene in done for size in SIZES})
     missing = [scene for scene in SCENES if scene not in done]
     for scene in missing:
@@ -44,8 +45,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def _write(picture: Picture, out: Path) -> Scene:
     path = out / f"{picture.scene.name(picture.size)}.svg"
-    path.write_text(picture.svg, encoding="utf-8")
-    path.with_suffix(".png").write_bytes(picture.png)
+    write_whole(path, picture.svg)
+    write_whole(path.with_suffix(".png"), picture.png)
     say(str(path))
     return picture.scene
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speedtui.engine.clean import clean_lines
+from speedtui.engine.files import write_whole
 from speedtui.tui.screens.view import View
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def _write(text: str, folder: Path) -> Path | None:
     """The file that it is in: in the run's folder, else beside other temporary files; None where neither works."""
     for file in (folder / FILE_NAME, Path(tempfile.gettempdir()) / f"speedtui-{folder.name}-{FILE_NAME}"):
         try:
-            file.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
+            write_whole(file, text.rstrip("\n") + "\n")
         except OSError:
             continue
         return file

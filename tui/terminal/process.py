@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from speedtui.engine.errors import ExitCode
+from speedtui.engine.files import open_plain
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 
@@ -43,7 +44,7 @@ def own_screen(log: Path) -> Iterator[None]:
 
 def _point_at(log: Path) -> None:
     try:
-        target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        target = open_plain(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     except OSError:  # a run folder that can only be read
         target = os.open(os.devnull, os.O_WRONLY)
     os.dup2(target, STDOUT)

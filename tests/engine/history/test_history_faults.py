@@ -113,6 +113,7 @@ def test_a_file_that_may_only_be_read_is_read(writable_folder: bool) -> None:
         path = Path(folder) / "h.sqlite"
         with History.open(path) as history:
             history.record_outcome(OUTCOME)
+        os.chmod(path, 0o644)
         os.chmod(folder, 0o777 if writable_folder else 0o755)
         printed = run_python(
             """

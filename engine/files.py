@@ -1,0 +1,123 @@
+"""Everything that this program writes: its owner's alone, whole or not at all, and never through another's link.
+
+Folders are made 0700 and files 0600, whatever the umask: runs and caches hold the data that is trained on, and the
+machine is shared. Libraries make files too (torch, safetensors, sqlite, trackers), with modes of their own less the
+umask; so `keep_private` is called where a process of ours begins.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from speedtui.engine.regular import require_regular
+
+PRIVATE = 0o600
+PROGRAM = 0o700
+"""Of a script that its owner runs."""
+
+
+def keep_private() -> None:
+    """Has this process, and those that it starts, make no file that others can read or write."""
+    os.umask(0o077)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder and those above it that are not there, for their owner alone; one that is there is left as it is.
+
+    Raises:
+        OSError: it cannot be made, or is no folder.
+    """
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(mode=0o700, exist_ok=True)
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+
+
+def write_whole(path: Path, content: str | bytes, *, mode: int = PRIVATE, durable: bool = False) -> None:
+    """Writes a file: a reader sees the old one or the new one. A link in its place is replaced, not followed.
+
+    `content`: text as UTF-8; a file's name that is none, as the system has it. `durable`: on the disk before it has its
+    name.
+
+    Raises:
+        OSError: no room or no permission; nothing is left behind.
+    """
+    with writing(path, mode=mode, durable=durable) as file:
+        file.write(content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content)
+
+
+@contextmanager
+def writing(path: Path, *, mode: int = PRIVATE, durable: bool = False) -> Iterator[BinaryIO]:
+    """A new file beside `path` that takes its place at the end, unless something is raised; then nothing is left of it.
+
+    Raises:
+        OSError: no room or no permission.
+    """
+    with create_beside(path, mode) as file:
+        aside = Path(file.name)
+        try:
+            yield file
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+            os.replace(aside, path)
+        except BaseException:
+            with suppress(OSError):
+                aside.unlink()
+            raise
+
+
+def write_new(path: Path, content: str) -> None:
+    """Writes a file where there is none.
+
+    Raises:
+        FileExistsError: there is one, or a link.
+        OSError: no room or no permission; nothing is left behind.
+    """
+    with create(path) as file:
+        try:
+            file.write(content.encode("utf-8", "surrogateescape"))
+            file.flush()
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+
+
+def create_beside(path: Path, mode: int = PRIVATE) -> BinaryIO:
+    """A new file in the same folder, with a name that nobody can have laid a link under; who asks for it removes it.
+
+    Raises:
+        OSError: no room or no permission.
+    """
+    return create(path.with_name(f".{path.name}.{os.urandom(8).hex()}"), mode)
+
+
+def create(path: Path, mode: int = PRIVATE) -> BinaryIO:
+    """A new file, where there is none and no link.
+
+    Raises:
+        OSError: there is one, no room or no permission.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return open(path, "w+b", opener=lambda name, _: os.open(name, flags, mode))
+
+
+def open_plain(path: Path, flags: int) -> int:
+    """A descriptor of a regular file that is in this very place: made 0600 where `flags` has O_CREAT, waited for never.
+
+    Raises:
+        OSError: it is not there or cannot be opened, is a link (ELOOP), or no regular file (EINVAL).
+    """
+    file = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY, PRIVATE)
+    try:
+        require_regular(path, os.fstat(file))
+    except OSError:
+        os.close(file)
+        raise
+    return file
