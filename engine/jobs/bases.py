@@ -29,6 +29,7 @@ from speedtui.engine.workload.shelf import DataShelf
 
 UNFINISHED = (TrialStatus.TIMED_OUT, TrialStatus.PRUNED)
 """Without a curve these say nothing of the configuration."""
+UNKNOWN_SPEED = "nothing is known of its speed"
 
 
 class Bases:
@@ -180,7 +181,13 @@ class Bases:
         baseline = case.profile.baseline
         data = self._shelf.get(case.settings)
         if baseline.tokens_per_second is None or data.lengths is None:
-            return Basis(source="model", note="nothing is known of its speed")
+            return Basis(source="model", note=UNKNOWN_SPEED)
+        if baseline.device and self._here and all(device.kind == "cpu" for device in self._context.devices):
+            return Basis(
+                source="model",
+                note=f"{UNKNOWN_SPEED} on this CPU: the profile's {format_count(baseline.tokens_per_second)} tok/s are "
+                f"of {baseline.device}",
+            )
         rate = UNMEASURED_SHARE * baseline.tokens_per_second
         curve = stated_curve(rate, shape_of(data, case.settings))
         forecast = Forecast(curve, RunCosts(), self._shelf.get, source="model", eval_rows=data.facts.eval_rows)

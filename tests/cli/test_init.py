@@ -51,6 +51,13 @@ def test_the_columns_of_a_quoted_csv_header_are_read(empty: Place) -> None:
     check_sources(settings, "speedtui.toml")
 
 
+def test_data_that_cannot_be_read_is_told_and_nothing_is_said_against_it(empty: Place) -> None:
+    empty.write("train.jsonl", '{"question": "a"\n')
+    ended = empty.run("init", "--model", "model", "--data", "train.jsonl")
+    assert ended.message.startswith("train.jsonl line 1: not JSON") and ended.hint == ""
+    assert ended.out.endswith("Correct [data] in it, then: speedtui tune\n")
+
+
 def test_what_was_typed_counts_from_here_wherever_the_configuration_is(empty: Place) -> None:
     (empty.folder / "configs").mkdir()
     empty.run("init", "--config", "configs/mine.toml", "--model", "model", "--data", "train.jsonl")

@@ -260,6 +260,16 @@ def test_rows_of_one_length_can_be_planned_with(place: Place) -> None:
     assert not [saving for saving in plan["savings"] if saving["lever"] == "group_by_length" and saving["seconds"] > 0]
 
 
+def test_a_speed_stated_for_a_gpu_is_none_of_this_cpu(place: Place) -> None:
+    nothing_known = {"XDG_DATA_HOME": str(place.folder)}
+    ended = place.run("plan", "--json", "--no-measure", "--window", "2h", "--margin", "10m", env=nothing_known)
+    assert ended.code == ExitCode.DONE, ended.err
+    plan = plan_in(ended)
+    assert [(row["fit"], row.get("estimate")) for row in plan["profiles"]] == [("unknown", None)] * 4
+    assert all("tok/s are of H100 80GB" in row["note"] for row in plan["profiles"])
+    assert "max_steps = 4\n" in (place.run_folder.path / "train.toml").read_text()  # as it was asked for
+
+
 def test_training_with_a_profile_takes_its_settings(place: Place) -> None:
     ended = place.run("train", "--profile", "memory-efficient", "--json")
     assert ended.code == ExitCode.DONE, ended.err

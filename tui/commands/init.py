@@ -66,7 +66,8 @@ def command(common: Common, model: str, data: Path, force: bool) -> ExitCode:
         say_json({"config": str(common.config), "columns": found.columns})
     else:
         size = format_size(len(text.encode()))
-        say(clean(f"{common.config} written ({size}). Look it over, then: {_tune(common.config)}"))
+        first = "Correct [data] in it" if found.problem else "Look it over"
+        say(clean(f"{common.config} written ({size}). {first}, then: {_tune(common.config)}"))
     return ExitCode.DONE
 
 
@@ -124,7 +125,7 @@ def _effective_batch(rows: int) -> int:
 def _notes(found: Recognized, like: ModelLike, model: str, data: Path) -> Iterator[str]:
     """What a person has to see to before anything can be trained."""
     if found.problem:
-        yield f"{found.problem} Correct [data] by hand."
+        yield found.problem
     elif not found.values:
         yield f"{data}: which columns are meant cannot be told; they are: {', '.join(found.columns)}. Choose in [data]."
     chat = found.values.get("messages") or found.values.get("format") == "sharegpt"
