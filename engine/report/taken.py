@@ -11,15 +11,8 @@ import msgspec
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.load import load_settings
 from speedtui.engine.config.paths import value_at, with_values
-from speedtui.engine.config.settings import (
-    Scalar,
-    ScheduleSettings,
-    SearchSettings,
-    Settings,
-    TrackSettings,
-    TrainSettings,
-    WindowSettings,
-)
+from speedtui.engine.config.same_steps import same_steps
+from speedtui.engine.config.settings import Scalar, SearchSettings, Settings, TrackSettings, WindowSettings
 from speedtui.engine.context.order import Alternative
 from speedtui.engine.errors import ConfigError
 
@@ -39,7 +32,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         The estimate is of the very run, however long its window is; a step is the same with another schedule, number
         of steps or evaluation set.
         """
-        if measured is None or _steps(measured) != _steps(settings):
+        if measured is None or not same_steps(measured, settings):
             return Figures()
         return self if _run(measured) == _run(settings) else msgspec.structs.replace(self, estimate=None)
 
@@ -66,13 +59,3 @@ def in_force(values: Mapping[str, Scalar], settings: Settings) -> bool:
 def _run(settings: Settings) -> Settings:
     """The settings without what leaves a run as it is: its window, what a study tries, where it is shown."""
     return msgspec.structs.replace(settings, window=WindowSettings(), search=SearchSettings(), track=TrackSettings())
-
-
-def _steps(settings: Settings) -> Settings:
-    """And without what leaves a step as it is."""
-    plain = TrainSettings()
-    return msgspec.structs.replace(
-        _run(settings), schedule=ScheduleSettings(),
-        data=msgspec.structs.replace(settings.data, eval=None, eval_rows=None),
-        train=msgspec.structs.replace(settings.train, epochs=plain.epochs, max_steps=plain.max_steps),
-    )  # fmt: skip
