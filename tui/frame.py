@@ -70,8 +70,16 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     catching_up: float | None = None
     """The share of the front run's log that was read, while a long one is read for the first time: what is shown is
     then a moment of the past."""
+    silent_seconds: float = 0.0
+    """Since the front run's last event."""
     every: bool = False
     """Draw all panes, whatever their pace: the first frame of a screen, or after a key."""
+
+    @property
+    def now(self) -> float:
+        """The front run's wall clock now: of its last event, and on from there while it goes on without one. That of
+        its own machine, whose deadline it is."""
+        return self.run.now + (self.silent_seconds if self.run.status.busy else 0.0)
 
     @property
     def plan_run(self) -> RunState:
@@ -95,7 +103,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
 
     def _own_part(self) -> tuple[object, ...]:
         """What changes without an event."""
-        silent = int((self.clock - self.run.now) / SILENCE_STEP_SECONDS) if self.run.status.busy else 0
+        silent = int(self.silent_seconds / SILENCE_STEP_SECONDS) if self.run.status.busy else 0
         return (
             self.error, self.plan_error, self.note, self.slow_link, self.rate_hz, self.kib_per_second,
             self.unanswered, self.axis, self.runs, self.at, self.replay, self._share(),

@@ -155,7 +155,7 @@ class News:
     def _tell_all(self) -> None:
         while self._untold:
             following, event = self._untold.popleft()
-            fresh = following.state().started_at + event.t >= self._opened_at
+            fresh = following.state().wall(event.t) >= self._opened_at
             if not (isinstance(event, RunFinished) and self._is_seen(following)):
                 run = following.state().run if following is not self._app.front else ""
                 tell(self._app, event, sent=following.sent, fresh=fresh, run=run)
@@ -179,8 +179,8 @@ class VerdictWatch:
         if eta is None or eta.verdict in (None, "measuring", self._last.get(run.run)):
             return
         self._last[run.run] = eta.verdict
-        if run.started_at + eta.t > opened_at and run.window is not None and eta.p50_seconds is not None:
-            finish = run.started_at + eta.t + eta.p50_seconds
+        if run.wall(eta.t) > opened_at and run.window is not None and eta.p50_seconds is not None:
+            finish = run.ahead(eta.t, eta.p50_seconds)
             title, severity = VERDICT_TITLES[eta.verdict]
             _notify(app, _verdict_text(finish, run.window, run.now), severity, title)
 

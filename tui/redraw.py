@@ -103,6 +103,6 @@ class Redraw:
             held_back_by=self.pace.held_back_by, kib_per_second=self.traffic.kib_per_second, frozen=self.frozen,
             read_only=app.read_only, error=front.error, note=app.news.note, slow_panes=self.pace.slow_panes_due(),
             every=every, axis=self.axis, runs=len(fleet.open), at=fleet.open.index(front), replay=front.replay(),
-            catching_up=front.catching_up(),
+            catching_up=front.catching_up(), silent_seconds=front.silent_seconds(),
             unanswered=tuple(dict.fromkeys((*front.unanswered(), *study.unanswered()))),
         )  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import time
 from pathlib import Path
 
 import msgspec
@@ -14,6 +13,7 @@ from speedtui.engine.checkpoint.facts import FACTS_NAME, CheckpointError, Checkp
 from speedtui.engine.checkpoint.files import put_in_place, remove, repair, sync, sync_tree
 from speedtui.engine.checkpoint.verify import file_sizes, flaw_of_checkpoint, flaw_of_files, missing_part
 from speedtui.engine.files import make_folder, write_whole
+from speedtui.engine.log.clock import working_seconds
 
 ASIDE_NAME = ".writing"
 REMOVED_NAME = ".removing"
@@ -79,7 +79,7 @@ class CheckpointStore:
                 ones are as they were.
         """
         aside, target = self.staging / _name(step), self.folder / _name(step)
-        started = time.perf_counter()
+        started = working_seconds()
         try:
             self._seal(aside, facts)
             size = sync_tree(aside)
@@ -88,7 +88,7 @@ class CheckpointStore:
         except OSError:
             self.abandon()
             raise
-        seconds = time.perf_counter() - started
+        seconds = working_seconds() - started
         self._rotate(step)
         self._clear()
         return Saved(path=target, bytes=size, write_seconds=seconds)

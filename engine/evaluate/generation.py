@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
@@ -16,6 +15,7 @@ from speedtui.engine.config.settings import ScheduleSettings, Settings
 from speedtui.engine.evaluate.answering import answering
 from speedtui.engine.evaluate.answers import Answer, ModelAnswer, RecipeAnswer
 from speedtui.engine.evaluate.prompts import Prompts
+from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.workload import Report, Workload
 from speedtui.engine.workload.evaluation_batch import generation_rows
 from speedtui.engine.workload.memory import is_out_of_memory
@@ -109,7 +109,7 @@ class Generation:
         """When the device has done what it was given: it is given a token's work before it is through with the last."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-        return time.perf_counter()
+        return working_seconds()
 
     def _size(self, schedule: ScheduleSettings) -> None:
         """The batch as the settings are now; a smaller one that was found to fit stays until they ask for another."""

@@ -14,6 +14,7 @@ from speedtui.engine.events.base import (
     Event,
     Job,
     Level,
+    MoveCause,
     NonFinite,
     Outcome,
     Probe,
@@ -27,6 +28,7 @@ from speedtui.engine.events.hardware import (
 )
 from speedtui.engine.events.run import (
     BooksUpdated,
+    ClockMoved,
     CommandApplied,
     CommandReceived,
     CommandRefused,
@@ -41,6 +43,7 @@ from speedtui.engine.events.run import (
     SpanCompleted,
     Stalled,
     WorkerLost,
+    WorkerSuspended,
 )
 from speedtui.engine.events.study import (
     AdviceGiven,
@@ -93,6 +96,7 @@ __all__ = [
     "CandidateRemoved",
     "CheckpointFailed",
     "CheckpointSaved",
+    "ClockMoved",
     "CommandApplied",
     "CommandReceived",
     "CommandRefused",
@@ -116,6 +120,7 @@ __all__ = [
     "MemoryCalibrated",
     "MemoryPredicted",
     "ModelLoaded",
+    "MoveCause",
     "NonFinite",
     "NonFiniteFound",
     "Notice",
@@ -142,6 +147,7 @@ __all__ = [
     "TrialStarted",
     "Verdict",
     "WorkerLost",
+    "WorkerSuspended",
     "decode",
     "encode",
 ]

@@ -30,6 +30,8 @@ Outcome = Literal["ok", "late", "stopped", "failed", "no_fit"]
 Verdict = Literal["measuring", "on_track", "tight", "late"]
 Probe = Literal["memory", "throughput"]
 Level = Literal["info", "warning", "error"]
+MoveCause = Literal["set", "slept", "suspended"]
+"""`set`: by a person, NTP or its own drift; `slept`: the machine did; `suspended`: the worker's process was stopped."""
 
 
 def _tag(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from speedtui.engine.config.window import Window
-from speedtui.engine.events.base import Books, Device, Event, Job, Level, Outcome
+from speedtui.engine.events.base import Books, Device, Event, Job, Level, MoveCause, Outcome
 
 
 class RunStarted(Event, frozen=True, kw_only=True):
@@ -82,6 +82,20 @@ class Stalled(Event, frozen=True, kw_only=True):
     seconds: float
     """Since the last sign of life."""
     budget_seconds: float
+
+
+class ClockMoved(Event, frozen=True, kw_only=True):
+    """The wall clock has moved against the run's own time, which stands still while nothing can be worked at."""
+
+    seconds: float
+    """That the wall clock is further ahead since; below zero where it was set back."""
+    cause: MoveCause
+
+
+class WorkerSuspended(Event, frozen=True, kw_only=True):
+    """The worker's process is stopped, as by SIGSTOP, and not dead; written by the session that looks on."""
+
+    pid: int
 
 
 class BooksUpdated(Event, frozen=True, kw_only=True):

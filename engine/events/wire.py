@@ -10,6 +10,7 @@ from speedtui.engine.events.hardware import (
 )
 from speedtui.engine.events.run import (
     BooksUpdated,
+    ClockMoved,
     CommandApplied,
     CommandReceived,
     CommandRefused,
@@ -24,6 +25,7 @@ from speedtui.engine.events.run import (
     SpanCompleted,
     Stalled,
     WorkerLost,
+    WorkerSuspended,
 )
 from speedtui.engine.events.study import (
     AdviceGiven,
@@ -68,7 +70,7 @@ AnyEvent = (
     | NonFiniteFound | FiniteAgain | DeviceBusyMeasured
     | CheckpointFailed | EtaUpdated | LeversFound | SettingsChanged | Stalled | BooksUpdated | TrainingFinished
     | CommandReceived | CommandApplied | CommandRefused | Paused | Resumed | WorkerLost
-    | Notice | EventsDropped | RunFinished
+    | ClockMoved | WorkerSuspended | Notice | EventsDropped | RunFinished
 )  # fmt: skip
 
 _encoder = msgspec.json.Encoder()

@@ -12,6 +12,7 @@ from typing import Any
 from speedtui.engine import events as e
 from speedtui.engine.candidate import Candidate, TrialResult
 from speedtui.engine.files import create_beside, make_folder, write_whole
+from speedtui.engine.state.wall import WallFollower
 
 STEPS, EVALUATIONS, TRIALS = "steps.csv", "evaluations.csv", "trials.csv"
 STEP_COLUMNS = (
@@ -40,22 +41,21 @@ class Tables:
         self._steps.writeheader()
         self._step_rows = 0
         self._last_step = 0
-        self._started_at = 0.0
+        self._wall = WallFollower()
         self._evaluations: list[Row] = []
         self._candidates: dict[int, Candidate] = {}
         self._results: dict[int, TrialResult] = {}
 
     def take(self, event: e.AnyEvent) -> None:
         """Takes in one event. Raises OSError: the disk takes no more."""
+        self._wall.see(event)
         match event:
-            case e.RunStarted():
-                self._started_at = event.started_at
             case e.StepCompleted() if event.trial is None and event.step > self._last_step:
                 self._last_step = event.step  # one that was done again after a restart is not told twice
                 self._step_rows += 1
-                self._steps.writerow(_step_row(event, self._started_at))
+                self._steps.writerow(_step_row(event, self._wall.at(event.t)))
             case e.EvaluationCompleted():
-                self._evaluations.append(_evaluation_row(event, self._started_at))
+                self._evaluations.append(_evaluation_row(event, self._wall.at(event.t)))
             case e.StudyStarted():
                 self._candidates.update({candidate.id: candidate for candidate in event.candidates})
             case e.CandidateAdded() | e.CandidateEdited():
@@ -111,10 +111,10 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
     write_whole(path, table.getvalue())
 
 
-def _step_row(event: e.StepCompleted, started_at: float) -> Row:
+def _step_row(event: e.StepCompleted, time: float) -> Row:
     """A phase that a line leaves out took no time; an empty cell is not measured."""
     row: dict[str, Any] = {
-        "t": event.t, "time": round(started_at + event.t, 3), "step": event.step, "steps": event.steps,
+        "t": event.t, "time": round(time, 3), "step": event.step, "steps": event.steps,
         "micro_steps": event.micro_steps, "samples": event.samples, "tokens": event.tokens,
         "padding_tokens": event.padding_tokens, "loss": event.loss,
         "nonfinite_steps": event.nonfinite_steps or int(event.nonfinite),
@@ -129,9 +129,9 @@ def _step_row(event: e.StepCompleted, started_at: float) -> Row:
     return row
 
 
-def _evaluation_row(event: e.EvaluationCompleted, started_at: float) -> Row:
+def _evaluation_row(event: e.EvaluationCompleted, time: float) -> Row:
     return {
-        "t": event.t, "time": round(started_at + event.t, 3), "step": event.step, "kind": event.kind,
+        "t": event.t, "time": round(time, 3), "step": event.step, "kind": event.kind,
         "loss": event.loss, "nonfinite": event.nonfinite, "seconds": event.seconds, "rows": event.rows,
         "left_out": event.left_out, "cut": event.cut, "answers": event.answers, "unanswered": event.unanswered,
         "unscored": event.unscored, "best": event.best,

@@ -61,7 +61,7 @@ class LiveTrackers:
         self._stream = MetricStream(
             estimated_seconds=estimate.p50_seconds if estimate is not None else None,
             since=since,
-            started_at=context.clock.started_at,
+            started_at=context.clock.wall(0.0),
             told_step=before.step if before is not None else 0,
             whole=before is None,
         )

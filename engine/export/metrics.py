@@ -8,6 +8,7 @@ import msgspec
 
 from speedtui.engine import events as e
 from speedtui.engine.efficiency import ModelFlops
+from speedtui.engine.state.wall import WallFollower
 
 HOUR = 3600.0
 ETA_SECONDS = 10.0
@@ -44,7 +45,7 @@ class MetricStream:
         worker; `whole`: there was none. What the events say of these goes before."""
         self._estimated = estimated_seconds
         self._since = since
-        self._started_at = started_at
+        self._wall = WallFollower(started_at)
         self._told_step = told_step
         self._step = told_step
         self._whole = whole
@@ -56,9 +57,9 @@ class MetricStream:
 
     def take(self, event: e.AnyEvent) -> list[Point]:
         """The points of one event, in most cases one or none."""
+        self._wall.see(event)
         match event:
             case e.RunStarted():
-                self._started_at = event.started_at
                 self._whole = self._whole and event.restarts == 0
             case e.TrialFinished() if event.result.estimate is not None:
                 estimate = event.result.estimate
@@ -143,7 +144,7 @@ class MetricStream:
 
     def _point(self, t: float, step: int, values: dict[str, float | None]) -> list[Point]:
         known = {name: float(value) for name, value in values.items() if value is not None and math.isfinite(value)}
-        return [Point(step=step, time=self._started_at + t, values=known)] if known else []
+        return [Point(step=step, time=self._wall.at(t), values=known)] if known else []
 
 
 def _evaluation(event: e.EvaluationCompleted) -> dict[str, float | None]:

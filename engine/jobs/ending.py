@@ -80,7 +80,7 @@ def _result(
     context: JobContext, finished: e.TrainingFinished, settings: Settings, diverged: Divergence | None
 ) -> JobResult:  # fmt: skip
     window, path = context.order.window, Path(finished.model_path or "")
-    now = context.clock.started_at + context.t
+    now = context.clock.wall(context.t)
     if diverged is not None:
         left = f"the model in {path} is that of step {finished.best_step}" if finished.model_path else (
             "no checkpoint is older, so no model is left"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import socket
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from importlib import metadata
@@ -60,8 +61,10 @@ def execute(
     *,
     restartable: bool = False,
     replaceable: bool = True,
+    wall: Callable[[], float] = time.time,
 ) -> ExitCode:
-    """Runs the job that the folder orders; `started` gets the context, for instance to stop it from outside.
+    """Runs the job that the folder orders; `started` gets the context, for instance to stop it from outside; `wall`:
+    the wall clock, seconds since the epoch.
 
     Every way to end writes `run_finished`; nothing but a killed process leaves the log without it, and a training
     that failed where the session that owns the run is to start it again (`restartable`), or a process that another one
@@ -81,7 +84,7 @@ def execute(
         order = read_order(folder)
         settings = load_settings(folder.config)
         before, handled = _replay(folder)
-        log = EventLog(folder.events, RunClock(order.started_at, before.t))
+        log = EventLog(folder.events, RunClock(order.started_at, before.t, before.moves.seconds, wall=wall))
         stack.callback(log.close)
         context = JobContext(folder, settings, order, log, before, handled)
         context.devices, context.versions = describe_devices(), _versions()

@@ -34,7 +34,7 @@ def look_back(
     case = Case(
         settings=settings,
         row=_row(context, settings, estimate),
-        now=context.clock.started_at + context.t - actual_seconds,
+        now=context.clock.wall(context.t) - actual_seconds,
         window=context.order.window,
         actual=Actual(seconds=actual_seconds, phases=_phases(context) if alone else {}, made=made if alone else None),
     )

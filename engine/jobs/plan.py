@@ -112,7 +112,7 @@ class Planning:
         cases = self._cases(choice, whole, expectations, facts, shelf)
         bases = self._bases(cases, selected, shelf)
         question = Question(
-            settings=self._settings, now=self._context.clock.started_at + self._context.t,
+            settings=self._settings, now=self._context.clock.wall(self._context.t),
             window=self._context.order.window, device=self._device, device_here=not self._order.device,
             limit_bytes=self._context.order.memory_limit_bytes, data=whole.facts,
             choice=choice, selected=selected,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from speedtui.engine.jobs.device import settle_device
 from speedtui.engine.jobs.execute import JobResult
 from speedtui.engine.jobs.first_load import first_load
 from speedtui.engine.jobs.settled import settle_attention
+from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.report.words import clock
 from speedtui.engine.units import format_span
 from speedtui.engine.workload.imports import uncollected
@@ -42,12 +42,12 @@ def run_train(context: JobContext) -> JobResult:
 
         settle_attention(context)
         settings = _as_changed(context)
-        started = time.perf_counter()
+        started = working_seconds()
         device = settle_device(context)
         require_device(settings, device)
         with first_load(settings, device):
             workload = load_workload(settings, device=device, report=context.progress)
-    tell_loaded(context, workload, settings, time.perf_counter() - started)
+    tell_loaded(context, workload, settings, working_seconds() - started)
     order = context.order
     require_possible(settings, workload, begun=order.resume)
     _tell_window(context)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +27,7 @@ from speedtui.engine.jobs.found import checkpoint_of, find_checkpoint
 from speedtui.engine.jobs.going_on import how_to_go_on
 from speedtui.engine.jobs.legs import earlier_legs
 from speedtui.engine.jobs.loaders import loader_death
+from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.timing.counts import counts_of, first_save_step, frequency_steps
 from speedtui.engine.timing.eta import Eta
@@ -107,7 +107,7 @@ class Training:
             schedule=settings.schedule,
             evaluates=self._workload.eval_dataset is not None,
             window=context.order.window,
-            started_at=context.clock.started_at,
+            wall=context.clock.wall,
             sizes=step_sizes(self._workload, settings),
             estimate=self._estimate,
             save_guess_seconds=save_guess_seconds(self._model, settings),
@@ -157,7 +157,7 @@ class Training:
             return self._run()
 
     def _run(self) -> JobResult:
-        began = time.perf_counter()
+        began = working_seconds()
         outlook = Outlook(self._context, self._live, self._eta, self._diverging.watch)
         self._context.log.add_source(outlook.pump)
         try:
@@ -176,7 +176,7 @@ class Training:
             raise self._schedule.stopped
         return end_training(
             self._context, self._live.current, self._require_trainer(), self._schedule, self._eta,
-            legs=self._legs, seconds=time.perf_counter() - began, estimate=self._estimate, since=self._since,
+            legs=self._legs, seconds=working_seconds() - began, estimate=self._estimate, since=self._since,
         )  # fmt: skip
 
     def _require_trainer(self) -> TrainingTrainer:

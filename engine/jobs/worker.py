@@ -66,6 +66,12 @@ def write_stacks_on_request() -> None:
     faulthandler.register(signal.SIGUSR1, file=sys.stderr, all_threads=True, chain=False)
 
 
+def notice_suspensions() -> None:
+    """SIGCONT stays pending for the run's clock to find; it lets the process go on all the same. Before any thread is
+    started, all of which inherit it."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCONT})
+
+
 def take_children_along() -> None:
     """Forked children, such as loader processes, are killed when this process is; without that they would find out
     seconds later, or never while they read.
@@ -95,6 +101,7 @@ def take_children_along() -> None:
 def main() -> int:
     """Runs the ordered job; stdout and stderr are the run's worker.log."""
     keep_private()
+    notice_suspensions()
     write_stacks_on_request()
     outlive_the_terminal()
     take_children_along()

@@ -99,6 +99,8 @@ class EventLog:
 
     def _write_out(self, *, urgent: bool) -> None:
         with self._writing:
+            for moved in self.clock.look():
+                self.emit(moved)
             for source in tuple(self._sources):
                 try:
                     source(urgent)

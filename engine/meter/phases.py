@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from speedtui.engine.events import PHASES, STEP_PHASES, Books
+from speedtui.engine.log.clock import WORKING
 
 INDEX = {name: index for index, name in enumerate(PHASES)}
 OTHER = INDEX["other"]
@@ -24,14 +24,14 @@ class PhaseClock:
     """
 
     def __init__(
-        self, t: float = 0.0, earlier: Books | None = None, now_ns: Callable[[], int] = time.perf_counter_ns
+        self, t: float = 0.0, earlier: Books | None = None, now_ns: Callable[[], int] = WORKING.now_ns
     ) -> None:
         """`t`: seconds since the run started; `earlier`: its books as an earlier worker left them; `now_ns`: the clock.
 
         What is not in those was nobody's: `away`. Without them it was the start of this process, which is `load`.
         """
         self.now_ns = now_ns
-        """Nanoseconds, monotonic; what every boundary is read from."""
+        """Nanoseconds in which the process could work; what every boundary is read from."""
         self._last_ns = now_ns()
         self._current = OTHER
         self.totals_ns = [0] * len(PHASES)
@@ -62,7 +62,7 @@ class PhaseClock:
 
     @property
     def boundary_ns(self) -> int:
-        """`perf_counter_ns` at the last boundary."""
+        """That clock at the last boundary."""
         return self._last_ns
 
     @contextmanager

@@ -12,6 +12,7 @@ from torch._C._autograd import DeviceType, _profiler_enabled
 from torch.profiler import ProfilerActivity
 
 from speedtui.engine.events import STEP_PHASES, StepCompleted
+from speedtui.engine.log.clock import WORKING
 from speedtui.engine.log.writer import EventLog
 from speedtui.engine.meter.busy import BETWEEN, Boundary, Kernel, busy_ns, busy_seconds
 
@@ -41,7 +42,7 @@ class Profiled:
 
     def __init__(self) -> None:
         self.boundaries: list[Boundary] = []
-        """On `perf_counter_ns`."""
+        """On the phase clock."""
         self.begun = 0
         """Steps that the CPU is done with."""
         self.steps: list[StepCompleted] = []
@@ -108,7 +109,7 @@ class StepProfile:
             self.failure = f"the profiler cannot be started: {_first_line(error)}"
         else:
             self._profiler = profiler
-            self._to_unix_ns = time.time_ns() - time.perf_counter_ns()
+            self._to_unix_ns = time.time_ns() - WORKING.now_ns()
             self._meter.profiled = Profiled()
         self.seconds += time.perf_counter() - began
 

@@ -48,6 +48,7 @@ def training_report(state: RunState, expected: Expected | None = None) -> Traini
         end_reason=finished.reason if finished is not None else None,
         outcome=state.outcome,
         started_at=state.started_at,
+        moves=state.moves,
         ended_at=_ended_at(state, training),
         training_seconds=finished.seconds if finished is not None else None,
         first_loss=finished.first_loss if finished is not None else None,
@@ -90,7 +91,7 @@ def training_report(state: RunState, expected: Expected | None = None) -> Traini
 
 def _ended_at(state: RunState, training: TrainingState) -> float:
     finished = training.finished
-    return state.started_at + finished.t if finished is not None else state.now
+    return state.wall(finished.t) if finished is not None else state.now
 
 
 def _rate(training: TrainingState) -> float | None:

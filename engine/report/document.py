@@ -41,6 +41,7 @@ def training_document(state: RunState, report: TrainingReport) -> dict[str, Any]
         "stalls": _totals_entry(report.stalls),
         "restarts": report.restarts,
         "away_seconds": _seconds(report.away_seconds),
+        "idle_seconds": _seconds(report.moves.idle_seconds),
         "paused_seconds": _seconds(report.paused_seconds),
         "changed": report.changed,
         "dataset": dataset_entry(state.model),

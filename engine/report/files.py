@@ -65,7 +65,7 @@ def trials_document(context: JobContext, study: StudyResults) -> list[dict[str, 
     """trials.json: every candidate with its settings and what was measured."""
     window = context.order.window
     return [
-        trial_entry(candidate, study.results.get(trial), context.settings, window, context.clock.started_at + context.t)
+        trial_entry(candidate, study.results.get(trial), context.settings, window, context.clock.wall(context.t))
         for trial, candidate in study.candidates.items()
     ]
 
@@ -151,7 +151,7 @@ def report_document(context: JobContext, study: StudyResults) -> dict[str, Any]:
     """report.json: the estimate of the best trial against the window, and what it rests on."""
     best = study.best()
     result = study.results[best] if best is not None else None
-    now = context.clock.started_at + context.t
+    now = context.clock.wall(context.t)
     window = context.order.window
     estimate = result.estimate if result is not None else None
     return {

@@ -23,6 +23,7 @@ from speedtui.engine.events import (
 from speedtui.engine.report.books import BooksRow
 from speedtui.engine.state import Totals
 from speedtui.engine.state.series import Point
+from speedtui.engine.state.wall import Moves
 
 GOAL = (0.95, 1.05)
 """Of estimate / actual: what the estimate aims at."""
@@ -74,6 +75,8 @@ class TrainingReport(msgspec.Struct, frozen=True, kw_only=True):
     """Of the run; None where it was killed or goes on."""
     started_at: float
     """Wall clock of the run's start, seconds since the epoch."""
+    moves: Moves = Moves()
+    """Of the wall clock against the run's time."""
     ended_at: float
     """Wall clock of the saved model, or of the last event."""
     training_seconds: float | None
@@ -131,6 +134,15 @@ class TrainingReport(msgspec.Struct, frozen=True, kw_only=True):
     losses: tuple[Point, ...]
     step_history: tuple[Point, ...]
     model_path: str | None
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """From the start to the end, however the clock was set in between."""
+        return self.ended_at - self.started_at - (self.moves.seconds - self.moves.idle_seconds)
+
+    def wall(self, t: float) -> float:
+        """Wall clock at the run's time `t`, seconds since the epoch."""
+        return self.started_at + t + self.moves.at(t)
 
     @property
     def spare_seconds(self) -> float | None:

@@ -116,9 +116,11 @@ def _gaps(report: TrainingReport) -> str:
 def _trouble(report: TrainingReport) -> str:
     restarts = plural(report.restarts, "restart") if report.restarts else ""
     away = f"{format_span(report.away_seconds)} without a worker" if report.away_seconds >= 0.5 else ""
+    idle = report.moves.idle_seconds
+    stood = f"{format_span(idle)} asleep or suspended" if idle >= 0.5 else ""
     stalls = f"{plural(report.stalls.count, 'stall')} of {format_span(report.stalls.seconds)} in all"
     failed = f"{plural(report.failed_saves, 'checkpoint')} could not be saved"
-    told = [restarts, away, stalls if report.stalls.count else "", failed if report.failed_saves else ""]
+    told = [restarts, away, stood, stalls if report.stalls.count else "", failed if report.failed_saves else ""]
     return ", ".join(text for text in told if text)
 
 

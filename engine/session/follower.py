@@ -10,7 +10,6 @@ from math import inf
 
 from speedtui.engine import events as e
 from speedtui.engine.commands import AnyCommand
-from speedtui.engine.log.clock import RunClock
 from speedtui.engine.log.commands import append_command
 from speedtui.engine.log.read import unreadable
 from speedtui.engine.log.tail import CHUNK_BYTES, EventTail
@@ -19,7 +18,13 @@ from speedtui.engine.session.append import append_event
 from speedtui.engine.session.base import OnLine
 from speedtui.engine.session.stacks import ask_for_stacks
 from speedtui.engine.session.stall import StallBudgets, StallWatch
+from speedtui.engine.session.suspended import is_stopped
 from speedtui.engine.state import Folder, RunState
+
+SILENT_SECONDS = 3.0
+"""Without an event, of which the hardware's come every second, before a worker is looked at from outside."""
+HELD_UP_SECONDS = 2.0
+"""Between two looks, which come ten times a second, even on a busy machine."""
 
 
 class Follower:
@@ -34,6 +39,9 @@ class Follower:
         self._state = self._folder.snapshot()
         self._folding = threading.Lock()  # a screen may read while the session's thread does
         self._path = folder.events
+        self._read_all = False
+        self._behind = 0.0
+        self._heard = time.monotonic()
         self.share: float | None = None
         """Of the log that was read, while there is much of it still to be read."""
 
@@ -46,6 +54,8 @@ class Follower:
         give_up = time.monotonic() + seconds
         with self._folding:
             for pairs in self._pieces():
+                if any(not isinstance(event, e.WorkerSuspended) for _, event in pairs):
+                    self._heard, self._behind = time.monotonic(), 0.0
                 for line, event in pairs:
                     self._folder.apply(event)
                     if on_line is not None:
@@ -55,6 +65,8 @@ class Follower:
                 if time.monotonic() >= give_up and not self._near_the_end():
                     return False
             self.share = None
+            if not self._read_all and self._state.started_at:
+                self._read_all, self._behind = True, max(0.0, time.time() - self._state.now)
             return True
 
     def _pieces(self) -> Iterator[list[tuple[bytes, e.AnyEvent]]]:
@@ -73,6 +85,12 @@ class Follower:
         with self._folding:
             self._folder.pass_over(self._tail.passed_over_at_end)
             self._state = self._folder.snapshot()
+
+    @property
+    def silent_seconds(self) -> float:
+        """Since the last event, by a clock that nobody sets; of a log that was there already, by its wall clock up to
+        the first look."""
+        return time.monotonic() - self._heard + self._behind
 
     def _near_the_end(self) -> bool:
         """Whether less than another piece is left; else notes how much was read."""
@@ -107,6 +125,11 @@ class FollowedRun:
         return self._follower.snapshot()
 
     @property
+    def silent_seconds(self) -> float:
+        """Since the last event."""
+        return self._follower.silent_seconds
+
+    @property
     def share_read(self) -> float | None:
         """Of a long log, while it is read for the first time; None once all of it was."""
         return self._follower.share
@@ -122,13 +145,17 @@ class WatchedRun(FollowedRun):
     def __init__(self, folder: RunFolder, budgets: StallBudgets | None) -> None:
         super().__init__(folder)
         self._watch = StallWatch(budgets)
+        self._looked = time.monotonic()
+        self._state_due = 0.0
 
     def _take_in(self, on_line: OnLine | None, now: float, *, seconds: float = inf) -> bool:
         """Reads what is new, for about so long; whether all of it was read.
 
-        `now`: on the monotonic clock, from before this look, so that a session that was itself held up does not take
-        the time for a stall.
+        `now`: on the monotonic clock, from before this look. What passed since the one before is no stall of the worker
+        where this session was itself held up, as by a stop of both.
         """
+        self._watch.excuse(now - self._looked - HELD_UP_SECONDS)
+        self._looked = now
 
         def observed(line: bytes, event: e.AnyEvent) -> None:
             self._watch.observe(event, now)
@@ -143,6 +170,8 @@ class WatchedRun(FollowedRun):
 
     def _tell_stall(self, on_line: OnLine | None, now: float) -> None:
         """Has the stacks written and tells of it, once a stall however many sessions look on."""
+        if self._suspended(now):
+            self._tell_suspension(on_line, now)
         if self._watch.stall(now) is None:
             return
         with suppress(OSError), hold_lock(self._folder.stall_lock):
@@ -156,10 +185,25 @@ class WatchedRun(FollowedRun):
                 e.Stalled(t=self._t(), phase=stall.phase, seconds=stall.seconds, budget_seconds=stall.budget_seconds)
             )
 
+    def _suspended(self, now: float) -> bool:
+        """Whether the silent worker is stopped and not at work; looked at once a second."""
+        if self.silent_seconds < SILENT_SECONDS or self._watch.suspended or now < self._state_due:
+            return False
+        self._state_due = now + 1.0
+        return is_stopped(self._folder, self.snapshot())
+
+    def _tell_suspension(self, on_line: OnLine | None, now: float) -> None:
+        """Once a suspension, however many sessions look on; at the run's last moment, since its time stands still."""
+        with suppress(OSError), hold_lock(self._folder.stall_lock):
+            self._take_in(on_line, now)
+            state = self.snapshot()
+            if state.suspended is None and state.pid is not None and is_stopped(self._folder, state):
+                self._append(e.WorkerSuspended(t=state.t, pid=state.pid))
+
     def _t(self) -> float:
-        """The run's time now, as its worker would tell it."""
+        """The run's time now, as its worker would tell it, whatever became of the wall clock since."""
         state = self.snapshot()
-        return RunClock(state.started_at or None, state.t).now()
+        return round(state.t + self.silent_seconds, 6) if state.started_at else 0.0
 
     def _append(self, event: e.AnyEvent) -> None:
         """Into the log, in the worker's place."""

@@ -59,6 +59,8 @@ class StallWatch:
         self._kind = "load"
         self._since = 0.0
         self._told = False
+        self.suspended = False
+        """The worker is stopped, so that nothing can happen."""
         self._steps: deque[float] = deque(maxlen=RECENT_STEPS)
         self._longest: dict[str, float] = {}
         self._books: dict[str, float] | None = None
@@ -69,9 +71,17 @@ class StallWatch:
             self._follow_books(event.books)
         elif isinstance(event, e.Stalled):
             self._told = True
+        elif isinstance(event, e.WorkerSuspended):
+            self.suspended = True
+        elif isinstance(event, e.ClockMoved) and event.cause == "suspended":
+            self._since, self.suspended = now, False
         elif isinstance(event, SIGNS_OF_LIFE):
-            self._since, self._told = now, False
+            self._since, self._told, self.suspended = now, False, False
             self._follow_work(event)
+
+    def excuse(self, seconds: float) -> None:
+        """So long the reader could not look; below zero for not at all."""
+        self._since += max(seconds, 0.0)
 
     def told(self) -> None:
         """The stall was told; again only after a sign of life."""
@@ -79,7 +89,7 @@ class StallWatch:
 
     def stall(self, now: float) -> Stall | None:
         """What to tell at `now`, if anything."""
-        if not self._on or self._told or self._kind == "paused":
+        if not self._on or self._told or self.suspended or self._kind == "paused":
             return None
         silent, budget = now - self._since, self._budget()
         if silent < budget:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import ExitCode, JobError
@@ -17,9 +19,10 @@ FOLLOW_SECONDS = 0.1
 class ThreadSession(FollowedRun):
     """Runs the job itself; a small thread beside it follows the log."""
 
-    def __init__(self, folder: RunFolder) -> None:
-        """The folder holds the order and the configuration already."""
+    def __init__(self, folder: RunFolder, *, wall: Callable[[], float] = time.time) -> None:
+        """The folder holds the order and the configuration already; `wall`: the clock that deadlines are of."""
         super().__init__(folder)
+        self._wall = wall
         self._context: JobContext | None = None
         self._wanted: ExitCode | None = None
         self._done = threading.Event()
@@ -55,7 +58,7 @@ class ThreadSession(FollowedRun):
         with hold_lock(self._folder.session_lock, shared=True):
             reader.start()
             try:
-                return execute(self._folder, self._take_context, replaceable=False)
+                return execute(self._folder, self._take_context, replaceable=False, wall=self._wall)
             finally:
                 self._done.set()
                 reader.join()

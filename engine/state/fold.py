@@ -19,6 +19,7 @@ from speedtui.engine.state.snapshot import HardwareHistory, LogLine, RunState, R
 from speedtui.engine.state.study import StudyFold
 from speedtui.engine.state.told import ToldLever
 from speedtui.engine.state.training import TrainingFold
+from speedtui.engine.state.wall import Moves
 
 LOG_LINES = 500
 HISTORY_POINTS = 120
@@ -58,6 +59,7 @@ class Folder:
         self._log: deque[LogLine] = deque(maxlen=LOG_LINES)
         self._books: e.Books | None = None
         self._signs = Signs()
+        self._moves = Moves()
         self._dropped = 0
         self._passed_over = PassedOver()
         self._paused = False
@@ -132,7 +134,12 @@ class Folder:
                 self._plan, self._progress = event.plan, None
             case e.AdviceGiven():
                 self._advice.append(event.advice)
-            case e.Stalled() | e.CommandReceived() | e.CommandApplied() | e.CommandRefused() | e.Notice():
+            case e.ClockMoved():
+                self._moves = self._moves.plus(event)
+            case (
+                e.Stalled() | e.WorkerSuspended() | e.CommandReceived() | e.CommandApplied() | e.CommandRefused()
+                | e.Notice()
+            ):  # fmt: skip
                 pass  # signs of life, or lines for a person
             case e.Paused():
                 self._paused = True
@@ -235,6 +242,7 @@ class Folder:
             restarting=self._restarting and self._status() is RunStatus.LOST,
             t=self._t,
             started_at=self._first_started_at,
+            moves=self._moves,
             model=self._model,
             progress=self._progress if finished is None else None,
             study=self._study.snapshot() if self._study is not None else None,
@@ -246,6 +254,7 @@ class Folder:
             log=tuple(self._log),
             books=self._books,
             stalled=self._signs.stalled,
+            suspended=self._signs.suspended,
             stalls=self._signs.stalls,
             stall_totals=self._signs.totals(self._t),
             pending_commands=self._signs.waiting,

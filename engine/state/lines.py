@@ -25,7 +25,7 @@ KINDS: tuple[tuple[type[e.AnyEvent] | types.UnionType, str], ...] = (
     (e.MemoryPredicted | e.MemoryCalibrated, "memory"),
     (e.SettingsChanged, "settings"),
     (e.CommandApplied | e.CommandRefused | e.Paused | e.Resumed, "command"),
-    (e.Stalled, "stall"),
+    (e.Stalled | e.WorkerSuspended, "stall"),
     (e.PlanMade, "plan"),
     (e.AdviceGiven | e.LeversFound, "advice"),
     (e.Notice | e.EventsDropped, "notice"),
@@ -127,6 +127,10 @@ def describe(event: e.AnyEvent) -> Described | None:
                 f"no sign of life for {format_span(event.seconds)} in {event.phase}, where "
                 f"{format_span(event.budget_seconds)} is the most expected; the stacks are in worker.log"
             )
+        case e.WorkerSuspended():
+            return "warning", f"the worker is suspended (SIGSTOP): `kill -CONT -- -{event.pid}` lets it go on"
+        case e.ClockMoved():
+            return "warning", describe_move(event)
         case e.CheckpointSaved():
             name = "model saved" if event.final else f"checkpoint {event.step}"
             return "info", f"{name}  {format_size(event.bytes)}  {format_seconds(event.seconds)}"
@@ -251,3 +255,14 @@ def trial_of(event: e.AnyEvent) -> int | None:
         return event.candidate.id
     trial: int | None = getattr(event, "trial", None)
     return trial
+
+
+def describe_move(event: e.ClockMoved) -> str:
+    """What became of the wall clock, and what follows for the run."""
+    long = format_span(abs(event.seconds))
+    if event.cause == "slept":
+        return f"the machine slept for {long}: no time of the run, but the deadline is that much nearer"
+    if event.cause == "suspended":
+        return f"the worker was suspended for {long}: no time of the run, but the deadline is that much nearer"
+    forward, nearer = ("forward", "nearer") if event.seconds > 0 else ("back", "further away")
+    return f"the wall clock was set {forward} by {long}: the deadline is that much {nearer}"

@@ -27,6 +27,8 @@ class Signs:
         self._stalls: deque[e.Stalled] = deque(maxlen=STALLS)
         self._ended = Totals()
         self._waiting: dict[str, str] = {}
+        self.suspended: e.WorkerSuspended | None = None
+        """The worker's process is stopped; None once it goes on."""
 
     def see(self, event: e.AnyEvent) -> None:
         """Takes in one event of any kind."""
@@ -34,6 +36,10 @@ class Signs:
             self._end_stall(event.t)
         elif isinstance(event, e.Stalled):
             self._begin_stall(event)
+        elif isinstance(event, e.WorkerSuspended):
+            self.suspended = event
+        elif isinstance(event, e.ClockMoved):
+            self._follow_clock(event)
         elif isinstance(event, SIGNS_OF_LIFE):
             self._end_stall(event.t)
             self._follow_command(event)
@@ -44,7 +50,13 @@ class Signs:
         self._stalled = event
         self._stalls.append(event)
 
+    def _follow_clock(self, event: e.ClockMoved) -> None:
+        """A process that tells of its suspension goes on."""
+        if event.cause == "suspended":
+            self.suspended = None
+
     def _end_stall(self, t: float) -> None:
+        self.suspended = None
         if self._stalled is not None:
             self._ended = self._ended.plus(self._lasted(t))
             self._stalled = None

@@ -17,6 +17,7 @@ from speedtui.engine.events import (
     Outcome,
     ProgressMade,
     Stalled,
+    WorkerSuspended,
 )
 from speedtui.engine.planned import Advice, Plan
 from speedtui.engine.state.passed_over import PassedOver
@@ -24,6 +25,7 @@ from speedtui.engine.state.series import Course
 from speedtui.engine.state.study_state import StudyState
 from speedtui.engine.state.totals import Totals
 from speedtui.engine.state.training_state import TrainingState
+from speedtui.engine.state.wall import Moves
 from speedtui.engine.state.windows import StepWindow
 
 
@@ -79,6 +81,8 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     """Of the last event."""
     started_at: float = 0.0
     """Wall clock of t = 0, seconds since the epoch."""
+    moves: Moves = Moves()
+    """Of the wall clock against `t` since then."""
     host: str = ""
     pid: int | None = None
     restarts: int = 0
@@ -103,6 +107,8 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     """Where the time went: the last entry of a run that goes on, the final one of a run that is over."""
     stalled: Stalled | None = None
     """Nothing has happened since; None once something has."""
+    suspended: WorkerSuspended | None = None
+    """The worker's process is stopped; None once it goes on."""
     stalls: tuple[Stalled, ...] = ()
     """The last 16."""
     stall_totals: Totals = Totals()
@@ -147,4 +153,12 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def now(self) -> float:
         """Wall clock of the last event."""
-        return self.started_at + self.t
+        return self.wall(self.t)
+
+    def wall(self, t: float) -> float:
+        """What the wall clock showed at the run's time `t`; seconds since the epoch."""
+        return self.started_at + t + self.moves.at(t)
+
+    def ahead(self, t: float, seconds: float) -> float:
+        """What the wall clock will show so many seconds of work after the run's time `t`, as it goes now."""
+        return self.started_at + t + seconds + self.moves.seconds

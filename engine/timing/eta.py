@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,19 +44,20 @@ class Eta:
 
     def __init__(
         self, *, total_steps: int, first_step: int, epoch_steps: int, schedule: ScheduleSettings, evaluates: bool,
-        window: Window | None, started_at: float, sizes: NDArray[np.float64] | None, estimate: Estimate | None,
-        save_guess_seconds: float = 0.0, since: float = 0.0, full_seconds: float = 0.0, losses: Losses | None = None,
+        window: Window | None, wall: Callable[[float], float], sizes: NDArray[np.float64] | None,
+        estimate: Estimate | None, save_guess_seconds: float = 0.0, since: float = 0.0, full_seconds: float = 0.0,
+        losses: Losses | None = None,
     ) -> None:  # fmt: skip
-        """`first_step`: steps done in earlier workers; `evaluates`: there is an evaluation set; `started_at`: wall
-        clock of t = 0; `sizes`: padded tokens of each step of the whole run, (total_steps,), None where unknown;
-        `estimate`: what a trial or plan expected of the whole run under this schedule; `save_guess_seconds`: a
-        checkpoint hardly takes longer, for want of a measured one; `since`: t at which the training began;
-        `full_seconds`: spent in full evaluations by earlier workers; `losses`: of their steps.
+        """`first_step`: steps done in earlier workers; `evaluates`: there is an evaluation set; `wall`: what the wall
+        clock shows at t, seconds since the epoch; `sizes`: padded tokens of each step of the whole run, (total_steps,),
+        None where unknown; `estimate`: what a trial or plan expected of the whole run under this schedule;
+        `save_guess_seconds`: a checkpoint hardly takes longer, for want of a measured one; `since`: t at which the
+        training began; `full_seconds`: spent in full evaluations by earlier workers; `losses`: of their steps.
 
         Raises:
             ValueError: a frequency of the schedule cannot be read.
         """
-        self._first_step, self._window, self._started_at = first_step, window, started_at
+        self._first_step, self._window, self._wall = first_step, window, wall
         planned = planned_due(estimate, schedule, epoch_steps, evaluates=evaluates)
         self._pending = Pending(
             schedule, Spending(estimate, planned, save_guess_seconds), total_steps=total_steps, epoch_steps=epoch_steps,
@@ -160,15 +161,15 @@ class Eta:
         measured = self._pace.quantile(quantile)
         return self._guess_step if measured is None else measured
 
-    def reachable_steps(self, now: float, step: int | None = None) -> int | None:
+    def reachable_steps(self, t: float, step: int | None = None) -> int | None:
         """How many steps after `step`, or after the last one told of, end before the window's safe end, with the
         evaluations and checkpoints that are due by then, and a last checkpoint and the model after them; no more than
-        there are. None without a window, and where no step is known. `now`: wall clock, seconds since the epoch.
+        there are. None without a window, and where no step is known.
         """
         if self._window is None or not self._step_known:
             return None
-        room = self._window.safe_until - now - self.end_seconds()
-        first, total, t = self._track.step, self.total_steps, now - self._started_at
+        room = self._window.safe_until - self._wall(t) - self.end_seconds()
+        first, total = self._track.step, self.total_steps
         low, high = 0, max(total - first, 0)
         while low < high:
             middle = (low + high + 1) // 2
@@ -198,13 +199,12 @@ class Eta:
         """The estimate at `t`; without figures where neither a step nor an estimate is known."""
         self._pace.refresh()
         if not self._step_known:
-            verdict: e.Verdict | None = None if self._window is None else self._held.take("measuring", t)
-            return e.EtaUpdated(t=t, p50_seconds=None, p90_seconds=None, verdict=verdict)
+            return e.EtaUpdated(t=t, p50_seconds=None, p90_seconds=None, verdict=self._hold("measuring", t))
         ahead = self.ahead(t)
         p50 = ahead.seconds
         p90 = p50 + NORMAL_90 * ahead.deviation
         step = self.step_seconds()
-        now = self._started_at + t
+        now = self._wall(t)
         return e.EtaUpdated(
             t=t,
             p50_seconds=round(p50, 3),
@@ -276,8 +276,6 @@ class Eta:
         what, passed = running
         return what, max(self._pending.expected(what) - passed, 0.0)
 
-    # -- facts -------------------------------------------------------------------------------------
-
     @property
     def steady(self) -> bool:
         return steady_enough(self._pace.steady_steps, self.total_steps - self._first_step)
@@ -292,9 +290,8 @@ class Eta:
         return ended if ended is not None else (self._track.t or self._pending.since) + seconds
 
     def _verdict(self, finish_p50: float, finish_p90: float, t: float) -> e.Verdict | None:
-        if self._window is None:
-            return None
-        wanted: e.Verdict = "measuring"
-        if self.steady or self._track.step >= self.total_steps:
-            wanted = judge(finish_p50, finish_p90, self._window)
-        return self._held.take(wanted, t)
+        known = self._window is not None and (self.steady or self._track.step >= self.total_steps)
+        return self._hold(judge(finish_p50, finish_p90, self._window) if known and self._window else "measuring", t)
+
+    def _hold(self, wanted: e.Verdict, t: float) -> e.Verdict | None:
+        return None if self._window is None else self._held.take(wanted, t, self._wall(0.0))

@@ -65,14 +65,18 @@ def safe_room_seconds(now: float, estimate: Estimate, window: Window) -> float:
 
 
 class Held:
-    """The last verdict, changed no more than once in `FLIP_SECONDS`."""
+    """The last verdict, changed no more than once in `FLIP_SECONDS` unless the wall clock was moved under it."""
 
     def __init__(self) -> None:
         self._verdict: Verdict = "measuring"
         self._since = -math.inf
+        self._zero = 0.0
 
-    def take(self, wanted: Verdict, t: float) -> Verdict:
-        """What to say at `t`, in seconds on any clock; the first one after measuring is said at once."""
+    def take(self, wanted: Verdict, t: float, zero: float = 0.0) -> Verdict:
+        """What to say at `t`, in seconds on any clock; the first one after measuring is said at once, as is the first
+        after a move. `zero`: what the wall clock showed at t = 0."""
+        if zero != self._zero:
+            self._since, self._zero = -math.inf, zero
         held = FLIP_SECONDS if self._verdict != "measuring" else 0.0
         if wanted not in (self._verdict, "measuring") and t - self._since >= held:
             self._verdict, self._since = wanted, t

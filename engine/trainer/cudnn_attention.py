@@ -9,7 +9,6 @@ how many lengths there are, so that it is measured and reckoned.
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +22,7 @@ from torch.nn.attention import SDPBackend
 
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.evaluate.answering import base_of
+from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.timing.counts import counts_of
 from speedtui.engine.units import format_count, format_seconds
 from speedtui.engine.workload.base import Workload
@@ -92,11 +92,11 @@ class CudaKernels:
         value = torch.randn_like(key, requires_grad=True)
         with cudnn_attention(cudnn):
             torch.cuda.synchronize(self._device)
-            began = time.perf_counter()
+            began = working_seconds()
             found = functional.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=self._grouped)
             found.backward(torch.ones_like(found))  # type: ignore[no-untyped-call]
             torch.cuda.synchronize(self._device)
-            return time.perf_counter() - began
+            return working_seconds() - began
 
     @property
     def _grouped(self) -> bool:

@@ -25,7 +25,7 @@ class Deadline:
         """From now until saving has to begin; None without a window."""
         if self._window is None:
             return None
-        now = self._context.clock.started_at + self._context.t
+        now = self._context.clock.wall(self._context.t)
         return self._window.safe_until - now - self._eta.end_seconds()
 
     def reached(self) -> bool:

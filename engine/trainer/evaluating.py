@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence, Sized
 from typing import Any
@@ -21,6 +20,7 @@ from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.evaluate.evaluator import Evaluator, Scores
 from speedtui.engine.evaluate.rehearsal import expected_loss_seconds, rehearsal_rows
+from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.output import warn_traceback
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.eta import Eta
@@ -66,7 +66,7 @@ class Evaluating:
             Exception: it broke the device.
         """
         step, kind = state.global_step, self._schedule.kind
-        started, before = time.perf_counter(), self._seconds()
+        started, before = working_seconds(), self._seconds()
         self._eta.began(kind, self._context.t)
         try:
             with kept_randomness():
@@ -87,7 +87,7 @@ class Evaluating:
             step=step,
             loss=loss if finite else None,
             nonfinite=loss is not None and not finite,
-            seconds=round(time.perf_counter() - started, 6),
+            seconds=round(working_seconds() - started, 6),
             rows=len(self._workload.eval_dataset or ()),
             left_out=self._workload.facts.eval_dropped_rows,
             cut=self._workload.facts.eval_cut_rows,
@@ -129,7 +129,7 @@ class Evaluating:
             return
         rows = rehearsal_rows(self._workload, self.rows_at_a_time)
         answered = rehearsal_rows(self._workload, self.answered_at_a_time, batches=1)
-        started, before = time.perf_counter(), self._seconds()
+        started, before = working_seconds(), self._seconds()
         try:
             with kept_randomness():
                 loss_pass(Subset(dataset, rows))
@@ -146,7 +146,7 @@ class Evaluating:
         self._eta.rehearsed(sum(expected.values()), expected)
         self._context.emit(
             e.EvaluationRehearsed(
-                t=self._context.t, rows=len(rows), seconds=round(time.perf_counter() - started, 6),
+                t=self._context.t, rows=len(rows), seconds=round(working_seconds() - started, 6),
                 expected_seconds=round(sum(expected.values()), 3), phases=phases,
                 expected_phases={name: round(seconds, 3) for name, seconds in expected.items()},
             )

@@ -38,6 +38,7 @@ class Outlook:
         self._not_finite: e.NonFiniteFound | None = None
         """What was not finite when levers were looked for last."""
         self._observed = False
+        self._moved = context.clock.moved
 
     def observe(self, step: e.StepCompleted) -> None:
         """A step, or several in one line, for the log and for the estimate."""
@@ -48,7 +49,8 @@ class Outlook:
     def pump(self, urgent: bool) -> None:
         """Emits an estimate when one is due, and the levers when they have changed."""
         now = time.monotonic()
-        turned = self._watch.told is not self._not_finite
+        moved, self._moved = self._context.clock.moved != self._moved, self._context.clock.moved
+        turned = self._watch.told is not self._not_finite or moved
         if (now < self._due and not turned) or not self._observed:
             return
         self._due = now + UPDATE_SECONDS[now - self._began > LIVELY_SECONDS]
@@ -78,7 +80,7 @@ class Outlook:
             alternatives=order.alternatives,
             trial_step_seconds=order.step_seconds,
             changeover_seconds=self._eta.save_seconds(),
-            reachable_steps=self._eta.reachable_steps(self._context.clock.started_at + update.t),
+            reachable_steps=self._eta.reachable_steps(update.t),
         )
         return late_levers(case)
 

@@ -15,6 +15,7 @@ from speedtui.engine.checkpoint.files import remove
 from speedtui.engine.checkpoint.fingerprint import model_fingerprint
 from speedtui.engine.checkpoint.store import CheckpointStore, aside_of, publish
 from speedtui.engine.context.context import JobContext
+from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.timing.eta import Eta
 from speedtui.engine.trainer.finite import FiniteWatch
 from speedtui.engine.trainer.schedule import TrainingSchedule
@@ -42,7 +43,7 @@ class Saving:
         if doubt:
             self._schedule.save_failed(step, doubt)
             return
-        started, before = time.perf_counter(), clock.seconds("write")
+        started, before = working_seconds(), clock.seconds("write")
         self._eta.began("checkpoint", self._context.t)
         try:
             with clock.phase("checkpoint"):
@@ -62,7 +63,7 @@ class Saving:
         self._schedule.saved(
             e.CheckpointSaved(
                 t=self._context.t, step=step, path=str(saved.path), bytes=saved.bytes,
-                seconds=round(time.perf_counter() - started, 6),
+                seconds=round(working_seconds() - started, 6),
                 write_seconds=round(clock.seconds("write") - before, 6), reason=reason,
             )
         )  # fmt: skip
@@ -73,7 +74,7 @@ class Saving:
         Raises:
             OSError: it cannot be written; the one before is as it was.
         """
-        clock, started = self._context.phases, time.perf_counter()
+        clock, started = self._context.phases, working_seconds()
         self._eta.began("final", self._context.t)
         aside = aside_of(target)
         try:
@@ -89,7 +90,7 @@ class Saving:
             raise OSError(refusal) from error
         return e.CheckpointSaved(
             t=self._context.t, step=step, path=str(target), bytes=size,
-            seconds=round(time.perf_counter() - started, 6), final=True,
+            seconds=round(working_seconds() - started, 6), final=True,
         )  # fmt: skip
 
     def best(self, last_step: int) -> tuple[int, Path] | None:

@@ -14,6 +14,7 @@ from speedtui.engine.checkpoint.store import CheckpointStore
 from speedtui.engine.config.frequency import Frequency, parse_frequency
 from speedtui.engine.config.settings import Scalar, ScheduleSettings
 from speedtui.engine.context.context import JobContext, JobStopped, Refused
+from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.timing.eta import Eta
 from speedtui.engine.trainer.best import BestSoFar
 from speedtui.engine.trainer.cadence import Cadence
@@ -84,12 +85,12 @@ class TrainingSchedule:
     def epoch_begun(self, step: int) -> None:
         """The first micro-batches of an epoch have come, after so many steps."""
         if self._step_ended is not None:
-            seconds = round(time.perf_counter() - self._step_ended, 6)
+            seconds = round(working_seconds() - self._step_ended, 6)
             self._context.emit(e.SpanCompleted(t=self._context.t, phase="gap", seconds=seconds, step=step))
 
     def after_step(self, step: int, total_steps: int, control: TrainerControl) -> None:
         """Sets in `control` what comes before the next step: an evaluation, a checkpoint, or the end."""
-        self._step_ended = time.perf_counter()
+        self._step_ended = working_seconds()
         self._last = last = step >= total_steps
         try:
             self._context.poll()

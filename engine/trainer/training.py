@@ -189,7 +189,7 @@ class TrainingTrainer(MeteredTrainer):
             return
         self._anchor_at = now + ANCHOR_SECONDS
         step, total = self.state.global_step, self.state.max_steps
-        reachable = self._eta.reachable_steps(self._context.clock.started_at + self._context.t, step)
+        reachable = self._eta.reachable_steps(self._context.t, step)
         if reachable is None or step >= total:
             return
         if step + reachable < total:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from speedtui.engine.candidate import Curve, CurvePoint
 from speedtui.engine.config.settings import Scalar, ScheduleSettings, Settings
 from speedtui.engine.files import make_folder
+from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.curve import Floats, design, fit_curve
 from speedtui.engine.timing.run_shape import Indices
@@ -128,11 +128,11 @@ def _time_epoch_start(setup: ProbeSetup, trainer: MeteredTrainer, data_seconds: 
     whole: Any = setup.workload.train_dataset
     trainer.train_dataset = whole
     with setup.context.phases.phase("gap"):
-        began = time.perf_counter()
+        began = working_seconds()
         batches = iter(trainer.get_train_dataloader())
         next(batches)
         del batches  # with workers, waits for them to end, as the end of an epoch does
-        return max(time.perf_counter() - began - data_seconds, 0.0)
+        return max(working_seconds() - began - data_seconds, 0.0)
 
 
 # -- evaluation ------------------------------------------------------------------------------------
@@ -148,9 +148,9 @@ def _time_evaluation(setup: ProbeSetup, trainer: MeteredTrainer) -> tuple[Curve,
     trainer.add_callback(clock)
     subset: Any = Rows(dataset, [row for rows, _ in batches for row in rows])
     try:
-        began = time.perf_counter()
+        began = working_seconds()
         trainer.evaluate(eval_dataset=subset)
-        total = time.perf_counter() - began
+        total = working_seconds() - began
     finally:
         trainer.remove_callback(clock)
     if trainer.args.eval_batch_size != size:  # it was halved on the way
@@ -182,7 +182,7 @@ class _BatchEnds(TrainerCallback):
     ) -> None:
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
-        self.ends.append(time.perf_counter())
+        self.ends.append(working_seconds())
 
 
 def _chosen(dataset: MapDataset, size: int) -> list[Batch]:
@@ -244,12 +244,12 @@ def _time_saves(setup: ProbeSetup, trainer: MeteredTrainer) -> tuple[float | Non
 
 
 def _write_both(setup: ProbeSetup, trainer: MeteredTrainer, folder: Path) -> tuple[float, float]:
-    began = time.perf_counter()
+    began = working_seconds()
     trainer._save_checkpoint(setup.model, None)
-    between = time.perf_counter()
+    between = working_seconds()
     with setup.context.phases.phase("checkpoint"):
         trainer.save_model(str(folder / "model"))
-    return between - began, time.perf_counter() - between
+    return between - began, working_seconds() - between
 
 
 def checkpoint_bytes(trainer: MeteredTrainer) -> int:

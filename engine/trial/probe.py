@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import shutil
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 
@@ -19,6 +18,7 @@ from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.efficiency import DeviceConditions, ModelFlops
 from speedtui.engine.events import Probe
+from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.meter.device import device_clock
 from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.meter.meter import Meter, StepTiming
@@ -194,7 +194,7 @@ def run_steps(
     them for a profile, and judged by nobody.
     """
     context = setup.context
-    began = time.perf_counter()
+    began = working_seconds()
     meter = Meter(
         context.phases, context.clock, context.emit, count_tokens=count_tokens, device=device_clock(setup.device),
         trial=setup.trial, probe=probe, keep_timings=keep_timings or judgement is not None,

@@ -20,6 +20,7 @@ from speedtui.engine.candidate import (
 )
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
+from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.meter.limit import CpuLimit, CudaLimit
 from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.output import warn_traceback
@@ -104,7 +105,7 @@ class TrialRunner:
         self.arithmetic.forget()
         gc.unfreeze()
         release_memory(self.device)
-        started = time.perf_counter()
+        started = working_seconds()
         with self.context.phases.phase("load"):
             workload = load_workload(settings, device=self.device, report=self.context.progress)
         keep_proof(workload.model, known)
@@ -112,7 +113,7 @@ class TrialRunner:
         self._shelf = DataShelf(workload, settings, self.context.progress)
         self.loads += 1
         gc.freeze()  # what is loaded stays: else each of a trial's collections walks through all of torch again
-        seconds = time.perf_counter() - started
+        seconds = working_seconds() - started
         tell_loaded(self.context, workload, settings, seconds)
         if self.device.type == "cuda":
             release_memory(self.device)  # the work spaces of what was computed on the way come and go
@@ -206,12 +207,12 @@ class TrialRunner:
             JobStopped: the job is to end.
             SpeedtuiError: the model or the data of the run cannot be used.
         """
-        started = time.perf_counter()
+        started = working_seconds()
         self.stop_trial = None  # of another one, or of this one's last time
         settings = apply_candidate(candidate, self.context.settings)
         result = Attempt(self, candidate, settings).run(best)
         self._settle()
-        return msgspec.structs.replace(result, seconds=round(time.perf_counter() - started, 3))
+        return msgspec.structs.replace(result, seconds=round(working_seconds() - started, 3))
 
     def compare(self, incumbent: Candidate, challenger: Candidate, *, most_pairs: int = MOST_PAIRS) -> Comparison:
         """Which of two candidates is faster, measured in turns; see `compare_candidates`.

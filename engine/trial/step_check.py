@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from speedtui.engine.candidate import TrialStatus
+from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.meter.meter import Meter, StepTiming
 from speedtui.engine.meter.profile import BusySteps, StepProfile
 from speedtui.engine.trial.failures import TrialEnded
@@ -33,7 +33,7 @@ class StepCheck(TrainerCallback):
         self.judged_at: float | None = None
         """The run's time when enough had been measured; None where the steps were too few for it."""
         self.epoch_began = 0.0
-        """`perf_counter` when the first epoch began."""
+        """`working_seconds` when the first epoch began."""
 
     def end_profile(self) -> BusySteps | None:
         """What the profile found; why it found nothing is told once."""
@@ -53,7 +53,7 @@ class StepCheck(TrainerCallback):
     def on_epoch_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        self.epoch_began = self.epoch_began or time.perf_counter()
+        self.epoch_began = self.epoch_began or working_seconds()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         self._setup.context.poll()

@@ -83,7 +83,8 @@ def test_measuring_counts_the_steps_that_the_verdict_waits_for() -> None:
 
 
 def test_the_marks_of_the_window_have_their_clock_times_in_order_and_under_themselves() -> None:
-    line, labels = (plain(row) for row in draw_axis(fold(b.training_log()), 136))
+    run = fold(b.training_log())
+    line, labels = (plain(row) for row in draw_axis(run, 136, run.now))
     order = ["● now 00:52", "◆ p50 02:04", "◇ p90 02:12", "┊ safe 03:00"]
     assert [labels.index(text) for text in order] == sorted(labels.index(text) for text in order)
     for mark in order:
@@ -92,15 +93,16 @@ def test_the_marks_of_the_window_have_their_clock_times_in_order_and_under_thems
 
 
 def test_labels_that_find_no_room_are_left_out_and_none_is_cut() -> None:
+    run = fold(b.training_log())
     for width in range(60, 140):
-        line, labels = (plain(row) for row in draw_axis(fold(b.training_log()), width))
+        line, labels = (plain(row) for row in draw_axis(run, width, run.now))
         assert len(line) == width and cell_len(labels) <= width
         assert "● now 00:52" in labels and "◆ p50 02:04" in labels
         assert labels.count(":") == sum(labels.count(sign) for sign in "●◆◇┊")
 
 
 def test_without_a_window_there_is_no_line() -> None:
-    assert draw_axis(msgspec.structs.replace(fold(b.training_log()), window=None), 136) == []
+    assert draw_axis(msgspec.structs.replace(fold(b.training_log()), window=None), 136, b.STARTED_AT) == []
 
 
 @pytest.mark.parametrize(("width", "rows"), [(140, 6), (80, 7), (40, 5)])

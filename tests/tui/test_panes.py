@@ -257,8 +257,8 @@ def test_the_schedule_shows_what_is_still_to_come() -> None:
 
 def test_a_run_that_falls_silent_is_said_to_be_silent() -> None:
     run = fold(b.training_log())
-    assert "silent for 90 s" in plain(draw_header(frame_of(run, clock=run.now + 90), "monitor", 140))
-    assert "silent" not in plain(draw_header(frame_of(run, clock=run.now + 90, read_only=True), "monitor", 140))
+    assert "silent for 90 s" in plain(draw_header(frame_of(run, silent_seconds=90), "monitor", 140))
+    assert "silent" not in plain(draw_header(frame_of(run, silent_seconds=90, read_only=True), "monitor", 140))
 
 
 def test_names_from_files_cannot_move_the_cursor() -> None:

@@ -11,7 +11,8 @@ from speedtui.engine.output import say
 from speedtui.engine.planned import Advice
 from speedtui.engine.state.lines import describe
 from speedtui.engine.state.told import ToldLever
-from speedtui.engine.units import format_seconds, format_span
+from speedtui.engine.state.wall import WallFollower
+from speedtui.engine.units import format_seconds, format_span, zone_beside
 
 STEP_LINE_SECONDS = 5.0
 """Between two plain lines about a training."""
@@ -27,7 +28,7 @@ class Words:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
-        self._started_at = time.time()
+        self._wall = WallFollower(time.time())
         self._training: e.TrainingStarted | None = None
         self._total_steps = 0
         self._step = 0
@@ -43,13 +44,12 @@ class Words:
         """Writes the event's line, if it has one that is due."""
         text = self.text(event)
         if text is not None and not self._quiet:
-            say(clean(f"{datetime.fromtimestamp(self._started_at + event.t):%H:%M:%S} {text}"))
+            say(clean(f"{datetime.fromtimestamp(self._wall.at(event.t)):%H:%M:%S} {text}"))
 
     def text(self, event: e.AnyEvent) -> str | None:
         """The event's line without the time; None for one that has none or is not due."""
+        self._wall.see(event)
         match event:
-            case e.RunStarted():
-                self._started_at = event.started_at
             case e.TrainingStarted():
                 self._training, self._total_steps, self._step = event, event.total_steps, event.first_step
             case e.TrainingFinished():
@@ -125,8 +125,10 @@ class Words:
 
     def _clock(self, t: float, remaining: float) -> str:
         """Time of day of the finish, with the day where it is another one."""
-        now, finish = (datetime.fromtimestamp(self._started_at + seconds) for seconds in (t, t + remaining))
-        return f"{finish:%H:%M}" if finish.date() == now.date() else f"{finish:%a %H:%M}"
+        at, of = self._wall.at(t), self._wall.at(t + remaining)
+        now, finish = datetime.fromtimestamp(at), datetime.fromtimestamp(of)
+        form = "%H:%M" if finish.date() == now.date() else "%a %H:%M"
+        return f"{finish:{form}}{zone_beside(of, at)}"
 
     def _estimated(self, event: e.EtaUpdated) -> str | None:
         """A line at once where the verdict is another one."""

@@ -64,7 +64,7 @@ def draw_deadline(frame: Frame, width: int, height: int) -> list[Row]:
     run = frame.run
     inner_width, inner_height = width - EDGES - INSET, height - EDGES
     urgent = notices(frame, inner_width)
-    axis = draw_axis(run, inner_width)[: max(0, inner_height - len(urgent) - 2)]
+    axis = draw_axis(run, inner_width, frame.now)[: max(0, inner_height - len(urgent) - 2)]
     outlook = _outlook(frame, inner_width)
     count = Span(f"  {outlook.tally}") if outlook.tally else Span("")
     top = row(bar(outlook.share, max(4, inner_width - width_of((count,)))), count)
@@ -103,14 +103,22 @@ def _right(frame: Frame, width: int) -> Row:
     if not run.started_at:
         return ()
     over = run.status is RunStatus.FINISHED
-    moment = row(Span(f"{'ended' if over else 'now'} {clock(run.now, run.now)}", "dim"))
+    moment = row(Span(f"{'ended' if over else 'now'} {clock(frame.now, frame.now)}", "dim"))
     end = _position(frame.replay) if frame.replay is not None else moment
     rate = run.training.eta.steps_per_hour if run.training is not None and run.training.eta is not None else None
-    pieces = [Span("" if over else f"{roughly(run.t)} gone", "dim")]
+    pieces = [Span("" if over else text, "dim") for text in _gone(run)]
     pieces += [Span(f"{format_count(rate)} steps/h", "dim")] if rate is not None and not over else []
     room = width - width_of(end) - 3
     before = pack([row(piece) for piece in pieces if piece.text and len(piece.text) <= room], room)
     return row(before, "   ", end) if before else end
+
+
+def _gone(run: RunState) -> list[str]:
+    """`2h 10m gone`, and apart from it what no worker was there for, and what stood still."""
+    away = run.books.phases.get("away", 0.0) if run.books is not None else 0.0
+    apart = {"without a worker": away, "asleep": run.moves.slept_seconds, "suspended": run.moves.suspended_seconds}
+    told = [f"{roughly(seconds)} {words}" for words, seconds in apart.items() if seconds >= 1]
+    return [f"{roughly(run.t - away)} gone", *(f"+ {text}" for text in told)]
 
 
 def _position(replay: ReplayPosition) -> Row:
@@ -130,7 +138,7 @@ def _outlook(frame: Frame, width: int) -> Outlook:
     if frame.note:
         return Outlook(None, "", [row(Span("… " + frame.note, "accent"))])
     if run.training is not None:
-        return _training(run, run.training, width)
+        return _training(frame, run.training, width)
     if run.progress is not None:
         return _loading(run)
     if run.study is not None:
@@ -147,7 +155,8 @@ def _share(run: RunState) -> float | None:
     return None
 
 
-def _training(run: RunState, training: TrainingState, width: int) -> Outlook:
+def _training(frame: Frame, training: TrainingState, width: int) -> Outlook:
+    run, now = frame.run, frame.now
     count = f"{training.progress * 100:.1f} %  step {training.step}/{training.total_steps}"
     paused = [row(Span("‖ PAUSED", "warn"))] if run.status is RunStatus.PAUSED else []
     if training.nonfinite is not None and training.nonfinite.certain:
@@ -157,17 +166,17 @@ def _training(run: RunState, training: TrainingState, width: int) -> Outlook:
         waiting = row(Span(f"… {_measuring(training)}", "dim")) if run.window is not None else row("finish –")
         pieces = [*paused, waiting, _between_steps(run, training), row(Span("finish not known yet", "dim"))]
         return Outlook(training.progress, count, pieces)
-    finish = run.started_at + eta.t + eta.p50_seconds
-    left = max(0.0, finish - run.now)
+    finish = run.ahead(eta.t, eta.p50_seconds)
+    left = max(0.0, finish - now)
     pieces = [*paused, *_verdict(eta, run.window, training, finish)]
     beside = f" (in {roughly(left)})" if width >= BESIDE_WIDTH else ""
-    pieces.append(row("finish ", Span(clock(finish, run.now), "strong"), beside))
+    pieces.append(row("finish ", Span(clock(finish, now), "strong"), beside))
     pieces.append(_between_steps(run, training))
     if eta.p90_seconds is not None:
-        pieces.append(row("p90 ", clock(run.started_at + eta.t + eta.p90_seconds, run.now)))
+        pieces.append(row("p90 ", clock(run.ahead(eta.t, eta.p90_seconds), now)))
     if run.window is None:
         return Outlook(training.progress, count, [*pieces, row(Span("no deadline set", "dim"))])
-    pieces += [_spare(eta.spare_seconds), row("safe until ", clock(run.window.safe_until, run.now))]
+    pieces += [_spare(eta.spare_seconds), row("safe until ", clock(run.window.safe_until, now))]
     return Outlook(training.progress, count, [*pieces, _needed(run, run.window, training, eta)])
 
 
@@ -182,7 +191,7 @@ def _needed(run: RunState, window: Window, training: TrainingState, eta: EtaUpda
     """The rate at which the steps still to come end at the safe limit, by the tokens of a step so far."""
     has, steps = training.steps.tokens_per_second, training.step_totals.count
     others = sum(seconds for name, seconds in eta.terms.items() if name != "steps")
-    room = window.safe_until - run.started_at - eta.t - others
+    room = window.safe_until - run.ahead(eta.t, others)
     if has is None or not training.tokens or not steps or room <= 0:
         return ()
     needed = (training.total_steps - training.step) * training.tokens / steps / room

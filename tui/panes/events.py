@@ -133,7 +133,7 @@ def draw_events(run: RunState, skipped: int, width: int, height: int, wanted: st
 def _lines(run: RunState, entry: Entry, width: int) -> list[Row]:
     line, text = entry
     mark, style = LEVELS.get(line.level, ("", ""))
-    time_of_day = clock_text(run.started_at + line.t, run.now)
+    time_of_day = clock_text(run.wall(line.t), run.now)
     head = row(Span(time_of_day + " ", "dim"), Span(mark, style))
     room = max(8, width - width_of(head))
     if not mark and width < WRAP_WIDTH:

@@ -108,11 +108,13 @@ def _sent(frame: Frame) -> Row:
 
 def _remarks(frame: Frame) -> list[str]:
     remarks = []
-    if frame.run.stalled is not None:
+    if frame.run.suspended is not None:
+        remarks.append("suspended")
+    elif frame.run.stalled is not None:
         remarks.append("stalled")
     if frame.run.status.busy and frame.run.training is not None and frame.run.training.nonfinite is not None:
         remarks.append("diverged" if frame.run.training.nonfinite.certain else "not finite")
-    silent = frame.clock - frame.run.now
+    silent = frame.silent_seconds
     if frame.catching_up is not None:
         remarks.append(f"reading the log, {frame.catching_up * 100:.0f} %")
     elif frame.run.status.busy and not frame.read_only and frame.run.run and silent > SILENT_SECONDS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from speedtui.engine.events import CheckpointFailed, NonFiniteFound, Stalled
+from speedtui.engine.events import CheckpointFailed, NonFiniteFound, Stalled, WorkerSuspended
 from speedtui.engine.planned import Advice
 from speedtui.engine.state import RunState, RunStatus, TrainingState
 from speedtui.engine.state.lines import describe_nonfinite
@@ -38,6 +38,8 @@ def _lost(frame: Frame, width: int) -> list[Row]:
 
 def _trouble(run: RunState) -> list[Row]:
     stalled = _stalled(run, run.stalled) if run.stalled is not None else ()
+    if run.suspended is not None:
+        stalled = _suspended(run.suspended)
     training = run.training
     failure = training.checkpoint_failure if training is not None else None
     broken = _not_finite(training.nonfinite) if training is not None and training.nonfinite is not None else ()
@@ -52,6 +54,10 @@ def _stalled(run: RunState, stall: Stalled) -> Row:
         f" {roughly(since)} in {clean(stall.phase)}, {format_span(stall.budget_seconds)} expected at most;"
         " stacks in worker.log",
     )
+
+
+def _suspended(suspended: WorkerSuspended) -> Row:
+    return row(Span("‖ SUSPENDED", "warn"), f" no time of the run passes; kill -CONT -- -{suspended.pid} lets it go on")
 
 
 def _not_finite(found: NonFiniteFound) -> Row:

@@ -145,7 +145,7 @@ def _ends(state: RunState, now: float) -> tuple[str, str]:
     eta = state.training.eta if state.training is not None else None
     if state.status is RunStatus.LOST or eta is None or eta.p50_seconds is None:
         return "–", "dim"
-    finish = clock(state.started_at + eta.t + eta.p50_seconds, now)
+    finish = clock(state.ahead(eta.t, eta.p50_seconds), now)
     words = VERDICTS[eta.verdict] if state.window is not None and eta.verdict is not None else ""
     return f"~{finish} {words}".rstrip(), VERDICT_STYLES.get(eta.verdict or "", "") if words else ""
 

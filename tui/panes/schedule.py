@@ -80,7 +80,7 @@ def _present(run: RunState, training: TrainingState) -> list[Row]:
     pieces = [_quiet("lr", _rate(training.learning_rate))]
     last = next((saved for saved in reversed(training.checkpoints) if not saved.final), None)
     if last is not None:
-        pieces.append(_quiet("last checkpoint", f"step {last.step} at {clock(run.started_at + last.t, run.now)}"))
+        pieces.append(_quiet("last checkpoint", f"step {last.step} at {clock(run.wall(last.t), run.now)}"))
     micro, accumulation = training.micro_batch_size, training.grad_accum_steps
     return [*pieces, _quiet("batch", f"{micro} × {accumulation} = {micro * accumulation}")]
 

@@ -31,30 +31,30 @@ def has_axis(run: RunState, width: int) -> bool:
     return known and width >= NARROWEST
 
 
-def draw_axis(run: RunState, width: int) -> list[Row]:
+def draw_axis(run: RunState, width: int, now: float) -> list[Row]:
     """The line and, below it, what its marks are with their clock times; nothing without a window."""
     window = run.window
     if window is None or not has_axis(run, width):
         return []
-    start, end = clock(run.started_at, run.now), clock(window.deadline, run.now)
+    start, end = clock(run.started_at, now), clock(window.deadline, now)
     room = width - len(start) - len(end) - 2
-    marks = _marks(run)
+    marks = _marks(run, now)
     columns = [_column(mark.epoch, run, window.deadline, room) for mark in marks]
     cells = [Span("━", "bar")] * columns[0] + [Span("─", "rest")] * (room - columns[0])
     for mark, x in reversed(list(zip(marks, columns, strict=True))):  # the first ones over the later ones
         cells[x] = Span(mark.glyph, mark.style)
     line = row(Span(start + " ", "dim"), *cells, Span(" " + end, "dim"))
-    return [line, _labels(run, marks, [len(start) + 1 + x for x in columns], width)]
+    return [line, _labels(now, marks, [len(start) + 1 + x for x in columns], width)]
 
 
-def _marks(run: RunState) -> list[Mark]:
+def _marks(run: RunState, now: float) -> list[Mark]:
     """The most important first: where room is short the last ones have no label."""
-    marks = [Mark(run.now, NOW, "now", "bar")]
+    marks = [Mark(now, NOW, "ended" if run.status is RunStatus.FINISHED else "now", "bar")]
     eta = run.training.eta if run.training is not None else None
     if eta is not None and run.status is not RunStatus.FINISHED:
         for seconds, glyph, name in ((eta.p50_seconds, P50, "p50"), (eta.p90_seconds, P90, "p90")):
             if seconds is not None:
-                marks.append(Mark(run.started_at + eta.t + seconds, glyph, name))
+                marks.append(Mark(run.ahead(eta.t, seconds), glyph, name))
     if run.window is not None and run.window.margin_seconds:
         marks.insert(2, Mark(run.window.safe_until, SAFE, "safe", "limit"))
     return marks
@@ -65,11 +65,9 @@ def _column(epoch: float, run: RunState, deadline: float, room: int) -> int:
     return min(room - 1, max(0, round(share * (room - 1))))
 
 
-def _labels(run: RunState, marks: list[Mark], columns: list[int], width: int) -> Row:
+def _labels(now: float, marks: list[Mark], columns: list[int], width: int) -> Row:
     """Each as near to its mark as its neighbours let it; those that find no room are left out, the last ones first."""
-    texts = [
-        row(Span(mark.glyph, mark.style), Span(f" {mark.name} ", "dim"), clock(mark.epoch, run.now)) for mark in marks
-    ]
+    texts = [row(Span(mark.glyph, mark.style), Span(f" {mark.name} ", "dim"), clock(mark.epoch, now)) for mark in marks]
     for count in range(len(marks), 0, -1):
         order = sorted(range(count), key=lambda i: columns[i])
         starts = _placed([(columns[i], width_of(texts[i])) for i in order], width)

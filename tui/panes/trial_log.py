@@ -52,7 +52,7 @@ def draw_trial_log(run: RunState, selected: int | None, width: int, height: int)
 def _wrapped(run: RunState, line: LogLine, trial: int, width: int) -> list[Row]:
     """Its number is in the title already."""
     mark, style = LEVELS.get(line.level, ("", ""))
-    head = row(Span(f"{datetime.fromtimestamp(run.started_at + line.t):%H:%M:%S} ", "dim"), Span(mark, style))
+    head = row(Span(f"{datetime.fromtimestamp(run.wall(line.t)):%H:%M:%S} ", "dim"), Span(mark, style))
     text = clean(line.text).removeprefix(f"#{trial} ")
     first, *rest = wrap(text, max(LEAST_TEXT, width - width_of(head))) or [""]
     return [row(head, first), *(row(" " * width_of(head), more) for more in rest)]

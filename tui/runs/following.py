@@ -125,6 +125,11 @@ class Following:
         session = self.session
         return session.share_read if isinstance(session, FollowedRun | ReplaySession) else None
 
+    def silent_seconds(self) -> float:
+        """Since the run's last event; 0 for one that nobody follows as it goes."""
+        session = self.session
+        return session.silent_seconds if isinstance(session, FollowedRun) and not self.read_only else 0.0
+
     def unanswered(self) -> tuple[str, ...]:
         """Names of the commands sent from this screen that wait for an answer, the oldest first."""
         return () if self.ended else tuple(self._unanswered.values())

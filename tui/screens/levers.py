@@ -71,7 +71,7 @@ def _lateness(run: RunState, width: int) -> Row:
     eta = run.training.eta if run.training is not None else None
     if run.window is None or eta is None or eta.p50_seconds is None:
         return ()
-    finish = run.started_at + eta.t + eta.p50_seconds
+    finish = run.ahead(eta.t, eta.p50_seconds)
     short = finish - run.window.safe_until
     safe = clock(run.window.safe_until, run.now)
     words = f"{roughly(short)} after the latest safe finish, {safe}" if short > 0 else f"before the safe limit, {safe}"

@@ -70,7 +70,7 @@ def _finish(run: RunState, training: TrainingState) -> str:
     eta = training.eta
     if eta is None or eta.p50_seconds is None:
         return ""
-    return clock(run.started_at + eta.t + eta.p50_seconds, run.now)
+    return clock(run.ahead(eta.t, eta.p50_seconds), run.now)
 
 
 def _study(run: RunState) -> list[str]:

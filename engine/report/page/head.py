@@ -64,7 +64,7 @@ def _tiles(state: RunState, report: TrainingReport | None) -> Markup:
     if report is None:
         tiles = [_tile("took", format_span(state.t), ""), *_trials(state.study)]
     else:
-        tiles = [_steps(report), _tile("took", format_span(report.ended_at - report.started_at), _pace(report)),
+        tiles = [_steps(report), _tile("took", format_span(report.elapsed_seconds), _pace(report)),
                  _learned(report), _deadline(report), _estimated(report)]  # fmt: skip
     return tag("div", *(tile for tile in tiles if tile), class_="tiles")
 

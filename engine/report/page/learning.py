@@ -62,7 +62,7 @@ def evaluations_section(report: TrainingReport) -> Markup:
     head = ["step", "time", "kind", "loss", *metrics, "rows", "took"]
     numbers = [True, True, False, *[True] * (len(metrics) + 3)]
     rows = [
-        cells(_evaluation(done, metrics, report.started_at), numbers=numbers,
+        cells(_evaluation(done, metrics, report), numbers=numbers,
               class_="best" if report.best is not None and done.t == report.best.t else None)
         for done in shown
     ]  # fmt: skip
@@ -73,10 +73,10 @@ def evaluations_section(report: TrainingReport) -> Markup:
     return section("Evaluations", table(head, rows, numbers=numbers), note=_sentence([*counts, more]))
 
 
-def _evaluation(done: EvaluationCompleted, metrics: Sequence[str], started_at: float) -> list[str]:
+def _evaluation(done: EvaluationCompleted, metrics: Sequence[str], report: TrainingReport) -> list[str]:
     values = [f"{done.metrics[name]:.3f}" if name in done.metrics else "–" for name in metrics]
     kind = {"full": "full", "loss": "loss alone"}[done.kind]
-    at = clock(started_at + done.t, started_at)
+    at = clock(report.wall(done.t), report.started_at)
     return [f"{done.step:,}", at, kind, loss_words(done, 4), *values, _rows(done), format_seconds(done.seconds)]
 
 
@@ -99,7 +99,7 @@ def checkpoints_section(report: TrainingReport) -> Markup:
     if not shown:
         return EMPTY
     numbers = [True, True, False, True, True, True]
-    rows = [cells(_checkpoint(saved, report.started_at), numbers=numbers) for saved in shown]
+    rows = [cells(_checkpoint(saved, report), numbers=numbers) for saved in shown]
     left_out = report.saves.count - len(shown)
     told = [
         each_words(report.saves),
@@ -111,10 +111,10 @@ def checkpoints_section(report: TrainingReport) -> Markup:
     return section("Checkpoints", table(head, rows, numbers=numbers), note=_sentence(told))
 
 
-def _checkpoint(saved: CheckpointSaved, started_at: float) -> list[str]:
+def _checkpoint(saved: CheckpointSaved, report: TrainingReport) -> list[str]:
     why = "final model" if saved.final else saved.reason
     writing = format_seconds(saved.write_seconds)
-    at = clock(started_at + saved.t, started_at)
+    at = clock(report.wall(saved.t), report.started_at)
     return [f"{saved.step:,}", at, why, format_size(saved.bytes), format_seconds(saved.seconds), writing]
 
 

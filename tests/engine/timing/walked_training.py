@@ -112,7 +112,7 @@ class Run:
         """Of this run; wall clock 0 is t = 0."""
         made: dict[str, Any] = {
             "total_steps": self.total_steps, "first_step": 0, "epoch_steps": self.epoch_steps,
-            "schedule": self.schedule, "evaluates": True, "window": None, "started_at": 0.0, "sizes": None,
+            "schedule": self.schedule, "evaluates": True, "window": None, "wall": lambda t: t, "sizes": None,
             "estimate": None, "since": self.start,
         }  # fmt: skip
         return Eta(**{**made, **fields})
