@@ -25,6 +25,7 @@ from speedtui.engine.events import (
 from speedtui.engine.state import RunState
 from speedtui.engine.units import format_seconds
 from speedtui.tui.drawing.text import clean, clock, roughly
+from speedtui.tui.options import TrainingStart
 from speedtui.tui.runs.following import REMEMBERED, Following, Noteworthy
 
 if TYPE_CHECKING:
@@ -128,9 +129,9 @@ class News:
         """Starts the training of a trial as soon as it is promoted and the study has ended."""
         self._promotion = Promotion(study, trial)
 
-    def await_end(self, study: Following, config_file: str) -> None:
-        """Starts a training with this file as soon as the study, which was asked to, has ended."""
-        self._promotion = Promotion(study, None, config_file)
+    def await_end(self, study: Following, wanted: TrainingStart) -> None:
+        """Starts a training as soon as the study, which was asked to, has ended."""
+        self._promotion = Promotion(study, wanted.trial, wanted)
 
     def read(self) -> None:
         """To be called at each tick."""
@@ -140,7 +141,8 @@ class News:
             self._tell_all()
             self._verdicts.look(self._app, self._app.front.state(), opened_at=self._opened_at)
         if self._promotion is not None and self._promotion.take_over_due():
-            self._app.orders.train(self._promotion.config_file, self._promotion.trial)
+            assert self._promotion.wanted is not None
+            self._app.orders.train(self._promotion.wanted)
             self._promotion = None
 
     def _read(self, following: Following) -> None:
@@ -195,26 +197,26 @@ def _verdict_text(finish: float, window: Window, now: float) -> str:
 class Promotion:
     """Waits until a trial is promoted, ends its study, and then lets the training take over the device."""
 
-    def __init__(self, study: Following, trial: int | None, config_file: str = "") -> None:
-        """`trial`: None where the configuration is written already and its study is ending."""
-        self._study, self.trial = study, trial
-        self.config_file = config_file
-        """Of the promoted trial; empty until the worker has written it."""
+    def __init__(self, study: Following, trial: int | None, wanted: TrainingStart | None = None) -> None:
+        """`trial`: None where another configuration is written already and its study is ending."""
+        self._study, self._trial = study, trial
+        self.wanted = wanted
+        """None until the worker has written the promoted trial's configuration."""
 
     @property
     def note(self) -> str:
         """What is being waited for."""
-        if not self.config_file:
-            return f"promoting #{self.trial}"
+        if self.wanted is None:
+            return f"promoting #{self._trial}"
         return "ending the study; then the training starts"
 
     def hear(self, event: Noteworthy) -> None:
         """The worker's answer."""
-        if isinstance(event, TrialPromoted) and event.trial == self.trial and not self.config_file:
-            self.config_file = event.config_file
+        if isinstance(event, TrialPromoted) and event.trial == self._trial and self.wanted is None:
+            self.wanted = TrainingStart(config_file=event.config_file, trial=event.trial)
             if not self._study.ended:
                 self._study.send(Finish())
 
     def take_over_due(self) -> bool:
         """Whether the training can start."""
-        return bool(self.config_file) and self._study.ended
+        return self.wanted is not None and self._study.ended

@@ -9,13 +9,27 @@ from typing import Literal
 
 import msgspec
 
+from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.session.base import Session
 
 StartScreen = Literal["monitor", "trials", "plan", "advisor"]
 
-Train = Callable[[str, int | None], Session]
-"""Takes a configuration file and, where it is a promoted trial's, which stands in its study's folder, that trial."""
+
+class TrainingStart(msgspec.Struct, frozen=True, kw_only=True):
+    """A training that is to be started."""
+
+    config_file: str
+    trial: int | None = None
+    """Whose settings these are, where one was promoted; the file stands in its study's folder then."""
+    profile: str | None = None
+    """Where its settings come from."""
+    estimate: Estimate | None = None
+    """Of the very run, as it was shown."""
+    step_seconds: float | None = None
+
+
+Train = Callable[[TrainingStart], Session]
 
 
 class ScreenOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from speedtui.engine.commands import AnyCommand
 from speedtui.engine.errors import SpeedtuiError
 from speedtui.tui.news import tell_error
+from speedtui.tui.options import TrainingStart
 from speedtui.tui.runs.following import Following
 
 if TYPE_CHECKING:
@@ -45,15 +46,12 @@ class Orders:
             return False
         return True
 
-    def train(self, config_file: str, trial: int | None = None) -> None:
-        """Starts a training and brings it to the front; the study stays on the Trials.
-
-        `trial`: whose settings these are, where a trial was promoted.
-        """
+    def train(self, wanted: TrainingStart) -> None:
+        """Starts a training and brings it to the front; the study stays on the Trials."""
         if self._app.options.train is None:
             return
         try:
-            session = self._app.options.train(config_file, trial)
+            session = self._app.options.train(wanted)
         except SpeedtuiError as error:
             tell_error(self._app, error)
             return

@@ -15,6 +15,7 @@ from speedtui.engine import events as e
 from speedtui.engine.candidate import TrialStatus
 from speedtui.tui.app import SpeedtuiApp
 from speedtui.tui.drawing.text import plain
+from speedtui.tui.options import TrainingStart
 from speedtui.tui.palette import palette_commands
 from speedtui.tui.panes.events import EventsPane
 from speedtui.tui.panes.header import Header
@@ -269,8 +270,8 @@ async def test_promoting_can_start_the_training_once_the_study_has_ended(open_ap
     study, training = RecordedSession(b.study_log(finished=True)), RecordedSession(b.training_log(100))
     asked: list[tuple[str, int | None]] = []
 
-    def train(config_file: str, trial: int | None) -> RecordedSession:
-        asked.append((config_file, trial))
+    def train(wanted: TrainingStart) -> RecordedSession:
+        asked.append((wanted.config_file, wanted.trial))
         return training
 
     async with open_app(study, start_screen="trials", rate_hz=5.0, train=train).run_test(size=(120, 40)) as pilot:

@@ -26,6 +26,7 @@ from speedtui.tui.draft.desk import desk_of
 from speedtui.tui.draft.draft import Draft
 from speedtui.tui.draft.schedule_edit import settings_now
 from speedtui.tui.drawing.text import plain
+from speedtui.tui.options import TrainingStart
 from speedtui.tui.panes.plan_pane import PlanPane
 from speedtui.tui.screens.confirm import Question
 from speedtui.tui.screens.monitor import MonitorScreen
@@ -311,11 +312,10 @@ async def test_p_takes_a_profile_from_any_screen_and_leaves_the_run_alone(open_a
 
 
 async def test_p_offers_training_only_where_the_device_is_free(open_app: OpenApp, tmp_path: Path) -> None:
-    started: list[str] = []
+    started: list[TrainingStart] = []
 
-    def train(config: str, trial: int | None) -> Session:
-        assert trial is None
-        started.append(config)
+    def train(wanted: TrainingStart) -> Session:
+        started.append(wanted)
         return RecordedSession(bp.training())
 
     busy = RecordedSession(bp.training(), folder=tmp_path)
@@ -326,7 +326,10 @@ async def test_p_offers_training_only_where_the_device_is_free(open_app: OpenApp
     async with open_app(over, train=train).run_test(size=(100, 30)) as pilot:
         over.end()
         await press(pilot, "p", "j", "t")
-        assert started == [str(tmp_path / "next.toml")]
+    (wanted,) = started
+    assert (wanted.config_file, wanted.trial, wanted.profile) == (str(tmp_path / "next.toml"), None, "balanced")
+    assert wanted.estimate is not None and wanted.estimate.terms["steps"] == pytest.approx(10_300.0)
+    assert wanted.step_seconds == pytest.approx(10_300.0 / 18_000)
     assert load_settings(tmp_path / "next.toml").train.micro_batch_size == 4
 
 
@@ -334,9 +337,8 @@ async def test_training_now_ends_a_study_that_waits_and_takes_the_draft(open_app
     started: list[str] = []
     training = RecordedSession(bp.training())
 
-    def train(config: str, trial: int | None) -> Session:
-        assert trial is None
-        started.append(config)
+    def train(wanted: TrainingStart) -> Session:
+        started.append(wanted.config_file)
         return training
 
     log = b.study_log(finished=True)
@@ -356,7 +358,7 @@ async def test_training_now_ends_a_study_that_waits_and_takes_the_draft(open_app
 
 
 async def test_a_study_that_cannot_be_told_to_end_starts_no_training(open_app: OpenApp, tmp_path: Path) -> None:
-    started: list[str] = []
+    started: list[TrainingStart] = []
     log = b.study_log(finished=True)
     log[0] = msgspec.structs.replace(log[0], job="tune")  # type: ignore[call-arg]
 

@@ -16,6 +16,7 @@ from speedtui.engine.report.promote import SCRIPT_NAME, write_promoted
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.state import RunState, RunStatus, TrialRow
 from speedtui.tui.commands.starting import program
+from speedtui.tui.options import TrainingStart
 
 if TYPE_CHECKING:
     from speedtui.tui.app import SpeedtuiApp
@@ -43,7 +44,7 @@ def promote(app: SpeedtuiApp, trial: TrialRow, *, train: bool) -> None:
         app.notify(f"#{number} cannot be promoted: {error}", severity="error")
         return
     if train:
-        app.orders.train(str(file), number)
+        app.orders.train(TrainingStart(config_file=str(file), trial=number))
     else:
         app.notify(f"#{number} promoted. Train with it: {file.with_name(SCRIPT_NAME)}")
 

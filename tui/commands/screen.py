@@ -6,7 +6,7 @@ from pathlib import Path
 
 from speedtui.engine.session.base import Session
 from speedtui.tui.commands.options import Common
-from speedtui.tui.options import ScreenOptions, Train
+from speedtui.tui.options import ScreenOptions, Train, TrainingStart
 
 
 def study_screen(common: Common, engine: str, started: list[Session]) -> ScreenOptions:
@@ -25,7 +25,7 @@ def plan_screen(common: Common, engine: str, started: list[Session]) -> ScreenOp
 
 
 def _trainer(common: Common, engine: str, started: list[Session]) -> Train:
-    def train(config_file: str, trial: int | None) -> Session:
+    def train(wanted: TrainingStart) -> Session:
         # Imported when it is needed: whoever looks at a run need not wait for what starts another.
         from speedtui.engine.config.load import load_settings
         from speedtui.engine.report.lookup import find_trial
@@ -33,13 +33,18 @@ def _trainer(common: Common, engine: str, started: list[Session]) -> Train:
         from speedtui.tui.commands.of_trial import start_of_trial
         from speedtui.tui.commands.starting import start_options
 
-        file, options = Path(config_file), start_options(common, engine)
+        file, options = Path(wanted.config_file), start_options(common, engine)
         settings = load_settings(file)
-        if trial is None:
-            started.append(start_training(settings, options))
-        else:  # the file is in the folder of the trial's study
-            found = find_trial(file.parent.parent, f"{file.parent.name}#{trial}")
+        if wanted.trial is not None:
+            found = find_trial(file.parent.parent, f"{file.parent.name}#{wanted.trial}")
             started.append(start_of_trial(found, settings, options))
+        else:
+            started.append(
+                start_training(
+                    settings, options, profile=wanted.profile, estimate=wanted.estimate,
+                    step_seconds=wanted.step_seconds,
+                )
+            )  # fmt: skip
         return started[-1]
 
     return train

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from speedtui.tui.options import TrainingStart
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from speedtui.tui.app import SpeedtuiApp
+    from speedtui.tui.draft.next_run import NextRun
 
 
 def choose_profile(app: SpeedtuiApp) -> None:
@@ -44,13 +49,25 @@ def _chosen(app: SpeedtuiApp, answer: tuple[str, str] | None) -> None:
 def train_now(app: SpeedtuiApp) -> None:
     """Writes the next run's configuration and trains with it, once a study that waits has ended."""
     from speedtui.engine.commands import Finish
+    from speedtui.tui.draft.desk import look
     from speedtui.tui.draft.planning import written
 
-    path = written(app, always=True)
-    if path is None:
+    shown, path = look(app), written(app, always=True)
+    if shown is None or path is None:
         return
+    wanted = _start(shown, path)
     if app.front.ended:
-        app.orders.train(str(path))
+        app.orders.train(wanted)
         return
     if app.orders.send(Finish()):
-        app.news.await_end(app.front, str(path))
+        app.news.await_end(app.front, wanted)
+
+
+def _start(shown: NextRun, path: Path) -> TrainingStart:
+    """Called as the profile is, with what the Plan says of the very run."""
+    taken = next((line.option for line in shown.lines if line.taken), None)
+    steps = shown.option.step_seconds if shown.option is not None and not shown.computed else None
+    return TrainingStart(
+        config_file=str(path), profile=taken.name if taken is not None and taken.kind == "profile" else None,
+        estimate=shown.estimate, step_seconds=steps,
+    )  # fmt: skip
