@@ -5,8 +5,10 @@ Inside the engine a duration is float seconds, a size is int bytes and a share i
 
 from __future__ import annotations
 
+import math
 import re
 import time
+from collections.abc import Sequence
 
 KIB = 1024
 MIB = 1024**2
@@ -117,7 +119,8 @@ def zone_beside(epoch: float, reference: float | None = None) -> str:
 
 
 def format_count(value: float | None) -> str:
-    """A count or a rate in at most five characters: `21.4`, `940`, `39.8k`, `1.2M`."""
+    """A count or a rate in at most five characters: `21.4`, `940`, `39.8k`, `1.2M`; from a million millions on with an
+    exponent."""
     if value is None:
         return "–"
     for limit, divisor, suffix in ((1000.0, 1.0, ""), (1e6, 1e3, "k"), (1e9, 1e6, "M")):
@@ -125,7 +128,38 @@ def format_count(value: float | None) -> str:
             scaled = value / divisor
             exact = not suffix and scaled == int(scaled)
             return f"{scaled:.0f}{suffix}" if abs(scaled) >= 100 or exact else f"{scaled:.1f}{suffix}"
-    return f"{value / 1e9:.1f}G"
+    return f"{value / 1e9:.1f}G" if abs(value) < 1e12 else format_figure(value)
+
+
+def exponent_of(value: float) -> int:
+    """Of the power of ten that a value other than zero begins with: 2 for 412."""
+    return math.floor(math.log10(abs(value)) + 1e-12)
+
+
+def format_figure(value: float | None) -> str:
+    """A loss, a metric or a rate in four significant digits: `1.284`, `0.06234`, `412.3`, `4.013e38`, `1.000e-9`.
+
+    It has an exponent from 10,000 on and below 0.001; a dash where nothing was measured.
+    """
+    if value is None:
+        return "–"
+    if value == 0 or not math.isfinite(value):
+        return "0" if value == 0 else "not finite"
+    mantissa, _, exponent = f"{value:.3e}".partition("e")
+    power = int(exponent)
+    return f"{value:.{3 - power}f}" if -3 <= power <= 3 else f"{mantissa}e{power}"
+
+
+def format_ticks(values: Sequence[float], step: float) -> list[str]:
+    """Neighbours on an axis that are `step` apart, all with as many digits as tell them apart."""
+    largest = max((abs(value) for value in values), default=0.0)
+    if not largest:
+        return ["0"] * len(values)
+    power, fine = exponent_of(largest), exponent_of(step)
+    if fine >= -4 and power <= 4:
+        return [f"{value:.{max(0, -fine)}f}" for value in values]
+    scaled = [f"{value / 10.0**power:.{max(0, power - fine)}f}" for value in values]
+    return ["0" if not value else f"{text}e{power}" for value, text in zip(values, scaled, strict=True)]
 
 
 def format_flops(per_second: float | None) -> str:

@@ -9,6 +9,7 @@ from pathlib import PurePath
 from typing import Any, ClassVar
 
 from textual.command import Provider
+from textual.events import Paste
 from textual.filter import LineFilter
 from textual.screen import ModalScreen, Screen
 
@@ -16,6 +17,7 @@ from speedtui.engine.commands import Pause, Resume, Stop
 from speedtui.engine.errors import ExitCode
 from speedtui.engine.session.base import Session
 from speedtui.engine.state import RunStatus
+from speedtui.engine.units import plural
 from speedtui.tui.keys import bindings
 from speedtui.tui.leaving import Leaving
 from speedtui.tui.news import LONG_SECONDS, News
@@ -145,14 +147,11 @@ class SpeedtuiApp(ShowingApp):
             self.orders.send(Resume() if paused else Pause())
 
     def action_stop_safely(self) -> None:
-        """Ends the job, a training after asking; the screen stays."""
-        state = self.front.state()
-        if state.training is None or state.training.finished is not None:
-            self.orders.send(Stop())
-        elif not self.orders.refused():
+        """Ends the job, after asking; the screen stays."""
+        if self.orders.accepted():
             from speedtui.tui.screens.leave import ask_stop
 
-            self.push_screen(ask_stop(state), self._stop_as)
+            self.push_screen(ask_stop(self.front.state()), self._stop_as)
 
     def _stop_as(self, answer: str | None) -> None:
         if answer == "stop":
@@ -242,6 +241,21 @@ class SpeedtuiApp(ShowingApp):
         self.push_screen(HelpScreen(self.scope, keymap=self.options.keymap, frame=frame, replaying=replaying))
 
     # --- leaving ---
+
+    def action_suspend(self) -> None:
+        """Gives the terminal back to the shell, until it brings the screen to the front again; the run goes on."""
+        if self.fleet.own is not None and self.fleet.own.in_thread and not self.fleet.own.ended:
+            self.notify("The job runs in this program and would be held, too: space pauses it.", severity="warning")
+        else:
+            self.action_suspend_process()
+
+    def on_paste(self, event: Paste) -> None:
+        """What no field took; a terminal says with the text that it was pasted."""
+        self.ignore_pasted(len(event.text))
+
+    def ignore_pasted(self, characters: int) -> None:
+        """Says that text does not act as keys."""
+        self.notify(f"{plural(characters, 'character')} at once: taken for pasted text, and ignored.", timeout=5)
 
     async def action_quit(self) -> None:
         """What Textual binds to ctrl+q."""

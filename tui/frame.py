@@ -61,6 +61,8 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     unanswered: tuple[str, ...] = ()
     """Names of the commands that wait for the job's answer."""
     axis: Axis = "run"
+    log: bool = False
+    """Equal ratios of the loss are equally high in its chart."""
     runs: int = 1
     """How many are open on this screen."""
     at: int = 0
@@ -106,7 +108,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
         silent = int(self.silent_seconds / SILENCE_STEP_SECONDS) if self.run.status.busy else 0
         return (
             self.error, self.plan_error, self.note, self.slow_link, self.rate_hz, self.kib_per_second,
-            self.unanswered, self.axis, self.runs, self.at, self.replay, self._share(),
+            self.unanswered, self.axis, self.log, self.runs, self.at, self.replay, self._share(),
             int(self.clock / CLOCK_STEP_SECONDS), silent,
         )  # fmt: skip
 

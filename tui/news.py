@@ -23,7 +23,7 @@ from speedtui.engine.events import (
     WorkerLost,
 )
 from speedtui.engine.state import RunState
-from speedtui.engine.units import format_seconds
+from speedtui.engine.units import format_figure, format_seconds
 from speedtui.tui.drawing.text import clean, clock, roughly
 from speedtui.tui.options import TrainingStart
 from speedtui.tui.runs.following import REMEMBERED, Following, Noteworthy
@@ -95,7 +95,7 @@ def tell_error(app: App[Any], error: SpeedtuiError) -> None:
 def _evaluation_words(event: EvaluationCompleted) -> str:
     """`Evaluated at step 4800: loss 1.265, accuracy 0.613, the best so far; took 14.2 s`"""
     figures = {"loss": event.loss, **event.metrics}
-    known = [f"{name} {value:.4g}" for name, value in figures.items() if value is not None]
+    known = [f"{name} {format_figure(value)}" for name, value in figures.items() if value is not None]
     best = ["the best so far"] if event.best else []
     said = ", ".join([*known, *best])
     return f"Evaluated at step {event.step}{': ' if said else ''}{said}; took {format_seconds(event.seconds)}"

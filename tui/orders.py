@@ -27,15 +27,19 @@ class Orders:
             self._app.notify("This run is only shown: commands have no effect.", severity="warning")
         return read_only
 
+    def accepted(self, *, study: bool = False) -> bool:
+        """Whether somebody follows commands of that run; says why not."""
+        if self.refused(study=study):
+            return False
+        if (self._app.study if study else self._app.front).ended:
+            self._app.notify("The run is over: nothing follows commands any more.", severity="warning")
+            return False
+        return True
+
     def send(self, command: AnyCommand, *, study: bool = False) -> bool:
         """To the run in front, or to the study's; whether it was sent."""
         following = self._app.study if study else self._app.front
-        if self.refused(study=study):
-            return False
-        if following.ended:
-            self._app.notify("The run is over: nothing follows commands any more.", severity="warning")
-            return False
-        return self.pass_on(command, following)
+        return self.accepted(study=study) and self.pass_on(command, following)
 
     def pass_on(self, command: AnyCommand, following: Following) -> bool:
         """To a run that follows commands; whether it was sent, and says why not."""

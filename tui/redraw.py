@@ -26,6 +26,8 @@ class Redraw:
         self.frozen = False
         self.axis: Axis = "run"
         """Stretch of time that charts over time show."""
+        self.log = False
+        """Whether equal ratios of the loss are equally high."""
         self.frame: Frame | None = None
         """The last one drawn."""
         self._title = Title()
@@ -84,7 +86,7 @@ class Redraw:
         return driver if isinstance(driver, TerminalDriver) else None
 
     def _draw(self, *, every: bool = False) -> None:
-        view = self._app.view
+        view = self._app.seen
         if view is None:
             return
         frame = self._new_frame(every=every)
@@ -102,7 +104,8 @@ class Redraw:
             clock=app.options.clock(), rate_hz=self.pace.rate_hz, slow_link=self.pace.slow_link,
             held_back_by=self.pace.held_back_by, kib_per_second=self.traffic.kib_per_second, frozen=self.frozen,
             read_only=app.read_only, error=front.error, note=app.news.note, slow_panes=self.pace.slow_panes_due(),
-            every=every, axis=self.axis, runs=len(fleet.open), at=fleet.open.index(front), replay=front.replay(),
+            every=every, axis=self.axis, log=self.log,
+            runs=len(fleet.open), at=fleet.open.index(front), replay=front.replay(),
             catching_up=front.catching_up(), silent_seconds=front.silent_seconds(),
             unanswered=tuple(dict.fromkeys((*front.unanswered(), *study.unanswered()))),
         )  # fmt: skip

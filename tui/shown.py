@@ -26,6 +26,11 @@ class ShowingApp(LeanApp):
         return front if isinstance(front, View) else None
 
     @property
+    def seen(self) -> View | None:
+        """The full screen that is seen, in front or behind a dialog."""
+        return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, View)), None)
+
+    @property
     def scope(self) -> Scope:
         """Whose keys there are besides those that work everywhere."""
         base = self.screen_stack[0] if self.screen_stack else None

@@ -9,6 +9,7 @@ import msgspec
 from speedtui.engine.log.tail import read_events
 from speedtui.engine.runs import RunFolder, list_runs
 from speedtui.engine.state import RunState, fold
+from speedtui.engine.units import format_figure
 
 
 class RunEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +47,7 @@ def _entry(folder: RunFolder) -> RunEntry:
 def _result(state: RunState) -> str:
     if state.training is not None:
         training = state.training
-        loss = f", loss {training.smoothed_loss:.3f}" if training.smoothed_loss is not None else ""
+        loss = f", loss {format_figure(training.smoothed_loss)}" if training.smoothed_loss is not None else ""
         loss = ", loss not finite" if training.nonfinite is not None else loss
         return f"step {training.step} of {training.total_steps}{loss}"
     if state.study is not None:

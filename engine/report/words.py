@@ -10,7 +10,15 @@ from speedtui.engine.report.record import Comparison, FinalVerdict, Judgement, T
 from speedtui.engine.rows import row_words
 from speedtui.engine.state import Totals
 from speedtui.engine.state.lines import left_out_words, loss_words
-from speedtui.engine.units import format_flops, format_seconds, format_share, format_span, plural, zone_beside
+from speedtui.engine.units import (
+    format_figure,
+    format_flops,
+    format_seconds,
+    format_share,
+    format_span,
+    plural,
+    zone_beside,
+)
 
 END_WORDS: dict[EndReason, str] = {
     "steps": "all steps done",
@@ -59,11 +67,11 @@ def learned_words(report: TrainingReport) -> str:
     first = report.first_loss if report.first_loss is not None else report.losses[0][1] if report.losses else None
     broken = report.nonfinite
     last = report.last_loss
-    parts = [f"{first:.3f} at first"] if first is not None else []
+    parts = [f"{format_figure(first)} at first"] if first is not None else []
     if broken is not None:
         parts.append(f"not finite from step {broken.since:,} on")
     elif last is not None:
-        parts.append(f"{last:.3f} at last")
+        parts.append(f"{format_figure(last)} at last")
     if report.nonfinite_steps:
         parts.append(f"{plural(report.nonfinite_steps, 'step')} not finite")
     gradients = report.nonfinite_gradients
@@ -82,7 +90,7 @@ def rows_words(loaded: ModelLoaded) -> str:
 def evaluation_words(done: EvaluationCompleted) -> str:
     """`loss 1.187, exact 0.610`."""
     found = [f"loss {loss_words(done)}{left_out_words(done)}"]
-    found += [f"{name} {value:.3f}" for name, value in done.metrics.items()]
+    found += [f"{name} {format_figure(value)}" for name, value in done.metrics.items()]
     return ", ".join([*found, f"{done.unanswered} of {done.answers} not answered"] if done.unanswered else found)
 
 

@@ -6,7 +6,7 @@ import types
 
 from speedtui.engine import events as e
 from speedtui.engine.candidate import TrialResult, TrialStatus
-from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span
+from speedtui.engine.units import format_count, format_figure, format_seconds, format_share, format_size, format_span
 
 Described = tuple[str, str]
 """(level, text)"""
@@ -158,14 +158,14 @@ def describe(event: e.AnyEvent) -> Described | None:
             return None
 
 
-def loss_words(event: e.EvaluationCompleted, digits: int = 3) -> str:
+def loss_words(event: e.EvaluationCompleted) -> str:
     """`1.187`, `not finite`, or `–` where the model told none."""
-    return "not finite" if event.nonfinite else "–" if event.loss is None else f"{event.loss:.{digits}f}"
+    return "not finite" if event.nonfinite else format_figure(event.loss)
 
 
 def describe_evaluation(event: e.EvaluationCompleted) -> str:
     """What an evaluation found, in one line."""
-    found = [f"loss {loss_words(event)}", *(f"{name} {value:.3f}" for name, value in event.metrics.items())]
+    found = [f"loss {loss_words(event)}", *(f"{name} {format_figure(value)}" for name, value in event.metrics.items())]
     found[0] += left_out_words(event)
     if event.unanswered:
         found.append(f"{event.unanswered} of {event.answers} not answered")

@@ -13,7 +13,7 @@ from speedtui.tui.cli import COMMANDS
 from tests.cli.conftest import MAIN
 from tests.cli.program import Place, Program
 
-HEAVY = {"torch", "transformers", "datasets", "numpy", "textual", "plotext"}
+HEAVY = {"torch", "transformers", "datasets", "numpy", "textual"}
 """What makes a start slow: seconds for torch, a third of one for textual."""
 
 COMMON = ("--config", "--runs", "--json", "-q", "-v")

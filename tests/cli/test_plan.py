@@ -134,7 +134,7 @@ def test_the_margin_is_taken_off_the_window(planned: Planned) -> None:
 
 
 def test_neither_the_screen_nor_torch_is_imported_beside_the_worker(planned: Planned) -> None:
-    assert not {"textual", "rich", "plotext", "torch", "transformers"} & planned.modules
+    assert not {"textual", "rich", "torch", "transformers"} & planned.modules
 
 
 def test_the_report_says_what_was_planned_for_what_and_on_what(planned: Planned) -> None:

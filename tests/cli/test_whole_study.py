@@ -55,7 +55,7 @@ def test_stderr_says_what_to_do_next_and_nothing_else(study: Study) -> None:
 
 
 def test_neither_the_screen_nor_torch_is_imported_beside_the_worker(study: Study) -> None:
-    assert not {"textual", "rich", "plotext", "torch", "transformers"} & study.modules
+    assert not {"textual", "rich", "torch", "transformers"} & study.modules
 
 
 def test_four_trials_are_told_as_they_happen(study: Study) -> None:

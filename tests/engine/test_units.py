@@ -7,6 +7,7 @@ from speedtui.engine.units import (
     MIB,
     format_budget,
     format_count,
+    format_figure,
     format_seconds,
     format_share,
     format_size,
@@ -85,3 +86,21 @@ def test_a_budget_reads_as_it_was_given_and_never_as_none(text: str, shown: str)
 @pytest.mark.parametrize(("count", "text"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows"), (1200, "1,200 rows")])
 def test_a_noun_goes_with_its_count(count: int, text: str) -> None:
     assert plural(count, "row") == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"), (0.0, "0"), (1.2844, "1.284"), (1.2, "1.200"), (0.06234, "0.06234"), (412.34, "412.3"),
+        (9999.4, "9999"), (9999.9, "1.000e4"), (4.0132e38, "4.013e38"), (1e-9, "1.000e-9"), (-0.5, "-0.5000"),
+        (0.00099996, "0.001000"), (float("inf"), "not finite"),
+    ],
+)  # fmt: skip
+def test_a_loss_has_four_digits_at_any_magnitude(value: float | None, text: str) -> None:
+    assert format_figure(value) == text
+
+
+def test_a_figure_is_short_and_reads_back_as_what_it_was() -> None:
+    for value in (10.0**power * digit for power in range(-307, 308, 3) for digit in (1, 3.3333, 9.9999)):
+        assert len(format_figure(value)) <= 10 and len(format_count(value)) <= 10
+        assert float(format_figure(value)) == pytest.approx(value, rel=6e-4)

@@ -122,9 +122,15 @@ def trial_events(t: float, number: int, result: TrialResult, seconds: float) -> 
     yield step(t + 2.0, 1, seconds=seconds * 1.6, trial=number, probe="memory")
     if result.status is TrialStatus.OK:
         for i in range(12):
-            slow = 1 + 0.8 * math.exp(-i / 1.5)
-            yield step(t + 3 + i * seconds, i + 1, seconds=seconds * slow, trial=number, probe="throughput")
+            took = probe_seconds(number, seconds * (1 + 0.8 * math.exp(-i / 1.5)))
+            yield step(t + 3 + i * seconds, i + 1, seconds=took, trial=number, probe="throughput")
     yield e.TrialFinished(t=t + 14.0, trial=number, result=result)
+
+
+def probe_seconds(number: int, seconds: float) -> float:
+    """Of a step of two micro-batches, where one of the training's with all of its own takes so long."""
+    optimizer = seconds * PHASES["optimizer"] / sum(PHASES.values())
+    return (seconds - optimizer) * 2 / CANDIDATES[number].grad_accum_steps + optimizer
 
 
 def study_started(t: float = 15.0, *, queued: bool = True) -> e.StudyStarted:

@@ -6,10 +6,11 @@ import pytest
 from builders import STARTED_AT
 from rich.cells import cell_len
 
+from speedtui.tui.drawing.axes import Axis, nice_step, value_axis
 from speedtui.tui.drawing.bars import EMPTY, FULL, bar, phase_bar, sparkline
 from speedtui.tui.drawing.frame import framed
 from speedtui.tui.drawing.lines import MERGE_CELLS, changed_spans
-from speedtui.tui.drawing.plot import Axis, Series, draw_plot, nice_step, value_axis
+from speedtui.tui.drawing.plot import Series, draw_plot
 from speedtui.tui.drawing.text import Span, clean, clock, crop, fit, pack, plain, row, spread, wrap
 
 
@@ -97,22 +98,22 @@ def test_a_row_with_wide_characters_is_sent_whole() -> None:
 def test_ticks_are_round_numbers() -> None:
     assert nice_step(18_000, 4) == 5_000
     assert nice_step(1.6, 4) == 0.5
-    assert [label for _, label in value_axis([1.21, 2.79], parts=4).ticks] == ["1.5", "2.0", "2.5"]
+    assert [label for _, label in value_axis([1.21, 2.79], 8, parts=4).ticks] == ["1.0", "1.5", "2.0", "2.5", "3.0"]
 
 
 def test_an_axis_stays_as_it_is_while_values_stay_within_it() -> None:
-    assert value_axis([1.21, 2.79], 4) == value_axis([1.28, 2.62], 4)
+    assert value_axis([1.21, 2.79], 8, parts=4) == value_axis([1.08, 2.62], 8, parts=4)
 
 
 @pytest.mark.parametrize("values", [[0.0], [3.0, 3.0], [], [1e-9, 2e-9], [1e9, 3e9], [-2.0, 5.0]])
 def test_every_range_of_values_has_an_axis(values: list[float]) -> None:
-    axis = value_axis(values, 4)
+    axis = value_axis(values, 8, parts=4)
     assert axis.low < axis.high
     assert all(axis.low <= value <= axis.high for value in values)
 
 
 def test_a_chart_has_its_size_and_its_marks() -> None:
-    x, y = Axis(0, 100, ((0, "0"), (100, "100"))), value_axis([1.0, 3.0], 3)
+    x, y = Axis(0, 100, ((0, "0"), (100, "100"))), value_axis([1.0, 3.0], 8, parts=3)
     series = [Series([(float(i), 3 - i / 50) for i in range(100)]), Series([(50.0, 2.0)], "○")]
     rows = draw_plot(series, x, y, 40, 10, styles={"○": "mark"})
     assert len(rows) == 10
@@ -123,7 +124,7 @@ def test_a_chart_has_its_size_and_its_marks() -> None:
 
 
 def test_one_more_point_changes_few_cells_of_a_chart() -> None:
-    x, y = Axis(0, 1000, ((0, "0"), (1000, "1000"))), value_axis([1.0, 3.0], 3)
+    x, y = Axis(0, 1000, ((0, "0"), (1000, "1000"))), value_axis([1.0, 3.0], 8, parts=3)
     points = [(float(i), 3 - i / 500) for i in range(501)]
     before = draw_plot([Series(points[:-10])], x, y, 60, 12, styles={})
     after = draw_plot([Series(points)], x, y, 60, 12, styles={})

@@ -43,7 +43,7 @@ FIRST = {"trials": ("idle study", "finished study", "study"), "advisor": ("late"
 """Logs on which most keys do something, by screen; the others are tried after them."""
 NEEDS_MORE = {
     "runs.next": "a second run", "runs.previous": "a second run",
-    "run.kill": "a worker process", "screen.mouse": "a terminal",
+    "run.kill": "a worker process", "screen.mouse": "a terminal", "screen.suspend": "a shell",
 }  # fmt: skip
 """Keys whose effect only a test of their own can bring about."""
 

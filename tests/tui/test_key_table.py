@@ -44,7 +44,7 @@ def test_every_override_is_one_and_has_a_reason() -> None:
 def test_no_key_is_one_that_terminals_take_for_themselves() -> None:
     names = {name for key in KEYS for name in key.keys.split(",")}
     assert not [name for name in names if name.startswith(("f1", "f2", "alt+")) and name != "f"]
-    assert {name for name in names if name.startswith("ctrl+")} == {"ctrl+l", "ctrl+p"}
+    assert {name for name in names if name.startswith("ctrl+")} == {"ctrl+l", "ctrl+p", "ctrl+z"}
 
 
 def test_ids_are_unique_and_none_is_the_table_of_another() -> None:

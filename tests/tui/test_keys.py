@@ -44,7 +44,7 @@ def without_ids(sent: list[c.AnyCommand]) -> list[tuple[str, dict[str, object]]]
         (("j", "j", "j", "j", "j", "x"), ("stop_trial", {"trial": 5})),
         (("D", "y"), ("remove_candidate", {"trial": 0})),
         (("j", "P", "enter"), ("promote", {"trial": 1})),
-        (("s",), ("stop", {})),
+        (("s", "down", "enter"), ("stop", {})),
     ],
 )
 async def test_a_key_on_the_trials_sends_its_command(
@@ -69,8 +69,9 @@ async def test_a_training_is_stopped_only_after_asking(open_app: OpenApp) -> Non
     async with open_app(session).run_test(size=(100, 30)) as pilot:
         await press(pilot, "s", "n")
         await press(pilot, "s", "escape")
+        await press(pilot, "s", "s", "j", "y", "enter")  # the way of a pasted text, and of an impatient finger
         assert session.commands == []
-        await press(pilot, "s", "s")
+        await press(pilot, "s", "down", "enter")
         assert [c.command_name(sent) for sent in session.commands] == ["stop"]
 
 

@@ -42,14 +42,14 @@ async def test_detaching_is_the_first_answer_and_leaves_the_run_alone(keys: tupl
     assert _exit_code(app) is ExitCode.DONE
 
 
-@pytest.mark.parametrize(("key", "command"), [("s", "stop"), ("c", "cancel")])
+@pytest.mark.parametrize(("down", "command"), [(1, "stop"), (2, "cancel")])
 async def test_stopping_waits_for_the_run_to_end_and_takes_its_exit_code(
-    key: str, command: str, open_app: OpenApp
+    down: int, command: str, open_app: OpenApp
 ) -> None:
     session = RecordedSession(b.training_log(200))
     app = open_app(session, rate_hz=5.0)
     async with app.run_test() as pilot:
-        await press(pilot, "q", key)
+        await press(pilot, "q", *["down"] * down, "enter")
         assert [c.command_name(sent) for sent in session.commands] == [command]
         assert app.is_running
         session.end(ExitCode.LATE)

@@ -11,7 +11,8 @@ from rich.cells import cell_len
 
 from speedtui.engine import events as e
 from speedtui.engine.state import RunState, fold
-from speedtui.tui.drawing.plot import Axis, Series, draw_plot
+from speedtui.tui.drawing.axes import Axis
+from speedtui.tui.drawing.plot import Series, draw_plot
 from speedtui.tui.drawing.text import Row, plain
 from speedtui.tui.frame import Frame, ReplayPosition
 from speedtui.tui.panes.deadline import deadline_rows, draw_deadline
@@ -209,7 +210,7 @@ def test_the_chart_stays_as_it_is_between_two_stretches_of_time() -> None:
 
 @pytest.mark.parametrize("height", range(6, 24))
 def test_a_mark_on_a_curve_is_drawn_in_the_cell_of_the_curve(height: int) -> None:
-    """A braille cell is four dots high, and plotext rounds a mark to a whole cell in another way."""
+    """A braille cell is four dots high: a mark rounded by itself may lie a row apart."""
     points = [(float(x), (x / 10) ** 2) for x in range(11)]
     axis = Axis(0.0, 10.0, ((0.0, "0"), (10.0, "10"))), Axis(0.0, 1.0, ((0.0, "0"), (1.0, "1")))
     curve = [plain(row) for row in draw_plot([Series(points)], *axis, 60, height, styles={})]

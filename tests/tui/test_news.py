@@ -31,7 +31,7 @@ EVALUATED = e.EvaluationCompleted(
 @pytest.mark.parametrize(
     ("event", "words"),
     [
-        (EVALUATED, "Evaluated at step 8400: loss 1.234, accuracy 0.61, the best so far; took 14.2 s"),
+        (EVALUATED, "Evaluated at step 8400: loss 1.234, accuracy 0.6100, the best so far; took 14.2 s"),
         (e.TrialFinished(t=9000.0, trial=4, result=b.out_of_memory_result()), "Trial #4: out of memory"),
         (e.RunFinished(t=9000.0, outcome="ok", exit_code=0), "The run is done."),
         (e.RunFinished(t=9000.0, outcome="late", exit_code=3), "The run is done, but late."),

@@ -154,7 +154,7 @@ def test_on_a_small_screen_the_books_keep_what_is_unaccounted_for() -> None:
 
 def test_the_loss_has_the_metric_and_the_best_evaluation_in_its_title() -> None:
     title, *chart = [plain(line) for line in draw_loss(fold(LATE), 96, 16)]
-    assert "exact 0.530  eval 1.265  best 0.490 at 4800" in title and "○ eval ◦ loss only ★ best" in title
+    assert "exact 0.5300  eval 1.265  best 0.4900 at 4800" in title and "○ eval ◦ loss only ★ best" in title
     assert {"○", "◦", "★"} <= set("".join(chart))
 
 

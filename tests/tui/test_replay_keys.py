@@ -95,9 +95,10 @@ async def test_killing_asks_and_enter_keeps(open_app: OpenApp) -> None:
     session = RecordedSession(b.training_log(200))
     async with open_app(session).run_test(size=(100, 30)) as pilot:
         await press(pilot, "K", "enter")
+        await press(pilot, "K", "y", "j", "enter")
         await press(pilot, "K", "escape")
         assert session.killed == 0
-        await press(pilot, "K", "y")
+        await press(pilot, "K", "down", "enter")
         assert session.killed == 1
 
 
@@ -108,7 +109,7 @@ async def test_a_worker_that_cannot_be_killed_from_here_is_told_why(open_app: Op
 
     app = open_app(Unreachable(b.training_log(200)))
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
-        await press(pilot, "K", "y")
+        await press(pilot, "K", "down", "enter")
         assert any("the worker is on node-9. Kill it there." in note.message for note in app._notifications)
 
 

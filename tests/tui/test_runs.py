@@ -185,7 +185,7 @@ async def test_leaving_asks_about_the_run_that_was_started_here_and_lets_the_oth
             assert not app.read_only and not other.own
             await press(pilot, "q")
             assert isinstance(app.screen, Question)
-            await press(pilot, "s")
+            await press(pilot, "down", "enter")
             assert [type(sent).__name__ for sent in own.commands] == ["Stop"]
             own.end(ExitCode.DONE)
             for _ in range(100):

@@ -233,7 +233,7 @@ def test_a_trial_out_of_memory_names_what_would_need_less() -> None:
 def test_the_curve_tells_warm_up_from_what_was_measured() -> None:
     assert warm_up_steps(trial(RUN, 2)) == 1
     shown = text(draw_curve(RUN, 2, 60, 12))
-    assert "ms ↑ batch →  ○ warm-up 1" in shown and shown.count("○") == 2
+    assert "ms a step ↑ batch →  ○ warm-up 1" in shown and shown.count("○") == 2
     assert "○ warm-up 1  steady 11" in text(draw_curve(RUN, 2, 80, 12))
     assert "3 steps" in text(draw_curve(RUN, 5, 60, 12))
     assert "Appears while its steps are timed" in text(draw_curve(RUN, 6, 60, 12))

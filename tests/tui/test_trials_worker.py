@@ -30,10 +30,10 @@ async def test_kill_is_about_the_study_s_worker_and_not_about_the_training_in_fr
         app.fleet.add(training, keep_study=True)
         await press(pilot, "K")
         assert "Trial #5" in " ".join(plain(line) for line in app.screen.query_one(Lines).rows)
-        await press(pilot, "y")
+        await press(pilot, "down", "enter")
         assert (study.killed, training.killed) == (1, 0)
         app.action_show_screen("monitor")
-        await press(pilot, "K", "y")
+        await press(pilot, "K", "down", "enter")
         assert (study.killed, training.killed) == (1, 1)
 
 

@@ -12,7 +12,7 @@ from speedtui.engine.planned import Advice
 from speedtui.engine.state.lines import describe
 from speedtui.engine.state.told import ToldLever
 from speedtui.engine.state.wall import WallFollower
-from speedtui.engine.units import format_seconds, format_span, zone_beside
+from speedtui.engine.units import format_figure, format_seconds, format_span, zone_beside
 
 STEP_LINE_SECONDS = 5.0
 """Between two plain lines about a training."""
@@ -100,7 +100,7 @@ class Words:
         self._step = event.step
         if not self._due("step", STEP_LINE_SECONDS):
             return None
-        loss = "not finite" if event.nonfinite else "–" if event.loss is None else f"{event.loss:.3f}"
+        loss = "not finite" if event.nonfinite else format_figure(event.loss)
         seconds = event.seconds / event.steps
         measured = self._eta.steps_per_hour if self._eta is not None else None
         rate = measured if measured is not None else HOUR / seconds if seconds > 0 else None

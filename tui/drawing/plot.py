@@ -1,33 +1,34 @@
-"""Charts as rows of text. The only file that knows plotext.
+"""Charts as rows of text: curves in the dots of braille cells, marks in whole ones.
 
-plotext works out the characters; the rows then go through `Lines`, which sends only those that changed.
-Axes are fixed from outside and widened in steps, so that a new point changes a few cells and not every row.
+A value's dot lies in the cell of its mark and of its tick: all three are placed by `Axis.place`. The rows then go
+through `Lines`, which sends only those that changed.
 """
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from itertools import pairwise
+from typing import NamedTuple
 
+from speedtui.tui.drawing.axes import Axis
 from speedtui.tui.drawing.text import Row, Span, row
 
 BRAILLE = "braille"
 DOTS = (2, 4)
 """Of a braille cell, across and down."""
-CORNER = "└"
-_ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+_BITS = ((0x40, 0x04, 0x02, 0x01), (0x80, 0x20, 0x10, 0x08))
+"""Of the dots of a cell: by column, then from the bottom up."""
 _BRAILLE_CELLS = range(0x2801, 0x2900)
-
-EDGE_STEPS = 2
-"""An axis ends at a half of its tick step: near enough to the values, and seldom moved."""
-
 X_AXIS_ROWS = 2
 """The line and its labels."""
+LIMIT = "│"
 
 Point = tuple[float, float]
+Dot = tuple[int, int]
+"""From the left and from the bottom."""
+Cells = list[list[str]]
+"""Characters of the area between the axes, the upper row first."""
 
 
 class Series(NamedTuple):
@@ -37,12 +38,16 @@ class Series(NamedTuple):
     marker: str = BRAILLE
 
 
-class Axis(NamedTuple):
-    """A fixed range with its ticks."""
+class _Plot(NamedTuple):
+    """All that a chart is drawn from, in dots: what cannot be seen does not have it drawn again."""
 
-    low: float
-    high: float
-    ticks: tuple[tuple[float, str], ...]
+    series: tuple[tuple[str, tuple[Dot, ...]], ...]
+    x: Axis
+    y: Axis
+    columns: int
+    lines: int
+    limit: int | None
+    texts: tuple[tuple[int, int, str], ...]
 
 
 def draw_plot(
@@ -50,69 +55,105 @@ def draw_plot(
     limit: float | None = None, texts: Sequence[tuple[float, float, str]] = (),
 ) -> list[Row]:  # fmt: skip
     """`height` rows. `styles` gives markers their style, `limit` draws an upright line, `texts` are (x, y, text)."""
-    figure = _figure()
-    figure.clear_figure()
-    figure.theme("clear")
-    figure.plotsize(width, height)
-    figure._set_size(width, height)
-    figure.xlim(x.low, x.high)
-    figure.ylim(y.low, y.high)
-    figure.xaxes(True, False)
-    figure.yaxes(True, False)
-    figure.xticks([value for value, _ in x.ticks], [label for _, label in x.ticks])
-    upwards = _one_a_row(y, height - X_AXIS_ROWS)
-    figure.yticks([value for value, _ in upwards], [label for _, label in upwards])
-    if limit is not None:
-        figure.vline(limit)
-    curves = [points for points, marker in series if points and marker == BRAILLE]
-    marks = [(points, marker) for points, marker in series if points and marker != BRAILLE]
-    for points in curves:
-        draw = figure.plot if len(points) > 1 else figure.scatter
-        draw([px for px, _ in points], [py for _, py in points], marker=BRAILLE)
-    for points, marker in () if curves else marks:
-        figure.scatter([px for px, _ in points], [py for _, py in points], marker=marker)
-    for text_x, text_y, text in texts:
-        figure.text(text, x=text_x, y=text_y, alignment="left")
-    lines = [_ESCAPE.sub("", line)[:width] for line in figure.build().splitlines()[:height]]
-    return [_styled(line, styles) for line in (_with_marks(lines, marks, x, y) if curves else lines)]
+    columns, lines = plot_columns(y, width), max(1, height - X_AXIS_ROWS)
+    if columns < 1:
+        return [()] * height
+    plot = _Plot(
+        tuple((one.marker, _dots(one.points, x, y, columns, lines)) for one in series), x, y, columns, lines,
+        None if limit is None else x.place(limit, columns),
+        tuple((x.place(at, columns), y.place(up, lines), text) for at, up, text in texts),
+    )  # fmt: skip
+    return _drawn(plot, tuple(styles.items()))[:height]
 
 
-def _with_marks(lines: list[str], marks: Sequence[tuple[Sequence[Point], str]], x: Axis, y: Axis) -> list[str]:
-    """Marks on the curves that they belong to: plotext rounds a mark to a cell and a curve to a dot of one, and the two
-    may then lie a row apart."""
-    bottom = next((i for i, line in enumerate(lines) if CORNER in line), 0)
-    if not bottom:
-        return lines
-    left = lines[bottom].index(CORNER) + 1
-    columns, cells = len(lines[bottom]) - left, [list(line) for line in lines]
-    for points, marker in marks:
-        for px, py in points:
-            column = _dot(px, x, columns * DOTS[0]) // DOTS[0]
-            above = _dot(py, y, bottom * DOTS[1]) // DOTS[1]
-            line = cells[bottom - 1 - above] if 0 <= above < bottom else []
-            if 0 <= column < len(line) - left:
-                line[left + column] = marker
-    return ["".join(line) for line in cells]
+def plot_columns(y: Axis, width: int) -> int:
+    """Cells between the upright axis with its labels and the right edge."""
+    return width - 1 - max((len(label) for _, label in y.ticks), default=0)
 
 
-def _dot(value: float, axis: Axis, dots: int) -> int:
-    """The dot of a curve that a value falls on, as plotext rounds."""
-    return math.floor(0.5 + (dots - 1) * (value - axis.low) / (axis.high - axis.low))
+def _dots(points: Sequence[Point], x: Axis, y: Axis, columns: int, lines: int) -> tuple[Dot, ...]:
+    placed = ((x.place(px, columns * DOTS[0]), y.place(py, lines * DOTS[1])) for px, py in points)
+    return tuple(dict.fromkeys(placed))
 
 
-def _one_a_row(axis: Axis, rows: int) -> list[tuple[float, str]]:
-    """The ticks, at most one in each row: of two in one row plotext would show either."""
-    span = axis.high - axis.low
-    by_row = {round((value - axis.low) / span * (rows - 1)): (value, label) for value, label in reversed(axis.ticks)}
-    return list(by_row.values())
+@lru_cache(maxsize=6)  # the charts of a screen: working out the characters is most of what a redraw costs
+def _drawn(plot: _Plot, styles: tuple[tuple[str, str], ...]) -> list[Row]:
+    cells = [[" "] * plot.columns for _ in range(plot.lines)]
+    if plot.limit is not None:
+        for line in cells:
+            line[plot.limit] = LIMIT
+    for marker, dots in plot.series:
+        if marker == BRAILLE:
+            _draw_curve(cells, dots)
+    for marker, dots in plot.series:
+        if marker != BRAILLE:
+            _draw_marks(cells, dots, marker)
+    for column, up, text in plot.texts:
+        line = cells[plot.lines - 1 - up]
+        line[column : column + len(text)] = text[: plot.columns - column]
+    return [_styled(line, dict(styles)) for line in (*_with_y_axis(cells, plot.y), *_x_axis(plot))]
 
 
-@lru_cache(maxsize=1)
-def _figure() -> Any:
-    # Imported at the first chart: it costs 50 ms that the first paint need not wait for.
-    from textual_plotext import Plot
+def _draw_marks(cells: Cells, dots: Sequence[Dot], marker: str) -> None:
+    for across, up in dots:
+        cells[len(cells) - 1 - up // DOTS[1]][across // DOTS[0]] = marker
 
-    return Plot()
+
+def _draw_curve(cells: Cells, dots: Sequence[Dot]) -> None:
+    bits: dict[Dot, int] = {}
+    for across, up in _joined(dots):
+        cell = up // DOTS[1], across // DOTS[0]
+        bits[cell] = bits.get(cell, 0) | _BITS[across % DOTS[0]][up % DOTS[1]]
+    for (up, column), pattern in bits.items():
+        cells[len(cells) - 1 - up][column] = chr(0x2800 + pattern)
+
+
+def _joined(dots: Sequence[Dot]) -> Iterator[Dot]:
+    """The dots and those on the straight lines between neighbours."""
+    yield from dots[:1]
+    for (x0, y0), (x1, y1) in pairwise(dots):
+        steps = max(abs(x1 - x0), abs(y1 - y0), 1)
+        for i in range(1, steps + 1):
+            yield x0 + round((x1 - x0) * i / steps), y0 + round((y1 - y0) * i / steps)
+
+
+def _with_y_axis(cells: Cells, y: Axis) -> list[str]:
+    """At most one tick in each row."""
+    labels = {y.place(value, len(cells)): label for value, label in reversed(y.ticks)}
+    width = max((len(label) for label in labels.values()), default=0)
+    rows = []
+    for i, line in enumerate(cells):
+        label = labels.get(len(cells) - 1 - i)
+        rows.append(f"{label or '':>{width}}{'│' if label is None else '┤'}{''.join(line)}")
+    return rows
+
+
+def _x_axis(plot: _Plot) -> list[str]:
+    """The line with its ticks, and their labels: all of them, or every second one, or so on, as there is room."""
+    margin = max((len(label) for _, label in plot.y.ticks), default=0)
+    stride, placed = 1, _labels(plot, margin, 1)
+    while placed is None:
+        stride += 1
+        placed = _labels(plot, margin, stride)
+    line, words = list("─" * plot.columns), [" "] * (margin + 1 + plot.columns)
+    for column, start, label in placed:
+        line[column] = "┬"
+        words[start : start + len(label)] = label
+    if plot.limit is not None:
+        line[plot.limit] = "┴"
+    return [" " * margin + "└" + "".join(line), "".join(words).rstrip()]
+
+
+def _labels(plot: _Plot, margin: int, stride: int) -> list[tuple[int, int, str]] | None:
+    """(its column, where it starts, its text) of every `stride`th tick; None where two of them would touch."""
+    width = margin + 1 + plot.columns
+    found = []
+    for value, label in plot.x.ticks[::stride]:
+        column = plot.x.place(value, plot.columns)
+        found.append((column, max(0, min(margin + 1 + column - len(label) // 2, width - len(label))), label))
+    found.sort()
+    touching = any(start + len(label) >= after for (_, start, label), (_, after, _) in pairwise(found))
+    return None if touching else found
 
 
 def _styled(line: str, styles: Mapping[str, str]) -> Row:
@@ -125,25 +166,3 @@ def _styled(line: str, styles: Mapping[str, str]) -> Row:
         else:
             spans.append(Span(character, style))
     return row(*spans)
-
-
-def nice_step(span: float, parts: int) -> float:
-    """1, 2 or 5 times a power of ten, so that about `parts` of it make the span."""
-    rough = span / max(1, parts)
-    power = 10.0 ** math.floor(math.log10(rough))
-    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
-
-
-def value_axis(values: Sequence[float], parts: int, *, from_zero: bool = False) -> Axis:
-    """An axis around the values whose ends are round numbers, so that it stays as it is for most new values."""
-    low, high = (min(values), max(values)) if values else (0.0, 1.0)
-    if from_zero:
-        low = 0.0
-    if high - low < 1e-9 * max(1.0, abs(high)):
-        low, high = (0.0, high * 1.5) if high > 0 else (low - 0.5, high + 0.5)
-    edge = nice_step(high - low, parts * EDGE_STEPS)
-    low, high = math.floor(low / edge + 1e-9) * edge, math.ceil(high / edge - 1e-9) * edge
-    step = nice_step(high - low, parts)
-    digits = max(0, -math.floor(math.log10(step) + 1e-9))
-    numbers = range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
-    return Axis(low, high, tuple((i * step, f"{i * step:.{digits}f}") for i in numbers))

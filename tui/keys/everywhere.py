@@ -56,6 +56,8 @@ EVERYWHERE = (
     Key(id="screen.theme", keys="T", shown="T", action="next_theme", together=LOOKS, help="the next theme"),
     Key(id="screen.mouse", keys="M", shown="M", action="mouse", together=LOOKS, help="mouse on or off"),
     Key(id="screen.redraw", keys="ctrl+l", shown="ctrl+l", action="redraw", help="draw everything again"),
+    Key(id="screen.suspend", keys="ctrl+z", shown="ctrl+z", action="suspend", over_dialogs=True,
+        help="to the shell; fg comes back"),
     Key(id="screen.palette", keys="colon,ctrl+p", shown=":", action="command_palette", label="commands",
         short="cmd", help="commands by name; ctrl+p"),
     Key(id="help", keys="question_mark", shown="?", action="help", label="help", help="this help"),

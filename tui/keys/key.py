@@ -67,6 +67,9 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     live: bool = False
     """Works on a run that goes on; of one that is over it is not in the footer."""
 
+    over_dialogs: bool = False
+    """Works whatever is in front, fields that take text included."""
+
     def gone(self, now: Situation) -> bool:
         """Whether it can never work again with what is shown."""
         run = now.study if self.scope in ("trials", "advisor") else now.run

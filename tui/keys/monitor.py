@@ -32,6 +32,8 @@ MONITOR = (
         live=True, help="mark this moment in the log"),
     Key(id="monitor.axis", keys="x", shown="x", action="axis", label="axis", scope="monitor",
         help="charts: run, 10 min, 1 min"),
+    Key(id="monitor.log", keys="X", shown="X", action="log_axis", scope="monitor",
+        help="loss: linear or log axis"),
     Key(id="monitor.zoom", keys="enter", shown="enter", action="zoom", scope="monitor",
         help="zoom the pane, as z"),
 )  # fmt: skip

@@ -66,9 +66,18 @@ def grouped(keys: Iterator[Key]) -> Iterator[tuple[str, str]]:
 def bindings(*scopes: Scope) -> list[BindingType]:
     """The same as Textual's bindings; their ids are what a keymap changes."""
     return [
-        Binding(key.keys, key.action, key.help, id=key.id, show=False)
+        Binding(key.keys, key.action, key.help, id=key.id, show=False, priority=key.over_dialogs)
         for scope in scopes
         for key in keys_of(scope)
+    ]  # fmt: skip
+
+
+def screen_bindings() -> list[BindingType]:
+    """The number keys as bindings of a dialog that is only read: it gives way to the screen."""
+    numbers = [key for key in EVERYWHERE if key.action.startswith("show_screen(")]
+    return [
+        Binding(key.keys, key.action.replace("show_screen", "leave_for"), key.help, id=key.id, show=False)
+        for key in numbers
     ]  # fmt: skip
 
 

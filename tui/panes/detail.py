@@ -5,7 +5,7 @@ from __future__ import annotations
 from speedtui.engine.candidate import Measurement, Memory, TrialResult, TrialStatus
 from speedtui.engine.search.candidates import CHECKPOINTING, MICRO_BATCH
 from speedtui.engine.state import RunState, TrialRow
-from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span
+from speedtui.engine.units import format_count, format_figure, format_seconds, format_share, format_size, format_span
 from speedtui.tui.candidates.figures import (
     FIT_STYLES,
     Ratio,
@@ -173,8 +173,8 @@ def _loss(run: RunState, trial: TrialRow, loss: float | None) -> list[Row]:
         return []
     base = base_of(run)
     other = measured(base) if base is not None and base is not trial else None
-    beside = f", #{base.candidate.id} {other.loss:.3f}" if base and other and other.loss is not None else ""
-    return [row(f"{loss:.3f}", Span(beside, "dim"))]
+    beside = f", #{base.candidate.id} {format_figure(other.loss)}" if base and other and other.loss is not None else ""
+    return [row(format_figure(loss), Span(beside, "dim"))]
 
 
 def _memory(trial: TrialRow) -> list[Row]:

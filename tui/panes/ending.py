@@ -8,6 +8,7 @@ from speedtui.engine.events import EvaluationCompleted
 from speedtui.engine.report.words import END_WORDS
 from speedtui.engine.state import RunState, TrainingState
 from speedtui.engine.state.lines import left_out_words, loss_words
+from speedtui.engine.units import format_figure
 from speedtui.tui.drawing.text import Row, clean, pack, roughly, row, wrap
 
 LINES = 2
@@ -42,7 +43,7 @@ def _best(training: TrainingState) -> Row:
 
 
 def _found(evaluation: EvaluationCompleted) -> str:
-    found = [f"{clean(name)} {value:.3f}" for name, value in evaluation.metrics.items()]
+    found = [f"{clean(name)} {format_figure(value)}" for name, value in evaluation.metrics.items()]
     told = evaluation.loss is not None or evaluation.nonfinite
     loss = [f"loss {loss_words(evaluation)}{left_out_words(evaluation)}"] if told else []
     missing = [f"{evaluation.unanswered} not answered"] if evaluation.unanswered else []

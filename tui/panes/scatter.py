@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -10,8 +9,9 @@ from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.state import RunState, StudyState, TrialRow
 from speedtui.engine.units import GIB, MIB, format_count
 from speedtui.tui.candidates.figures import lead, measured, memory_of
+from speedtui.tui.drawing.axes import Axis, value_axis
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
-from speedtui.tui.drawing.plot import Axis, Series, draw_plot, value_axis
+from speedtui.tui.drawing.plot import X_AXIS_ROWS, Series, draw_plot, plot_columns
 from speedtui.tui.drawing.text import Row, Span, pack, row
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import Pane, middle, title
@@ -20,9 +20,7 @@ DOT, BEATEN, EXPECTED, BEST, UNPROVEN, CURSOR = "●", "•", "○", "★", "☆
 STYLES = {DOT: "good", BEATEN: "dim", EXPECTED: "warn", BEST: "good", UNPROVEN: "warn", CURSOR: "accent"}
 DRAWN = (EXPECTED, BEATEN, DOT, BEST, UNPROVEN, CURSOR)
 """In this order, so that the last of two dots in one cell is the one that matters more."""
-AXIS_ROWS = 2
-"""Rows of the lower axis and its ticks."""
-LEGEND_GAP = 46
+LEGEND_GAP = 43
 """Cells of the edge that the legend leaves to the title."""
 LEAST_HEIGHT = 4
 LIMIT = "limit"
@@ -50,16 +48,6 @@ class Cells(NamedTuple):
     """With the labels of the upright axis."""
     columns: int
     lines: int
-
-    @staticmethod
-    def place(axis: Axis, value: float, count: int) -> int:
-        """Number of the cell that a value is in, from the axis's low end."""
-        return math.floor(0.5 + (value - axis.low) / (axis.high - axis.low) * (count - 1))
-
-    @staticmethod
-    def value(axis: Axis, cell: int, count: int) -> float:
-        """The value in the middle of a cell."""
-        return axis.low + cell / max(1, count - 1) * (axis.high - axis.low)
 
 
 class ScatterPane(Pane):
@@ -131,33 +119,34 @@ def draw_scatter(run: RunState, selected: int | None, width: int, height: int) -
     placed = [dot._replace(peak=dot.peak / unit) for dot in placed]
     limit = limit / unit if limit is not None else None
     sizes = [dot.peak for dot in placed] + ([limit] if limit is not None else [])
-    x = value_axis(sizes, parts=max(2, inner_width // 14), from_zero=True)
-    y = _rate_axis([dot.rate for dot in placed], inner_height)
-    cells = Cells(inner_width, inner_width - 1 - max(len(text) for _, text in y.ticks), inner_height - AXIS_ROWS)
+    lines = inner_height - X_AXIS_ROWS
+    y = _rate_axis([dot.rate for dot in placed], lines)
+    cells = Cells(inner_width, plot_columns(y, inner_width), lines)
+    x = value_axis(sizes, cells.columns, parts=max(2, inner_width // 14), from_zero=True)
     under = len(placed) - len(_by_cell(placed, x, y, cells))
-    legend = _legend({dot.mark for dot in placed}, unit_name, limit, under, width - LEGEND_GAP)
+    legend = _legend({dot.mark for dot in placed}, selected, unit_name, limit, under, width - LEGEND_GAP)
     return framed(name, legend, _plot(placed, x, y, cells, limit), width, height)
 
 
 def _plot(placed: Sequence[Dot], x: Axis, y: Axis, cells: Cells, limit: float | None) -> list[Row]:
     series = [Series([(dot.peak, dot.rate) for dot in placed if dot.mark == mark], mark) for mark in DRAWN]
-    texts = [(cells.value(x, column, cells.columns), cells.value(y, line, cells.lines), text)
+    texts = [(x.value(column, cells.columns), y.value(line, cells.lines), text)
              for line, column, text in labels(placed, x, y, cells)]  # fmt: skip
     if limit is not None:
         texts += _limit_label(placed, x, y, cells, limit)
-    return draw_plot(series, x, y, cells.width, cells.lines + AXIS_ROWS, styles=STYLES, limit=limit, texts=texts)
+    return draw_plot(series, x, y, cells.width, cells.lines + X_AXIS_ROWS, styles=STYLES, limit=limit, texts=texts)
 
 
 def _limit_label(
     placed: Sequence[Dot], x: Axis, y: Axis, cells: Cells, limit: float
 ) -> list[tuple[float, float, str]]:  # fmt: skip
     """A word left of the line of the limit, in the highest row in which nothing is in its way."""
-    column = cells.place(x, limit, cells.columns) - len(LIMIT) - 1
+    column = x.place(limit, cells.columns) - len(LIMIT) - 1
     taken = set(_by_cell(placed, x, y, cells))
     taken |= {(line, start + i) for line, start, text in labels(placed, x, y, cells) for i in range(len(text))}
     for line in range(cells.lines - 1, 0, -1):
         if column > 0 and not {(line, column + i) for i in range(-1, len(LIMIT) + 1)} & taken:
-            return [(cells.value(x, column, cells.columns), cells.value(y, line, cells.lines), LIMIT)]
+            return [(x.value(column, cells.columns), y.value(line, cells.lines), LIMIT)]
     return []
 
 
@@ -188,7 +177,7 @@ def labels(placed: Sequence[Dot], x: Axis, y: Axis, cells: Cells) -> list[tuple[
 def _by_cell(placed: Sequence[Dot], x: Axis, y: Axis, cells: Cells) -> dict[tuple[int, int], list[Dot]]:
     together: dict[tuple[int, int], list[Dot]] = {}
     for dot in placed:
-        at = cells.place(y, dot.rate, cells.lines), cells.place(x, dot.peak, cells.columns)
+        at = y.place(dot.rate, cells.lines), x.place(dot.peak, cells.columns)
         together.setdefault(at, []).append(dot)
     return together
 
@@ -198,16 +187,19 @@ def _numbers(group: Sequence[Dot]) -> str:
     return numbers if len(group) <= LABELS else f"{numbers}+{len(group) - LABELS}"
 
 
-def _legend(marks: set[str], unit: str, limit: float | None, under: int, width: int) -> Row:
-    """What the marks say, as far as there is room; the limit before all, then how many dots lie under others."""
+def _legend(
+    marks: set[str], selected: int | None, unit: str, limit: float | None, under: int, width: int
+) -> Row:  # fmt: skip
+    """What the marks say, as far as there is room; the limit and the trial under the cursor before all,
+    then how many dots lie under others."""
     words: Mapping[str, str] = {
         BEST: "best",
         UNPROVEN: "best, not proven",
         EXPECTED: "predicted",
         BEATEN: "beaten in both",
-        CURSOR: "cursor",
     }
     pieces = [row(Span(f"│ limit {limit:.4g} {unit}", "limit"))] if limit is not None else [row(Span(unit, "dim"))]
+    pieces.append(row(Span(CURSOR, STYLES[CURSOR]), f" #{selected}") if CURSOR in marks else ())
     pieces.append(row(Span(f"{under} under others", "warn")) if under else ())
     pieces += [row(Span(mark, STYLES[mark]), Span(f" {text}", "dim")) for mark, text in words.items() if mark in marks]
     return pack([*pieces, row(Span("tok/s ↑", "dim"))], max(18, width), gap="  ")
@@ -222,6 +214,6 @@ def _limit(run: RunState) -> float | None:
     return float(known[0]) if known else None
 
 
-def _rate_axis(rates: list[float], height: int) -> Axis:
-    axis = value_axis(rates, parts=max(2, height // 3), from_zero=True)
+def _rate_axis(rates: list[float], lines: int) -> Axis:
+    axis = value_axis(rates, lines, parts=max(2, lines // 3), from_zero=True)
     return axis._replace(ticks=tuple((value, format_count(value).replace(".0k", "k")) for value, _ in axis.ticks))

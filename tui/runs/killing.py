@@ -36,7 +36,7 @@ def ask_kill(run: RunState) -> Question:
 
     return Question("Kill the worker?", what_is_lost(run), [
         Choice("keep", "n", "keep", "change nothing; `s` ends it safely at its next step"),
-        Choice("kill", "y", "kill", "the worker and all of its processes, at once (SIGKILL)"),
+        Choice("kill", "", "kill", "the worker and all of its processes, at once (SIGKILL)"),
     ])  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 
 from speedtui.engine.candidate import Measurement
 from speedtui.engine.state import RunState, TrialRow
-from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span
+from speedtui.engine.units import format_count, format_figure, format_seconds, format_share, format_size, format_span
 from speedtui.tui.candidates.figures import (
     FIT_STYLES,
     finish,
@@ -23,6 +23,7 @@ from speedtui.tui.candidates.figures import (
 from speedtui.tui.drawing.bars import in_order
 from speedtui.tui.drawing.frame import EDGES, INSET
 from speedtui.tui.drawing.text import Row, Span, cell, clean, clock, row, wrap
+from speedtui.tui.keys.table import screen_bindings
 from speedtui.tui.panes.results import TRIAL_STYLES, status_word
 from speedtui.tui.screens.dialog import Dialog
 from speedtui.tui.values import format_value, value_at
@@ -47,6 +48,7 @@ class CompareScreen(Dialog[None]):
         Binding("up,k", "scroll_rows(-1)", "up", show=False),
         Binding("right,l", "shift(1)", "next trials", show=False),
         Binding("left,h", "shift(-1)", "trials before", show=False),
+        *screen_bindings(),
     ]
 
     def __init__(self, run: RunState, trials: Sequence[TrialRow]) -> None:
@@ -123,7 +125,7 @@ def _figures(run: RunState, trials: Sequence[TrialRow]) -> list[tuple[str, Calla
         ("  95 %", _of(lambda f: f"[{format_seconds(f.step_seconds_low)} {format_seconds(f.step_seconds_high)}]")),
         *((f"  {name}", _phase(name)) for name in names),
         ("padding", _of(lambda found: format_share(found.padding_fraction))),
-        ("loss", _of(lambda found: "–" if found.loss is None else f"{found.loss:.3f}")),
+        ("loss", _of(lambda found: format_figure(found.loss))),
         ("peak", lambda trial: _size(memory.peak_bytes) if (memory := memory_of(trial)) else NONE),
         ("predicted", lambda trial: (f"~{format_size(size)}", "") if (size := trial.predicted_bytes) else NONE),
         ("free", lambda trial: _free(trial)),

@@ -1,4 +1,7 @@
-"""Questions with a few answers: each has a letter, the first one also enter, and escape changes nothing."""
+"""Questions with a few answers: each has a letter, the first one also enter, and escape changes nothing.
+
+An answer that ends something has no letter: it is reached by the arrows, which text that is pasted does not hold.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ class Choice(NamedTuple):
 
     answer: str
     key: str
-    """A single letter."""
+    """A single letter; empty for what ends something."""
     label: str
     explanation: str
 
@@ -34,22 +37,26 @@ class Question(Dialog[str | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "back", show=False),
-        Binding("up,k", "step(-1)", "up", show=False),
-        Binding("down,j", "step(1)", "down", show=False),
+        Binding("up", "step(-1)", "up", show=False),
+        Binding("down", "step(1)", "down", show=False),
+        Binding("k", "letter_step(-1)", "up", show=False),
+        Binding("j", "letter_step(1)", "down", show=False),
         Binding("enter", "choose", "choose", show=False),
-        Binding("ctrl+c", "app.help_quit", "leave", show=False),
     ]
 
     def __init__(self, heading: str, text: str, choices: Sequence[Choice]) -> None:
         super().__init__(heading)
         self._text, self._choices = text, tuple(choices)
         self._at = 0
+        self._careful = any(not choice.key for choice in choices)
 
     def body(self, width: int) -> list[Row]:
         return draw_question(self._text, self._choices, self._at, width)
 
     def hint(self, *, cut: bool) -> Row:
-        more = row(Span("↑↓", "key"), Span(" more   ", "dim")) if cut else ()
+        words = " then " if self._careful else " more   "
+        more = row(Span("↑↓", "key"), Span(words, "dim")) if cut or self._careful else ()
+        more = row(more, Span("enter", "key"), Span("   ", "dim")) if self._careful else more
         return row(more, Span("esc", "key"), Span(" back", "dim"))
 
     def action_step(self, rows: int) -> None:
@@ -61,13 +68,18 @@ class Question(Dialog[str | None]):
         self._at = at
         self.draw()
 
+    def action_letter_step(self, rows: int) -> None:
+        """The same by a letter, where no answer ends anything."""
+        if not self._careful:
+            self.action_step(rows)
+
     def action_choose(self) -> None:
         """Answers with what is under the cursor."""
         self.dismiss(self._choices[self._at].answer)
 
     def on_key(self, event: Key) -> None:
         for choice in self._choices:
-            if event.character == choice.key:
+            if choice.key and event.character == choice.key:
                 event.stop()
                 self.dismiss(choice.answer)
                 return
@@ -85,7 +97,7 @@ def draw_question(text: str, choices: Sequence[Choice], at: int, width: int) -> 
 def _choice(choice: Choice, label: int, width: int, *, here: bool) -> list[Row]:
     """Letter and label with the explanation beside them, or below them where it would be broken too often."""
     base = "cursor " if here else ""
-    start = row(Span("› " if here else "  ", base + "accent"), Span(f"{choice.key}  ", base + "key"))
+    start = row(Span("› " if here else "  ", base + "accent"), Span(f"{choice.key or ' '}  ", base + "key"))
     beside = width - LETTER_CELLS - label
     if beside < EXPLANATION_CELLS:
         indent, beside = LETTER_CELLS, width - LETTER_CELLS

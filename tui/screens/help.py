@@ -11,7 +11,7 @@ from textual.events import Key as KeyPress
 from speedtui.tui.drawing.text import Row, Span, cell, fit, pack, row, width_of, wrap
 from speedtui.tui.frame import Frame
 from speedtui.tui.keys import Scope, keys_of
-from speedtui.tui.keys.table import AS_SHIPPED, SCREENS, Keymap, grouped
+from speedtui.tui.keys.table import AS_SHIPPED, SCREENS, Keymap, grouped, screen_bindings
 from speedtui.tui.panes.pane import matches
 from speedtui.tui.screens.dialog import Dialog
 
@@ -21,6 +21,7 @@ SIGNS = (
     ("✓ ! ✗", "fits, tight, late/failed"),
     ("★ P ›", "best, promoted, cursor"),
     ("○ ◦", "evaluation, loss alone"),
+    ("▲ ▼", "beyond the axis"),
     ("~", "an estimate, not measured"),
     ("–", "not measured"),
 )
@@ -49,6 +50,7 @@ class HelpScreen(Dialog[None]):
         Binding("g,home", "scroll_rows(-1000)", "top", show=False),
         Binding("G,end", "scroll_rows(1000)", "bottom", show=False),
         Binding("slash", "search", "search", show=False),
+        *screen_bindings(),
     ]
 
     WIDEST = 112

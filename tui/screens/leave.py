@@ -25,16 +25,20 @@ def ask_leave(run: RunState, *, named: bool = False, in_thread: bool = False) ->
         leave = Choice("detach", "d", "leave", "it runs in this program, so leaving ends it safely after this step")
     return Question("Leave?", f"{what}{which}.", [
         leave,
-        Choice("stop", "s", "stop safely", f"finish the step, {kept}write the files, then leave"),
-        Choice("cancel", "c", "cancel", "end at the next step without saving, then leave"),
+        Choice("stop", "", "stop safely", f"finish the step, {kept}write the files, then leave"),
+        Choice("cancel", "", "cancel", "end at the next step without saving, then leave"),
     ])  # fmt: skip
 
 
 def ask_stop(run: RunState) -> Question:
-    """One slip of a finger should not end a training of twelve hours, though it loses nothing."""
+    """One slip of a finger, or a text that is pasted, should not end a training of twelve hours or a study."""
     training = run.training
-    where = f" at step {training.step} of {training.total_steps}" if training is not None else ""
-    return Question("Stop the training?", f"It is{where}.", [
-        Choice("stop", "s", "stop safely", "finish the step and save a checkpoint; `--resume` goes on from there"),
+    if training is None or training.finished is not None:
+        return Question("Stop the run?", "What is measured stays.", [
+            Choice("keep", "n", "go on", "change nothing"),
+            Choice("stop", "", "stop safely", "finish the step in progress and write the files"),
+        ])  # fmt: skip
+    return Question("Stop the training?", f"It is at step {training.step} of {training.total_steps}.", [
         Choice("keep", "n", "go on", "change nothing"),
+        Choice("stop", "", "stop safely", "finish the step and save a checkpoint; `--resume` goes on from there"),
     ])  # fmt: skip

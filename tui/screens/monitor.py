@@ -108,6 +108,12 @@ class MonitorScreen(View):
         drawing.axis = AXES[(AXES.index(drawing.axis) + 1) % len(AXES)]
         drawing.now()
 
+    def action_log_axis(self) -> None:
+        """The loss by ratios, or back: what spans orders of magnitude is a line then, and a spike takes little."""
+        drawing = self.speedtui.drawing
+        drawing.log = not drawing.log
+        drawing.now()
+
     def action_mark(self) -> None:
         """Marks this moment in the run's log."""
         self.order(Note())

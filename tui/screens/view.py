@@ -80,6 +80,17 @@ class View(Screen[None], inherit_bindings=False):
         self._to_be_drawn = False
         self.speedtui.draw_now()
 
+    def _compositor_refresh(self) -> None:
+        """Behind a dialog only what changed is sent: Textual would paint the whole screen again and again."""
+        dialog, dirty = self.app.screen, self._compositor._dirty_regions
+        if dialog is self:
+            super()._compositor_refresh()
+        elif dirty and dialog.styles.background.a < 1:
+            dialog.refresh(*dirty)
+        if dialog is not self:
+            dirty.clear()
+            self._dirty_widgets.clear()
+
     def show(self, frame: Frame) -> None:
         """Shows a frame."""
         self.frame = frame

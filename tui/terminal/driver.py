@@ -3,13 +3,18 @@ and puts everything back at the end."""
 
 from __future__ import annotations
 
+from functools import cached_property
 from queue import Full
 from typing import TYPE_CHECKING, cast
 
 from textual.drivers.linux_driver import LinuxDriver
+from textual.events import Key
+from textual.message import Message
 
 from speedtui.engine.clean import clean
 from speedtui.tui.drawing.ascii import to_ascii
+from speedtui.tui.terminal.process import stop_group
+from speedtui.tui.terminal.typed import Typed
 
 if TYPE_CHECKING:
     from speedtui.tui.app import SpeedtuiApp
@@ -35,7 +40,7 @@ class TerminalDriver(LinuxDriver):
     """The terminal took nothing even at the end."""
     closed = False
     """The terminal is as it was; what runs on in this process shows nothing any more."""
-    _closing = False
+    _closing = _suspending = False
 
     @property
     def _speedtui(self) -> SpeedtuiApp:
@@ -45,6 +50,24 @@ class TerminalDriver(LinuxDriver):
     def backlog(self) -> int:
         """Writes that wait for the terminal."""
         return self._writer_thread._queue.qsize() if self._writer_thread is not None else 0
+
+    def process_message(self, message: Message) -> None:
+        """Keys wait for those that come with them, unless a field takes them. Called by the thread that reads."""
+        if isinstance(message, Key):
+            self._loop.call_soon_threadsafe(self._hear, message)
+        else:
+            super().process_message(message)
+
+    def _hear(self, key: Key) -> None:
+        field = self._speedtui.focused
+        if field is not None and field.check_consume_key(key.key, key.character):
+            super().process_message(key)
+        else:
+            self._typed.hear(key)
+
+    @cached_property
+    def _typed(self) -> Typed:
+        return Typed(super().process_message, self._speedtui.ignore_pasted)
 
     def write(self, data: str) -> None:
         """Sends this to the terminal, or drops it where nothing has been taken for a while."""
@@ -68,7 +91,7 @@ class TerminalDriver(LinuxDriver):
 
     def start_application_mode(self) -> None:
         """Takes the terminal over."""
-        self._closing = False
+        self._closing = self.closed = False
         super().start_application_mode()  # type: ignore[no-untyped-call]
         if self._speedtui.options.titles:
             self.write(SAVE_TITLE)
@@ -93,7 +116,25 @@ class TerminalDriver(LinuxDriver):
                 writer.join(LAST_PATIENCE_SECONDS)
                 self.stuck = writer.is_alive()
         self.closed = True
-        self._speedtui.leaving.tell_of_waiting()
+        if not self._suspending:
+            self._speedtui.leaving.tell_of_waiting()
+
+    def _sigtstp_application(self, *_: object) -> None:
+        """The terminal is given back before the shell takes it."""
+        self.suspend_application_mode()
+        self._must_signal_resume = True
+        stop_group()
+
+    def suspend_application_mode(self) -> None:
+        """Gives the terminal back for a while."""
+        self._suspending = True
+        super().suspend_application_mode()
+
+    def resume_application_mode(self) -> None:
+        """Takes it over again, and draws everything: what was on it is gone."""
+        self._suspending = False
+        super().resume_application_mode()
+        self._loop.call_soon_threadsafe(self._speedtui.drawing.repaint)
 
     @property
     def mouse(self) -> bool:

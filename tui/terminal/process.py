@@ -92,6 +92,15 @@ def signals_handled(terminate: Callable[[ExitCode], None], hang_up: Callable[[],
             signal.signal(number, handler)
 
 
+def stop_group() -> None:
+    """Stops this process and what started it in the shell's job, such as make: a shell waits for all of them. Sessions
+    and workers have groups of their own and go on."""
+    before = signal.signal(signal.SIGTSTP, signal.SIG_IGN)
+    os.kill(0, signal.SIGTSTP)
+    signal.signal(signal.SIGTSTP, before)
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
 def terminal_gone() -> bool:
     """Whether nobody can type any more: the other end of the terminal was closed.
 

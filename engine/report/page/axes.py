@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import msgspec
 
-from speedtui.engine.units import format_count, format_seconds, format_span
+from speedtui.engine.units import format_count, format_figure, format_seconds, format_span, format_ticks
 
 TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 """Seconds between ticks that people read at a glance."""
@@ -24,9 +24,9 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     end: float
 
     def at(self, value: float) -> float:
-        """The place of a value."""
+        """The place of a value; beyond an end it is that end's."""
         span = self.high - self.low
-        share = (value - self.low) / span if span else 0.5
+        share = (min(self.high, max(self.low, value)) - self.low) / span if span else 0.5
         return self.start + share * (self.end - self.start)
 
 
@@ -68,7 +68,12 @@ def value_scale(values: Sequence[float], start: float, end: float, *, from_zero:
 def number_labels(values: Sequence[float]) -> list[str]:
     """With as many places as it takes to tell them apart."""
     gap = min((b - a for a, b in pairwise(values)), default=0.0)
-    if not gap or max(abs(value) for value in values) >= 10_000:
+    largest = max((abs(value) for value in values), default=0.0)
+    if not gap:
+        return [format_figure(value) for value in values]
+    if largest >= 1e9 or gap < 1e-4:
+        return format_ticks(values, gap)
+    if largest >= 10_000:
         return [format_count(value) for value in values]
     places = max(0, -math.floor(math.log10(gap) + 1e-9))
     if places and round(gap * 10**places, 6) != round(gap * 10**places):  # steps of 2.5

@@ -8,7 +8,9 @@ import msgspec
 
 from speedtui.engine.report.page.axes import Scale, number_labels, ticks, value_scale
 from speedtui.engine.report.page.markup import EMPTY, Markup, join, tag
+from speedtui.engine.spikes import without_spikes
 from speedtui.engine.state.series import Point
+from speedtui.engine.units import format_figure
 
 WIDTH = 930
 """Of the drawing's own units; the page scales it."""
@@ -39,10 +41,11 @@ def curve(
     if not values:
         return EMPTY
     x = Scale(low=0, high=max(last_step, 1), start=LEFT, end=WIDTH - RIGHT)
-    y = value_scale(values, HEIGHT - BOTTOM, TOP, from_zero=from_zero)
+    y = value_scale(without_spikes(values), HEIGHT - BOTTOM, TOP, from_zero=from_zero)
     return tag(
         "svg",
         _grid(x, y, labels),
+        _outside(values, y),
         _path(points, x, y, colour),
         _marks(marks, x, y, mark_colour),
         viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=what,
@@ -63,6 +66,14 @@ def _grid(x: Scale, y: Scale, labels: Callable[[Sequence[float]], list[str]]) ->
     columns = [tag("text", f"{value:,.0f}", x=x.at(value), y=base + 18, text_anchor="middle") for value in at_x]
     name = tag("text", "step", x=WIDTH - RIGHT, y=HEIGHT - 5, text_anchor="end")
     return join([*rows, tag("line", class_="zero", x1=LEFT, x2=WIDTH - RIGHT, y1=base, y2=base), *columns, name])
+
+
+def _outside(values: Sequence[float], y: Scale) -> Markup:
+    """What lies beyond the axis is drawn at its end."""
+    found = [(f"▲ up to {format_figure(max(values))}", TOP + 4)] if max(values) > y.high else []
+    found += [(f"▼ down to {format_figure(min(values))}", HEIGHT - BOTTOM - 6)] if min(values) < y.low else []
+    words = [tag("text", text, class_="strong", x=WIDTH - RIGHT, y=at, text_anchor="end") for text, at in found]
+    return join(words)
 
 
 def _path(points: Sequence[Point], x: Scale, y: Scale, colour: str) -> Markup:

@@ -8,7 +8,7 @@ from speedtui.engine.report.record import FinalVerdict, Judgement, TrainingRepor
 from speedtui.engine.report.words import clock, end_words, evaluation_words
 from speedtui.engine.state import RunState, RunStatus, StudyState
 from speedtui.engine.state.study import PLAN
-from speedtui.engine.units import format_count, format_seconds, format_span
+from speedtui.engine.units import format_count, format_figure, format_seconds, format_span
 
 OUTCOMES: dict[Outcome, tuple[str, str]] = {
     "ok": ("done", "good"), "late": ("late", "bad"), "stopped": ("stopped", "warn"), "failed": ("failed", "bad"),
@@ -103,10 +103,10 @@ def _learned(report: TrainingReport) -> Markup:
     if report.best is not None and report.best.loss is not None:
         metrics = evaluation_words(report.best).partition(", ")[2]
         more = ", ".join(piece for piece in (f"step {report.best.step:,}", metrics) if piece)
-        return _tile("best evaluation", f"{report.best.loss:.3f}", more)
+        return _tile("best evaluation", format_figure(report.best.loss), more)
     if report.nonfinite is not None:
         return _tile("loss at last", "not finite", f"from step {report.nonfinite.since:,} on")
-    return _tile("loss at last", f"{report.last_loss:.3f}", "") if report.last_loss is not None else EMPTY
+    return _tile("loss at last", format_figure(report.last_loss), "") if report.last_loss is not None else EMPTY
 
 
 def _deadline(report: TrainingReport) -> Markup:

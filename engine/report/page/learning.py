@@ -13,7 +13,7 @@ from speedtui.engine.report.page.tables import cells, section, table
 from speedtui.engine.report.record import TrainingReport
 from speedtui.engine.report.words import clock, each_words, evaluation_words, learned_words
 from speedtui.engine.state.lines import loss_words
-from speedtui.engine.units import format_count, format_seconds, format_size, plural
+from speedtui.engine.units import format_count, format_figure, format_seconds, format_size, plural
 
 ROWS = 16
 """Of the evaluations; more of them are not read."""
@@ -27,7 +27,7 @@ def loss_section(report: TrainingReport) -> Markup:
     marks = [
         Mark(
             x=done.step, y=done.loss, title=f"step {done.step:,}: {evaluation_words(done)}",
-            label=f"best {done.loss:.3f}" if done is report.best else "",
+            label=f"best {format_figure(done.loss)}" if done is report.best else "",
         )
         for done in report.evaluations
         if done.loss is not None
@@ -74,10 +74,10 @@ def evaluations_section(report: TrainingReport) -> Markup:
 
 
 def _evaluation(done: EvaluationCompleted, metrics: Sequence[str], report: TrainingReport) -> list[str]:
-    values = [f"{done.metrics[name]:.3f}" if name in done.metrics else "–" for name in metrics]
+    values = [format_figure(done.metrics[name]) if name in done.metrics else "–" for name in metrics]
     kind = {"full": "full", "loss": "loss alone"}[done.kind]
     at = clock(report.wall(done.t), report.started_at)
-    return [f"{done.step:,}", at, kind, loss_words(done, 4), *values, _rows(done), format_seconds(done.seconds)]
+    return [f"{done.step:,}", at, kind, loss_words(done), *values, _rows(done), format_seconds(done.seconds)]
 
 
 def _rows(done: EvaluationCompleted) -> str:
