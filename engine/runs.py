@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
 from speedtui.engine.errors import RunFolderError
-from speedtui.engine.events import Job
+from speedtui.engine.events import Job, RunStarted, decode
 from speedtui.engine.files import make_folder, open_plain, write_whole
+from speedtui.engine.regular import open_regular
 
 LOOK_SECONDS = 0.25
 """Whoever looks whether a lock is held takes it for some microseconds; whoever wants to hold it tries for so long."""
@@ -23,6 +25,12 @@ TRY_SECONDS = 0.01
 """Between two tries."""
 TRIES = 50
 """Names that a new run is given one after the other: of 65,536 a second, so that the first is nearly always free."""
+LOG_NAME = "events.jsonl"
+HEAD_BYTES = 1 << 16
+"""Of a log's beginning, where a run's name does not say when it was started."""
+_NAMED = re.compile(r"(\d{8}-\d{6})(?!\d)")
+_OWN_NAME = re.compile(rf"{_NAMED.pattern}-[a-z]+-[0-9a-f]{{4}}")
+"""As `create_run` gives it."""
 _held: set[int] = set()
 """Descriptors of the locks that this process holds."""
 
@@ -42,7 +50,7 @@ class RunFolder(msgspec.Struct, frozen=True):
     @property
     def events(self) -> Path:
         """The source of truth."""
-        return self.path / "events.jsonl" if self.log is None else self.log
+        return self.path / LOG_NAME if self.log is None else self.log
 
     @property
     def commands(self) -> Path:
@@ -159,19 +167,22 @@ def discard(folder: RunFolder) -> None:
 
 
 def find_run(runs: Path, name: str | None) -> RunFolder:
-    """The run with that id, its beginning or its path; the newest one for None.
+    """The run with that id, its beginning, a link's name or its path; for None the one that was started last of those
+    that can be read.
 
     Raises:
         RunFolderError: there is none, or several begin so.
     """
-    if name is not None and Path(name, "events.jsonl").is_file():
-        return RunFolder(Path(name).resolve())
+    if name is not None:
+        for path in (Path(name), runs / name):
+            if os.path.lexists(path / LOG_NAME):
+                return RunFolder(path.resolve())
     known = list_runs(runs)
     if not known:
         raise RunFolderError(f"{runs}: no runs here", "Start one with `speedtui tune`, or name the folder with --runs.")
     if name is None:
-        return known[0]
-    matches = [run for run in known if run.id == name] or [run for run in known if name in run.id]
+        return next((run for run in known if os.access(run.events, os.R_OK)), known[0])
+    matches = [run for run in known if name in run.id]
     if len(matches) == 1:
         return matches[0]
     problem = "no run of that name" if not matches else f"{len(matches)} runs match"
@@ -184,24 +195,56 @@ def find_recording(runs: Path, name: str) -> RunFolder:
     Raises:
         RunFolderError: there is none, or several begin so.
     """
-    path = Path(name).resolve()
-    return RunFolder(path.parent, path) if path.is_file() else find_run(runs, name)
+    path = Path(os.path.realpath(name))
+    is_log = os.path.lexists(path) and not os.path.isdir(path)
+    return RunFolder(path.parent, path) if is_log else find_run(runs, name)
 
 
 def list_runs(runs: Path) -> list[RunFolder]:
-    """Every run in the folder, the newest first."""
-    if not runs.is_dir():
-        return []
-    folders = [RunFolder(path.resolve()) for path in runs.iterdir() if (path / "events.jsonl").is_file()]
-    return sorted(folders, key=_written_at, reverse=True)
+    """Every run in the folder, the one that was started last first; a link to one of them is no other run.
 
-
-def _written_at(folder: RunFolder) -> float:
-    """When its log was written last; of one that is deleted meanwhile, long ago."""
+    One that may not be looked into, or has something else in the place of its log, is one too: its row says so.
+    """
     try:
-        return folder.events.stat().st_mtime
+        found = {os.path.realpath(path) for path in runs.iterdir() if _may_be_run(path)}
     except OSError:
-        return 0.0
+        return []
+    return sorted((RunFolder(Path(path)) for path in found), key=_order, reverse=True)
+
+
+def _may_be_run(path: Path) -> bool:
+    try:
+        os.lstat(path / LOG_NAME)
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _order(folder: RunFolder) -> tuple[float, bool, float]:
+    """By its start; before a copy of it, which has another name."""
+    try:
+        written = folder.events.stat().st_mtime
+    except OSError:  # deleted meanwhile, or not to be read
+        written = 0.0
+    return started_at(folder) or written, _OWN_NAME.fullmatch(folder.id) is not None, written
+
+
+def started_at(folder: RunFolder) -> float | None:
+    """When a run was started first, wall clock: its name says so, else the beginning of its log; None where neither
+    does."""
+    named = _NAMED.match(folder.id)
+    if named is not None:
+        with suppress(ValueError, OverflowError):
+            return datetime.strptime(named[1], "%Y%m%d-%H%M%S").timestamp()
+    with suppress(OSError), open_regular(folder.events) as file:
+        for line in file.read(HEAD_BYTES).split(b"\n"):
+            with suppress(ValueError):
+                event = decode(line)
+                if isinstance(event, RunStarted):
+                    return event.started_at
+    return None
 
 
 @contextmanager

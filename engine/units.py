@@ -14,6 +14,8 @@ KIB = 1024
 MIB = 1024**2
 GIB = 1024**3
 
+MOST_SECONDS = 1e10
+"""A bit more than 300 years: what is longer has no date at its end."""
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B", re.ASCII)
@@ -31,8 +33,8 @@ def parse_duration(text: str) -> float:
     if not pieces or "".join(piece.group() for piece in pieces) != compact:
         raise ValueError(f"expected a duration such as 90s, 30m or 12h, got {text!r}")
     seconds = sum(float(piece[1]) * _SECONDS[piece[2]] for piece in pieces)
-    if seconds <= 0:
-        raise ValueError(f"expected a duration above zero, got {text!r}")
+    if not 0 < seconds < MOST_SECONDS:
+        raise ValueError(f"expected a duration above zero{' and below 300 years' if seconds else ''}, got {text!r}")
     return seconds
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from speedtui.engine.advise.gains import Table, measurement
 from speedtui.engine.advise.words import MICRO_BATCH
-from speedtui.engine.config.paths import convert, value_at, with_values
+from speedtui.engine.config.paths import value_at
+from speedtui.engine.config.recorded import recorded_settings
 from speedtui.engine.config.same_steps import same_steps
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.planned import Plan
@@ -27,7 +28,7 @@ class Scene:
             ConfigError: another version of speedtui wrote a configuration.
         """
         self.front, self.study = front, study
-        self.own = convert(study.config or front.config, WHERE)
+        self.own = recorded_settings(study.config or front.config, WHERE)
         """What candidates differ from."""
         self.settings = settings_in_use(front)
         rows = study.study.rows if study.study is not None else ()
@@ -87,7 +88,7 @@ class Scene:
         row = run.plan.row if run.plan is not None else None
         if row is None:
             return None
-        planned = with_values(convert(run.config, WHERE), row.values, WHERE)
+        planned = recorded_settings(run.config, WHERE, row.values)
         return run.plan if same_steps(planned, self.settings) else None
 
     def step(self) -> tuple[Mapping[str, float], float | None]:
@@ -122,9 +123,10 @@ def settings_in_use(run: RunState) -> Settings:
     Raises:
         ConfigError: another version of speedtui wrote them.
     """
-    settings, training = convert(run.config, WHERE), run.training
+    training = run.training
     if training is None:
-        return settings
+        return recorded_settings(run.config, WHERE)
     row = run.study.row(training.trial) if run.study is not None and training.trial is not None else None
     promoted = row.candidate.values if row is not None else {}
-    return with_values(settings, {**promoted, MICRO_BATCH: training.micro_batch_size, **training.changed}, WHERE)
+    values = {**promoted, MICRO_BATCH: training.micro_batch_size, **training.changed}
+    return recorded_settings(run.config, WHERE, values)

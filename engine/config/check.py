@@ -53,6 +53,17 @@ def check(settings: Settings, where: str) -> None:
     check_batch(settings, where)
 
 
+def check_values(settings: Settings, where: str) -> None:
+    """Refuses each value that means nothing by itself, whatever run it is for.
+
+    Raises:
+        ConfigError: as `check`.
+    """
+    _check_numbers(settings, where)
+    _check_texts(settings, where)
+    check_batch(settings, where)
+
+
 def check_batch(settings: Settings, where: str) -> None:
     """The micro-batch must divide the effective batch, so that neither changes silently."""
     micro, effective = settings.train.micro_batch_size, settings.train.effective_batch_size

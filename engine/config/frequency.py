@@ -8,6 +8,8 @@ import msgspec
 
 from speedtui.engine.units import duration_text, parse_duration
 
+MOST_DIGITS = 18
+"""Of a count: a longer one is beyond 64 bits."""
 _COUNTED = re.compile(r"(\d+(?:\.\d+)?)\s*(steps?|epochs?)")
 
 
@@ -29,13 +31,13 @@ def parse_frequency(text: str) -> Frequency:
     if compact == "never":
         return Frequency()
     match = _COUNTED.fullmatch(compact)
-    if match is not None:
+    if match is not None and len(match[1]) <= MOST_DIGITS:
         count = float(match[1])
         if count > 0 and match[2].startswith("epoch"):
             return Frequency(epochs=count)
         if count >= 1 and count == int(count):
             return Frequency(steps=int(count))
-    else:
+    elif match is None:
         try:
             return Frequency(seconds=parse_duration(compact))
         except ValueError:

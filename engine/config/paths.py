@@ -65,7 +65,7 @@ def value_at(settings: Settings, path: str) -> Any:
     """The value of a setting by its full path; None for a recipe knob that is not set."""
     value: Any = settings
     for part in path.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else getattr(value, part)
+        value = value.get(part) if isinstance(value, Mapping) else getattr(value, part, None)
     return value
 
 

@@ -19,7 +19,7 @@ class RunStarted(Event, frozen=True, kw_only=True):
     pid: int
     devices: list[Device]
     versions: dict[str, str]
-    config: dict[str, Any]
+    config: dict[str, dict[str, Any]]
     """The resolved configuration."""
     window: Window | None = None
     restarts: int = 0

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
 from speedtui.engine import events as e
+from speedtui.engine.log.tail import EventTail
+from speedtui.engine.regular import open_regular
 from speedtui.engine.runs import RunFolder, list_runs
 from speedtui.engine.state import Folder, RunState, RunStatus
+from speedtui.engine.state.passed_over import PassedOver
 
 HEAD_BYTES = 1 << 18
 """Of the log's beginning: what was started is there, the training of a short study's demo, too."""
@@ -25,6 +30,10 @@ AT_END = (
 )  # fmt: skip
 """Events that mean what they say even where those before them are not known."""
 HOW_FAR = (e.StepCompleted, e.TrainingFinished)
+
+
+Stamp = tuple[int, ...]
+"""Of a file: another one whenever its content is."""
 
 
 class RunGlance(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +57,7 @@ class Glances:
 
     def __init__(self, runs: Path) -> None:
         self._runs = runs
-        self._known: dict[Path, tuple[tuple[int, int], RunGlance]] = {}
+        self._known: dict[Path, tuple[Stamp, RunGlance]] = {}
 
     def look(self) -> list[RunGlance]:
         """Every run, those that are alive first, then the newest."""
@@ -58,11 +67,7 @@ class Glances:
 
     def _glance(self, folder: RunFolder) -> RunGlance:
         alive = folder.worker_alive() or folder.owned()
-        try:
-            stat = folder.events.stat()
-            stamp = (stat.st_size, stat.st_mtime_ns)
-        except OSError:
-            stamp = (-1, 0)
+        stamp = stamp_of(folder.events)
         known = self._known.get(folder.path)
         glance = known[1] if known is not None and known[0] == stamp else _read(folder)
         if glance.alive != alive:
@@ -76,6 +81,15 @@ def glance(folder: RunFolder) -> RunGlance:
     return msgspec.structs.replace(_read(folder), alive=folder.worker_alive() or folder.owned())
 
 
+def stamp_of(path: Path) -> Stamp:
+    """Which file it is, how long, and when it was written and changed last; of one that cannot be looked at, none."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return ()
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+
 def status_of(glance: RunGlance) -> RunStatus:
     """What it is doing; a run that is not alive and has not ended has lost its worker."""
     if glance.alive or glance.state.status is RunStatus.FINISHED:
@@ -84,22 +98,40 @@ def status_of(glance: RunGlance) -> RunStatus:
 
 
 def _read(folder: RunFolder) -> RunGlance:
+    """A run that cannot be read costs its own row, whatever is the matter with it."""
     try:
-        size = folder.events.stat().st_size
-        whole = size <= HEAD_BYTES + TAIL_BYTES
-        with folder.events.open("rb") as file:
-            head = file.read(HEAD_BYTES + TAIL_BYTES if whole else HEAD_BYTES)
-            events = _events(head)
-            if not whole:
-                events = [event for event in events if isinstance(event, BEGINNING)] + _of_end(file, size)
+        return _read_log(folder)
     except OSError as error:
-        problem = f"{folder.events.name} cannot be read: {error.strerror or error}"
-        return RunGlance(folder=folder, alive=False, state=Folder().snapshot(), problem=problem)
-    state = _fold(events)
-    problem = "" if state.run else f"no event of speedtui in {folder.events.name}" if head else "nothing written yet"
+        problem = f"{folder.events.name} {error.strerror or error}"
+        problem = problem if error.errno == errno.EINVAL else f"{folder.events.name} cannot be read: {error.strerror}"
+    except Exception as error:  # not foreseen; the other runs are listed
+        problem = f"{folder.events.name} cannot be read: {type(error).__name__}: {error}"
+    return RunGlance(folder=folder, alive=False, state=Folder().snapshot(), problem=problem)
+
+
+def _read_log(folder: RunFolder) -> RunGlance:
+    passed_over = PassedOver()
+    with open_regular(folder.events) as file:
+        size = os.fstat(file.fileno()).st_size
+        whole = size <= HEAD_BYTES + TAIL_BYTES
+        if whole:
+            tail = EventTail(folder.events)
+            events = [event for pairs in tail.pieces() for _, event in pairs]
+            passed_over = tail.passed_over_at_end
+        else:
+            begin = _events(file.read(HEAD_BYTES))
+            events = [event for event in begin if isinstance(event, BEGINNING)] + _of_end(file, size)
+    state = _fold(events, passed_over)
     return RunGlance(
-        folder=folder, alive=False, state=state, whole=whole, problem=problem, step=_step(state, events, whole=whole)
-    )
+        folder=folder, alive=False, state=state, whole=whole, step=_step(state, events, whole=whole),
+        problem="" if state.run else _why_nothing(folder, size, passed_over),
+    )  # fmt: skip
+
+
+def _why_nothing(folder: RunFolder, size: int, passed_over: PassedOver) -> str:
+    if not size:
+        return "nothing written yet"
+    return passed_over.words if passed_over.newer else f"no event of speedtui in {folder.events.name}"
 
 
 def _of_end(file: BinaryIO, size: int) -> list[e.AnyEvent]:
@@ -128,10 +160,11 @@ def _events(piece: bytes) -> list[e.AnyEvent]:
     return events
 
 
-def _fold(events: list[e.AnyEvent]) -> RunState:
+def _fold(events: list[e.AnyEvent], passed_over: PassedOver) -> RunState:
     state = Folder()
     for event in events:
         state.apply(event)
+    state.pass_over(passed_over)
     return state.snapshot()
 
 

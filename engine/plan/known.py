@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Literal
 
 import msgspec
 
 from speedtui.engine.candidate import TrialStatus
-from speedtui.engine.config.paths import convert, with_values
+from speedtui.engine.config.recorded import recorded_settings
 from speedtui.engine.config.same_steps import same_steps
 from speedtui.engine.config.settings import Scalar, Settings
+from speedtui.engine.errors import ConfigError
 from speedtui.engine.plan.what_if import Known, epoch_steps_of, known_from_estimate, step_seconds
 from speedtui.engine.planned import Change, ProfileRow, Saving
 from speedtui.engine.profile.apply import values_of
@@ -54,15 +57,22 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def plan_options(run: RunState, base: Settings) -> list[Option]:
-    """The rows of a run's plan, as what they change of `base`."""
+    """The rows of a run's plan, as what they change of `base`; those of them that can be read."""
     if run.plan is None:
         return []
-    return [_of_row(row, run, base) for row in run.plan.profiles]
+    return list(_readable(partial(_of_row, row, run, base) for row in run.plan.profiles))
+
+
+def _readable(options: Iterable[Callable[[], Option]]) -> Iterator[Option]:
+    """A choice whose settings another version wrote is none here; the others are."""
+    for option in options:
+        with suppress(ConfigError):
+            yield option()
 
 
 def _of_row(row: ProfileRow, run: RunState, base: Settings) -> Option:
     plan, estimate = run.plan, row.estimate
-    settings = with_values(convert(run.config, WHERE), row.values, WHERE)
+    settings = recorded_settings(run.config, WHERE, row.values)
     values = {path: value for path, value in values_of(settings, base).items() if not path.startswith(ELSEWHERE)}
     known = None
     if estimate is not None and plan is not None:
@@ -85,7 +95,10 @@ def with_savings(options: Sequence[Option], run: RunState) -> list[Option]:
     row = plan.row if plan is not None else None
     if plan is None or row is None or not plan.savings:
         return list(options)
-    settings = with_values(convert(run.config, WHERE), row.values, WHERE)
+    try:
+        settings = recorded_settings(run.config, WHERE, row.values)
+    except ConfigError:
+        return list(options)
     return [_with_savings(option, settings, tuple(plan.savings)) for option in options]
 
 
@@ -97,12 +110,12 @@ def _with_savings(option: Option, settings: Settings, savings: tuple[Saving, ...
 
 
 def trial_options(run: RunState) -> list[Option]:
-    """The trials of a run's study that were measured, the fastest first."""
+    """The trials of a run's study that were measured and can be read, the fastest first."""
     study = run.study
     if study is None:
         return []
     rows = [row for row in study.rows if row.result is not None and row.status is TrialStatus.OK]
-    found = [_of_trial(row, run) for row in rows if row.candidate.values]
+    found = _readable(partial(_of_trial, row, run) for row in rows if row.candidate.values)
     return sorted(found, key=lambda option: option.step_seconds or math.inf)
 
 
@@ -110,7 +123,7 @@ def _of_trial(row: TrialRow, run: RunState) -> Option:
     result = row.result
     assert result is not None
     measured, memory, estimate = result.measurement, result.memory, result.estimate
-    settings = with_values(convert(run.config, WHERE), row.candidate.values, WHERE)
+    settings = recorded_settings(run.config, WHERE, row.candidate.values)
     known = None
     if estimate is not None:
         model = run.model

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from speedtui.engine.advise.costs import Cost, largest_costs
-from speedtui.engine.config.paths import convert, with_values
+from speedtui.engine.config.recorded import recorded_settings
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.report.books import closed_books
@@ -26,8 +26,8 @@ def costs_of(state: RunState) -> tuple[Cost, ...]:
 def _settings(state: RunState) -> Settings | None:
     """As the run had them at its end."""
     try:
-        settings = convert(state.config, state.run)
-        return with_values(settings, state.training.changed if state.training is not None else {}, state.run)
+        changed = state.training.changed if state.training is not None else {}
+        return recorded_settings(state.config, state.run, changed)
     except ConfigError:
         return None
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
-from speedtui.engine.log.tail import read_events
-from speedtui.engine.runs import RunFolder, list_runs
-from speedtui.engine.state import RunState, fold
+from speedtui.engine.errors import SpeedtuiError
+from speedtui.engine.log.glance import RunGlance, glance
+from speedtui.engine.log.read import read_state
+from speedtui.engine.report.kept import KeptEntries
+from speedtui.engine.runs import RunFolder, list_runs, started_at
+from speedtui.engine.state import RunState
 from speedtui.engine.units import format_figure
+
+WHOLE_BYTES = 64 << 20
+"""A longer log is not read for a row, but its two ends are."""
 
 
 class RunEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,40 +25,93 @@ class RunEntry(msgspec.Struct, frozen=True, kw_only=True):
     run: str
     job: str
     state: str
-    """`alive`, an outcome, or `lost` where the worker is gone without one."""
-    started_at: float
+    """`alive`, an outcome, `lost` where the worker is gone without one, or `unreadable`."""
+    started_at: float | None
     """Wall clock, seconds since the epoch."""
-    seconds: float
+    seconds: float | None
     result: str
-    """The best trial or the training's progress, in words."""
+    """The best trial or the training's progress, in words; of one that cannot be read why."""
+    passed_over: str = ""
+    """How much of its log told nothing, in words."""
 
 
-def list_entries(runs: Path) -> list[RunEntry]:
-    """Every run, the newest first."""
-    return [_entry(folder) for folder in list_runs(runs)]
+def list_entries(
+    runs: Path, progress: Callable[[int, int], None] = lambda done, total: None, *, kept: Path | None = None
+) -> list[RunEntry]:
+    """Every run, the one that was started last first. Each is read by itself: one that cannot be costs its own row.
+
+    `progress`: is told (runs read, all of them); `kept`: a folder for what was read of the runs that are over.
+    """
+    folders, entries = list_runs(runs), []
+    store = KeptEntries(runs, kept, RunEntry)
+    for done, folder in enumerate(folders):
+        progress(done, len(folders))
+        alive = folder.worker_alive()
+        entry = store.of(folder) if not alive else None
+        if entry is None:
+            entry = _guarded(folder, alive=alive)
+            if not alive and entry.state != UNREADABLE:
+                store.keep(folder, entry)
+        entries.append(entry)
+    store.save()
+    return entries
 
 
-def _entry(folder: RunFolder) -> RunEntry:
-    state = fold(read_events(folder.events))
-    alive = folder.worker_alive()
+UNREADABLE = "unreadable"
+
+
+def _guarded(folder: RunFolder, *, alive: bool) -> RunEntry:
+    try:
+        return _entry(folder, alive=alive)
+    except Exception as error:  # not foreseen; the other runs are listed
+        return _unreadable(folder, f"cannot be read: {type(error).__name__}: {error}", alive=alive)
+
+
+def _unreadable(folder: RunFolder, problem: str, *, alive: bool) -> RunEntry:
+    return RunEntry(
+        run=folder.id, job="", state="alive" if alive else UNREADABLE, started_at=started_at(folder),
+        seconds=None, result=problem,
+    )  # fmt: skip
+
+
+def _entry(folder: RunFolder, *, alive: bool) -> RunEntry:
+    seen = glance(folder)
+    if not seen.whole and folder.events.stat().st_size <= WHOLE_BYTES:
+        seen = _as_a_whole(seen)
+    state = seen.state
+    if seen.problem:
+        return _unreadable(folder, seen.problem, alive=alive)
     return RunEntry(
         run=folder.id,
         job=state.job,
         state="alive" if alive else state.outcome or "lost",
         started_at=state.started_at,
         seconds=round(state.t, 3),
-        result=_result(state),
+        result=_result(seen),
+        passed_over=state.passed_over.words,
     )
 
 
-def _result(state: RunState) -> str:
+def _as_a_whole(seen: RunGlance) -> RunGlance:
+    try:
+        state = read_state(seen.folder.events)
+    except SpeedtuiError:
+        return seen
+    step = state.training.step if state.training is not None else None
+    return msgspec.structs.replace(
+        seen, state=state, whole=True, step=step, problem=seen.problem if not state.run else ""
+    )
+
+
+def _result(seen: RunGlance) -> str:
+    state = seen.state
     if state.training is not None:
         training = state.training
         loss = f", loss {format_figure(training.smoothed_loss)}" if training.smoothed_loss is not None else ""
         loss = ", loss not finite" if training.nonfinite is not None else loss
-        return f"step {training.step} of {training.total_steps}{loss}"
+        return f"step {seen.step if seen.step is not None else '–'} of {training.total_steps}{loss}"
     if state.study is not None:
-        finished = sum(row.status.finished for row in state.study.rows)
         best = f", best #{state.study.best}" if state.study.best is not None else ""
-        return f"{finished} of {len(state.study.rows)} trials{best}"
+        finished = f"{sum(row.status.finished for row in state.study.rows)} of " if seen.whole else ""
+        return f"{finished}{len(state.study.rows)} trials{best}"
     return state.reason

@@ -13,6 +13,7 @@ from speedtui.engine.config.paths import value_at, with_values
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.context.order import Alternative
 from speedtui.engine.errors import ConfigError, RunFolderError
+from speedtui.engine.log.glance import glance
 from speedtui.engine.log.read import read_state
 from speedtui.engine.planned import ProfileRow
 from speedtui.engine.report.promote import CONFIG_NAME
@@ -146,6 +147,6 @@ def _step_seconds(result: TrialResult | None) -> float | None:
 
 def _newest_study(runs: Path) -> RunFolder:
     for folder in list_runs(runs):
-        if read_state(folder.events).study is not None:
+        if glance(folder).state.study is not None:
             return folder
     raise RunFolderError(f"{runs}: no study here", "Run `speedtui tune` first.")

@@ -90,7 +90,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     """The worker is lost, and the session that owns the run starts another one."""
     devices: tuple[Device, ...] = ()
     versions: dict[str, str] = {}
-    config: dict[str, Any] = {}
+    config: dict[str, dict[str, Any]] = {}
     window: Window | None = None
     model: ModelLoaded | None = None
     progress: ProgressMade | None = None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from speedtui.engine.config.paths import convert
+from speedtui.engine.config.recorded import recorded_settings
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.export.csv import TRIALS, trial_row, write_rows
 from speedtui.engine.export.places import default_folder
@@ -25,7 +25,7 @@ def write_trials(folder: RunFolder, run: RunState, rows: list[TrialRow]) -> list
         OSError: the run's folder cannot be written.
         ConfigError: the run's configuration is of another version.
     """
-    settings = convert(run.config, "the run's configuration") if run.config else Settings()
+    settings = recorded_settings(run.config, "the run's configuration") if run.config else Settings()
     tables = default_folder(folder, "csv")
     make_folder(tables)
     table, document = tables / TRIALS, folder.path / TRIALS_NAME

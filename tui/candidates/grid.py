@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from speedtui.engine.config.paths import convert, with_values
+from speedtui.engine.config.paths import with_values
+from speedtui.engine.config.recorded import recorded_settings
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.search.own import Expansion, expand_knobs
@@ -52,7 +53,7 @@ def read_grid(lines: Sequence[str], config: Mapping[str, Any], present: Iterable
     knobs = parse_knobs(lines)
     if not knobs:
         raise ConfigError(f"{WHERE}: no setting yet", "Write one, such as train.micro_batch_size = 1, 2, 4")
-    settings = convert(config, "the run's configuration")
+    settings = recorded_settings(config, "the run's configuration")
     found = expand_knobs(knobs, settings, MOST, WHERE)
     there = _resolved(settings, [trial.candidate.values for trial in present])
     fresh = [

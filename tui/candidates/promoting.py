@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from speedtui.engine.commands import Promote
-from speedtui.engine.config.paths import convert
+from speedtui.engine.config.recorded import recorded_settings
 from speedtui.engine.context.order import read_order
 from speedtui.engine.errors import RunFolderError, SpeedtuiError
 from speedtui.engine.report.promote import SCRIPT_NAME, write_promoted
@@ -64,7 +64,7 @@ def write_finished(folder: RunFolder, run: RunState, trial: TrialRow) -> Path:
             f"{folder.path} has no job.json: this is a recording without its run folder",
             "y copies the command that trains with it.",
         ) from None
-    return write_promoted(folder, convert(run.config, "the run's configuration"), order, trial.candidate)
+    return write_promoted(folder, recorded_settings(run.config, "the run's configuration"), order, trial.candidate)
 
 
 def train_command(folder: RunFolder, run: RunState, trial: TrialRow) -> str:

@@ -9,7 +9,9 @@ from speedtui.engine.errors import ExitCode
 from speedtui.engine.output import say, say_json
 from speedtui.engine.report.listing import RunEntry, list_entries
 from speedtui.engine.units import format_span
+from speedtui.engine.workload.cache import cache_folder
 from speedtui.tui.commands.options import Common, common_options
+from speedtui.tui.commands.progress import Progress
 from speedtui.tui.streams import require_printed
 
 
@@ -17,7 +19,7 @@ from speedtui.tui.streams import require_printed
 @common_options
 def command(common: Common) -> ExitCode:
     """List the runs, the newest first."""
-    entries = list_entries(common.runs)
+    entries = list_entries(common.runs, Progress("the runs", silent=common.quiet), kept=cache_folder("runs"))
     if common.json:
         for entry in entries:
             say_json(entry)
@@ -29,8 +31,12 @@ def command(common: Common) -> ExitCode:
     return ExitCode.DONE
 
 
+def _result(entry: RunEntry) -> str:
+    return "; ".join(part for part in (entry.result, entry.passed_over) if part)
+
+
 def _table(entries: list[RunEntry]) -> str:
     rows = [("run", "job", "state", "lasted", "result")]
-    rows += [(x.run, x.job, x.state, format_span(x.seconds), x.result) for x in map(cleaned, entries)]
+    rows += [(x.run, x.job, x.state, format_span(x.seconds), _result(x)) for x in map(cleaned, entries)]
     widths = [max(width_of(row[i]) for row in rows) for i in range(5)]
     return "\n".join("  ".join(pad(c, w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
