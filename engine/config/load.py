@@ -15,6 +15,7 @@ from speedtui.engine.config.check import check
 from speedtui.engine.config.paths import convert, with_values
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.errors import ConfigError
+from speedtui.engine.regular import require_regular
 
 DEFAULT_NAME = "speedtui.toml"
 
@@ -51,6 +52,8 @@ def dump_settings(settings: Settings) -> str:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
+        if path.parts[1:2] not in (("dev",), ("proc",)):  # where a shell lays what a command writes, as <(...)
+            require_regular(path, path.stat())
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(

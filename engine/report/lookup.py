@@ -18,6 +18,7 @@ from speedtui.engine.log.read import read_state
 from speedtui.engine.planned import ProfileRow
 from speedtui.engine.report.promote import CONFIG_NAME
 from speedtui.engine.runs import RunFolder, find_run, list_runs
+from speedtui.engine.state.passed_over import PassedOver
 
 SAME_NUMBERS = (
     "train.micro_batch_size", "train.gradient_checkpointing", "train.loader_workers", "train.compile",
@@ -40,6 +41,8 @@ class FoundTrial(msgspec.Struct, frozen=True, kw_only=True):
     """What it measured."""
     alternatives: list[Alternative] = []
     """Other trials of the study that would train the same numbers, the fastest first."""
+    passed_over: PassedOver = PassedOver()
+    """Of the study's log."""
 
 
 def find_trial(runs: Path, name: str) -> FoundTrial:
@@ -50,7 +53,8 @@ def find_trial(runs: Path, name: str) -> FoundTrial:
     """
     run, _, number = name.rpartition("#")
     folder = find_run(runs, run) if run else _newest_study(runs)
-    study = read_state(folder.events).study
+    state = read_state(folder.events)
+    study = state.study
     row = study.row(int(number)) if study is not None and number.isdigit() else None
     if row is None:
         known = ", ".join(f"#{r.candidate.id}" for r in study.rows) if study is not None else "none"
@@ -68,6 +72,7 @@ def find_trial(runs: Path, name: str) -> FoundTrial:
         estimate=row.result.estimate if row.result is not None else None,
         step_seconds=_step_seconds(row.result),
         alternatives=alternatives(folder.config, row.candidate.values, measured),
+        passed_over=state.passed_over,
     )
 
 
@@ -79,6 +84,8 @@ class FoundPlan(msgspec.Struct, frozen=True, kw_only=True):
     row: ProfileRow
     alternatives: list[Alternative] = []
     """Other profiles, measured, that would train the same numbers, the fastest first."""
+    passed_over: PassedOver = PassedOver()
+    """Of the plan's log."""
 
 
 def find_plan(runs: Path, name: str) -> FoundPlan:
@@ -88,7 +95,8 @@ def find_plan(runs: Path, name: str) -> FoundPlan:
         RunFolderError: there is no such run, or it made no plan that can be trained with.
     """
     folder = find_run(runs, name)
-    plan = read_state(folder.events).plan
+    state = read_state(folder.events)
+    plan = state.plan
     row, config = plan.row if plan is not None else None, folder.path / CONFIG_NAME
     if row is None or not config.exists():
         raise RunFolderError(f"--plan {name}: run {folder.id} made no plan to train with", "Run `speedtui plan` first.")
@@ -98,7 +106,8 @@ def find_plan(runs: Path, name: str) -> FoundPlan:
         for other in plan.profiles
         if other is not row and other.source == "measured" and other.step_seconds is not None
     ]
-    return FoundPlan(config=config, row=row, alternatives=alternatives(folder.config, row.values, measured))
+    others = alternatives(folder.config, row.values, measured)
+    return FoundPlan(config=config, row=row, alternatives=others, passed_over=state.passed_over)
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from speedtui.engine.config.load import load_settings
 from speedtui.engine.errors import RunFolderError
 from speedtui.engine.log.read import read_state
 from speedtui.engine.runs import find_run
+from speedtui.engine.state.passed_over import PassedOver
 
 MODEL = "model"
 """The folder that a training leaves its model in."""
@@ -23,6 +24,8 @@ class FoundStage(msgspec.Struct, frozen=True, kw_only=True):
     """The first one's settings."""
     values: dict[str, Any]
     """By path: what was changed while it went on, and that its model is begun with."""
+    passed_over: PassedOver = PassedOver()
+    """Of its log."""
 
 
 def find_stage(runs: Path, name: str) -> FoundStage:
@@ -41,10 +44,12 @@ def find_stage(runs: Path, name: str) -> FoundStage:
             f"--from {name}: that run has left no model",
             f"Let a training end first: speedtui train --runs {runs} --resume {folder.id}",
         )
-    training = read_state(folder.events).training
+    state = read_state(folder.events)
+    training = state.training
     settings = load_settings(folder.config)
     values: dict[str, Any] = dict(training.changed) if training is not None else {}
     values.pop("train.max_steps", None)
     if settings.model.architecture and not settings.model.tokenizer:
         values["model.tokenizer"] = str(model)
-    return FoundStage(config=folder.config, values={**values, "model.start_from": str(model)})
+    values["model.start_from"] = str(model)
+    return FoundStage(config=folder.config, values=values, passed_over=state.passed_over)

@@ -14,17 +14,21 @@ import msgspec
 from speedtui.engine import events as e
 from speedtui.engine.clean import clean
 from speedtui.engine.config.settings import Settings
-from speedtui.engine.errors import ExitCode
+from speedtui.engine.errors import ExitCode, SpeedtuiError
 from speedtui.engine.output import say, say_line, warn
+from speedtui.engine.regular import end_of_regular
 from speedtui.engine.session.attached import AttachedSession
 from speedtui.engine.session.base import Session
 from speedtui.engine.session.replay import ReplaySession
 from speedtui.tui.commands.options import Common, Output
+from speedtui.tui.commands.progress import say_passed_over
 from speedtui.tui.commands.words import Words
 from speedtui.tui.streams import stdout_failure
 
 WORKER_LOG_LINES = 40
 """Shown with -v when a job failed."""
+WORKER_LOG_BYTES = 1 << 16
+"""Read for them."""
 
 
 def follow(
@@ -42,7 +46,7 @@ def follow(
         warn(clean(f"speedtui: {common.no_screen}"))
     reader = _Lines(session, common)
     with interrupting(session):
-        code = session.run(reader)
+        code = _run(session, reader)
     if not reader.unread:
         _say_end(session, common, code)
         reader.tell_failure()
@@ -66,6 +70,14 @@ def _plan(common: Common, settings: Settings, measure: bool) -> Session:
     return plan_settings(common, settings, measure=measure)
 
 
+def _run(session: Session, reader: _Lines) -> ExitCode:
+    try:
+        return session.run(reader)
+    except SpeedtuiError:
+        say_passed_over(session.snapshot().passed_over)
+        raise
+
+
 def _say_end(session: Session, common: Common, code: ExitCode) -> None:
     state = session.snapshot()
     if common.output is not Output.JSON:
@@ -73,6 +85,8 @@ def _say_end(session: Session, common: Common, code: ExitCode) -> None:
         text = _summary(session, next_step=well) if state.outcome is not None else _left_running(session)
         if text:
             say(text)
+    if common.output is Output.JSON or state.outcome is None:  # else the summary says so
+        say_passed_over(state.passed_over)
     if code is not ExitCode.DONE and state.reason:
         warn(clean(f"speedtui: {state.reason}"))
         if common.verbose:
@@ -97,10 +111,10 @@ def _left_running(session: Session) -> str:
 
 def _show_worker_log(session: Session) -> None:
     try:
-        lines = session.folder.worker_log.read_text(errors="replace").splitlines()
+        end = end_of_regular(session.folder.worker_log, WORKER_LOG_BYTES).decode(errors="replace")
     except OSError:
         return
-    warn("\n".join(lines[-WORKER_LOG_LINES:]))
+    warn("\n".join(end.splitlines()[-WORKER_LOG_LINES:]))
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from speedtui.engine.files import write_whole
 from speedtui.engine.jobs.going_on import how_to_go_on
 from speedtui.engine.log.read import no_run_words, read_state
 from speedtui.engine.output import as_json, say, say_json, say_line
+from speedtui.engine.regular import read_regular
 from speedtui.engine.report.compose import training_report
 from speedtui.engine.report.document import training_document
 from speedtui.engine.report.files import REPORT_NAME
@@ -22,7 +23,7 @@ from speedtui.engine.report.training import PAGE_NAME, expected_of
 from speedtui.engine.runs import RunFolder, find_run
 from speedtui.engine.state import RunState
 from speedtui.tui.commands.options import Common, common_options
-from speedtui.tui.commands.progress import Progress
+from speedtui.tui.commands.progress import Progress, say_passed_over
 from speedtui.tui.streams import require_printed
 
 IN_THE_RUN = "in the run's folder"
@@ -45,8 +46,10 @@ def command(common: Common, html: str | None, run: str | None) -> ExitCode:
             f"{folder.events}: {no_run_words(state, folder.events)}", "`speedtui runs` lists the runs."
         )
     if html is not None:
+        say_passed_over(state.passed_over)
         return _write_page(common, folder, state, html)
     if common.json:
+        say_passed_over(state.passed_over)
         say_line(_as_json(folder, state))
     else:
         say(_as_text(folder, state))
@@ -75,7 +78,7 @@ def _as_json(folder: RunFolder, state: RunState) -> bytes:
         return msgspec.json.format(as_json(document), indent=2)
     path = folder.path / REPORT_NAME
     try:
-        written = path.read_bytes()
+        written = read_regular(path)
         msgspec.json.decode(written)
     except OSError:
         raise RunFolderError(f"run {folder.id} has no {REPORT_NAME} yet", "It is written at the end.") from None

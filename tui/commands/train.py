@@ -30,6 +30,7 @@ from speedtui.engine.session.start import StartOptions, resume_training, start_t
 from speedtui.tui.commands.following import follow
 from speedtui.tui.commands.of_trial import start_of_trial
 from speedtui.tui.commands.options import Common, Output, common_options, engine_option, screen_options
+from speedtui.tui.commands.progress import say_passed_over
 from speedtui.tui.commands.screen import training_screen
 from speedtui.tui.commands.starting import start_options
 from speedtui.tui.commands.window import refuse_bad_window, window_flags, window_options
@@ -143,6 +144,7 @@ def _start(common: Common, options: StartOptions, profile: str | None, flags: di
 def _of_trial(common: Common, options: StartOptions, trial: str, flags: dict[str, Any]) -> Session:
     """The trial's settings, laid over the file that was typed or else over the study's own."""
     found = find_trial(common.runs, trial)
+    say_passed_over(found.passed_over)
     source = common.config if _config_typed() else found.config
     measured = settings_measured(found.config, found.values)
     settings = _load(source, {**laid_over_any(found.values, measured), **flags})
@@ -158,6 +160,7 @@ def _with_profile(settings: Settings, profile: str, written: Collection[str], fl
 def _as_planned(common: Common, options: StartOptions, plan: str, flags: dict[str, Any]) -> Session:
     """What the plan makes of its configuration, made of the file that was typed."""
     found = find_plan(common.runs, plan)
+    say_passed_over(found.passed_over)
     source = common.config if _config_typed() else found.config
     row, measured = found.row, settings_measured(found.config, {})
     settings = _load(source, {**laid_over_any(row.values, measured), **flags})
@@ -176,6 +179,7 @@ def _as_planned(common: Common, options: StartOptions, plan: str, flags: dict[st
 
 def _next_stage(common: Common, options: StartOptions, stage: str, flags: dict[str, Any]) -> Session:
     found = find_stage(common.runs, stage)
+    say_passed_over(found.passed_over)
     source = common.config if _config_typed() else found.config
     settings = _load(source, {**({} if _config_typed() else NO_WINDOW), **found.values, **flags})
     return start_training(settings, _options_for(options, source))
