@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
 from speedtui.engine.errors import RunFolderError
-from speedtui.engine.events import Job, RunStarted, decode
+from speedtui.engine.events import Job
 from speedtui.engine.files import make_folder, open_plain, write_whole
-from speedtui.engine.regular import open_regular
+from speedtui.engine.run_start import is_own_name, started_at
 
 LOOK_SECONDS = 0.25
 """Whoever looks whether a lock is held takes it for some microseconds; whoever wants to hold it tries for so long."""
@@ -26,11 +25,6 @@ TRY_SECONDS = 0.01
 TRIES = 50
 """Names that a new run is given one after the other: of 65,536 a second, so that the first is nearly always free."""
 LOG_NAME = "events.jsonl"
-HEAD_BYTES = 1 << 16
-"""Of a log's beginning, where a run's name does not say when it was started."""
-_NAMED = re.compile(r"(\d{8}-\d{6})(?!\d)")
-_OWN_NAME = re.compile(rf"{_NAMED.pattern}-[a-z]+-[0-9a-f]{{4}}")
-"""As `create_run` gives it."""
 _held: set[int] = set()
 """Descriptors of the locks that this process holds."""
 
@@ -228,23 +222,7 @@ def _order(folder: RunFolder) -> tuple[float, bool, float]:
         written = folder.events.stat().st_mtime
     except OSError:  # deleted meanwhile, or not to be read
         written = 0.0
-    return started_at(folder) or written, _OWN_NAME.fullmatch(folder.id) is not None, written
-
-
-def started_at(folder: RunFolder) -> float | None:
-    """When a run was started first, wall clock: its name says so, else the beginning of its log; None where neither
-    does."""
-    named = _NAMED.match(folder.id)
-    if named is not None:
-        with suppress(ValueError, OverflowError):
-            return datetime.strptime(named[1], "%Y%m%d-%H%M%S").timestamp()
-    with suppress(OSError), open_regular(folder.events) as file:
-        for line in file.read(HEAD_BYTES).split(b"\n"):
-            with suppress(ValueError):
-                event = decode(line)
-                if isinstance(event, RunStarted):
-                    return event.started_at
-    return None
+    return started_at(folder.id, folder.events) or written, is_own_name(folder.id), written
 
 
 @contextmanager

@@ -12,10 +12,11 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from speedtui.engine.files import make_folder, write_whole
 from speedtui.engine.log.glance import Stamp, stamp_of
 from speedtui.engine.regular import read_regular
 from speedtui.engine.runs import RunFolder
-from speedtui.engine.workload.cache import key_of, replacing
+from speedtui.engine.workload.cache import key_of
 
 FORMAT = 1
 """Of what is kept; with another one it is read anew."""
@@ -57,5 +58,6 @@ class KeptEntries(Generic[T]):
         """Writes them where they are others than before; a disk that takes nothing only costs the time of reading."""
         if self._path is None or self._now == self._before:
             return
-        with suppress(OSError), replacing(self._path) as fresh:
-            fresh.write_bytes(msgspec.json.encode((FORMAT, self._now)))
+        with suppress(OSError):
+            make_folder(self._path.parent)
+            write_whole(self._path, msgspec.json.encode((FORMAT, self._now)))

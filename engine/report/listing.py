@@ -11,8 +11,8 @@ from speedtui.engine.errors import SpeedtuiError
 from speedtui.engine.log.glance import RunGlance, glance
 from speedtui.engine.log.read import read_state
 from speedtui.engine.report.kept import KeptEntries
-from speedtui.engine.runs import RunFolder, list_runs, started_at
-from speedtui.engine.state import RunState
+from speedtui.engine.run_start import started_at
+from speedtui.engine.runs import RunFolder, list_runs
 from speedtui.engine.units import format_figure
 
 WHOLE_BYTES = 64 << 20
@@ -69,7 +69,7 @@ def _guarded(folder: RunFolder, *, alive: bool) -> RunEntry:
 
 def _unreadable(folder: RunFolder, problem: str, *, alive: bool) -> RunEntry:
     return RunEntry(
-        run=folder.id, job="", state="alive" if alive else UNREADABLE, started_at=started_at(folder),
+        run=folder.id, job="", state="alive" if alive else UNREADABLE, started_at=started_at(folder.id, folder.events),
         seconds=None, result=problem,
     )  # fmt: skip
 
