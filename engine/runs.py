@@ -96,6 +96,11 @@ class RunFolder(msgspec.Struct, frozen=True):
         """Locked by a session for the moment in which it tells of a stall."""
         return self.path / "stall.lock"
 
+    @property
+    def alert_lock(self) -> Path:
+        """Locked by the process that sends the run's alerts."""
+        return self.path / "alert.lock"
+
     def worker_alive(self) -> bool:
         """Whether a worker holds the run now; true across process ids and reboots."""
         return _is_locked(self.worker_lock)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import deque
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,6 +28,7 @@ from speedtui.engine.units import format_figure, format_seconds
 from speedtui.tui.drawing.text import clean, clock, roughly
 from speedtui.tui.options import TrainingStart
 from speedtui.tui.runs.following import REMEMBERED, Following, Noteworthy
+from speedtui.tui.terminal.ringing import ring
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -149,6 +151,10 @@ class News:
         if following.error is not None and not following.error_told:
             following.error_told = True
             tell_error(self._app, following.error)
+        for alert in following.alerts():
+            driver = self._app._driver
+            if driver is not None and alert.wall >= self._opened_at:
+                ring(driver, alert, following.state().config, os.environ)
         for event in following.news():
             self._untold.append((following, event))
             if self._promotion is not None:

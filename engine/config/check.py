@@ -209,6 +209,7 @@ def _check_texts(settings: Settings, where: str) -> None:
                 raise ConfigError(f"{where}: {path}: {error}") from None
 
     read("search.budget", settings.search.budget, parse_duration)
+    read("notify.timeout", settings.notify.timeout, parse_duration)
     read("search.memory_limit", settings.search.memory_limit, parse_size)
     schedule = settings.schedule
     read("schedule.eval_every", schedule.eval_every, parse_frequency)

@@ -6,6 +6,7 @@ import msgspec
 
 from speedtui.engine.config.settings import (
     DataSettings,
+    NotifySettings,
     ScheduleSettings,
     SearchSettings,
     Settings,
@@ -13,8 +14,8 @@ from speedtui.engine.config.settings import (
     WindowSettings,
 )
 
-BESIDES = ("window.", "schedule.", "search.", "track.", "train.epochs", "train.max_steps", "train.lr_warmup_steps",
-           "data.eval")  # fmt: skip
+BESIDES = ("window.", "schedule.", "search.", "track.", "notify.", "train.epochs", "train.max_steps",
+           "train.lr_warmup_steps", "data.eval")  # fmt: skip
 """Beginnings of the settings that leave each step as it is; `data.eval` is that of `data.eval_rows`, too."""
 
 
@@ -34,6 +35,6 @@ def _step_key(settings: Settings) -> bytes:
     train = msgspec.structs.replace(settings.train, epochs=1.0, max_steps=None, lr_warmup_steps=0)
     plain = msgspec.structs.replace(
         settings, data=data, train=train, window=WindowSettings(), schedule=ScheduleSettings(),
-        search=SearchSettings(), track=TrackSettings(),
+        search=SearchSettings(), track=TrackSettings(), notify=NotifySettings(),
     )  # fmt: skip
     return msgspec.json.encode(plain)

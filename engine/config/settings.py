@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -18,6 +18,7 @@ Optimizer = Literal["adamw_torch_fused", "adamw_torch", "adafactor", "sgd", "ada
 LearningRateSchedule = Literal["cosine", "linear", "constant"]
 OnNonFinite = Literal["stop", "go_back", "continue"]
 Tracker = Literal["tensorboard", "wandb", "trackio"]
+AlertKind = Literal["ended", "failed", "stalled", "late", "on_track", "non_finite", "lost"]
 Scalar = bool | int | float | str
 
 
@@ -219,6 +220,25 @@ class TrackSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Default: the run's id."""
 
 
+class NotifySettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[notify]: who is told of a run that nobody looks at."""
+
+    command: str | None = None
+    """Run by /bin/sh for each alert, with the event as JSON on its stdin and one-line texts in SPEEDTUI_EVENT, _RUN,
+    _FOLDER, _VERDICT, _TITLE and _TEXT, such as `curl -d "$SPEEDTUI_TEXT" ntfy.sh/my-topic`. Its folder is the one the
+    run was started in. A run has one process that sends, also after its session and its worker were killed."""
+    on: list[AlertKind] = msgspec.field(default_factory=lambda: list(get_args(AlertKind)))
+    """`ended`: with a result or by a stop; `failed`; `stalled`: nothing has happened for longer than it ever takes;
+    `late`: the verdict on the deadline has become that; `on_track`: it was late and is no longer; `non_finite`: a loss,
+    a gradient norm or weights are; `lost`: its worker died and another takes over, or nobody is there to start one."""
+    timeout: str = "30s"
+    """After which the command, and all that it started, is killed."""
+    bell: bool = False
+    """An open screen rings the terminal's bell for an alert."""
+    desktop: bool = False
+    """An open screen has the terminal show a desktop notification: OSC 9, or 777 for those that know that one."""
+
+
 class Settings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole of speedtui.toml."""
 
@@ -229,5 +249,6 @@ class Settings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     schedule: ScheduleSettings = ScheduleSettings()
     search: SearchSettings = SearchSettings()
     track: TrackSettings = TrackSettings()
+    notify: NotifySettings = NotifySettings()
     recipe: dict[str, Any] = {}
     """Handed to the recipe's build function; its knobs are `recipe.<name>`."""

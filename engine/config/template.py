@@ -85,6 +85,13 @@ on_nonfinite = "stop"             # NaN weights or losses: go_back to a checkpoi
 # to = ["tensorboard"]            # wandb, trackio: the run shown there too while it goes on
 # project = "speedtui"
 
+# [notify]
+# command = 'curl -d "$SPEEDTUI_TEXT" ntfy.sh/my-topic'   # run for each alert, which is also JSON on its stdin
+# on = ["ended", "failed", "stalled", "late", "on_track", "non_finite", "lost"]
+# timeout = "30s"                 # after which the command is killed
+# bell = true                     # an open screen rings the terminal's bell
+# desktop = true                  # and has it show a desktop notification
+
 [search]
 mode = "quick"                    # minimal: 4 candidates, quick: 8, thorough: 16; auto: searches by itself
 batches = 10                      # micro-batches measured a trial

@@ -27,6 +27,7 @@ from speedtui.engine.events.hardware import (
     HostSample,
 )
 from speedtui.engine.events.run import (
+    AlertSent,
     BooksUpdated,
     ClockMoved,
     CommandApplied,
@@ -88,6 +89,7 @@ __all__ = [
     "STEP_PHASES",
     "VERSION",
     "AdviceGiven",
+    "AlertSent",
     "AnyEvent",
     "Books",
     "BooksUpdated",

@@ -151,6 +151,15 @@ class Notice(Event, frozen=True, kw_only=True):
     hint: str = ""
 
 
+class AlertSent(Event, frozen=True, kw_only=True):
+    """The user's command is about to be run for something that happened at `t`; it is not run for it again."""
+
+    alert: str
+    """Its kind, one of `notify.on`."""
+    key: str
+    """Of the one thing in this run."""
+
+
 class EventsDropped(Event, frozen=True, kw_only=True):
     """The log could not keep up or could not be written; this many events are missing here."""
 

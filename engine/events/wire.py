@@ -9,6 +9,7 @@ from speedtui.engine.events.hardware import (
     HardwareSampled,
 )
 from speedtui.engine.events.run import (
+    AlertSent,
     BooksUpdated,
     ClockMoved,
     CommandApplied,
@@ -70,7 +71,7 @@ AnyEvent = (
     | NonFiniteFound | FiniteAgain | DeviceBusyMeasured
     | CheckpointFailed | EtaUpdated | LeversFound | SettingsChanged | Stalled | BooksUpdated | TrainingFinished
     | CommandReceived | CommandApplied | CommandRefused | Paused | Resumed | WorkerLost
-    | ClockMoved | WorkerSuspended | Notice | EventsDropped | RunFinished
+    | ClockMoved | WorkerSuspended | AlertSent | Notice | EventsDropped | RunFinished
 )  # fmt: skip
 
 _encoder = msgspec.json.Encoder()

@@ -12,7 +12,14 @@ from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.load import load_settings
 from speedtui.engine.config.paths import value_at, with_values
 from speedtui.engine.config.same_steps import same_steps
-from speedtui.engine.config.settings import Scalar, SearchSettings, Settings, TrackSettings, WindowSettings
+from speedtui.engine.config.settings import (
+    NotifySettings,
+    Scalar,
+    SearchSettings,
+    Settings,
+    TrackSettings,
+    WindowSettings,
+)
 from speedtui.engine.context.order import Alternative
 from speedtui.engine.errors import ConfigError
 
@@ -58,4 +65,6 @@ def in_force(values: Mapping[str, Scalar], settings: Settings) -> bool:
 
 def _run(settings: Settings) -> Settings:
     """The settings without what leaves a run as it is: its window, what a study tries, where it is shown."""
-    return msgspec.structs.replace(settings, window=WindowSettings(), search=SearchSettings(), track=TrackSettings())
+    return msgspec.structs.replace(
+        settings, window=WindowSettings(), search=SearchSettings(), track=TrackSettings(), notify=NotifySettings()
+    )

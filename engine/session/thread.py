@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import ExitCode, JobError
 from speedtui.engine.jobs.execute import execute
 from speedtui.engine.runs import RunFolder, hold_lock
+from speedtui.engine.session.alerter import await_alerts, start_alerts
 from speedtui.engine.session.base import OnLine
 from speedtui.engine.session.follower import FollowedRun
 
@@ -23,6 +25,7 @@ class ThreadSession(FollowedRun):
         """The folder holds the order and the configuration already; `wall`: the clock that deadlines are of."""
         super().__init__(folder)
         self._wall = wall
+        self._alerts: subprocess.Popen[bytes] | None = None
         self._context: JobContext | None = None
         self._wanted: ExitCode | None = None
         self._done = threading.Event()
@@ -36,6 +39,10 @@ class ThreadSession(FollowedRun):
         self._wanted = self._wanted or exit_code
         if self._context is not None:
             self._context.request_stop(exit_code)
+
+    def settle(self) -> str:
+        """Waits for the last alert, a little longer than it may take; what went wrong with it, or nothing."""
+        return await_alerts(self._alerts, self._folder) if self._alerts is not None else ""
 
     def kill(self) -> None:
         """A thread cannot be killed.
@@ -56,6 +63,7 @@ class ThreadSession(FollowedRun):
         """
         reader = threading.Thread(target=self._follow, args=(on_line,), name="follower", daemon=True)
         with hold_lock(self._folder.session_lock, shared=True):
+            self._alerts = start_alerts(self._folder)
             reader.start()
             try:
                 return execute(self._folder, self._take_context, replaceable=False, wall=self._wall)

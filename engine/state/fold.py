@@ -138,7 +138,7 @@ class Folder:
                 self._moves = self._moves.plus(event)
             case (
                 e.Stalled() | e.WorkerSuspended() | e.CommandReceived() | e.CommandApplied() | e.CommandRefused()
-                | e.Notice()
+                | e.AlertSent() | e.Notice()
             ):  # fmt: skip
                 pass  # signs of life, or lines for a person
             case e.Paused():

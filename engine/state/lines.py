@@ -28,7 +28,7 @@ KINDS: tuple[tuple[type[e.AnyEvent] | types.UnionType, str], ...] = (
     (e.Stalled | e.WorkerSuspended, "stall"),
     (e.PlanMade, "plan"),
     (e.AdviceGiven | e.LeversFound, "advice"),
-    (e.Notice | e.EventsDropped, "notice"),
+    (e.Notice | e.AlertSent | e.EventsDropped, "notice"),
 )  # fmt: skip
 """What a line is about, for a filter; all others are of the run itself."""
 MARKED = "marked"
@@ -149,6 +149,8 @@ def describe(event: e.AnyEvent) -> Described | None:
             return "error", f"the worker was lost: {event.reason}{after}"
         case e.Notice():
             return event.level, event.text
+        case e.AlertSent():
+            return "info", f"alert: {event.alert}"
         case e.EventsDropped():
             return "warning", f"{event.count} events could not be written"
         case e.RunFinished():

@@ -19,6 +19,7 @@ from speedtui.engine.output import say, say_line, warn
 from speedtui.engine.regular import end_of_regular
 from speedtui.engine.session.attached import AttachedSession
 from speedtui.engine.session.base import Session
+from speedtui.engine.session.follower import FollowedRun
 from speedtui.engine.session.replay import ReplaySession
 from speedtui.tui.commands.options import Common, Output
 from speedtui.tui.commands.progress import say_passed_over
@@ -41,6 +42,7 @@ def follow(
     if common.output is Output.SCREEN:
         code = _on_screen(session, screen, common)
         _say_end(started[-1] if started else session, common, code)
+        _settle([session, *started])
         return code
     if common.no_screen:
         warn(clean(f"speedtui: {common.no_screen}"))
@@ -50,7 +52,14 @@ def follow(
     if not reader.unread:
         _say_end(session, common, code)
         reader.tell_failure()
+    _settle([session])
     return code
+
+
+def _settle(sessions: Sequence[Session]) -> None:
+    for one in sessions:
+        if isinstance(one, FollowedRun) and (wrong := one.settle()):
+            warn(clean(f"speedtui: {wrong}"))
 
 
 def _on_screen(session: Session, screen: object | None, common: Common) -> ExitCode:

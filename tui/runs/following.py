@@ -7,9 +7,11 @@ such a call would stop the training.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
+from speedtui.engine.alerts.rules import Alert, AlertRules
 from speedtui.engine.commands import AnyCommand, command_name
+from speedtui.engine.config.settings import AlertKind
 from speedtui.engine.errors import ExitCode, SpeedtuiError
 from speedtui.engine.events import (
     AnyEvent,
@@ -60,6 +62,8 @@ class Following:
         """Names by id of those that the job has not answered."""
         self.desk: Desk | None = None
         """Where its next run is put together; None until somebody looks."""
+        self._rules = AlertRules(get_args(AlertKind))
+        self._alerts: deque[Alert] = deque(maxlen=REMEMBERED)
         self._news: deque[Noteworthy] = deque(maxlen=REMEMBERED)
 
     @property
@@ -79,6 +83,9 @@ class Following:
             self.exit_code = ExitCode.FAILED
 
     def _on_line(self, _line: bytes, event: AnyEvent) -> None:
+        alert = self._rules.see(event) if self.recording is None else None
+        if alert is not None:
+            self._alerts.append(alert)
         if isinstance(event, Noteworthy):
             self._news.append(event)
             if isinstance(event, CommandApplied | CommandRefused):
@@ -133,6 +140,13 @@ class Following:
     def unanswered(self) -> tuple[str, ...]:
         """Names of the commands sent from this screen that wait for an answer, the oldest first."""
         return () if self.ended else tuple(self._unanswered.values())
+
+    def alerts(self) -> list[Alert]:
+        """What came since the last call that is worth an alert."""
+        taken: list[Alert] = []
+        while self._alerts:
+            taken.append(self._alerts.popleft())
+        return taken
 
     def news(self) -> list[Noteworthy]:
         """What came since the last call."""
