@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import operator
 import re
+import shlex
+import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
@@ -20,6 +22,8 @@ T = TypeVar("T")
 
 LONGEST = 4096
 """Characters of one line: as long as a path can be (PATH_MAX of Linux), some fifty rows of a terminal."""
+UNBOUNDED = sys.maxsize
+"""For what is kept or handed on, and not read as a line."""
 TAB = 8
 """Columns between two stops."""
 
@@ -95,6 +99,21 @@ def escape_json(document: bytes) -> bytes:
         return document
     text = document.decode("utf-8", "replace").replace("\r", " ")  # between values; inside of one it is an escape
     return _IN_JSON.sub(_json_escape, text).encode()
+
+
+def shell_line(*words: str) -> str:
+    """A command to be shown, copied and pasted: one clean line whatever its words hold.
+
+    Those that hold nothing odd are quoted as any shell reads them; others as bash, zsh and ksh read `$'a\\nb'`.
+    """
+    return " ".join(map(_shell_word, words))
+
+
+def _shell_word(word: str) -> str:
+    if not _ONE_LINE.search(word):
+        return shlex.quote(word)
+    escaped = word.replace("\\", "\\\\").replace("'", "\\'").encode("utf-8", "surrogateescape")
+    return f"$'{_ONE_LINE.sub(_written, escaped.decode('utf-8', 'backslashreplace'))}'"
 
 
 def width_of(text: str) -> int:

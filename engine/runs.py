@@ -181,6 +181,7 @@ def find_run(runs: Path, name: str | None) -> RunFolder:
         raise RunFolderError(f"{runs}: no runs here", "Start one with `speedtui tune`, or name the folder with --runs.")
     if name is None:
         return next((run for run in known if os.access(run.events, os.R_OK)), known[0])
+    name = _as_text(name)
     matches = [run for run in known if name in run.id]
     if len(matches) == 1:
         return matches[0]

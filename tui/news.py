@@ -106,7 +106,7 @@ def _evaluation_words(event: EvaluationCompleted) -> str:
 def _notify(
     app: App[Any], text: str, severity: Severity, title: str = "", *, timeout: float = LONG_SECONDS
 ) -> None:  # fmt: skip
-    app.notify(clean(text.strip()), title=title, severity=severity, timeout=timeout)
+    app.notify(clean(text).strip(), title=title, severity=severity, timeout=timeout)
 
 
 class News:

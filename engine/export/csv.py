@@ -11,6 +11,7 @@ from typing import Any
 
 from speedtui.engine import events as e
 from speedtui.engine.candidate import Candidate, TrialResult
+from speedtui.engine.clean import UNBOUNDED, clean
 from speedtui.engine.files import create_beside, make_folder, write_whole
 from speedtui.engine.state.wall import WallFollower
 
@@ -23,6 +24,9 @@ STEP_COLUMNS = (
 )  # fmt: skip
 """`t`: seconds since the run started; `time`: wall clock, seconds since the epoch; `steps`: how many the row is of,
 `nonfinite_steps`: of them those with a loss that was NaN or infinite."""
+
+FORMULA = tuple("=+-@＝＋－＠")
+"""What a formula opens with."""
 
 Row = Mapping[str, Any]
 
@@ -53,7 +57,7 @@ class Tables:
             case e.StepCompleted() if event.trial is None and event.step > self._last_step:
                 self._last_step = event.step  # one that was done again after a restart is not told twice
                 self._step_rows += 1
-                self._steps.writerow(_step_row(event, self._wall.at(event.t)))
+                self._steps.writerow(_safe(_step_row(event, self._wall.at(event.t))))
             case e.EvaluationCompleted():
                 self._evaluations.append(_evaluation_row(event, self._wall.at(event.t)))
             case e.StudyStarted():
@@ -103,12 +107,36 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
     Raises:
         OSError: no room or no permission.
     """
-    columns = dict.fromkeys(name for row in rows for name in row)
+    safe = [_safe(row) for row in rows]
+    columns = dict.fromkeys(name for row in safe for name in row)
     table = io.StringIO(newline="")
     writer = csv.DictWriter(table, list(columns))
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(safe)
     write_whole(path, table.getvalue())
+
+
+def _safe(row: Row) -> Row:
+    return {str(_cell(name)): _cell(value) for name, value in row.items()}
+
+
+def _cell(value: Any) -> Any:
+    """Numbers as they are, texts as clean ones; one that a spreadsheet would take for a formula opens with a quote.
+
+    Such are those that open with `=`, `+`, `-` or `@`, wide or not, and are no number: OWASP, CSV Injection.
+    """
+    if value is None or isinstance(value, int | float):
+        return value
+    text = clean(str(value), UNBOUNDED)
+    return f"'{text}" if text.lstrip()[:1] in FORMULA and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _step_row(event: e.StepCompleted, time: float) -> Row:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
-
 import msgspec
 
+from speedtui.engine.clean import shell_line
 from speedtui.engine.context.order import Order, read_order
 from speedtui.engine.runs import RunFolder
 
@@ -18,12 +17,12 @@ def how_to_go_on(folder: RunFolder, order: Order | None = None) -> str:
     if order.job == "train":
         return f"{_from_where(folder)}: {resume_command(folder, order)}"
     script = folder.path / "train.sh"
-    return f"Train with the best settings so far: sh {shlex.quote(str(script))}" if script.exists() else ""
+    return f"Train with the best settings so far: sh {shell_line(str(script))}" if script.exists() else ""
 
 
 def resume_command(folder: RunFolder, order: Order) -> str:
     """What to type to go on with a training, wherever its runs are."""
-    return shlex.join([*order.train_command, "--resume", folder.id])
+    return shell_line(*order.train_command, "--resume", folder.id)
 
 
 def go_on_lower(folder: RunFolder, order: Order, learning_rate: float, step: int | None) -> str:
@@ -32,9 +31,9 @@ def go_on_lower(folder: RunFolder, order: Order, learning_rate: float, step: int
     if order.job != "train":
         return f"Train with train.learning_rate = {rate[1]}."
     if step is not None:
-        return f"Go on from step {step} at a lower rate: {resume_command(folder, order)} {shlex.join(rate)}"
+        return f"Go on from step {step} at a lower rate: {resume_command(folder, order)} {shell_line(*rate)}"
     command = [*order.train_command, "--config", str(folder.config), *rate]
-    return f"Start again at a lower rate: {shlex.join(command)}"
+    return f"Start again at a lower rate: {shell_line(*command)}"
 
 
 def _from_where(folder: RunFolder) -> str:

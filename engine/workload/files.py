@@ -9,9 +9,9 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from shlex import quote
 from typing import IO, cast
 
+from speedtui.engine.clean import shell_line
 from speedtui.engine.config.paths import nearest
 from speedtui.engine.errors import DataError
 
@@ -163,9 +163,9 @@ def _not_text(path: Path) -> DataError:
     encoding, check = ("UTF-16", "") if wide else ("WINDOWS-1252", " and look at its accents and signs")
     compression = kind_of(path)[1]
     plain = path.name.removesuffix(compression)
-    read = f"{COMPRESSIONS[compression]} -dc {quote(str(path))} | " if compression else ""
-    given = "" if compression else f" {quote(str(path))}"
-    convert = f"{read}iconv -f {encoding} -t UTF-8{given} > {quote(f'utf8-{plain}')}"
+    read = f"{COMPRESSIONS[compression]} -dc {shell_line(str(path))} | " if compression else ""
+    given = "" if compression else f" {shell_line(str(path))}"
+    convert = f"{read}iconv -f {encoding} -t UTF-8{given} > {shell_line(f'utf8-{plain}')}"
     return DataError(
         f"{path} line {_first_undecodable_line(path)}: not UTF-8 text",
         f"It may be {encoding}: `{convert}`, name that file{check}.",

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import shlex
+import subprocess
 import sys
 import unicodedata
 
@@ -9,7 +12,7 @@ import msgspec
 import pytest
 
 from speedtui.engine import output
-from speedtui.engine.clean import LONGEST, clean, clean_lines, cleaned, escape_json, pad, width_of
+from speedtui.engine.clean import LONGEST, clean, clean_lines, cleaned, escape_json, pad, shell_line, width_of
 
 DRAWN = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
 """Signs of Arabic, Syriac and Kaithi that stand around numbers; Unicode calls them format characters."""
@@ -113,6 +116,25 @@ def test_a_stream_that_was_closed_before_the_start_takes_nothing(monkeypatch: py
     output.say("x")
     output.warn("x")
     output.say_json({"x": 1})
+
+
+def test_a_command_can_be_pasted_whatever_its_words_hold() -> None:
+    words = [
+        "plain",
+        "two words",
+        "it's",
+        "a\nb",
+        "\x1b[31m'\\x",
+        "\u202e学\U000e0041",
+        os.fsdecode(b"run-\xff"),
+        "",
+        "a\\",
+    ]
+    line = shell_line("printf", "%s\\0", *words)
+    assert clean(line) == line and shell_line("sh", "a b", "it's") == shlex.join(["sh", "a b", "it's"])
+    shell = {**os.environ, "LC_ALL": "C.UTF-8"}
+    written = subprocess.run(["bash", "-c", line], stdout=subprocess.PIPE, check=True, env=shell).stdout
+    assert written == b"".join(os.fsencode(word) + b"\0" for word in words)
 
 
 def test_columns_are_cells() -> None:

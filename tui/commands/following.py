@@ -123,7 +123,10 @@ def _show_worker_log(session: Session) -> None:
         end = end_of_regular(session.folder.worker_log, WORKER_LOG_BYTES).decode(errors="replace")
     except OSError:
         return
-    warn("\n".join(end.splitlines()[-WORKER_LOG_LINES:]))
+    lines = (
+        end.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n").split("\n")
+    )  # a bar of progress ends its lines so
+    warn("\n".join(lines[-WORKER_LOG_LINES:]))
 
 
 @contextmanager

@@ -6,11 +6,10 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from shlex import quote
 
 import click
 
-from speedtui.engine.clean import clean
+from speedtui.engine.clean import clean, shell_line
 from speedtui.engine.config.first import PLAIN, first_precision
 from speedtui.engine.config.load import DEFAULT_NAME
 from speedtui.engine.config.template import NO_EVALUATION, render_template
@@ -73,7 +72,7 @@ def command(common: Common, model: str, data: Path, force: bool) -> ExitCode:
 
 def _tune(config: Path) -> str:
     """The command that comes next."""
-    return "speedtui tune" if config == Path(DEFAULT_NAME) else f"speedtui tune --config {quote(str(config))}"
+    return "speedtui tune" if config == Path(DEFAULT_NAME) else f"speedtui tune --config {shell_line(str(config))}"
 
 
 def _is_path(model: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from speedtui.engine.advise.strategy import Strategy
+from speedtui.engine.clean import clean, clean_lines
 from speedtui.engine.files import write_whole
 from speedtui.tui.drawing.text import clock
 from speedtui.tui.frame import Frame
@@ -38,19 +39,19 @@ def report_text(frame: Frame, shown: Shown, following: str) -> str:
     `following`: that as lines of the configuration file; empty where it has the same settings.
     """
     run, found = frame.run, shown.diagnosis
-    parts = [f"# Advice on run {run.run}, {clock(run.now, run.started_at)}"]
+    parts = [clean(f"# Advice on run {run.run}, {clock(run.now, run.started_at)}")]
     if found.bottleneck:
         facts = (
             f"bottleneck: {found.bottleneck}" + (f" ({found.reason})" if found.reason else ""), ", ".join(found.shares),
             f"waste: {', '.join(found.waste)}" if found.waste else "", found.headroom, ", ".join(found.limit),
             f"from {found.basis}" if found.basis else "",
         )  # fmt: skip
-        parts.append("\n".join(f"- {fact}" for fact in facts if fact))
+        parts.append("\n".join(clean(f"- {fact}") for fact in facts if fact))
     parts.append("\n".join([_cells(HEAD), _cells(["---"] * len(HEAD)), *(_strategy(one, shown) for one in shown.rows)]))
     if shown.advised.stack:
         parts.append("## Measured together\n\n" + "\n".join(_stack(shown)))
     parts.append("## The next run\n\n" + (f"```toml\n{following}\n```" if following else "The same settings."))
-    return "\n\n".join(parts) + "\n"
+    return clean_lines("\n\n".join(parts)) + "\n"
 
 
 def _strategy(strategy: Strategy, shown: Shown) -> str:
@@ -61,7 +62,7 @@ def _strategy(strategy: Strategy, shown: Shown) -> str:
 
 
 def _cells(texts: tuple[str, ...] | list[str]) -> str:
-    return "| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"
+    return "| " + " | ".join(clean(text).replace("|", "\\|") for text in texts) + " |"
 
 
 def _stack(shown: Shown) -> list[str]:

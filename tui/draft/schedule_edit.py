@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from speedtui.engine.advise.scene import settings_in_use
+from speedtui.engine.clean import shell_line
 from speedtui.engine.config.live import LIVE_SETTINGS, live_values
 from speedtui.engine.config.load import dump_settings
 from speedtui.engine.config.paths import value_at, with_values
@@ -115,4 +115,4 @@ def _write_new(path: Path, text: str) -> bool:
 def train_command(config: Path) -> str:
     """What trains with a configuration file, as short as it can be typed from here."""
     near = os.path.relpath(config)
-    return f"speedtui train --config {shlex.quote(min(near, str(config), key=len))}"
+    return shell_line("speedtui", "train", "--config", min(near, str(config), key=len))

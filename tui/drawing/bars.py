@@ -31,7 +31,14 @@ def phase_bar(phases: Mapping[str, float], width: int) -> Row:
     by_remainder = sorted(shares, key=lambda name: widths[name] - shares[name])
     for name in by_remainder[: width - sum(widths.values())]:
         widths[name] += 1
-    return row(*(Span(PHASE_LETTERS.get(name, "?") * widths[name], f"phase-{name}") for name in in_order(phases)))
+    return row(*(phase_mark(name, widths[name]) for name in in_order(phases)))
+
+
+def phase_mark(name: str, count: int = 1) -> Span:
+    """A phase's letter in its colour; of one that only another version knows a question mark."""
+    if name not in PHASE_LETTERS:
+        return Span("?" * count, "phase-other")
+    return Span(PHASE_LETTERS[name] * count, f"phase-{name}")
 
 
 def in_order(phases: Mapping[str, float]) -> list[str]:

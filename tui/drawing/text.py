@@ -49,9 +49,10 @@ def plain(line: Row) -> str:
 
 
 def crop(line: Row, width: int) -> Row:
-    """At most `width` cells; what was cut off is marked with an ellipsis."""
+    """At most `width` cells of clean text; what was cut off is marked with an ellipsis."""
     if width <= 0:
         return ()
+    line = _clean(line)
     if width_of(line) <= width:
         return line
     kept: list[Span] = []
@@ -67,12 +68,17 @@ def crop(line: Row, width: int) -> Row:
 
 
 def fit(line: Row, width: int) -> Row:
-    """Exactly `width` cells."""
+    """Exactly `width` cells, of clean text."""
+    line = _clean(line)
     missing = width - width_of(line)
     if missing < 0:
         line = crop(line, width)
         missing = width - width_of(line)
     return (*line, Span(" " * missing)) if missing > 0 else line
+
+
+def _clean(line: Row) -> Row:
+    return tuple(Span(clean(text), style) for text, style in line)
 
 
 def spread(left: Row, right: Row, width: int) -> Row:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from speedtui.engine.candidate import Measurement
 from speedtui.engine.state import StudyState
 from speedtui.engine.units import format_seconds
-from speedtui.tui.drawing.bars import PHASE_LETTERS, in_order, phase_bar
+from speedtui.tui.drawing.bars import in_order, phase_bar, phase_mark
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
 from speedtui.tui.drawing.text import Row, Span, cell, row, wrap
 from speedtui.tui.frame import Frame
@@ -67,7 +67,7 @@ def _table(without: Mapping[str, float], with_it: Mapping[str, float], room: int
 def _phase(name: str, before: float, after: float) -> Row:
     change = f"{(after / before - 1) * 100:+.0f} %" if before else ""
     return row(
-        Span(PHASE_LETTERS.get(name, "?"), f"phase-{name}"), cell(f" {name}", 11),
+        phase_mark(name), cell(f" {name}", 11),
         cell(format_seconds(before), 8, right=True), Span(" → ", "dim"), cell(format_seconds(after), 8, right=True),
         cell(change, 8, right=True, style="dim"),
     )  # fmt: skip

@@ -9,7 +9,7 @@ from speedtui.engine.state import RunState
 from speedtui.engine.state.series import Course
 from speedtui.engine.state.windows import Recent, StepWindow
 from speedtui.engine.units import format_count, format_seconds, format_share
-from speedtui.tui.drawing.bars import PHASE_LETTERS, in_order, phase_bar, sparkline
+from speedtui.tui.drawing.bars import in_order, phase_bar, phase_mark, sparkline
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
 from speedtui.tui.drawing.text import Row, Span, cell, pack, row
 from speedtui.tui.frame import Axis, Frame
@@ -105,7 +105,7 @@ def _short(name: str, median: float, mean: float, total: float, width: int) -> R
     """Its seconds at the median, as the step's beside it are; its share of the whole time."""
     share = f"{mean / total * 100:.0f}%" if total else "–"
     return row(
-        Span(PHASE_LETTERS.get(name, "?"), f"phase-{name}"),
+        phase_mark(name),
         cell(f" {SHORT_NAMES.get(name, name)}", width - 11),
         cell(_brief(median), 6, right=True),
         cell(share, 4, right=True, style="dim"),
@@ -140,7 +140,7 @@ def _table(run: RunState, steps: StepWindow, axis: Axis, width: int, room: int) 
 def _table_row(steps: StepWindow, name: str, total: float, busy: DeviceBusyMeasured | None) -> Row:
     times = (steps.phases_last, steps.phases_p50, steps.phases_p95)
     return row(
-        Span(PHASE_LETTERS.get(name, "?"), f"phase-{name}"),
+        phase_mark(name),
         cell(f" {name}", NAME - 1),
         *(cell(format_seconds(values.get(name)), FIGURE, right=True) for values in times),
         cell(format_share(steps.phases[name] / total) if total else "–", SHARE, right=True),

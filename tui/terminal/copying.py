@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from speedtui.engine.clean import clean_lines
+from speedtui.engine.clean import UNBOUNDED, clean_lines
 from speedtui.engine.files import write_whole
 from speedtui.tui.screens.view import View
 
@@ -30,7 +29,7 @@ def copy(app: SpeedtuiApp, what: str, text: str) -> None:
 
     A terminal never says whether it took a text for its clipboard, so the file is written as well.
     """
-    text = clean_lines(text, sys.maxsize)
+    text = clean_lines(text, UNBOUNDED)
     if not text:
         app.notify("There is nothing to copy here.", severity="warning")
         return

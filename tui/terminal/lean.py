@@ -4,7 +4,6 @@ is: a notification for markup."""
 
 from __future__ import annotations
 
-import sys
 from typing import Any, ClassVar
 
 from rich.console import RenderableType
@@ -15,7 +14,7 @@ from textual.css.stylesheet import Stylesheet
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
-from speedtui.engine.clean import clean, clean_lines
+from speedtui.engine.clean import UNBOUNDED, clean, clean_lines
 from speedtui.tui.drawing.lines import COMPONENTS
 from speedtui.tui.drawing.update import tightened
 
@@ -61,7 +60,7 @@ class LeanApp(App[None]):
 
     def copy_to_clipboard(self, text: str) -> None:
         """Hands the terminal text and nothing that it, or whatever it is pasted into, would take for a key."""
-        super().copy_to_clipboard(clean_lines(text, sys.maxsize))
+        super().copy_to_clipboard(clean_lines(text, UNBOUNDED))
 
     def delay_update(self, delay: float = SWITCH_SECONDS) -> None:
         """Textual holds back a screen that is switched to for 50 ms, which is most of what its key takes."""

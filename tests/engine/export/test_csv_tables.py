@@ -9,7 +9,7 @@ import pytest
 
 from speedtui.engine import events as e
 from speedtui.engine.errors import UsageError
-from speedtui.engine.export.csv import STEP_COLUMNS, write_tables
+from speedtui.engine.export.csv import STEP_COLUMNS, write_rows, write_tables
 from speedtui.engine.export.export import export_run
 from tests.engine import events_of_a_run as a
 from tests.engine.export.recorded_run import STARTED_AT, run_started, study_events, training_events, write_run
@@ -99,3 +99,22 @@ def test_a_run_without_a_training_is_nothing_for_a_tracker(tmp_path: Path) -> No
     with pytest.raises(UsageError, match="has no training to export to tensorboard") as refused:
         export_run(folder, "tensorboard", None, silent)
     assert "--to csv" in refused.value.hint
+
+
+def test_no_text_of_a_table_is_a_formula_and_numbers_stay_numbers(tmp_path: Path) -> None:
+    odd = {
+        "=1+1": "+cmd|' /C calc'!A0",
+        "a": "-2",
+        "b": "-1e-4",
+        "c": "@SUM(A1)",
+        "d": " =1",
+        "e": "＝1",
+        "f": "-x",
+        "g": 1,
+    }
+    write_rows(tmp_path / "odd.csv", [{**odd, "h": "two\nlines\u202e", "i": -3.5, "j": None, "k": "a=b"}])
+    (row,) = read(tmp_path / "odd.csv")
+    assert row == {
+        "'=1+1": "'+cmd|' /C calc'!A0", "a": "-2", "b": "-1e-4", "c": "'@SUM(A1)", "d": "' =1", "e": "'＝1", "f": "'-x",
+        "g": "1", "h": "two\\nlines\\u202e", "i": "-3.5", "j": "", "k": "a=b",
+    }  # fmt: skip
