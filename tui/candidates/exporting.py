@@ -27,10 +27,10 @@ def write_trials(folder: RunFolder, run: RunState, rows: list[TrialRow]) -> list
     """
     settings = recorded_settings(run.config, "the run's configuration") if run.config else Settings()
     tables = default_folder(folder, "csv")
-    make_folder(tables)
     table, document = tables / TRIALS, folder.path / TRIALS_NAME
+    write_json(document, [_entry(trial, settings, run) for trial in rows])  # first: a run's folder is not made here
+    make_folder(tables)
     write_rows(table, [{**trial_row(trial.candidate, trial.result), "status": trial.status.value} for trial in rows])
-    write_json(document, [_entry(trial, settings, run) for trial in rows])
     return [table, document]
 
 
