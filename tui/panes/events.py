@@ -70,7 +70,7 @@ class EventsPane(Pane):
     def top_text(self) -> str:
         """Of the one at the top, such as it is to be copied; empty where there is none."""
         found = listed(self.frame.run, self.filter_text) if self.frame is not None else []
-        return found[self._skipped(found)].text if found else ""
+        return clean(found[self._skipped(found)].text) if found else ""
 
     def _skipped(self, found: Sequence[Entry]) -> int:
         """Newer lines than the one at the top; one that a filter hides or that is gone counts as the newest."""
