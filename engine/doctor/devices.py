@@ -7,6 +7,7 @@ from speedtui.engine.doctor.torch_probe import TorchAnswer
 from speedtui.engine.events import Device
 from speedtui.engine.hardware.available import cpu_device
 from speedtui.engine.hardware.nvml import NvmlReader
+from speedtui.engine.hardware.sampler import LOST_HINT
 from speedtui.engine.units import format_size
 
 PICK_TORCH = "https://pytorch.org/get-started/locally"
@@ -16,11 +17,17 @@ PICK_TORCH = "https://pytorch.org/get-started/locally"
 def check_devices(reader: NvmlReader, torch: TorchAnswer) -> list[Check]:
     """The driver, each device with its memory, and what cannot be read."""
     devices = reader.devices()
+    lost = [_lost(f"GPU {number} of this machine", reason) for number, reason in reader.lost.items()]
     if not devices:
-        return [_unread_device(reader, torch) if torch.usable else _no_device(reader)]
+        return [*lost, _unread_device(reader, torch) if torch.usable else _no_device(reader)]
     cuda = "" if reader.cuda_version is None else ", CUDA up to {}.{}".format(*reader.cuda_version)
     driver = Check(name="NVIDIA driver", status="ok", found=f"{reader.driver_version or 'version unknown'}{cuda}")
-    return [driver, *(_check_gpu(device) for device in devices), *(_unseen(note) for note in reader.notes)]
+    gone = {sample.index: sample.lost for sample in reader.sample() if sample.lost}
+    gpus = [
+        _lost(f"GPU {device.index}", gone[device.index]) if device.index in gone else _check_gpu(device)
+        for device in devices
+    ]
+    return [driver, *gpus, *lost, *(_unseen(note) for note in reader.notes)]
 
 
 def check_torch_devices(reader: NvmlReader, torch: TorchAnswer) -> list[Check]:
@@ -59,6 +66,10 @@ def _unread_device(reader: NvmlReader, torch: TorchAnswer) -> Check:
 def _check_gpu(device: Device) -> Check:
     memory = "memory unknown" if device.memory_bytes is None else format_size(device.memory_bytes)
     return Check(name=f"GPU {device.index}", status="ok", found=f"{device.name}, {memory}")
+
+
+def _lost(name: str, reason: str) -> Check:
+    return Check(name=name, status="problem", found=f"lost: the driver says {reason!r}", advice=LOST_HINT)
 
 
 def _unseen(note: str) -> Check:

@@ -7,6 +7,8 @@ from typing import Any
 
 MEMORY_V2 = 0x02000028
 """Version word of nvmlMemory_v2_t: the struct's size, and 2 in the top byte."""
+LOST = (15, 16, 28)
+"""NVML_ERROR_GPU_IS_LOST, NVML_ERROR_RESET_REQUIRED, NVML_ERROR_GPU_NOT_FOUND."""
 
 
 class DriverError(Exception):
@@ -19,6 +21,10 @@ class MissingFunction(DriverError):
 
 class NotSupported(DriverError):
     """The driver has the call, but not for this kind of device."""
+
+
+class Lost(DriverError):
+    """The device does not answer any more: it has fallen off the bus, or waits for a reset."""
 
 
 class Driver:
@@ -54,7 +60,7 @@ class Driver:
         except self._nvml.NVMLError_NotSupported:
             raise NotSupported("not supported") from None
         except self._nvml.NVMLError as error:
-            raise DriverError(str(error)) from None
+            raise (Lost if getattr(error, "value", None) in LOST else DriverError)(str(error)) from None
         except Exception as error:  # a name that is no UTF-8, a struct of another version: still only one value lost
             raise DriverError(f"{type(error).__name__}: {error}") from None
 
@@ -79,6 +85,8 @@ class Driver:
         try:
             memory = self.call("nvmlDeviceGetMemoryInfo", handle, MEMORY_V2)
             return int(memory.used), int(memory.total) - int(memory.reserved)
+        except Lost:
+            raise
         except DriverError:
             memory = self.call("nvmlDeviceGetMemoryInfo", handle)
             return int(memory.used), int(memory.total)

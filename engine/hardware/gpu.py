@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from speedtui.engine.config.capability import Capability
 from speedtui.engine.events import Device, DeviceSample
-from speedtui.engine.hardware.driver import Driver, DriverError
+from speedtui.engine.hardware.driver import Driver, DriverError, Lost
 from speedtui.engine.hardware.notes import Notes
 
 TEMPERATURE_SENSOR = 0
@@ -30,13 +30,24 @@ class Gpu:
         self._notes = notes
         self._handle = handle
         self._which = f"GPU {index}"
-        read_name = notes.ask("name", self._which, self._which, lambda: driver.text("nvmlDeviceGetName", handle))
-        self.name = read_name or "NVIDIA GPU"
+        self._lost = False
+        self._uuid = ""
+        self.name = "NVIDIA GPU"
+        try:
+            read_name = notes.ask("name", self._which, self._which, lambda: driver.text("nvmlDeviceGetName", handle))
+            self.name = read_name or self.name
+            self._uuid = driver.text("nvmlDeviceGetUUID", handle)
+        except DriverError:  # lost since it was found, or without a UUID, by which it would be found again
+            pass
 
     def device(self) -> Device:
         """What it is."""
+        try:
+            memory = self._memory()[1]
+        except Lost:
+            memory = None
         return Device(
-            index=self.index, kind="cuda", name=self.name, memory_bytes=self._memory()[1], capability=self._capability()
+            index=self.index, kind="cuda", name=self.name, memory_bytes=memory, capability=self._capability()
         )  # fmt: skip
 
     def _capability(self) -> Capability | None:
@@ -47,7 +58,18 @@ class Gpu:
         return int(major), int(minor)
 
     def sample(self) -> DeviceSample:
-        """What it does now."""
+        """What it does now; of a lost one no more than that, and it is looked for again each time."""
+        try:
+            if self._lost and self._uuid:
+                self._handle = self._driver.call("nvmlDeviceGetHandleByUUID", self._uuid)
+            sample = self._read()
+        except DriverError as error:
+            self._lost = True
+            return DeviceSample(index=self.index, name=self.name, lost=str(error))
+        self._lost = False
+        return sample
+
+    def _read(self) -> DeviceSample:
         used, total = self._memory()
         milliwatts = self._number("power", ("nvmlDeviceGetPowerUsage",))
         limit = self._number("power limit", ("nvmlDeviceGetEnforcedPowerLimit",))
@@ -104,6 +126,8 @@ class Gpu:
             for name in others:
                 try:
                     return int(self._driver.call(name, self._handle, *arguments))
+                except Lost:
+                    raise
                 except DriverError:
                     continue
             return int(self._driver.call(last, self._handle, *arguments))

@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import TypeVar
 
 import psutil
+from msgspec import UNSET, UnsetType
 
 from speedtui.engine.events import HostSample
-from speedtui.engine.hardware.limits import available_memory_bytes, usable_cores
+from speedtui.engine.hardware.cgroup import ROOT
+from speedtui.engine.hardware.cores import Change, Cores
+from speedtui.engine.hardware.limits import available_memory_bytes, memory_limit_bytes
 
 CHILDREN_SECONDS = 5.0
 """Between two searches for child processes, each of which reads every process of the machine; loaders' workers start
 once an epoch."""
-SHORTEST_INTERVAL_SECONDS = 0.1
-"""Between two readings of counters for a rate; the kernel counts CPU time in steps of 0.01 s."""
 
 T = TypeVar("T")
 
@@ -26,39 +27,35 @@ T = TypeVar("T")
 class HostReader:
     """Samples the host for the process that made it. A value that cannot be read is None."""
 
-    def __init__(self, folder: Path) -> None:
-        """`folder`: whose disk's free space is wanted; it need not exist yet."""
+    def __init__(self, folder: Path, root: Path = ROOT) -> None:
+        """`folder`: whose disk's free space is wanted; it need not exist yet. `root`: where /proc and /sys are."""
         self._folder = folder
         self._process = psutil.Process()
         self._children: list[psutil.Process] = []
         self._children_at: float | None = None
-        self._cores = _or_none(usable_cores)
-        self._cpu = Change()
+        self._root = root
+        self._cores = _or_none(lambda: Cores(root))
+        self._memory_limit = _or_none(lambda: memory_limit_bytes(root))
         self._read = Change()
         self._written = Change()
 
     def sample(self) -> HostSample:
         """One reading. CPU and disk rates are those since the last one, so the first has none."""
         now = time.monotonic()
-        disk = _or_none(psutil.disk_io_counters)
+        disk, cores = _or_none(psutil.disk_io_counters), self._cores
         return HostSample(
-            cpu_fraction=_or_none(self._cpu_fraction),
+            cpu_fraction=None if cores is None else _or_none(cores.busy),
+            cpu_waiting=UNSET if cores is None else _or_unset(_or_none(cores.waiting)),
             load_1m=_or_none(lambda: os.getloadavg()[0]),
-            cores=self._cores,
+            cores=None if cores is None else cores.usable,
+            machine_cores=UNSET if cores is None else _or_unset(cores.of),
             rss_bytes=_or_none(self._rss_bytes),
-            memory_available_bytes=_or_none(available_memory_bytes),
+            memory_available_bytes=_or_none(lambda: available_memory_bytes(self._root)),
+            memory_limit_bytes=_or_unset(self._memory_limit),
             disk_read_bytes_per_second=None if disk is None else self._read.rate(disk.read_bytes, now),
             disk_write_bytes_per_second=None if disk is None else self._written.rate(disk.write_bytes, now),
             disk_free_bytes=_or_none(lambda: free_bytes(self._folder)),
         )
-
-    def _cpu_fraction(self) -> float | None:
-        """Busy time of all cores over their whole time, waiting for a disk not counted as busy."""
-        times = psutil.cpu_times()._asdict()
-        total = sum(times[name] for name in times if not name.startswith("guest"))  # guests are in user and nice too
-        busy = total - times["idle"] - times.get("iowait", 0.0)
-        fraction = self._cpu.rate(busy, total)
-        return None if fraction is None else min(1.0, fraction)
 
     def _rss_bytes(self) -> int:
         """Resident bytes; pages shared with forked children count once for each."""
@@ -66,24 +63,6 @@ class HostReader:
         if self._children_at is None or now - self._children_at >= CHILDREN_SECONDS:
             self._children, self._children_at = self._process.children(recursive=True), now
         return self._process.memory_info().rss + sum(_rss_bytes(child) for child in self._children)
-
-
-class Change:
-    """A counter's growth over another one's, such as bytes over seconds."""
-
-    def __init__(self) -> None:
-        self._last: tuple[float, float] | None = None
-
-    def rate(self, value: float, per: float) -> float | None:
-        """Growth of `value` for one of `per` since the last call; None at first, after too short a time, or when the
-        counter was reset."""
-        last = self._last
-        if last is not None and 0 <= per - last[1] < SHORTEST_INTERVAL_SECONDS:
-            return None
-        self._last = (value, per)
-        if last is None or per < last[1] or value < last[0]:
-            return None
-        return (value - last[0]) / (per - last[1])
 
 
 def free_bytes(folder: Path) -> int:
@@ -107,6 +86,10 @@ def _rss_bytes(process: psutil.Process) -> int:
         return process.memory_info().rss
     except psutil.Error:
         return 0
+
+
+def _or_unset(value: T | None) -> T | UnsetType:
+    return UNSET if value is None else value
 
 
 def _or_none(read: Callable[[], T | None]) -> T | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from speedtui.engine.hardware.driver import DriverError, MissingFunction, NotSupported
+from speedtui.engine.hardware.driver import DriverError, Lost, MissingFunction, NotSupported
 
 T = TypeVar("T")
 
@@ -30,9 +30,14 @@ class Notes:
         """What `read` answers, or None and a note.
 
         A value that a kind of device does not have is noted once for the `kind`; a failure for `which` device it was.
+
+        Raises:
+            Lost: the device does not answer any more, which is no matter of one value.
         """
         try:
             return read()
+        except Lost:
+            raise
         except MissingFunction as error:
             self.add(f"{what}: {error}.")
         except NotSupported as error:

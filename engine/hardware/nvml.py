@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from speedtui.engine.events import Device, DeviceSample
-from speedtui.engine.hardware.driver import Driver, DriverError
+from speedtui.engine.hardware.driver import Driver, DriverError, Lost
 from speedtui.engine.hardware.gpu import Gpu
 from speedtui.engine.hardware.notes import Notes
 from speedtui.engine.hardware.visible import visible_indices
@@ -24,6 +24,8 @@ class NvmlReader:
         """The newest CUDA that the driver can run, such as (13, 0)."""
         self.hidden = 0
         """Devices of this machine that CUDA_VISIBLE_DEVICES hides."""
+        self.lost: dict[int, str] = {}
+        """The driver's reasons, by this machine's numbers, of devices that were lost before they could be opened."""
         self._notes = Notes()
         self._gpus: list[Gpu] = []
         self._driver: Driver | None = None
@@ -84,13 +86,18 @@ class NvmlReader:
         for number in range(int(driver.call("nvmlDeviceGetCount"))):
             try:
                 handles.append(driver.call("nvmlDeviceGetHandleByIndex", number))
+            except Lost as error:
+                self.lost[number] = str(error)
             except DriverError as error:
                 self._notes.add(f"GPU {number} of this machine cannot be opened: {error}.")
         return handles
 
     def _uuid(self, driver: Driver, handle: object) -> str:
         here = "this machine"
-        return self._notes.ask("UUID", here, here, lambda: driver.text("nvmlDeviceGetUUID", handle)) or ""
+        try:
+            return self._notes.ask("UUID", here, here, lambda: driver.text("nvmlDeviceGetUUID", handle)) or ""
+        except Lost:  # between two calls: its samples say so
+            return ""
 
     def _slice(self, driver: Driver, setting: str) -> list[Gpu]:
         """The one MIG slice that CUDA uses, however many are named."""

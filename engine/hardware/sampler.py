@@ -11,9 +11,14 @@ from typing import TypeVar
 from speedtui.engine.events import DeviceSample, HardwareSampled, HostSample, Level, Notice
 from speedtui.engine.hardware.base import HardwareReader
 from speedtui.engine.hardware.host import HostReader
+from speedtui.engine.units import format_span
 
 PERIOD_SECONDS = 1.0
 """Between two samples: NVML averages its own readings over up to a second."""
+LOST_HINT = (
+    "What ran on it has failed. `nvidia-smi --gpu-reset` or a restart of the machine brings most back; "
+    "the kernel's log (dmesg) has the reason as an Xid."
+)
 STOP_SECONDS = 5.0
 """Waited for the thread to end; a driver call that hangs is left behind with its daemon thread."""
 
@@ -38,6 +43,8 @@ class HardwareSampler:
         self._host = host
         self._period = period_seconds
         self._told = set(devices.notes)
+        self._lost: dict[int, float] = {}
+        """Since when a device does not answer, by its index."""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="hardware-sampler", daemon=True)
 
@@ -65,8 +72,20 @@ class HardwareSampler:
         devices = self._guarded("devices", self._devices.sample, no_devices)
         host = self._guarded("host", self._host.sample, HostSample())
         self._emit(HardwareSampled(t=t, devices=devices, host=host))
+        for device in devices:
+            self._tell_lost(device, t)
         for note in self._devices.notes:
             self._tell("info", note)
+
+    def _tell_lost(self, device: DeviceSample, t: float) -> None:
+        """One warning when it goes, and a word when it is back."""
+        if device.lost and device.index not in self._lost:
+            self._lost[device.index] = t
+            text = f"GPU {device.index} is lost: the driver says {device.lost!r}"
+            self._emit(Notice(t=t, level="warning", text=text, hint=LOST_HINT))
+        elif not device.lost and device.index in self._lost:
+            gone = format_span(t - self._lost.pop(device.index))
+            self._emit(Notice(t=t, level="info", text=f"GPU {device.index} answers again, after {gone}"))
 
     def _guarded(self, what: str, sample: Callable[[], T], otherwise: T) -> T:
         try:

@@ -21,7 +21,7 @@ from speedtui.engine.errors import ExitCode, RunFolderError, SpeedtuiError
 from speedtui.engine.hardware.available import describe_devices
 from speedtui.engine.hardware.host import HostReader
 from speedtui.engine.hardware.nvml import NvmlReader
-from speedtui.engine.hardware.sampler import HardwareSampler
+from speedtui.engine.hardware.sampler import LOST_HINT, HardwareSampler
 from speedtui.engine.home import said_of_home
 from speedtui.engine.jobs.going_on import how_to_go_on
 from speedtui.engine.jobs.loaders import loader_death
@@ -126,6 +126,9 @@ def _start_sampler(context: JobContext, stack: ExitStack) -> HardwareSampler:
     stack.callback(devices.close)
     for note in devices.notes:
         context.notice(note)
+    for number, reason in devices.lost.items():
+        text = f"GPU {number} of this machine is lost: the driver says {reason!r}"
+        context.notice(text, level="warning", hint=LOST_HINT)
 
     def emit(event: e.HardwareSampled | e.Notice) -> None:
         if isinstance(event, e.HardwareSampled):

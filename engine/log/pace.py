@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from speedtui.engine import events as e
@@ -64,6 +65,7 @@ def _device(sample: e.DeviceSample) -> e.DeviceSample:
 def _host(sample: e.HostSample) -> e.HostSample:
     return replace(
         sample, cpu_fraction=_to(3, sample.cpu_fraction), load_1m=_to(2, sample.load_1m),
+        cpu_waiting=round(sample.cpu_waiting, 3) if sample.cpu_waiting is not UNSET else UNSET,
         disk_read_bytes_per_second=_to(0, sample.disk_read_bytes_per_second),
         disk_write_bytes_per_second=_to(0, sample.disk_write_bytes_per_second),
     )  # fmt: skip

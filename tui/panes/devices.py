@@ -13,7 +13,17 @@ from speedtui.tui.drawing.bars import bar
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
 from speedtui.tui.drawing.text import Row, Span, cell, clean, fit, row
 from speedtui.tui.frame import Axis, Frame
-from speedtui.tui.panes.gauges import degrees, device_rows, history_rows, host_line, host_rows, part_of, ratio, watts
+from speedtui.tui.panes.gauges import (
+    degrees,
+    device_rows,
+    history_rows,
+    host_line,
+    host_rows,
+    lost,
+    part_of,
+    ratio,
+    watts,
+)
 from speedtui.tui.panes.pane import Pane, middle, title
 
 COLUMN_GAP = 2
@@ -113,6 +123,8 @@ def _bar_room(width: int) -> int:
 
 def _line(sample: DeviceSample, width: int) -> Row:
     """Everything of a device in one row."""
+    if sample.lost:
+        return row(cell(f"{sample.index}", 3, style="dim"), lost(sample))
     room = _bar_room(width)
     memory = ratio(sample.memory_used_bytes, sample.memory_total_bytes)
     return row(
@@ -129,6 +141,8 @@ def _sign(sample: DeviceSample) -> Span:
 
 def _pair(sample: DeviceSample, width: int) -> list[Row]:
     """A device in two rows."""
+    if sample.lost:
+        return [row(cell(f"{sample.index}", 2, style="strong"), lost(sample)), ()]
     memory = ratio(sample.memory_used_bytes, sample.memory_total_bytes)
     room = max(3, width - 28)
     used = "–" if sample.memory_used_bytes is None else f"{sample.memory_used_bytes / GIB:.1f} GiB"
@@ -142,6 +156,8 @@ def _pair(sample: DeviceSample, width: int) -> list[Row]:
 
 def _short(sample: DeviceSample, width: int) -> Row:
     """A device in a narrow row: its use, its memory, its temperature."""
+    if sample.lost:
+        return row(cell(f"{sample.index}", 3, style="dim"), lost(sample))
     room = max(3, width - 28)
     used = "–" if sample.memory_used_bytes is None else f"{sample.memory_used_bytes / GIB:.1f} GiB"
     return row(
@@ -161,6 +177,8 @@ def _dense(samples: Sequence[DeviceSample], width: int, height: int) -> list[Row
 
 
 def _tiny(sample: DeviceSample) -> Row:
+    if sample.lost:
+        return row(cell(f"{sample.index}", 2, style="dim"), Span("lost", "bad"))
     memory = ratio(sample.memory_used_bytes, sample.memory_total_bytes)
     heat = "–" if sample.temperature_celsius is None else f"{sample.temperature_celsius:.0f}"
     return row(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from msgspec import UNSET
+
 from speedtui.engine.events import DeviceSample, HostSample
 from speedtui.engine.state import RunState
 from speedtui.engine.state.snapshot import HardwareHistory
 from speedtui.engine.units import GIB, format_count, format_share, format_size
 from speedtui.tui.drawing.bars import bar
-from speedtui.tui.drawing.text import Row, Span, cell, pack, row
+from speedtui.tui.drawing.text import Row, Span, cell, clean, pack, row
 from speedtui.tui.frame import Axis
 from speedtui.tui.panes.history import STRETCH_WORDS, history
 
@@ -17,6 +19,10 @@ HOTTEST = 100.0
 """Degrees Celsius at the end of the bar: past where any data-centre GPU slows itself down."""
 SHORT, LONG, LONG_WIDTH = 17, 20, 46
 """Cells of a gauge's figures, and of a pane from which on the longer ones find room."""
+MOSTLY = 0.5
+"""Share of the time from which on waiting for a core is the rule: as a load above the number of cores is."""
+FULL_BYTES = 1 << 20
+"""Free space that holds no checkpoint and soon no line of the log."""
 
 
 def gauge(label: str, fraction: float | None, value: str | Row, width: int) -> Row:
@@ -51,6 +57,11 @@ def degrees(sample: DeviceSample) -> str:
     return "–" if sample.temperature_celsius is None else f"{sample.temperature_celsius:.0f} °C"
 
 
+def lost(sample: DeviceSample) -> Row:
+    """`lost: GPU is lost`, in the driver's words; nothing of one that answers."""
+    return row(Span(f"lost: {clean(sample.lost)}", "bad")) if sample.lost else ()
+
+
 def ran(sample: DeviceSample) -> str:
     """`93 % of the time`, in which a kernel ran: how much of the device it used is another matter."""
     return "–" if sample.utilization is None else f"{format_share(sample.utilization)} of the time"
@@ -58,6 +69,8 @@ def ran(sample: DeviceSample) -> str:
 
 def device_rows(run: RunState, sample: DeviceSample, width: int, height: int, *, peak: bool = True) -> list[Row]:
     """A device in full; where rows are scarce the clock stands beside the temperature. `peak`: the training's own."""
+    if sample.lost:
+        return [lost(sample), row(Span("The driver reaches it no more; what ran on it has failed.", "dim"))][:height]
     clocks = height > 5 + peak
     rows = [
         gauge("kernel", sample.utilization, ran(sample), width),
@@ -120,19 +133,40 @@ def history_rows(past: HardwareHistory, axis: Axis, width: int) -> list[Row]:
     ]  # fmt: skip
 
 
+def _confined(host: HostSample) -> bool:
+    """Whether only a part of the machine may be used; the rest is other people's."""
+    return host.machine_cores is not UNSET
+
+
 def _busy(host: HostSample) -> Span:
-    """Whether more wants to run than there are cores for, so that times are not to be trusted."""
-    over = host.load_1m is not None and host.cores is not None and host.load_1m > host.cores
+    """Whether more wants to run than there are cores for, so that times are not to be trusted.
+
+    In a container by what its own work waits: the machine's load is other people's.
+    """
+    if _confined(host):
+        over = host.cpu_waiting is not UNSET and host.cpu_waiting > MOSTLY
+    else:
+        over = host.load_1m is not None and host.cores is not None and host.load_1m > host.cores
     return Span(" ! busy" if over else "", "warn")
+
+
+def _disk_free(host: HostSample) -> Row:
+    """What the log and the checkpoints have room in."""
+    full = host.disk_free_bytes is not None and host.disk_free_bytes < FULL_BYTES
+    return row(Span(f"{format_size(host.disk_free_bytes)} free", "bad" if full else ""))
 
 
 def host_line(host: HostSample, width: int) -> Row:
     """The machine in one row, beside GPUs."""
-    load = "–" if host.load_1m is None else f"{host.load_1m:.1f}" + (f"/{host.cores}" if host.cores else "")
+    all_cores = host.machine_cores or host.cores
+    load = "–" if host.load_1m is None else f"{host.load_1m:.1f}" + (f"/{all_cores}" if all_cores else "")
+    cpu = f" of {host.cores}" if _confined(host) else ""
+    full = host.disk_free_bytes is not None and host.disk_free_bytes < FULL_BYTES
     pieces = [
-        row(f"cpu {format_share(host.cpu_fraction)}"),
+        row("disk ", _disk_free(host)) if full else (),
+        row(f"cpu {format_share(host.cpu_fraction)}{cpu}", _busy(host) if cpu else ""),
         row(f"rss {format_size(host.rss_bytes)}"),
-        row(f"load {load}", _busy(host)),
+        row(f"{'host load' if cpu else 'load'} {load}", "" if cpu else _busy(host)),
         row(f"disk {_rate(host.disk_write_bytes_per_second)}"),
     ]
     return row(cell("host", LABEL, style="dim"), pack(pieces, width - LABEL, gap="  "))
@@ -151,17 +185,21 @@ def host_rows(run: RunState, host: HostSample, width: int, height: int) -> list[
     if host.rss_bytes is not None and host.memory_available_bytes is not None:
         total = host.rss_bytes + host.memory_available_bytes
     busy = _busy(host)
+    busy, confined = _busy(host), _confined(host)
     on = f" on {host.cores}{'' if busy.text else ' cores'}" if host.cores else ""
-    load = row("–" if host.load_1m is None else f"{format_count(host.load_1m)}{on}", busy)
+    on = f" on host's {host.machine_cores}" if confined else on
+    load = row("–" if host.load_1m is None else f"{format_count(host.load_1m)}{on}", "" if confined else busy)
+    cpu = row(format_share(host.cpu_fraction), f" of {host.cores}" if confined else "", busy if confined else "")
+    limit_of_all = "" if host.memory_limit_bytes is UNSET else f", limit {format_size(host.memory_limit_bytes)}"
     rows = [
-        gauge("cpu", host.cpu_fraction, format_share(host.cpu_fraction), width),
-        gauge("load", ratio(host.load_1m, host.cores), load, width),
+        gauge("cpu", host.cpu_fraction, cpu, width),
+        gauge("load", ratio(host.load_1m, host.machine_cores or host.cores), load, width),
         gauge("worker", ratio(host.rss_bytes, total), format_size(host.rss_bytes), width),
         *([gauge("peak", ratio(peak, limit), part_of(peak, limit), width)] if peak is not None else []),
-        row(cell("memory", LABEL, style="dim"), f"{format_size(host.memory_available_bytes)} available"),
+        row(cell("memory", LABEL, style="dim"), f"{format_size(host.memory_available_bytes)} available{limit_of_all}"),
         row(cell("disk", LABEL, style="dim"), pack(
             [
-                row(f"{format_size(host.disk_free_bytes)} free"),
+                _disk_free(host),
                 row(f"write {_rate(host.disk_write_bytes_per_second)}"),
                 row(f"read {_rate(host.disk_read_bytes_per_second)}"),
             ],

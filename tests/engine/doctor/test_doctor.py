@@ -37,6 +37,17 @@ def test_the_driver_and_each_of_its_devices_are_listed(examine: Examine, two_dev
     assert rows["GPU 0"]["found"] == rows["GPU 1"]["found"] == "Stand-in 80, 79.0 GiB"
 
 
+def test_a_lost_device_is_a_problem(examine: Examine, two_devices: Path, tmp_path: Path) -> None:
+    (tmp_path / "lost").touch()
+    rows = examine(
+        LD_LIBRARY_PATH=str(two_devices), STAND_IN_LOST=str(tmp_path / "lost"), without=("CUDA_VISIBLE_DEVICES",)
+    )
+    assert rows["GPU 0"]["status"] == "ok"
+    assert rows["GPU 1 of this machine"]["status"] == "problem"
+    assert rows["GPU 1 of this machine"]["found"] == "lost: the driver says 'GPU is lost'"
+    assert "nvidia-smi" in rows["GPU 1 of this machine"]["advice"]
+
+
 def test_a_torch_that_cannot_use_the_devices_is_a_problem(examine: Examine, two_devices: Path) -> None:
     pytest.importorskip("torch")
     row = examine(LD_LIBRARY_PATH=str(two_devices), CUDA_VISIBLE_DEVICES="1")["torch devices"]

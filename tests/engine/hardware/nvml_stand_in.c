@@ -4,14 +4,17 @@
  *   INIT_FAILS     the library is there, the kernel module is not
  *   OLD_DRIVER     only what drivers had for long: no power limit, no clocks, old names of the rest
  *   MIXED          two kinds of device
- *   LOSES_SECOND   the second device falls off the bus after its first reading of utilization
+ *   LOSES_SECOND   the second device falls off the bus with its first reading of utilization
  *   SECOND_CLOSED  the second device may not be opened, as in a container
  *   CAPABILITY=9   CUDA's compute capability, which is not told without it
  *   POWER_CAPPED   both devices are held at their power limit, the second one is too hot besides
  *   COUNTS_SHUTDOWNS  prints "shutdown" to stderr when it is shut down
+ * The variable STAND_IN_LOST names a file; as long as it is there, the second device is lost.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { OK = 0, NOT_SUPPORTED = 3, NO_PERMISSION = 4, NOT_FOUND = 6, DRIVER_NOT_LOADED = 9, GPU_IS_LOST = 15 };
 
@@ -23,6 +26,13 @@ typedef struct { unsigned gpu, memory; } utilization;
 static device devices[2] = {{0}, {1}};
 static const unsigned long long GIB = 1ULL << 30;
 static const char *uuids[2] = {"GPU-aaaa0000-0000-0000-0000-000000000000", "GPU-bbbb1111-0000-0000-0000-000000000000"};
+
+static int fallen_off = 0;
+
+static int gone(unsigned number) {
+    const char *file = getenv("STAND_IN_LOST");
+    return number == 1 && (fallen_off || (file && access(file, F_OK) == 0));
+}
 
 static int text(char *to, unsigned size, const char *from) {
     strncpy(to, from, size);
@@ -61,12 +71,14 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned index, device **handle) {
     if (index == 1) return NO_PERMISSION;
 #endif
     if (index > 1) return NOT_FOUND;
+    if (gone(index)) return GPU_IS_LOST;
     *handle = &devices[index];
     return OK;
 }
 
 int nvmlDeviceGetHandleByUUID(const char *uuid, device **handle) {
-    if (strcmp(uuid, "MIG-cccc2222") != 0) return NOT_FOUND;
+    if (strcmp(uuid, uuids[1]) != 0 && strcmp(uuid, "MIG-cccc2222") != 0) return NOT_FOUND;
+    if (gone(1)) return GPU_IS_LOST;
     *handle = &devices[1];
     return OK;
 }
@@ -80,7 +92,7 @@ int nvmlDeviceGetCudaComputeCapability(device *d, int *major, int *minor) {
 }
 #endif
 
-int nvmlDeviceGetUUID(device *d, char *to, unsigned size) { return text(to, size, uuids[d->number]); }
+int nvmlDeviceGetUUID(device *d, char *to, unsigned size) { return gone(d->number) ? GPU_IS_LOST : text(to, size, uuids[d->number]); }
 
 int nvmlDeviceGetName(device *d, char *to, unsigned size) {
 #ifdef MIXED
@@ -91,9 +103,9 @@ int nvmlDeviceGetName(device *d, char *to, unsigned size) {
 }
 
 int nvmlDeviceGetUtilizationRates(device *d, utilization *u) {
+    if (gone(d->number)) return GPU_IS_LOST;
 #ifdef LOSES_SECOND
-    static int asked = 0;
-    if (d->number == 1 && asked++) return GPU_IS_LOST;
+    fallen_off = d->number == 1;
 #endif
     u->gpu = 41 + d->number;
     u->memory = 7;
@@ -101,6 +113,7 @@ int nvmlDeviceGetUtilizationRates(device *d, utilization *u) {
 }
 
 int nvmlDeviceGetMemoryInfo(device *d, memory_v1 *m) {
+    if (gone(d->number)) return GPU_IS_LOST;
     m->total = 80 * GIB;
     m->used = (2 + d->number) * GIB; /* 1 GiB of it reserved by the driver */
     m->free = m->total - m->used;
@@ -108,6 +121,7 @@ int nvmlDeviceGetMemoryInfo(device *d, memory_v1 *m) {
 }
 
 int nvmlDeviceGetTemperature(device *d, int sensor, unsigned *celsius) {
+    if (gone(d->number)) return GPU_IS_LOST;
     (void)sensor;
     *celsius = 60 + d->number;
     return OK;
@@ -121,6 +135,7 @@ int nvmlDeviceGetCurrentClocksThrottleReasons(device *d, unsigned long long *rea
 }
 #else
 int nvmlDeviceGetMemoryInfo_v2(device *d, memory_v2 *m) {
+    if (gone(d->number)) return GPU_IS_LOST;
     if (m->version != (sizeof(memory_v2) | 2u << 24)) return 25; /* argument version mismatch */
     m->total = 80 * GIB;
     m->reserved = GIB;
@@ -128,10 +143,11 @@ int nvmlDeviceGetMemoryInfo_v2(device *d, memory_v2 *m) {
     m->free = m->total - m->reserved - m->used;
     return OK;
 }
-int nvmlDeviceGetPowerUsage(device *d, unsigned *milliwatts) { *milliwatts = 350500 + d->number; return OK; }
+int nvmlDeviceGetPowerUsage(device *d, unsigned *milliwatts) { *milliwatts = 350500 + d->number; return gone(d->number) ? GPU_IS_LOST : OK; }
 int nvmlDeviceGetEnforcedPowerLimit(device *d, unsigned *milliwatts) { (void)d; *milliwatts = 700000; return OK; }
 int nvmlDeviceGetClockInfo(device *d, int kind, unsigned *mhz) { *mhz = (kind == 2 ? 2600 : 1900) + d->number; return OK; }
 int nvmlDeviceGetCurrentClocksEventReasons(device *d, unsigned long long *reasons) {
+    if (gone(d->number)) return GPU_IS_LOST;
 #ifdef POWER_CAPPED
     *reasons = d->number ? 0x4 | 0x40 : 0x4;
 #else

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from speedtui.engine.events import AnyEvent, Device, DeviceSample, HardwareSampled, Notice
@@ -140,3 +145,60 @@ def test_an_exception_is_told_once_and_the_sampling_goes_on(tmp_path: Path) -> N
         ("warning", "The devices cannot be read: RuntimeError: the bus is silent"),
         ("info", "The clock is gone."),
     ]
+
+
+WATCHES = """
+import sys, time, msgspec
+from pathlib import Path
+from speedtui.engine.events import Notice
+from speedtui.engine.hardware.host import HostReader
+from speedtui.engine.hardware.nvml import NvmlReader
+from speedtui.engine.hardware.sampler import HardwareSampler
+
+def emit(event):
+    if isinstance(event, Notice):
+        said = [event.level, event.text]
+    else:
+        said = [device.lost or None for device in event.devices]
+    print(msgspec.json.encode(said).decode(), flush=True)
+
+sampler = HardwareSampler(emit, time.monotonic, NvmlReader(), HostReader(Path("/")), 0.02)
+sampler.start()
+sys.stdin.read()
+sampler.stop()
+"""
+
+
+def test_a_lost_device_is_one_warning_and_its_return_is_told(
+    driver_library: Callable[..., Path], tmp_path: Path
+) -> None:
+    switch = tmp_path / "lost"
+    environment = os.environ | {"LD_LIBRARY_PATH": str(driver_library()), "STAND_IN_LOST": str(switch)}
+    environment.pop("CUDA_VISIBLE_DEVICES", None)
+    child = subprocess.Popen(
+        [sys.executable, "-c", WATCHES], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    said = map(json.loads, child.stdout)
+
+    def until(lost: str | None, times: int) -> list[list[str]]:
+        """Notices up to so many readings of the second device in this state."""
+        notices = []
+        while times:
+            line = next(said)
+            if line[0] in ("info", "warning"):
+                notices.append(line)
+            elif line == [None, lost]:
+                times -= 1
+        return notices
+
+    try:
+        assert until(None, 3) == []
+        switch.touch()
+        told = until("GPU is lost", 30)
+        assert [(level, text.partition(":")[0]) for level, text in told] == [("warning", "GPU 1 is lost")]
+        switch.unlink()
+        ((level, text),) = until(None, 30)
+        assert level == "info" and text.startswith("GPU 1 answers again, after ")
+    finally:
+        child.communicate("", timeout=PATIENCE_SECONDS)

@@ -56,12 +56,13 @@ def test_idle_and_chosen_clocks_are_no_throttling(read_devices: Reading) -> None
     assert [sample["throttled"] for sample in read_devices("OLD_DRIVER")["sample"]] == [False, False]
 
 
-def test_a_device_lost_while_sampling_is_noted_once(read_devices: Reading) -> None:
+def test_a_device_lost_while_sampling_is_one_state_and_not_a_note_for_each_value(read_devices: Reading) -> None:
     answer = read_devices("LOSES_SECOND")
-    assert answer["first_notes"] == []
-    assert [sample["utilization"] for sample in answer["again"]] == [0.41, None]
-    assert answer["again"][1]["temperature_celsius"] == 61
-    assert answer["notes"] == ["Utilization of GPU 1: GPU is lost."]
+    first, second = answer["again"]
+    assert first["utilization"] == 0.41 and "lost" not in first
+    assert {name for name, value in second.items() if value is not None} == {"index", "name", "lost"}
+    assert (second["name"], second["lost"]) == ("Stand-in 80", "GPU is lost")
+    assert answer["notes"] == []
 
 
 def test_without_a_driver_library_there_are_no_devices_and_a_note(read_without_driver: Reading) -> None:
