@@ -187,7 +187,8 @@ def _precision(here: Here) -> Iterator[Offer]:
     left = settings.search.mode == "auto" and settings.search.numerics == "same"
     more = f"; {NOT_MOVED}" if left else ""
     if (own := has(here.capability, BFLOAT16)) is not False:
-        yield Offer(path=BF16, value=True, why=f"{REASONS[BF16]}{more}",
+        slower = "" if here.cuda else "; on a CPU without bfloat16 units it is slower"
+        yield Offer(path=BF16, value=True, why=f"{REASONS[BF16]}{slower}{more}",
                     needs=(Need(text="a device with bfloat16 units", met=own),))  # fmt: skip
     elif has(here.capability, TENSOR_CORES):
         yield Offer(path=FP16, value=True, why=f"{REASONS[FP16]}, since this GPU has no bfloat16{more}",

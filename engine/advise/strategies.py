@@ -11,7 +11,7 @@ from speedtui.engine.advise.computed import computed, levers
 from speedtui.engine.advise.diagnosis import Diagnosis, diagnose
 from speedtui.engine.advise.measured import combined, concerns, measured, not_possible
 from speedtui.engine.advise.scene import Scene
-from speedtui.engine.advise.strategy import EFFECTIVE_BATCH, NAMES, Change, Strategy, StrategyState
+from speedtui.engine.advise.strategy import EFFECTIVE_BATCH, NAMES, SEVERITY, Change, Strategy, StrategyState
 from speedtui.engine.advise.together import Stacked, stack_of
 from speedtui.engine.advise.untried import untried
 from speedtui.engine.config.paths import value_at
@@ -75,9 +75,11 @@ def _each_once(scene: Scene, stack: tuple[Stacked, ...]) -> list[Strategy]:
     return [*found.values(), *(one for one in untried(scene, known_paths) if one.key not in found)]
 
 
-def _order(strategy: Strategy) -> tuple[int, float, float, str]:
+def _order(strategy: Strategy) -> tuple[int, float, float, int, str]:
+    """Of what nobody knows the gain, the one that changes least goes first."""
     gain = strategy.gain.ratio if strategy.gain is not None else 0.0
-    return RANKS[strategy.state], -(strategy.saves_seconds or 0.0), -gain, strategy.name
+    severity = SEVERITY.index(strategy.risk)
+    return RANKS[strategy.state], -(strategy.saves_seconds or 0.0), -gain, severity, strategy.name
 
 
 def _apart(own: Settings, settings: Settings) -> dict[str, Scalar]:

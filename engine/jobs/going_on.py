@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from speedtui.engine.as_typed import as_typed
 from speedtui.engine.clean import shell_line
 from speedtui.engine.context.order import Order, read_order
 from speedtui.engine.runs import RunFolder
@@ -22,7 +23,7 @@ def how_to_go_on(folder: RunFolder, order: Order | None = None) -> str:
 
 def resume_command(folder: RunFolder, order: Order) -> str:
     """What to type to go on with a training, wherever its runs are."""
-    return shell_line(*order.train_command, "--resume", folder.id)
+    return as_typed([*order.train_command, "--resume", folder.id])
 
 
 def go_on_lower(folder: RunFolder, order: Order, learning_rate: float, step: int | None) -> str:
@@ -33,7 +34,7 @@ def go_on_lower(folder: RunFolder, order: Order, learning_rate: float, step: int
     if step is not None:
         return f"Go on from step {step} at a lower rate: {resume_command(folder, order)} {shell_line(*rate)}"
     command = [*order.train_command, "--config", str(folder.config), *rate]
-    return f"Start again at a lower rate: {shell_line(*command)}"
+    return f"Start again at a lower rate: {as_typed(command)}"
 
 
 def _from_where(folder: RunFolder) -> str:

@@ -227,7 +227,7 @@ def _schedules(plan: Plan) -> str:
     if not plan.schedules:
         return ""
     guess = "~" if plan.row is not None and plan.row.source == "model" else ""
-    rows = [["", "schedule", "epoch", "gap", "total", "finish", "fits"]]
+    rows = [["", "schedule", "epoch", "between", "total", "finish", "fits"]]
     for row in plan.schedules:
         times = (row.epoch_seconds, row.gap_seconds, row.total_seconds)
         spans = [_about(guess, format_seconds(seconds) if seconds else "–") for seconds in times]

@@ -76,8 +76,8 @@ def _by_rows(rows: int) -> tuple[str, float, str]:
     """(profile, epochs, why)."""
     if rows < FEW_ROWS:
         epochs = 5.0 if rows < FIVE_EPOCHS_BELOW else 4.0
-        more = f" and below {FIVE_EPOCHS_BELOW:,}" if rows < FIVE_EPOCHS_BELOW else ""
-        return "quality", epochs, f"{_rows(rows)} below {FEW_ROWS:,}{more}"
+        below = FIVE_EPOCHS_BELOW if rows < FIVE_EPOCHS_BELOW else FEW_ROWS
+        return "quality", epochs, f"{_rows(rows)} below {below:,}"
     if rows <= MANY_ROWS:
         border = " (both included)" if rows in (FEW_ROWS, MANY_ROWS) else ""
         return "balanced", 3.0, f"{_rows(rows)} between {FEW_ROWS:,} and {MANY_ROWS:,}{border}"

@@ -21,6 +21,7 @@ from speedtui.engine.report.words import (
     learned_words,
     rows_words,
 )
+from speedtui.engine.state.lines import phase_words
 from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span, plural
 
 WIDTH = 100
@@ -109,7 +110,11 @@ def _saves(report: TrainingReport) -> str:
 def _gaps(report: TrainingReport) -> str:
     if not report.gaps.count and not report.first_batches_seconds:
         return ""
-    gaps = f"gaps between them {each_words(report.gaps)}; " if report.gaps.count else ""
+    gaps = (
+        f"from one to the next, with evaluations and checkpoints: {each_words(report.gaps)}; "
+        if report.gaps.count
+        else ""
+    )
     return f"{gaps}first batches {format_seconds(report.first_batches_seconds)}"
 
 
@@ -135,7 +140,9 @@ def render_books(rows: Sequence[BooksRow], wall_seconds: float) -> str:
         if len(inside) > 1 and group != GROUPS[-1][0]:
             lines.append(_line(group, sum(seconds[i] for i in inside), sum(shares[i] for i in inside), ""))
         indent = "  " if len(inside) > 1 and group != GROUPS[-1][0] else ""
-        lines += [_line(indent + rows[i].phase, seconds[i], shares[i], _bar(rows[i].share)) for i in inside]
+        lines += [
+            _line(indent + phase_words(rows[i].phase), seconds[i], shares[i], _bar(rows[i].share)) for i in inside
+        ]
     total = _line("total", sum(seconds), sum(shares), f"{format_span(wall_seconds)} of wall time")
     return "\n".join([*lines, total])
 

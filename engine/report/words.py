@@ -55,7 +55,7 @@ def each_words(totals: Totals) -> str:
     if not totals.count:
         return "none"
     if totals.count == 1:
-        return f"1 in {format_seconds(totals.seconds)}"
+        return f"1 of {format_seconds(totals.seconds)}"
     return (
         f"{totals.count:,} in {format_seconds(totals.seconds)}, mean {format_seconds(totals.mean_seconds)}, "
         f"largest {format_seconds(totals.largest_seconds)}"

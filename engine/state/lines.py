@@ -31,6 +31,8 @@ KINDS: tuple[tuple[type[e.AnyEvent] | types.UnionType, str], ...] = (
     (e.Notice | e.AlertSent | e.EventsDropped, "notice"),
 )  # fmt: skip
 """What a line is about, for a filter; all others are of the run itself."""
+PHASE_WORDS = {"h2d": "host copy", "first_batch": "first batch"}
+"""Where a phase is called otherwise than in the log: batches are copied on a machine without a device, too."""
 MARKED = "marked"
 """How the notice of a marked moment begins."""
 PREDICTED, TOO_MUCH = "memory ~", "does not fit"
@@ -158,6 +160,11 @@ def describe(event: e.AnyEvent) -> Described | None:
             return level, f"run finished: {event.outcome}" + (f", {event.reason}" if event.reason else "")
         case _:
             return None
+
+
+def phase_words(phase: str) -> str:
+    """What a phase is called for a person."""
+    return PHASE_WORDS.get(phase, phase)
 
 
 def loss_words(event: e.EvaluationCompleted) -> str:

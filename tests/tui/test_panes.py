@@ -130,7 +130,7 @@ def test_a_narrow_step_pane_has_letters_names_times_and_shares() -> None:
 
 def test_a_wide_step_pane_has_percentiles_for_every_phase() -> None:
     shown = text(draw_step(fold(b.training_log()), 70, 13))
-    for name in ("forward", "backward", "optimizer", "data", "h2d", "log", "other"):
+    for name in ("forward", "backward", "optimizer", "data", "host copy", "log", "other"):
         assert name in shown
     assert "p50" in shown and "p95" in shown
 

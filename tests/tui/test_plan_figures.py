@@ -211,8 +211,8 @@ def test_the_table_of_schedules_holds_epoch_gap_total_and_what_is_seen() -> None
     shown = made(list(read_events(DEADLINE)))
     table = text(draw_offers(shown, (), SCHEDULE, schedule_offers(shown), None, 78, 8))
     heading = table.splitlines()[1]
-    assert [word for word in ("epoch", "gap", "total", "loss", "answers", "ckpt") if word in heading] == [
-        "epoch", "gap", "total", "loss", "answers", "ckpt",
+    assert [word for word in ("epoch", "between", "total", "loss", "answers", "ckpt") if word in heading] == [
+        "epoch", "between", "total", "loss", "answers", "ckpt",
     ]  # fmt: skip
     fast = row_of(table, "fast")
     assert "1 epoch" in fast and "2 epochs" in fast and "best, 30m" in fast

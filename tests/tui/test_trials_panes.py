@@ -105,7 +105,7 @@ def test_at_eighty_columns_every_figure_that_decides_is_there() -> None:
 def test_estimates_and_predictions_have_a_tilde_and_measurements_none() -> None:
     lines = table(RUN)
     assert "~38.0 GiB" in lines[6] and "~1h 31m" in lines[6] and "run 6/10" in lines[6]
-    assert "~" not in lines[3] and "~over" in lines[8]
+    assert "~" not in lines[3] and "~-14 %" in lines[8]
 
 
 @pytest.mark.parametrize(
@@ -122,12 +122,12 @@ def test_a_running_row_says_how_far_it_is(log: list[e.AnyEvent], words: str) -> 
     assert f" {words}  " in table(run)[1]
 
 
-def test_what_is_above_the_limit_says_by_how_much_where_there_is_room_and_never_a_negative_share() -> None:
+def test_what_is_above_the_limit_says_by_how_much_in_words_where_there_is_room_for_them() -> None:
     wide = [plain(line) for line in draw_trials(RUN, 0, 0, 200, 12)]
     assert "  ~over 14 % " in wide[8]
     assert (free_words(-0.17), free_words(-0.001), free_words(0.39)) == ("over by 17 %", "over by <1 %", "39 % free")
     assert (free_cell(-0.001, words=True), free_cell(-2.0, words=False), free_cell(0.0, words=True)) == (
-        "over <1 %", "over", "0 %")  # fmt: skip
+        "over <1 %", "-200 %", "0 %")  # fmt: skip
 
 
 def test_two_columns_never_touch() -> None:

@@ -108,8 +108,8 @@ def free_words(share: float) -> str:
 
 
 def free_cell(share: float, *, words: bool) -> str:
-    """For a column: `39 %`, `over 17 %`, without `words` just `over`."""
-    return format_share(share) if share >= 0 else f"over {_share_over(share)}" if words else "over"
+    """For a column: `39 %`, `over 17 %`, without `words` `-17 %`."""
+    return format_share(share) if share >= 0 else f"over {_share_over(share)}" if words else f"-{_share_over(share)}"
 
 
 def _share_over(share: float) -> str:

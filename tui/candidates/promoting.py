@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from speedtui.engine.clean import shell_line
+from speedtui.engine.as_typed import as_typed
 from speedtui.engine.commands import Promote
 from speedtui.engine.config.recorded import recorded_settings
 from speedtui.engine.context.order import read_order
@@ -72,4 +72,4 @@ def train_command(folder: RunFolder, run: RunState, trial: TrialRow) -> str:
     runs = folder.path.resolve().parent
     where = [] if runs == Path(USUAL_RUNS).resolve() else ["--runs", str(runs)]
     name = run.run or folder.id
-    return shell_line(*program(), "train", *where, "--trial", f"{name}#{trial.candidate.id}")
+    return as_typed([*program(), "train", *where, "--trial", f"{name}#{trial.candidate.id}"])

@@ -110,8 +110,19 @@ def cell(text: str, width: int, *, right: bool = False, style: str = "") -> Span
     return Span(space + text if right else text + space, style)
 
 
-def wrap(text: str, width: int) -> list[str]:
-    """Lines of at most `width` cells, broken at spaces where there are any."""
+def wrap(text: str, width: int, most: int | None = None) -> list[str]:
+    """Lines of at most `width` cells, broken at spaces where there are any; `most`: as many of them at most, the last
+    one with an ellipsis where more is left out."""
+    lines = _wrapped(text, width)
+    if most is None or len(lines) <= most:
+        return lines
+    if most < 1:
+        return []
+    last = lines[most - 1]
+    return [*lines[: most - 1], plain(crop(row(f"{last} {lines[most]}"), width)) if width > 1 else "…"]
+
+
+def _wrapped(text: str, width: int) -> list[str]:
     lines: list[str] = []
     line = ""
     for word in clean(text).split():

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from speedtui.engine.candidate import Measurement
 from speedtui.engine.state import StudyState
+from speedtui.engine.state.lines import phase_words
 from speedtui.engine.units import format_seconds
 from speedtui.tui.drawing.bars import in_order, phase_bar, phase_mark
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
@@ -35,7 +36,7 @@ def draw_phases(shown: Shown, study: StudyState | None, width: int, height: int)
     pair = measured_pair(shown.selected, study) if shown.selected is not None else []
     heading = title("Where the step goes")
     if len(pair) < 2:
-        return framed(heading, (), [row(Span(line, "dim")) for line in wrap(NOT_MEASURED, inner)][:room], width, height)
+        return framed(heading, (), [row(Span(line, "dim")) for line in wrap(NOT_MEASURED, inner, room)], width, height)
     scaled = [_of_the_step(measured) for measured in pair]
     longest = max(sum(phases.values()) for phases in scaled)
     bars = [_bar(label, phases, inner, longest) for label, phases in zip(("without", "with"), scaled, strict=True)]
@@ -67,7 +68,7 @@ def _table(without: Mapping[str, float], with_it: Mapping[str, float], room: int
 def _phase(name: str, before: float, after: float) -> Row:
     change = f"{(after / before - 1) * 100:+.0f} %" if before else ""
     return row(
-        phase_mark(name), cell(f" {name}", 11),
+        phase_mark(name), cell(f" {phase_words(name)}", 11),
         cell(format_seconds(before), 8, right=True), Span(" → ", "dim"), cell(format_seconds(after), 8, right=True),
         cell(change, 8, right=True, style="dim"),
     )  # fmt: skip

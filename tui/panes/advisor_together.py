@@ -40,7 +40,8 @@ class NextPane(AdvisorPane):
     """One line."""
 
     def lines(self, shown: Shown, frame: Frame, width: int, height: int) -> Sequence[Row]:
-        return [draw_next(shown.taken, width)]
+        open_yet = any(strategy.state == "to_probe" for strategy in shown.rows)
+        return [draw_next(shown.taken, width, measurable=open_yet and not shown.probes)]
 
 
 def draw_together(stack: Sequence[Stacked], width: int, height: int) -> list[Row]:
@@ -104,11 +105,13 @@ def _short(gain: Gain) -> str:
     return f"{gain.ratio:.2f}×"
 
 
-def draw_next(taken: Mapping[str, Scalar], width: int) -> Row:
-    """What the next run has besides what is in use, and how to look at it."""
+def draw_next(taken: Mapping[str, Scalar], width: int, *, measurable: bool = False) -> Row:
+    """What the next run has besides what is in use, and how to look at it; `measurable`: that something is not
+    measured, and what measures it."""
     if not taken:
-        return crop(row(Span(" next run: the same settings", "dim"), "   ", Span("enter", "key"),
-                        Span(" takes a strategy for it", "dim")), width)  # fmt: skip
+        same, takes = Span(" next run: the same settings", "dim"), row(Span("enter", "key"), Span(" takes one", "dim"))
+        measures = row("`speedtui tune`", Span(" measures them", "dim")) if measurable else ()
+        return pack([row(same), takes, measures], width)
     words = ", ".join(short_changes(taken))
     count = f"{len(taken)} setting{'s' * (len(taken) != 1)} differ{'s' * (len(taken) == 1)}"
     keys = pack(

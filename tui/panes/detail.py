@@ -5,6 +5,7 @@ from __future__ import annotations
 from speedtui.engine.candidate import Measurement, Memory, TrialResult, TrialStatus
 from speedtui.engine.search.candidates import CHECKPOINTING, MICRO_BATCH
 from speedtui.engine.state import RunState, TrialRow
+from speedtui.engine.state.lines import phase_words
 from speedtui.engine.units import format_count, format_figure, format_seconds, format_share, format_size, format_span
 from speedtui.tui.candidates.figures import (
     FIT_STYLES,
@@ -99,7 +100,7 @@ def _changed(run: RunState, trial: TrialRow) -> list[Row]:
 def _reason(trial: TrialRow, width: int) -> list[Row]:
     reason = trial.result.reason if trial.result is not None else ""
     style = TRIAL_STYLES[trial.status]
-    lines = wrap(reason, width - LABEL)[:3]
+    lines = wrap(reason, width - LABEL, 3)
     return [
         row(Span(("reason" if i == 0 else "").ljust(LABEL), "dim"), Span(line, style)) for i, line in enumerate(lines)
     ]
@@ -123,7 +124,7 @@ def _result(run: RunState, trial: TrialRow) -> dict[str, list[Row]]:
     if found is None:
         return {}
     phases = [
-        row(Span(f"{name} ", "dim"), format_seconds(found.phases[name]))
+        row(Span(f"{phase_words(name)} ", "dim"), format_seconds(found.phases[name]))
         for name in in_order(found.phases) if found.phases[name]
     ]  # fmt: skip
     speed = [

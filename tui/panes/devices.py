@@ -144,12 +144,13 @@ def _pair(sample: DeviceSample, width: int) -> list[Row]:
     if sample.lost:
         return [row(cell(f"{sample.index}", 2, style="strong"), lost(sample)), ()]
     memory = ratio(sample.memory_used_bytes, sample.memory_total_bytes)
-    room = max(3, width - 28)
-    used = "–" if sample.memory_used_bytes is None else f"{sample.memory_used_bytes / GIB:.1f} GiB"
+    used = part_of(sample.memory_used_bytes, sample.memory_total_bytes)
+    room = max(3, width - 19 - max(10, len(used) + 1))
+    left = width - 11 - room
     return [
         row(cell(f"{sample.index}", 2, style="strong"), cell("kernel", 7, style="dim"), bar(sample.utilization, room),
-            cell(format_share(sample.utilization), 6, right=True), cell(watts(sample), 11, right=True)),
-        row("  ", cell("memory", 7, style="dim"), bar(memory, room), cell(used, 9, right=True),
+            cell(format_share(sample.utilization), 6, right=True), cell(watts(sample), left - 6, right=True)),
+        row("  ", cell("memory", 7, style="dim"), bar(memory, room), cell(used, left - 8, right=True),
             cell(degrees(sample), 8, right=True), _sign(sample)),
     ]  # fmt: skip
 
@@ -159,12 +160,18 @@ def _short(sample: DeviceSample, width: int) -> Row:
     if sample.lost:
         return row(cell(f"{sample.index}", 3, style="dim"), lost(sample))
     room = max(3, width - 28)
-    used = "–" if sample.memory_used_bytes is None else f"{sample.memory_used_bytes / GIB:.1f} GiB"
     return row(
         cell(f"{sample.index}", 3, style="dim"), bar(sample.utilization, room),
-        cell(format_share(sample.utilization), 6, right=True), cell(used, 10, right=True),
+        cell(format_share(sample.utilization), 6, right=True), cell(_whole_gib(sample), 10, right=True),
         cell(degrees(sample), 7, right=True), _sign(sample),
     )  # fmt: skip
+
+
+def _whole_gib(sample: DeviceSample) -> str:
+    """`38/80 GiB`"""
+    used, total = sample.memory_used_bytes, sample.memory_total_bytes
+    of = f"/{total / GIB:.0f}" if total else ""
+    return "–" if used is None else f"{used / GIB:.0f}{of} GiB"
 
 
 def _dense(samples: Sequence[DeviceSample], width: int, height: int) -> list[Row]:

@@ -12,15 +12,17 @@ from speedtui.engine.units import format_figure
 from speedtui.tui.drawing.text import Row, clean, pack, roughly, row, wrap
 
 LINES = 2
-"""Of a reason or of what comes next: a command with a run's id in it is longer than a narrow screen."""
+"""Of a reason, where there is room for what the training came to, too."""
 
 
-def ending(run: RunState, width: int) -> list[Row]:
-    """The rows below the outcome, the most important first: why, where it did not end well, what comes next, and what
-    the training came to."""
+def ending(run: RunState, width: int, room: int) -> list[Row]:
+    """The rows below the outcome, at most so many: why, where it did not end well, what comes next, and what the
+    training came to. What comes next is whole: a command without its end is none."""
     reason = run.reason if run.outcome != "ok" else ""
-    rows = [row(line) for text in (reason, run.next) for line in wrap(text, width)[:LINES]]
-    if run.training is None:
+    after = [row(line) for line in wrap(run.next, width, room)]
+    why = [row(line) for line in wrap(reason, width, max(0, min(LINES, room - len(after))))]
+    rows = [*why, *after]
+    if run.training is None or len(rows) >= room:
         return rows
     pieces = [() if reason else _reason(run.training), _best(run.training), _accuracy(run, run.training)]
     return [*rows, pack([*pieces, _model(run, run.training)], width)]

@@ -118,7 +118,7 @@ def draw_events(run: RunState, skipped: int, width: int, height: int, wanted: st
     for entry in found[skipped:]:
         if len(rows) >= inner_height:
             break
-        rows += _lines(run, entry, inner_width)
+        rows += _lines(run, entry, inner_width, inner_height - len(rows))
     if not rows:
         words = "No event has these words; esc takes the filter away." if wanted else "Nothing has happened yet."
         rows = middle([row(Span(text, "dim")) for text in wrap(words, inner_width)], inner_height)
@@ -130,7 +130,8 @@ def draw_events(run: RunState, skipped: int, width: int, height: int, wanted: st
     return framed(heading, row(Span(right, "dim")), rows, width, height)
 
 
-def _lines(run: RunState, entry: Entry, width: int) -> list[Row]:
+def _lines(run: RunState, entry: Entry, width: int, most: int = MOST_ROWS) -> list[Row]:
+    """At most so many rows, and never more than MOST_ROWS."""
     line, text = entry
     mark, style = LEVELS.get(line.level, ("", ""))
     time_of_day = clock_text(run.wall(line.t), run.now)
@@ -138,5 +139,5 @@ def _lines(run: RunState, entry: Entry, width: int) -> list[Row]:
     room = max(8, width - width_of(head))
     if not mark and width < WRAP_WIDTH:
         return [row(head, clean(text))]
-    first, *rest = wrap(text, room) or [""]
-    return [row(head, first), *(row(" " * width_of(head), more) for more in rest[: MOST_ROWS - 1])]
+    first, *rest = wrap(text, room, min(most, MOST_ROWS)) or [""]
+    return [row(head, first), *(row(" " * width_of(head), more) for more in rest)]

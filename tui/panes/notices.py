@@ -19,9 +19,9 @@ def notices(frame: Frame, width: int) -> list[Row]:
     """At most four rows of at most `width` cells, the most important first; none while all is well."""
     run = frame.run
     if frame.error is not None:
-        return [row(line) for line in wrap(frame.error.hint, width)[:MOST_ROWS]]
+        return [row(line) for line in wrap(frame.error.hint, width, MOST_ROWS)]
     if run.status is RunStatus.FINISHED:
-        return ending(run, width)[:MOST_ROWS]
+        return ending(run, width, MOST_ROWS)
     if run.status is RunStatus.LOST:
         return _lost(frame, width)
     lever = _lever(run.training, width) if run.training is not None else ()
@@ -33,7 +33,8 @@ def _lost(frame: Frame, width: int) -> list[Row]:
     run = frame.run
     reason = clean(run.log[-1].text) if run.log else ""
     resume = f"Go on: speedtui train --resume {run.run}" if run.training is not None and frame.read_only else ""
-    return [row(line) for text in (reason, resume) for line in wrap(text, width)[:2]]
+    rows = [row(line) for line in wrap(resume, width)]
+    return [*(row(line) for line in wrap(reason, width, max(1, MOST_ROWS - len(rows)))), *rows]
 
 
 def _trouble(run: RunState) -> list[Row]:

@@ -41,13 +41,15 @@ LEAD = 2
 """Cursor and sign of what is set now."""
 LEAST_ROWS = 5
 """Of a table where the keys act, before words about the row under the cursor get any."""
+BETWEEN, BETWEEN_WIDTH = "between two epochs: evaluations, checkpoints", 72
+"""What a column of the schedules is, and where there is room to say it."""
 FREQUENCY = (
-    Column("every", 0, words=True), Column("times", 4), Column("time", 5), Column("share", 1), Column("finish", 3),
-    Column("fits", 2, words=True), Column("blind for", 6),
+    Column("every", 0, words=True), Column("times", 5), Column("time", 1), Column("share", 4), Column("finish", 2),
+    Column("fits", 3, words=True), Column("apart", 6),
 )  # fmt: skip
 SCHEDULE = (
-    Column("schedule", 0, words=True), Column("epoch", 2), Column("gap", 3), Column("total", 1), Column("finish", 7),
-    Column("fits", 1, words=True), Column("loss", 4, words=True), Column("answers", 5, words=True),
+    Column("schedule", 0, words=True), Column("epoch", 2), Column("between", 3), Column("total", 1),
+    Column("finish", 7), Column("fits", 1, words=True), Column("loss", 4, words=True), Column("answers", 5, words=True),
     Column("ckpt", 6, words=True),
 )  # fmt: skip
 
@@ -104,7 +106,8 @@ class SchedulesPane(PlanPane):
     def draw(self, frame: Frame, width: int, height: int) -> list[Row]:
         offers = schedule_offers(self.next_run) if self.next_run is not None else []
         cursor = self.at if self.has_keys else None
-        return draw_offers(self.next_run, title("Schedules"), SCHEDULE, offers, cursor, width, height)
+        heading = title("Schedules", Span(BETWEEN, "dim") if width >= BETWEEN_WIDTH else "")
+        return draw_offers(self.next_run, heading, SCHEDULE, offers, cursor, width, height)
 
 
 def draw_offers(
@@ -170,14 +173,14 @@ def frequency_offers(shown: NextRun) -> list[Offer]:
 
 def _frequency(found: FrequencyRow, shown: NextRun, best: FrequencyRow | None) -> Offer:
     of_eval, sure = found.what == "eval", shown.measured
-    blind = blind_seconds(found) if of_eval else found.lost_seconds
+    apart = apart_seconds(found) if of_eval else found.lost_seconds
     known = not found.count or found.cost_seconds > 0
     texts = [
         Span(f"{'eval' if of_eval else 'ckpt'} {'best' if found.best_only else _short(found.every)}"),
         Span(str(found.count)),
         Span(about(span(found.cost_seconds), sure) if known else "–"),
         Span(f"{found.share * 100:.1f} %" if known else "–"), _finish(found.finish, shown),
-        fit_span(found.fit, shown.unpriced), Span(about(span(blind), sure)),
+        fit_span(found.fit, shown.unpriced), Span(about(span(apart), sure)),
     ]  # fmt: skip
     values: dict[str, Scalar] = {EVAL_EVERY if of_eval else CHECKPOINT_EVERY: found.every}
     return Offer(texts, values, found.current, _words(found, best))
@@ -192,15 +195,15 @@ def _whole(text: str, shown: NextRun) -> Span:
     return Span(at_least(text, shown.unpriced) if shown.unpriced else about(text, shown.measured))
 
 
-def blind_seconds(found: FrequencyRow) -> float | None:
+def apart_seconds(found: FrequencyRow) -> float | None:
     """Between two evaluations: nothing is known of the model but its training loss."""
     return found.total_seconds / found.count if found.count else None
 
 
 def _words(found: FrequencyRow, best: FrequencyRow | None) -> str:
     if found.what == "eval":
-        return f"blind for {span(blind_seconds(found))} between two" if found.count else "never evaluated"
-    text = f"at most {span(found.lost_seconds)} of work lost if it is killed"
+        return f"{span(apart_seconds(found))} from one evaluation to the next" if found.count else "never evaluated"
+    text = f"{span(found.lost_seconds)} apart: as much work is lost at most if it is killed"
     return f"{text}; the most often within {CHECKPOINT_SHARE * 100:g} % of the run" if best is found else text
 
 
@@ -248,5 +251,5 @@ def _often(every: str, shown: NextRun) -> str:
 
 def _among_frequencies(offer: Offer) -> Offer:
     """A schedule's cells in the columns of the frequencies."""
-    name, _, gap, _, finish, fits, *_ = offer.texts
-    return offer._replace(texts=[name, Span(""), Span(f"gap {gap.text}"), Span(""), finish, fits, Span("")])
+    name, _, between, _, finish, fits, *_ = offer.texts
+    return offer._replace(texts=[name, Span(""), Span(between.text), Span(""), finish, fits, Span("")])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.cells import cell_len
 
 from speedtui.engine.planned import Fit
+from speedtui.engine.units import format_seconds
 from speedtui.tui.drawing.text import Row, Span, cell, clock, roughly, row, width_of
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import Pane
@@ -80,8 +81,8 @@ def spare(seconds: float | None) -> str:
 
 
 def span(seconds: float | None) -> str:
-    """A stretch of time as people say it."""
-    return "–" if seconds is None else roughly(seconds)
+    """A stretch of time as people say it; what takes less than ten seconds is not said to take none."""
+    return "–" if seconds is None else roughly(seconds) if not 0 < abs(seconds) < 9.95 else format_seconds(seconds)
 
 
 def lit(line: Row, width: int, *, here: bool) -> Row:

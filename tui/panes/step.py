@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from speedtui.engine.events import DeviceBusyMeasured
 from speedtui.engine.state import RunState
+from speedtui.engine.state.lines import phase_words
 from speedtui.engine.state.series import Course
 from speedtui.engine.state.windows import Recent, StepWindow
 from speedtui.engine.units import format_count, format_seconds, format_share
@@ -16,7 +17,7 @@ from speedtui.tui.frame import Axis, Frame
 from speedtui.tui.panes.history import STRETCH_WORDS, history
 from speedtui.tui.panes.pane import Pane, middle, title
 
-SHORT_NAMES = {"forward": "fwd", "backward": "bwd", "optimizer": "optim"}
+SHORT_NAMES = {"forward": "fwd", "backward": "bwd", "optimizer": "optim", "h2d": "copy"}
 NAME, FIGURE, SHARE, IDLE = 12, 9, 7, 6
 """Cells of the table's columns: a phase, each of its times, its share, the share of it in which the device was idle."""
 TABLE_FIGURES = NAME + 3 * FIGURE + SHARE
@@ -141,7 +142,7 @@ def _table_row(steps: StepWindow, name: str, total: float, busy: DeviceBusyMeasu
     times = (steps.phases_last, steps.phases_p50, steps.phases_p95)
     return row(
         phase_mark(name),
-        cell(f" {name}", NAME - 1),
+        cell(f" {phase_words(name)}", NAME - 1),
         *(cell(format_seconds(values.get(name)), FIGURE, right=True) for values in times),
         cell(format_share(steps.phases[name] / total) if total else "–", SHARE, right=True),
         *(() if busy is None else (cell(format_share(busy.idle_share(name)), IDLE, right=True),)),

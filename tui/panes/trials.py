@@ -9,6 +9,7 @@ from textual.message import Message
 
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.state import RunState, StudyState, TrialRow
+from speedtui.engine.units import format_count, format_seconds, format_share, format_size
 from speedtui.tui.candidates.listing import PLAIN, Listing, listed
 from speedtui.tui.drawing.text import Row, Span, cell, clean, crop, row, width_of
 from speedtui.tui.frame import Frame
@@ -137,8 +138,9 @@ def draw_empty(run: RunState, height: int) -> list[Row]:
     if run.study is not None:
         lines = [row(" No candidates yet. ", Span("a", "key"), " adds one.")]
     elif run.job == "train":
-        after = " shows the training. `speedtui tune` finds faster settings."
-        lines = [row(" This run trains; it has no study."), row(" ", Span("1", "key"), after)]
+        lines = [row(" This run trains; it has no study."), *_trained(run), (),
+                 row(" `speedtui tune` tries other settings beside these."),
+                 row(" ", Span("4", "key"), " says what may help, ", Span("1", "key"), " shows the run.")]  # fmt: skip
     elif run.status.busy:
         lines = [
             row(
@@ -150,6 +152,25 @@ def draw_empty(run: RunState, height: int) -> list[Row]:
     else:
         lines = [row(" No trials were run. ", Span("q", "key"), " leaves; `speedtui tune` starts a study.")]
     return middle(lines, height)
+
+
+def _trained(run: RunState) -> list[Row]:
+    """What it trains with, and what a trial of that would say."""
+    training, steps = run.training, run.live_steps
+    if training is None:
+        return []
+    batch = f"batch {training.micro_batch_size} × {training.grad_accum_steps}"
+    lines = [row(" ", Span(clean(training.label), "strong"), Span(f"   {batch}", "dim"))]
+    if steps is None or not steps.count:
+        return [(), *lines]
+    pieces = [
+        row(Span(format_seconds(steps.seconds), "strong"), " a step"),
+        row(f"{format_count(steps.samples_per_second)} samples/s"),
+        row(f"{format_count(steps.tokens_per_second)} tok/s"),
+        row("padding ", format_share(steps.padding_fraction)),
+        row(f"peak {format_size(steps.peak_reserved_bytes)}") if steps.peak_reserved_bytes is not None else (),
+    ]
+    return [(), *lines, *(row(" ", piece) for piece in pieces if piece)]
 
 
 def draw_none_found(study: StudyState, listing: Listing, height: int) -> list[Row]:

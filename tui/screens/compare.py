@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 
 from speedtui.engine.candidate import Measurement
 from speedtui.engine.state import RunState, TrialRow
+from speedtui.engine.state.lines import phase_words
 from speedtui.engine.units import format_count, format_figure, format_seconds, format_share, format_size, format_span
 from speedtui.tui.candidates.figures import (
     FIT_STYLES,
@@ -123,7 +124,7 @@ def _figures(run: RunState, trials: Sequence[TrialRow]) -> list[tuple[str, Calla
         ("tok/s", _of(lambda found: format_count(found.tokens_per_second))),
         ("step", _of(lambda found: format_seconds(found.step_seconds))),
         ("  95 %", _of(lambda f: f"[{format_seconds(f.step_seconds_low)} {format_seconds(f.step_seconds_high)}]")),
-        *((f"  {name}", _phase(name)) for name in names),
+        *((f"  {phase_words(name)}", _phase(name)) for name in names),
         ("padding", _of(lambda found: format_share(found.padding_fraction))),
         ("loss", _of(lambda found: format_figure(found.loss))),
         ("peak", lambda trial: _size(memory.peak_bytes) if (memory := memory_of(trial)) else NONE),

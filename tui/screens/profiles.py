@@ -74,7 +74,7 @@ def draw_details(line: Line, width: int) -> list[Row]:
         texts.append(f"{line.estimate.total_steps} steps: {', '.join(terms)}")
     elif not option.note:
         texts.append("Nothing is known of its time: R on the Plan (3) measures or predicts it.")
-    return [row(Span(part, "dim")) for text in texts if text for part in wrap(clean(text), width)[:2]]
+    return [row(Span(part, "dim")) for text in texts if text for part in wrap(clean(text), width, 2)]
 
 
 def _changes(line: Line) -> str:

@@ -10,6 +10,7 @@ from speedtui.engine.report.books import BooksRow
 from speedtui.engine.report.page.axes import Scale, time_label, time_ticks
 from speedtui.engine.report.page.markup import EMPTY, Markup, join, tag
 from speedtui.engine.report.page.style import GROUP_CLASSES
+from speedtui.engine.state.lines import phase_words
 from speedtui.engine.units import format_share, format_span
 
 WIDTH = 930
@@ -59,7 +60,7 @@ def pieces_of(rows: Sequence[BooksRow]) -> tuple[Piece, ...]:
     """The phases, each group's largest first."""
     groups = list(dict.fromkeys(row.group for row in rows))
     ordered = sorted(rows, key=lambda row: (groups.index(row.group), -row.seconds))
-    return tuple(Piece(name=row.phase, group=row.group, seconds=max(row.seconds, 0.0)) for row in ordered)
+    return tuple(Piece(name=phase_words(row.phase), group=row.group, seconds=max(row.seconds, 0.0)) for row in ordered)
 
 
 def books_bar(rows: Sequence[BooksRow], wall_seconds: float) -> Markup:

@@ -123,5 +123,6 @@ def gaps_section(report: TrainingReport) -> Markup:
     if not report.gaps.count:
         return EMPTY
     first = format_seconds(report.first_batches_seconds)
-    text = f"{each_words(report.gaps)}. Waiting for the first batches of all epochs took {first}."
-    return section("Gaps between epochs", tag("p", f"{text[:1].upper()}{text[1:]}"))
+    text = f"{each_words(report.gaps)}, with the evaluations and checkpoints in them."
+    text += f" Waiting for the first batches of all epochs took {first}."
+    return section("Between epochs", tag("p", f"{text[:1].upper()}{text[1:]}"))

@@ -11,6 +11,7 @@ from speedtui.engine.report.page.style import GROUP_CLASSES
 from speedtui.engine.report.page.tables import section
 from speedtui.engine.report.record import Comparison, TrainingReport
 from speedtui.engine.report.words import accuracy_words, clock, deadline_words, gain_words
+from speedtui.engine.state.lines import phase_words
 from speedtui.engine.units import format_share, format_span
 
 TERM_GROUPS = {
@@ -34,7 +35,8 @@ def books_section(rows: tuple[BooksRow, ...], wall_seconds: float) -> Markup:
             lines.append(_line(group, group, spent, share, kind="group"))
         kind = "inside" if grouped else None
         lines += [
-            _line(rows[i].phase, group, seconds[i], shares[i], kind=kind, bar=rows[i].share / largest) for i in inside
+            _line(phase_words(rows[i].phase), group, seconds[i], shares[i], kind=kind, bar=rows[i].share / largest)
+            for i in inside
         ]
     lines.append(_line("total", None, sum(seconds), sum(shares), kind="total"))
     head = tag("tr", tag("th", "phase"), tag("th", "seconds", class_="n"), tag("th", "%", class_="n"), tag("th"))

@@ -52,7 +52,7 @@ def test_the_reason_has_the_rule_and_the_figures() -> None:
     assert "(both included)" in choose(15_000, 500).reason
     assert "299.9 tokens on average are below 300: twice the micro-batch at the same" in choose(8_000, 299.9).reason
     assert "above 800: half the micro-batch at the same effective batch, 4,096" in choose(8_000, 1_200).reason
-    assert choose(1, 500).reason.startswith("1 row is below 5,000 and below 2,000: quality, 5 epochs")
+    assert choose(1, 500).reason.startswith("1 row is below 2,000: quality, 5 epochs")
 
 
 def test_samples_that_will_be_cut_are_told_of() -> None:
