@@ -101,6 +101,12 @@ def escape_json(document: bytes) -> bytes:
     return _IN_JSON.sub(_json_escape, text).encode()
 
 
+def toml_text(text: str) -> str:
+    """A text as TOML's quoted string, one clean line that is read back as the same text."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + _ONE_LINE.sub(lambda found: f"\\U{ord(found[0]):08x}", escaped) + '"'
+
+
 def shell_line(*words: str) -> str:
     """A command to be shown, copied and pasted: one clean line whatever its words hold.
 

@@ -13,7 +13,6 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import msgspec
 
 from speedtui.engine import events as e
-from speedtui.engine.config.settings import Scalar
 
 POISONS = (
     "\x1b]52;c;ZWNobyBoaQ==\x07", "\x1b]0;title\x1b\\", "\x1b[2J\x1b[31m", "\x9b31m\x9d0;title\x9c", "\r\nFAKE done",
@@ -58,8 +57,6 @@ class Poison:
         if isinstance(value, str):
             return self.text(value) if _any_text(hint) else value
         inner = _inner(hint, type(value))
-        if isinstance(value, dict) and inner[-1] == Scalar:
-            return value
         if isinstance(value, dict):
             entries = {key: self.into(entry, inner[-1]) for key, entry in value.items()}
             more = next(iter(value.values()), None if inner[-1] is Any else self.made(inner[-1]))

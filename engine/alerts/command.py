@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import BinaryIO
 
-import msgspec
-
 from speedtui.engine.alerts.rules import Alert, document
 from speedtui.engine.clean import clean
+from speedtui.engine.output import as_json
 from speedtui.engine.units import format_span
 
 SHELL = "/bin/sh"
@@ -28,7 +27,7 @@ def run_command(command: str, alert: Alert, folder: str, timeout_seconds: float)
 
     What is still there of it after `timeout_seconds` is killed, and so is all that it started.
     """
-    told = msgspec.json.encode(document(alert, folder)) + b"\n"
+    told = as_json(document(alert, folder)) + b"\n"
     with tempfile.TemporaryFile() as output:
         try:
             process = subprocess.Popen(

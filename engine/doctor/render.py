@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from speedtui.engine.clean import clean
 from speedtui.engine.doctor.check import Check
 from speedtui.engine.units import plural
 
@@ -16,9 +17,9 @@ def render(checks: Sequence[Check]) -> str:
 
 
 def _lines(check: Check, width: int) -> list[str]:
-    lines = [f"{check.status:<7}  {check.name:<{width}}  {check.found}"]
+    lines = [f"{check.status:<7}  {check.name:<{width}}  {clean(check.found)}"]
     if check.advice:
-        lines.append(f"{'':<7}  {'':<{width}}  -> {check.advice}")
+        lines.append(f"{'':<7}  {'':<{width}}  -> {clean(check.advice)}")
     return lines
 
 

@@ -7,13 +7,18 @@ import html
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from rich.cells import cell_len
 
 from speedtui.engine import events as e
+from speedtui.engine.alerts.command import variables
+from speedtui.engine.alerts.rules import AlertRules
+from speedtui.engine.config.settings import AlertKind
 from speedtui.engine.runs import RunFolder
 from speedtui.tui.cli import main
+from speedtui.tui.terminal.ringing import notification
 from tests.engine.report.sample_runs import killed_training, study_alone, whole_training
 from tests.poisoned import POISONS, Poison, found_in, one_of_each, poisoned
 
@@ -83,6 +88,19 @@ def test_no_plain_way_out_lets_anything_through(runs: Path, call: Call, tmp_path
         assert not found_in(text), (table, found_in(text))
         for line in csv.reader(text.splitlines()):
             assert not any(cell.startswith(("=", "+", "@")) or (cell[:1] == "-" and not _number(cell)) for cell in line)
+
+
+def test_no_alert_tells_a_terminal_or_a_command_anything_but_text() -> None:
+    rules = [AlertRules(get_args(AlertKind)) for _ in LOGS]
+    alerts = [
+        alert for one, log in zip(rules, LOGS.values(), strict=True) for event in log if (alert := one.see(event))
+    ]
+    assert {alert.kind for alert in alerts} >= {"ended", "failed"}
+    for alert in alerts:
+        for terminal in ({"TERM": "xterm"}, {"TERM": "foot"}):
+            sent = notification(alert.title, alert.text, terminal)
+            assert sent[:2] == "\x1b]" and sent[-1] == "\a" and not found_in(sent[2:-1]), sent
+        assert not any(found_in(value) for value in variables(alert, "/runs/one").values())
 
 
 def test_the_columns_of_runs_stand_below_one_another_in_cells(

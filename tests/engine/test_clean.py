@@ -6,13 +6,24 @@ import os
 import shlex
 import subprocess
 import sys
+import tomllib
 import unicodedata
 
 import msgspec
 import pytest
 
 from speedtui.engine import output
-from speedtui.engine.clean import LONGEST, clean, clean_lines, cleaned, escape_json, pad, shell_line, width_of
+from speedtui.engine.clean import (
+    LONGEST,
+    clean,
+    clean_lines,
+    cleaned,
+    escape_json,
+    pad,
+    shell_line,
+    toml_text,
+    width_of,
+)
 
 DRAWN = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
 """Signs of Arabic, Syriac and Kaithi that stand around numbers; Unicode calls them format characters."""
@@ -135,6 +146,12 @@ def test_a_command_can_be_pasted_whatever_its_words_hold() -> None:
     shell = {**os.environ, "LC_ALL": "C.UTF-8"}
     written = subprocess.run(["bash", "-c", line], stdout=subprocess.PIPE, check=True, env=shell).stdout
     assert written == b"".join(os.fsencode(word) + b"\0" for word in words)
+
+
+def test_a_text_in_toml_is_one_clean_line_that_is_read_back() -> None:
+    for text in (*(f"a{letter}b" for letter in UNSEEN if not 0xD800 <= ord(letter) < 0xE000), 'it"s \\x', "学習", ""):
+        line = toml_text(text)
+        assert clean(line) == line and tomllib.loads(f"value = {line}") == {"value": text}
 
 
 def test_columns_are_cells() -> None:

@@ -65,7 +65,7 @@ def markup(tree: ast.Module) -> Iterator[str]:
             said = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
             if said.get("markup", "False") not in ("False", "markup") or name == "from_markup":
                 yield f"{node.lineno}: {ast.unparse(node)}"
-            if name in SHOWING and said.get("markup") != "False":
+            if (name in SHOWING and said.get("markup") != "False") or name == "Input":  # Field cleans what is typed
                 yield f"{node.lineno}: {ast.unparse(node)}"
         if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]

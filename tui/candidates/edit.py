@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from speedtui.engine.clean import UNBOUNDED, clean, toml_text
 from speedtui.engine.config.settings import Scalar
 from speedtui.tui.screens.edit import Check, Edited
 from speedtui.tui.values import format_value, parse_lines
 
 
 def candidate_lines(values: Mapping[str, Scalar]) -> list[str]:
-    """One for each setting."""
-    return [f"{path} = {format_value(value)}" for path, value in values.items()]
+    """One for each setting; texts that hold more than is seen are quoted, and read back as they are."""
+    return [f"{_typed(path)} = {_typed(format_value(value))}" for path, value in values.items()]
+
+
+def _typed(text: str) -> str:
+    return text if clean(text, UNBOUNDED) == text else toml_text(text)
 
 
 def candidate_check(config: Mapping[str, Any]) -> Check:

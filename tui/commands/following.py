@@ -12,7 +12,7 @@ from types import FrameType
 import msgspec
 
 from speedtui.engine import events as e
-from speedtui.engine.clean import clean
+from speedtui.engine.clean import clean, shell_line
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.errors import ExitCode, SpeedtuiError
 from speedtui.engine.output import say, say_line, warn
@@ -114,7 +114,8 @@ def _summary(session: Session, *, next_step: bool) -> str:
 
 def _left_running(session: Session) -> str:
     if session.folder.worker_alive():
-        return f"Run {session.folder.id} goes on. Look at it again: speedtui attach {session.folder.id}"
+        name = session.folder.id
+        return f"Run {clean(name)} goes on. Look at it again: {shell_line('speedtui', 'attach', name)}"
     return ""
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-from speedtui.engine.clean import clean, shell_line
+from speedtui.engine.clean import clean, shell_line, toml_text
 from speedtui.engine.config.first import PLAIN, first_precision
 from speedtui.engine.config.load import DEFAULT_NAME
 from speedtui.engine.config.template import NO_EVALUATION, render_template
@@ -86,13 +85,13 @@ def _seen_from(folder: Path, path: str) -> str:
 
 
 def _quotable(text: str) -> str:
-    """The text as it stands between the quotes of a TOML string, whose escapes are those of JSON."""
-    return json.dumps(text, ensure_ascii=False)[1:-1]
+    """The text as it stands between the quotes of a TOML string."""
+    return toml_text(text)[1:-1]
 
 
 def _text(value: str | list[str]) -> str:
-    """As TOML, whose strings and lists are those of JSON."""
-    return json.dumps(value, ensure_ascii=False)
+    """As TOML."""
+    return toml_text(value) if isinstance(value, str) else f"[{', '.join(map(toml_text, value))}]"
 
 
 def _column_lines(found: Recognized) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from speedtui.engine.clean import clean
+from speedtui.engine.clean import clean, shell_line
 from speedtui.engine.errors import ExitCode, RunFolderError, UsageError
 from speedtui.engine.files import write_whole
 from speedtui.engine.jobs.going_on import how_to_go_on
@@ -67,7 +67,7 @@ def _without_an_end(folder: RunFolder, state: RunState) -> str:
     if state.outcome is not None:
         return ""
     if folder.worker_alive() or folder.owned():
-        return f"The run goes on; this is how far it is. Look at it: speedtui attach {folder.id}"
+        return f"The run goes on; this is how far it is. Look at it: {shell_line('speedtui', 'attach', folder.id)}"
     return "\n".join(line for line in ("The run has no end: its worker was killed.", how_to_go_on(folder)) if line)
 
 

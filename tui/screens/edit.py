@@ -15,6 +15,7 @@ from textual.widgets import Input, Static
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.errors import ConfigError
 from speedtui.tui.candidates.completion import SettingSuggester, hint
+from speedtui.tui.drawing.field import Field
 from speedtui.tui.drawing.text import clean
 
 
@@ -74,7 +75,7 @@ class LinesScreen(ModalScreen[Result | None], Generic[Result]):
             yield Static(id="edit-hint", markup=False)
 
     def _field(self, text: str) -> Input:
-        return Input(text, placeholder=self.PLACEHOLDER, suggester=self._suggester, compact=True, select_on_focus=False)
+        return Field(text, placeholder=self.PLACEHOLDER, suggester=self._suggester)
 
     def on_mount(self) -> None:
         self._check()

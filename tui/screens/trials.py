@@ -163,7 +163,7 @@ class TrialsScreen(View):
         except (OSError, SpeedtuiError) as error:
             self.notify(f"Not written: {error}", severity="error")
         else:
-            self.notify(f"{len(rows)} trials: " + "\n".join(map(str, paths)), title="Written")
+            self.notify(f"{len(rows)} trials: {' and '.join(map(str, paths))}", title="Written")
 
     # --- what is asked of the study ---
 

@@ -56,7 +56,7 @@ class LeanApp(App[None]):
         markup: bool = False,
     ) -> None:  # fmt: skip
         """What is told is text: `exp[lr=1e-4]` is a folder's name, and whatever asks for markup gets none."""
-        super().notify(clean_lines(message), title=clean(title), severity=severity, timeout=timeout, markup=False)
+        super().notify(clean(message), title=clean(title), severity=severity, timeout=timeout, markup=False)
 
     def copy_to_clipboard(self, text: str) -> None:
         """Hands the terminal text and nothing that it, or whatever it is pasted into, would take for a key."""
