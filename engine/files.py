@@ -114,7 +114,12 @@ def open_plain(path: Path, flags: int) -> int:
     Raises:
         OSError: it is not there or cannot be opened, is a link (ELOOP), or no regular file (EINVAL).
     """
-    file = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY, PRIVATE)
+    try:
+        file = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY, PRIVATE)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, "is a link where a file is expected", str(path)) from None
+        raise
     try:
         require_regular(path, os.fstat(file))
     except OSError:

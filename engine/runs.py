@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import shlex
 import shutil
 import time
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from speedtui.engine.errors import RunFolderError
 from speedtui.engine.events import Job
 from speedtui.engine.files import make_folder, open_plain, write_whole
 from speedtui.engine.run_start import is_own_name, started_at
+from speedtui.engine.trust import flaw
 
 LOOK_SECONDS = 0.25
 """Whoever looks whether a lock is held takes it for some microseconds; whoever wants to hold it tries for so long."""
@@ -68,8 +71,8 @@ class RunFolder(msgspec.Struct, frozen=True):
 
     @property
     def screen_log(self) -> Path:
-        """stdout and stderr of what runs beside a screen; nowhere for a log that lies alone in somebody's folder."""
-        return self.path / "screen.log" if self.log is None else Path(os.devnull)
+        """stdout and stderr of what runs beside a screen; nowhere for a log that lies alone or is somebody else's."""
+        return self.path / "screen.log" if self.log is None and not flaw(self.path) else Path(os.devnull)
 
     @property
     def checkpoints(self) -> Path:
@@ -100,6 +103,27 @@ class RunFolder(msgspec.Struct, frozen=True):
     def alert_lock(self) -> Path:
         """Locked by the process that sends the run's alerts."""
         return self.path / "alert.lock"
+
+    def flaw(self) -> str:
+        """What in it is obeyed and can have been written by somebody else, and why; empty where nothing is."""
+        obeyed = (self.events, self.order, self.config, self.commands, self.checkpoints)
+        locks = (self.worker_lock, self.session_lock, self.owner_lock, self.stall_lock, self.alert_lock)
+        for path in (self.path, *obeyed, *locks):
+            if found := flaw(path):
+                return f"{path} {found}"
+        return ""
+
+    def require_obeyed(self) -> None:
+        """To be asked before anything in it is followed, executed, written or killed.
+
+        Raises:
+            RunFolderError: it is somebody else's, and was not named in full as trusted.
+        """
+        if found := self.flaw():
+            raise RunFolderError(
+                f"{found}, so this run is only looked at",
+                f"To act on it all the same, add --trust {shlex.quote(str(self.path))}; links are followed nowhere.",
+            )
 
     def worker_alive(self) -> bool:
         """Whether a worker holds the run now; true across process ids and reboots."""
@@ -133,6 +157,7 @@ def create_run(runs: Path, job: Job) -> RunFolder:
     try:
         make_folder(runs)
         made = _new_folder(runs.resolve(), job)
+        _require_private(made.path)
         room = made.path / ".room"
         write_whole(room, bytes(1 << 20))
         room.unlink()
@@ -144,6 +169,13 @@ def create_run(runs: Path, job: Job) -> RunFolder:
             "Make room or name another folder with --runs.",
         ) from None
     return made
+
+
+def _require_private(folder: Path) -> None:
+    """Raises OSError where the file system knows neither owners nor rights, or makes others of them."""
+    found = flaw(folder)
+    if found:
+        raise OSError(errno.EPERM, f"a folder that is made there {found}; trust it with --trust, or take another")
 
 
 def _new_folder(runs: Path, job: Job) -> RunFolder:

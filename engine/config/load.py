@@ -16,6 +16,7 @@ from speedtui.engine.config.paths import convert, with_values
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.regular import require_regular
+from speedtui.engine.trust import flaw_of_open, refuse
 
 DEFAULT_NAME = "speedtui.toml"
 
@@ -24,7 +25,7 @@ def load_settings(path: Path, overrides: Mapping[str, Any] | None = None) -> Set
     """Reads, overrides (by path) and checks a configuration; relative paths in it count from its folder.
 
     Raises:
-        ConfigError: the file is missing, not TOML, or says something that cannot be used.
+        ConfigError: the file is missing, not TOML, somebody else's, or says something that cannot be used.
     """
     where = str(path)
     written = convert(_read_toml(path), where)
@@ -54,7 +55,9 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         if path.parts[1:2] not in (("dev",), ("proc",)):  # where a shell lays what a command writes, as <(...)
             require_regular(path, path.stat())
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            refuse(path, flaw_of_open(file.fileno(), path))
+            text = file.read().decode()
     except FileNotFoundError:
         raise ConfigError(
             f"{path}: no such configuration file",

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from speedtui.engine.config.paths import nearest
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.output import warn_traceback
+from speedtui.engine.trust import require_program
 from speedtui.engine.workload.user_code import import_file, line_of, own_functions
 
 ForSample = ("prediction", "reference", "row")
@@ -78,11 +79,12 @@ def load_metric(path: Path, name: str) -> Metric:
     """Imports the file anew and finds the function in it.
 
     Raises:
-        ConfigError: there is no such file or function, it is no function, its import raised, or its parameters are
+        ConfigError: there is no such file or function, it is somebody else's, its import raised, or its parameters are
             not those of a metric.
     """
     if not path.is_file():
         raise ConfigError(f"schedule.metric: {path}: no such file", 'Write metric = "file.py:function".')
+    require_program(path, "schedule.metric", ConfigError)
     if path.suffix != ".py":
         raise ConfigError(f"schedule.metric: {path}: not a Python file", 'Write metric = "file.py:function".')
     try:

@@ -11,7 +11,7 @@ import msgspec
 from speedtui.engine import events as e
 from speedtui.engine.config.settings import Tracker, TrackSettings
 from speedtui.engine.context.order import read_order
-from speedtui.engine.errors import JobError, SpeedtuiError, UsageError
+from speedtui.engine.errors import JobError, RunFolderError, SpeedtuiError, UsageError
 from speedtui.engine.export.base import TrackedRun
 from speedtui.engine.export.csv import write_tables
 from speedtui.engine.export.metrics import MetricStream, Point
@@ -51,9 +51,12 @@ def export_run(folder: RunFolder, to: Target, out: Path | None, report: Report) 
     """Exports what the log holds now. What an earlier export of this run left there is replaced.
 
     Raises:
+        RunFolderError: `out` is not named and the run is somebody else's.
         UsageError: the tracker is not installed, there is nothing that it could be told, or `out` cannot be written.
         JobError: the tracker refused.
     """
+    if out is None:
+        _require_own(folder)
     place = (out if out is not None else default_folder(folder, to)).absolute()
     state = read_state(folder.events, lambda done, total: report(done // 2, total))
     _refuse_unfit(folder, to, state)
@@ -68,6 +71,13 @@ def export_run(folder: RunFolder, to: Target, out: Path | None, report: Report) 
         raise UsageError(
             f"{where}: cannot be written: {error.strerror or error}", "Make room or name another folder with --out."
         ) from error
+
+
+def _require_own(folder: RunFolder) -> None:
+    try:
+        folder.require_obeyed()
+    except RunFolderError as error:
+        raise RunFolderError(error.message, "Name another folder with --out.") from None
 
 
 def _refuse_unfit(folder: RunFolder, to: Target, state: RunState) -> None:

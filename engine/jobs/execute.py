@@ -81,6 +81,7 @@ def execute(
             raise RunFolderError(
                 f"{folder.path}: a worker is writing this run already", "`speedtui attach` shows it."
             ) from None
+        folder.require_obeyed()
         order = read_order(folder)
         settings = load_settings(folder.config)
         before, handled = _replay(folder)

@@ -11,7 +11,10 @@ from speedtui.engine.runs import RunFolder
 
 
 def how_to_go_on(folder: RunFolder, order: Order | None = None) -> str:
-    """One line with the command in it; `order`: the run's, where it is at hand. Empty where there is nothing to do."""
+    """One line with the command in it; `order`: the run's, where it is at hand. Empty where there is nothing to do,
+    and for somebody else's run."""
+    if folder.flaw():  # the command would be made of what somebody else has written
+        return ""
     order = order or _order(folder)
     if order is None:
         return ""

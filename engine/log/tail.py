@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
 
 from speedtui.engine import events
 from speedtui.engine.regular import open_regular
 from speedtui.engine.state.passed_over import PassedOver
+from speedtui.engine.trust import flaw
 
 CHUNK_BYTES = 1 << 20
 """Read at a time, so that a long log is folded in steps of some ten milliseconds."""
@@ -25,10 +29,11 @@ class LineTail:
     that a crash has left, is counted and passed over.
     """
 
-    def __init__(self, path: Path, offset: int = 0) -> None:
-        """`offset`: bytes of the file before the first line wanted."""
+    def __init__(self, path: Path, offset: int = 0, *, opened: Callable[[Path], BinaryIO] = open_regular) -> None:
+        """`offset`: bytes of the file before the first line wanted; `opened`: how it is opened, for each look."""
         self._path = path
         self._offset = offset
+        self._opened = opened
         self._begun: list[bytes] = []
         self._begun_bytes = 0
         self.passed_over = PassedOver()
@@ -57,7 +62,7 @@ class LineTail:
             OSError: it cannot be read, or is no regular file.
         """
         try:
-            with open_regular(self._path) as file:
+            with self._opened(self._path) as file:
                 self._skip_hole(file.fileno())
                 file.seek(self._offset)
                 chunk = file.read(CHUNK_BYTES)
@@ -115,11 +120,25 @@ class LineTail:
             self._offset = data
 
 
+def _without_advice(event: events.AnyEvent) -> events.AnyEvent:
+    """What somebody else's log says that one should type is not passed on: it would be copied or typed."""
+    match event:
+        case events.RunFinished():
+            return msgspec.structs.replace(event, next="")
+        case events.Notice():
+            return msgspec.structs.replace(event, hint="")
+    return event
+
+
 class EventTail:
-    """Events as they come; lines that are none, or of a newer version, are counted and passed over."""
+    """Events as they come; lines that are none, or of a newer version, are counted and passed over.
+
+    Of somebody else's log the events are without what they say is to be done.
+    """
 
     def __init__(self, path: Path, offset: int = 0) -> None:
         """`offset`: bytes of the file before the first line wanted."""
+        self._path = path
         self._lines = LineTail(path, offset)
         self._passed_over = PassedOver()
 
@@ -150,7 +169,9 @@ class EventTail:
             OSError: the log cannot be read, or is no regular file.
         """
         pairs, torn, size, newer = [], 0, 0, 0
-        for line in self._lines.read():
+        lines = self._lines.read()
+        foreign = bool(flaw(self._path, links=True))
+        for line in lines:
             try:
                 event = events.decode(line)
             except ValueError:
@@ -160,7 +181,7 @@ class EventTail:
             if event is None:
                 newer += 1
                 continue
-            pairs.append((line, event))
+            pairs.append((line, _without_advice(event) if foreign else event))
         if torn or newer:
             self._passed_over += PassedOver(lines=torn, bytes=size, newer=newer)
         return pairs

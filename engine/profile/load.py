@@ -21,6 +21,7 @@ from speedtui.engine.profile.profile import (
     parse_profile,
     render_profile,
 )
+from speedtui.engine.trust import require
 
 BUILT_IN = ("fast", "balanced", "quality", "memory-efficient")
 """In the order in which they are shown."""
@@ -138,6 +139,7 @@ def _read_own(file: Path) -> Profile:
         check_profile_name(file.stem)
     except UsageError as error:
         raise UsageError(f"{file}: {error.message}", f"Rename the file. {error.hint}") from None
+    require(file)
     try:
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError:

@@ -19,6 +19,7 @@ from speedtui.engine.planned import ProfileRow
 from speedtui.engine.report.promote import CONFIG_NAME
 from speedtui.engine.runs import RunFolder, find_run, list_runs
 from speedtui.engine.state.passed_over import PassedOver
+from speedtui.engine.trust import mine
 
 SAME_NUMBERS = (
     "train.micro_batch_size", "train.gradient_checkpointing", "train.loader_workers", "train.compile",
@@ -53,6 +54,7 @@ def find_trial(runs: Path, name: str) -> FoundTrial:
     """
     run, _, number = name.rpartition("#")
     folder = find_run(runs, run) if run else _newest_study(runs)
+    folder.require_obeyed()
     state = read_state(folder.events)
     study = state.study
     row = study.row(int(number)) if study is not None and number.isdigit() else None
@@ -95,6 +97,7 @@ def find_plan(runs: Path, name: str) -> FoundPlan:
         RunFolderError: there is no such run, or it made no plan that can be trained with.
     """
     folder = find_run(runs, name)
+    folder.require_obeyed()
     state = read_state(folder.events)
     plan = state.plan
     row, config = plan.row if plan is not None else None, folder.path / CONFIG_NAME
@@ -156,6 +159,6 @@ def _step_seconds(result: TrialResult | None) -> float | None:
 
 def _newest_study(runs: Path) -> RunFolder:
     for folder in list_runs(runs):
-        if glance(folder).state.study is not None:
+        if mine(folder.path) and glance(folder).state.study is not None:
             return folder
     raise RunFolderError(f"{runs}: no study here", "Run `speedtui tune` first.")

@@ -38,6 +38,7 @@ def find_stage(runs: Path, name: str) -> FoundStage:
         ConfigError: its configuration cannot be read.
     """
     folder = find_run(runs, name)
+    folder.require_obeyed()
     model = folder.path / MODEL
     if not model.is_dir():
         raise RunFolderError(

@@ -11,6 +11,7 @@ from speedtui.engine.config.settings import Settings
 from speedtui.engine.search.ladder import COUNTS, mode_candidates
 from speedtui.engine.search.own import knob_candidates, read_configs
 from speedtui.engine.search.sampled import check_knobs
+from speedtui.engine.trust import require
 
 
 class StudyPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +33,7 @@ def plan_study(settings: Settings, memory_bytes: int) -> StudyPlan:
     """
     search = settings.search
     if search.configs:
+        require(Path(search.configs), "search.configs")
         return StudyPlan(mode="configs", candidates=read_configs(Path(search.configs), settings))
     if search.mode == "auto":
         if search.knobs:

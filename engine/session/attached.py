@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 
 from speedtui.engine import events as e
 from speedtui.engine.commands import AnyCommand
@@ -24,11 +25,12 @@ BREATH_SECONDS = 0.05
 
 
 class AttachedSession(WatchedRun):
-    """Follows and commands a run that is alive; on a finished one it only shows."""
+    """Follows and commands a run that is alive; on a finished one, or somebody else's, it only shows."""
 
     def __init__(self, folder: RunFolder, *, budgets: StallBudgets | None = None) -> None:
         """`budgets`: how long nothing may happen before it is called a stall."""
         super().__init__(folder, budgets)
+        self._only_looks = bool(folder.flaw())
         self._detached = threading.Event()
         self._killed = False
 
@@ -36,8 +38,9 @@ class AttachedSession(WatchedRun):
         """Appends to commands.jsonl.
 
         Raises:
-            RunFolderError: the run has ended, so nobody would read it.
+            RunFolderError: the run is somebody else's, or has ended, so nobody would read it.
         """
+        self._folder.require_obeyed()
         if not self._goes_on():
             raise RunFolderError(f"run {self._folder.id} has ended", "Start another one.")
         super().send(command)
@@ -55,7 +58,9 @@ class AttachedSession(WatchedRun):
 
         Raises:
             JobError: there is none, or it cannot be reached from here.
+            RunFolderError: the run is somebody else's.
         """
+        self._folder.require_obeyed()
         kill(self._folder, worker_of(self._folder, self.snapshot()), self._t())
 
     def run(self, on_line: OnLine | None = None) -> ExitCode:
@@ -64,7 +69,7 @@ class AttachedSession(WatchedRun):
         Raises:
             JobError: its worker is gone without having ended it, and nobody is there to start another.
         """
-        with hold_lock(self._folder.session_lock, shared=True):
+        with self._watching():
             while not self._detached.is_set():
                 now = time.monotonic()
                 goes_on = self._goes_on()  # before the look: what it wrote last is then seen
@@ -73,9 +78,19 @@ class AttachedSession(WatchedRun):
                     continue
                 if not goes_on:
                     return self._end(on_line)
-                self._tell_stall(on_line, now)
+                if not self._only_looks:
+                    self._tell_stall(on_line, now)
                 self._detached.wait(FOLLOW_SECONDS)
         return ExitCode.DONE
+
+    @contextmanager
+    def _watching(self) -> Iterator[None]:
+        """Lets the worker see that somebody looks on, where that can be written."""
+        with ExitStack() as stack:
+            if not self._only_looks:
+                with suppress(OSError):  # a file system that can only be read
+                    stack.enter_context(hold_lock(self._folder.session_lock, shared=True))
+            yield
 
     def _observe(self, event: e.AnyEvent) -> None:
         if isinstance(event, e.RunStarted):
@@ -86,7 +101,7 @@ class AttachedSession(WatchedRun):
         return self._folder.worker_alive() or self._folder.owned()
 
     def _end(self, on_line: OnLine | None) -> ExitCode:
-        if self._killed and self.snapshot().exit_code is None:
+        if self._killed and self.snapshot().exit_code is None and not self._only_looks:
             self._end_killed(on_line)
         self._follower.close()
         code = self.snapshot().exit_code

@@ -143,10 +143,11 @@ def resume_training(
     path that are other ones from now on.
 
     Raises:
-        RunFolderError: it is no training, it has made all its steps, or its worker is alive.
+        RunFolderError: it is somebody else's or no training, it has made all its steps, or its worker is alive.
         ConfigError: the window cannot be used.
     """
     require_training_packages()
+    folder.require_obeyed()
     if folder.worker_alive():
         raise RunFolderError(f"run {folder.id} is running", f"Look at it with `speedtui attach {folder.id}`.")
     try:

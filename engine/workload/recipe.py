@@ -13,6 +13,7 @@ import msgspec
 from speedtui.engine.config.paths import nearest
 from speedtui.engine.config.settings import DataSettings, Settings
 from speedtui.engine.errors import RecipeError
+from speedtui.engine.trust import require_program
 from speedtui.engine.workload.base import Recipe
 from speedtui.engine.workload.broken import is_the_devices
 from speedtui.engine.workload.user_code import import_file, line_of, own_functions
@@ -71,13 +72,14 @@ def _texts_of(settings: Settings) -> DataSettings:
 
 
 def require_recipe(path: Path) -> None:
-    """Refuses a recipe that is not there.
+    """Refuses a recipe that is not there, or that somebody else can have written.
 
     Raises:
-        RecipeError: there is no such file.
+        RecipeError: there is no such file, or it is not to be executed.
     """
     if not path.is_file():
         raise RecipeError(f"{path}: no such recipe", 'Correct model.recipe: "file.py:function".')
+    require_program(path, "model.recipe", RecipeError)
 
 
 def _imported(path: Path) -> ModuleType:

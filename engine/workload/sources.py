@@ -6,6 +6,7 @@ from pathlib import Path
 
 from speedtui.engine.config.settings import DataSettings, ModelSettings, Settings
 from speedtui.engine.errors import ConfigError, UsageError
+from speedtui.engine.trust import require_program
 from speedtui.engine.workload.data import naming, require_first_row, table_of
 from speedtui.engine.workload.files import kind_of, require_file
 from speedtui.engine.workload.hub import check_folder, require_model_in
@@ -56,7 +57,9 @@ def _check_file(path: str, data: DataSettings) -> None:
 
 
 def _check_metric(metric: str | None) -> None:
-    if metric and not Path(metric.rpartition(":")[0]).is_file():
-        raise ConfigError(
-            f"schedule.metric: {metric.rpartition(':')[0]}: no such file", 'Write metric = "file.py:function".'
-        )
+    if not metric:
+        return
+    file = Path(metric.rpartition(":")[0])
+    if not file.is_file():
+        raise ConfigError(f"schedule.metric: {file}: no such file", 'Write metric = "file.py:function".')
+    require_program(file, "schedule.metric", ConfigError)

@@ -25,6 +25,7 @@ def write_trials(folder: RunFolder, run: RunState, rows: list[TrialRow]) -> list
         OSError: the run's folder cannot be written.
         ConfigError: the run's configuration is of another version.
     """
+    folder.require_obeyed()
     settings = recorded_settings(run.config, "the run's configuration") if run.config else Settings()
     tables = default_folder(folder, "csv")
     table, document = tables / TRIALS, folder.path / TRIALS_NAME

@@ -57,6 +57,7 @@ def write_finished(folder: RunFolder, run: RunState, trial: TrialRow) -> Path:
         ConfigError: the run's configuration is of another version.
         OSError: no room or no permission.
     """
+    folder.require_obeyed()
     try:
         order = read_order(folder)
     except (OSError, msgspec.DecodeError):

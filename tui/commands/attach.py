@@ -11,6 +11,7 @@ from speedtui.engine.errors import ExitCode
 from speedtui.engine.runs import RunFolder, find_run, list_runs
 from speedtui.engine.session.attached import AttachedSession
 from speedtui.engine.session.base import Session
+from speedtui.engine.trust import mine
 from speedtui.tui.commands.following import follow
 from speedtui.tui.commands.options import Common, Output, common_options, screen_options
 from speedtui.tui.commands.screen import training_screen
@@ -21,17 +22,18 @@ from speedtui.tui.commands.screen import training_screen
 @screen_options
 @click.argument("run", required=False)
 def command(common: Common, run: str | None) -> ExitCode:
-    """Open the screen on a run that is going on; without RUN on the newest one that is alive.
+    """Open the screen on a run that is going on; without RUN on the newest of your own that is alive.
 
     Where several are, the list of runs opens with it, to choose from; 5 opens it again.
     """
-    alive = [folder for folder in list_runs(common.runs) if _alive(folder)] if run is None else []
+    alive = [folder for folder in list_runs(common.runs) if mine(folder.path) and _alive(folder)] if run is None else []
     folder = alive[0] if alive else find_run(common.runs, run)
     started: list[Session] = []
     screen = None
     if common.output is Output.SCREEN:
         screen = msgspec.structs.replace(
-            training_screen(common, "process", started), read_only=not _alive(folder), runs=_runs_of(folder, common),
+            training_screen(common, "process", started), read_only=not _alive(folder) or bool(folder.flaw()),
+            runs=_runs_of(folder, common),
             choose=len(alive) > 1,
         )  # fmt: skip
     return follow(AttachedSession(folder), common, screen=screen, started=started)

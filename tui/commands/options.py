@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
+from speedtui.engine.trust import trusting
+
 F = TypeVar("F", bound=Callable[..., Any])
 SLOW_LINK_HZ = 0.5
 """Redraws a second on a connection that is said to be slow."""
@@ -88,17 +90,25 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def common_options(function: F) -> F:
-    """--config, --runs, --json, -q, -v; the command gets them as one `Common`."""
+    """--config, --runs, --json, -q, -v, --trust; the command gets them as one `Common`."""
 
-    def gather(*args: Any, config: Path, runs: Path, json: bool, quiet: bool, verbose: bool, **rest: Any) -> Any:
+    def gather(
+        *args: Any, config: Path, runs: Path, json: bool, quiet: bool, verbose: bool, trust: tuple[str, ...],
+        **rest: Any,
+    ) -> Any:  # fmt: skip
         shared = Common(config=config, runs=runs, json=json, quiet=quiet, verbose=verbose, look=typed_look())
-        return function(shared, *args, **rest)
+        with trusting(trust):
+            return function(shared, *args, **rest)
 
     gather.__doc__ = function.__doc__
     gather.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
     wrapped: Any = gather
     for option in (
         click.option("-v", "--verbose", is_flag=True, help="Show tracebacks and the worker's last lines."),
+        click.option(
+            "--trust", metavar="PATH", multiple=True,
+            help="Obey what is below this full path though others can write it, such as another's run.",
+        ),
         click.option("-q", "--quiet", is_flag=True, help="Only results and errors; no screen."),
         click.option("--json", is_flag=True, help="One JSON object a line on stdout, nothing else."),
         click.option(

@@ -88,6 +88,8 @@ def _as_json(folder: RunFolder, state: RunState) -> bytes:
 
 
 def _write_page(common: Common, folder: RunFolder, state: RunState, html: str) -> ExitCode:
+    if html == IN_THE_RUN:
+        folder.require_obeyed()
     path = folder.path / PAGE_NAME if html == IN_THE_RUN else Path(html)
     if path.is_dir():
         path /= f"{folder.id}.html"

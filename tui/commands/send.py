@@ -48,6 +48,7 @@ def command(common: Common, timeout: str, run: str, name: str, pairs: tuple[str,
     set with the settings to change, such as eval_every=1200, eval_every="3 epochs" or metric= to turn the metric off.
     """
     folder = find_run(common.runs, run)
+    folder.require_obeyed()
     patience = _patience(timeout)
     _require_alive(folder)
     sent = _command(folder, name, pairs)

@@ -120,6 +120,7 @@ def _resumed(
     common: Common, options: StartOptions, run: str, times: dict[str, str | None], rate: dict[str, Scalar]
 ) -> Session:  # fmt: skip
     folder = find_run(common.runs, run)
+    folder.require_obeyed()
     changes = live_values(rate.items(), present_settings(folder), TYPED) if rate else {}
     if not times:
         return resume_training(folder, options, changes=changes)

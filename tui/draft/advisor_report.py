@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from speedtui.engine.advise.strategy import Strategy
 from speedtui.engine.clean import clean, clean_lines
+from speedtui.engine.errors import RunFolderError
 from speedtui.engine.files import write_whole
 from speedtui.tui.drawing.text import clock
 from speedtui.tui.frame import Frame
@@ -26,7 +27,10 @@ def write_report(app: SpeedtuiApp, frame: Frame, shown: Shown) -> None:
 
     path = app.front.session.folder.path / REPORT
     try:
+        app.front.session.folder.require_obeyed()
         write_whole(path, report_text(frame, shown, difference(app)))
+    except RunFolderError as error:
+        app.notify(error.in_one, severity="error")
     except OSError as error:
         app.notify(f"{path}: cannot be written: {error.strerror or error}", severity="error")
     else:

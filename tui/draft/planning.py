@@ -150,6 +150,7 @@ def written(app: SpeedtuiApp, *, always: bool = False) -> Path | None:
         app.notify("Nothing is changed: the next run is like this one.")
         return None
     try:
+        app.front.session.folder.require_obeyed()
         return write_next(app.front.session.folder.path, draft.base, draft.values(), note=_note(app, draft))
     except SpeedtuiError as error:
         tell_error(app, error)

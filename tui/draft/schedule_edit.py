@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from speedtui.engine.advise.scene import settings_in_use
-from speedtui.engine.clean import shell_line
+from speedtui.engine.clean import clean, shell_line
 from speedtui.engine.config.live import LIVE_SETTINGS, live_values
 from speedtui.engine.config.load import dump_settings
 from speedtui.engine.config.paths import value_at, with_values
@@ -91,7 +91,7 @@ def write_next(folder: Path, settings: Settings, values: Mapping[str, Scalar | N
     Raises:
         RunFolderError: it cannot be written.
     """
-    comment = "".join(f"# {line}".rstrip() + "\n" for line in note.splitlines())
+    comment = "".join(f"# {clean(line)}".rstrip() + "\n" for line in note.splitlines())
     text = comment + ("\n" if comment else "") + dump_settings(with_values(settings, values, WHERE))
     for number in range(1, MOST_FILES + 1):
         path = folder / (f"{NEXT}.toml" if number == 1 else f"{NEXT}-{number}.toml")

@@ -15,7 +15,9 @@ from typing import Any
 import msgspec
 
 from speedtui.engine.config.paths import nearest
+from speedtui.engine.errors import ConfigError
 from speedtui.engine.profile.load import own_folder
+from speedtui.engine.trust import require
 from speedtui.tui.keys.names import FUNCTION_KEYS, NAMED, THE_SAME, shown_name, textual_name, why_risky
 from speedtui.tui.keys.table import KEYS, clashes
 
@@ -56,10 +58,13 @@ def read_keymap(path: Path | None = None) -> KeymapFile:
     """The person's keys; none where there is no file."""
     path = path or keymap_path()
     try:
+        require(path)
         text = path.read_text(encoding="utf-8")
         tables = tomllib.loads(text)
     except FileNotFoundError:
         return KeymapFile(path=path)
+    except ConfigError as error:
+        return KeymapFile(path=path, refused=(f"{error.message}: all keys are as shipped",))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         return KeymapFile(path=path, refused=(f"{path}: cannot be read, so all keys are as shipped: {reason}",))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from speedtui.engine.events import CheckpointFailed, NonFiniteFound, Stalled, WorkerSuspended
 from speedtui.engine.planned import Advice
 from speedtui.engine.state import RunState, RunStatus, TrainingState
@@ -32,7 +34,8 @@ def _lost(frame: Frame, width: int) -> list[Row]:
     """The reason, and how to go on where no session will: of a live run it starts the worker again, or ends the run."""
     run = frame.run
     reason = clean(run.log[-1].text) if run.log else ""
-    resume = f"Go on: speedtui train --resume {run.run}" if run.training is not None and frame.read_only else ""
+    goes_on = run.training is not None and frame.read_only
+    resume = f"Go on: speedtui train --resume {shlex.quote(run.run)}" if goes_on else ""
     rows = [row(line) for line in wrap(resume, width)]
     return [*(row(line) for line in wrap(reason, width, max(1, MOST_ROWS - len(rows)))), *rows]
 

@@ -32,6 +32,6 @@ def show_run(app: SpeedtuiApp, glance: RunGlance) -> None:
     if following is not None:
         app.fleet.bring(following)
     else:
-        app.fleet.add(AttachedSession(glance.folder), read_only=not glance.alive)
+        app.fleet.add(AttachedSession(glance.folder), read_only=not glance.alive or bool(glance.folder.flaw()))
     app.action_show_screen("trials" if glance.state.job == "tune" else "monitor")
     app.draw_now()

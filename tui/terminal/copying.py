@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from speedtui.engine.clean import UNBOUNDED, clean_lines
 from speedtui.engine.files import write_whole
+from speedtui.engine.trust import flaw
 from speedtui.tui.screens.view import View
 
 if TYPE_CHECKING:
@@ -47,8 +48,12 @@ def copy(app: SpeedtuiApp, what: str, text: str) -> None:
 
 
 def _write(text: str, folder: Path) -> Path | None:
-    """The file that it is in: in the run's folder, else beside other temporary files; None where neither works."""
-    for file in (folder / FILE_NAME, Path(tempfile.gettempdir()) / f"speedtui-{folder.name}-{FILE_NAME}"):
+    """The file that it is in; None where there is none.
+
+    It is in the run's folder where that is one's own, else beside other temporary files.
+    """
+    beside = Path(tempfile.gettempdir()) / f"speedtui-{folder.name}-{FILE_NAME}"
+    for file in (folder / FILE_NAME, beside) if not flaw(folder) else (beside,):
         try:
             write_whole(file, text.rstrip("\n") + "\n")
         except OSError:
