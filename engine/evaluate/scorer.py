@@ -6,11 +6,14 @@ can keep the watching from ending everything when the worker is gone, not even C
 
 from __future__ import annotations
 
+import ctypes
 import io
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import BinaryIO, NoReturn
@@ -22,11 +25,20 @@ from speedtui.engine.evaluate.messages import Loaded, Message, Request, Unusable
 
 WATCH_SECONDS = 0.5
 """Between two looks at whether the worker lives; a metric outlives it no longer."""
+END = signal.SIGUSR1
+"""From the worker to the first process: end everything. The signals that a person sends to all of a job do not."""
+END_SECONDS = 2.0
+"""For what was killed to be gone."""
+TICK_SECONDS = 0.02
+"""Between two looks at what is left."""
+PR_SET_CHILD_SUBREAPER = 36
+"""Of prctl(2)."""
 
 
 def main() -> None:
     """Watches in the parent, serves in the child."""
     worker = int(sys.argv[2])
+    adopt_orphans()
     child = os.fork()
     if child:
         watch(child, worker)
@@ -34,23 +46,58 @@ def main() -> None:
     serve(sys.argv[1])
 
 
-def watch(child: int, worker: int) -> NoReturn:
-    """Ends the whole group, itself too, when the worker is gone, and itself with the child before that.
+def adopt_orphans() -> None:
+    """What the metric starts becomes this process's child when its parent ends, however it has detached itself: in a
+    group or session of its own it could be found in no other way. Linux has it, others do without."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
-    What a child leaves behind is then ended by the worker, which notices its end.
-    """
+
+def watch(child: int, worker: int) -> NoReturn:
+    """Ends everything, itself too, when the worker is gone or asks for it, and when the child has ended."""
     for descriptor in (0, 1):  # else the child's end of them would not be noticed
         os.close(descriptor)
-    numbers = {signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    numbers = {signal.SIGCHLD, END, signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
     signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    asked = None
     while True:
-        ended, status = os.waitpid(child, os.WNOHANG)
+        status = reap(child)
         if os.getppid() != worker:  # looked at after the child, which may have ended for that very reason
+            end_children()
             os.killpg(0, signal.SIGKILL)
-        if ended:
-            code = os.waitstatus_to_exitcode(status)
+        if status is not None or (asked is not None and asked.si_signo == END):
+            end_children()
+            code = os.waitstatus_to_exitcode(status) if status is not None else -signal.SIGKILL
             os._exit(code if code >= 0 else 128 - code)
-        signal.sigtimedwait({signal.SIGCHLD}, WATCH_SECONDS)
+        asked = signal.sigtimedwait({signal.SIGCHLD, END}, WATCH_SECONDS)
+
+
+def reap(child: int) -> int | None:
+    """The status of the child, once it has ended; also lets go what it has left and what has ended since."""
+    found = None
+    while True:
+        try:
+            ended, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return found
+        if not ended:
+            return found
+        if ended == child:
+            found = status
+
+
+def end_children() -> None:
+    """Kills every child, then those that become children by it, until there are none; for a while, as one that hangs in
+    a driver cannot be killed."""
+    import psutil  # most of its life this process only waits
+
+    this, until = psutil.Process(), time.monotonic() + END_SECONDS
+    while time.monotonic() < until and (children := this.children()):
+        for one in children:
+            with suppress(psutil.Error):
+                one.kill()
+        signal.sigtimedwait({signal.SIGCHLD}, TICK_SECONDS)
+        reap(0)
 
 
 def _let_signals_pass() -> None:

@@ -9,18 +9,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.evaluate.messages import Answer, Began, Loaded, Request, Scored, SetScored, Unread, Unusable
+from speedtui.engine.evaluate.scorer import END
 from speedtui.engine.units import format_seconds
 
 SCORER = "speedtui.engine.evaluate.scorer"
 READY_SECONDS = 120.0
 """For the import of the metric and for reading its rows: a minute is what large libraries take from a slow disk."""
-CLOSE_SECONDS = 2.0
-"""For what the metric has registered to do at its end."""
+CLOSE_SECONDS = 3.0
+"""For what the metric has registered to do at its end, and for ending what it has left."""
 TICK_SECONDS = 0.1
 """Between two chances for the caller to end the waiting."""
 PIPE_BYTES = 1 << 16
@@ -171,12 +173,13 @@ class Scorer:
         self.kill()
 
     def kill(self) -> None:
-        """Ends it and all that it has started."""
+        """Ends it and all that it has started, wherever that has gone."""
         if self._process.returncode is None:
-            try:
-                os.killpg(self._process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+            if self._exit_code() is None:
+                os.kill(self._process.pid, END)
+                self._wait()
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)  # where the metric keeps the first process from it
             self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:

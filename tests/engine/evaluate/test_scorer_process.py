@@ -147,6 +147,29 @@ def test_what_a_metric_starts_ends_with_it(scorer: Callable[[str], Scorer]) -> N
     assert gone([sleeper], 2)
 
 
+DETACHED = """
+    import subprocess
+    def score(prediction):
+        if prediction == "session":
+            return subprocess.Popen(["sleep", "1000"], start_new_session=True).pid
+        return int(subprocess.check_output(["sh", "-c", "setsid sleep 1000 >/dev/null 2>&1 & echo $!"]))
+"""
+"""Each way returns the process id."""
+
+
+@pytest.mark.parametrize("end", ["closed", "killed"])
+def test_what_a_metric_detaches_ends_with_it_too(scorer: Callable[[str], Scorer], end: str) -> None:
+    """In a session of its own, and as an orphan whose parent has ended."""
+    one = scorer(DETACHED)
+    found = ask(one, "session", "orphan").scores
+    sleepers = [psutil.Process(int(found[n])) for n in (0, 1)]
+    apart = {one._process.pid}
+    while len({os.getsid(sleeper.pid) for sleeper in sleepers} | apart) < 3:
+        time.sleep(0.01)
+    one.close() if end == "closed" else one.kill()
+    assert gone(sleepers)
+
+
 def test_samples_that_raise_are_told_with_their_line(scorer: Callable[[str], Scorer]) -> None:
     one = scorer("""
         import sys
@@ -286,7 +309,7 @@ WORKER = """
 def test_it_ends_when_the_worker_is_killed(metric: Write, tmp_path: Path, does: str, metric_does: str) -> None:
     target = metric(f"""
 import subprocess
-child = subprocess.Popen(["sleep", "1000"])
+children = [subprocess.Popen(["sleep", "1000"], start_new_session=apart) for apart in (False, True)]
 def score(prediction):
     {metric_does}
 """)
@@ -296,8 +319,8 @@ def score(prediction):
     root = psutil.Process(int(worker.stdout.readline()))
     processes = [root, *root.children(recursive=True)]
     try:
-        assert [p.name() for p in processes].count("sleep") == 1
-        assert len(processes) == 3
+        assert [p.name() for p in processes].count("sleep") == 2
+        assert len(processes) == 4
         if does == "asks":
             time.sleep(0.3)
         worker.kill()
