@@ -1,15 +1,11 @@
-"""The folders of runs: made, found, listed, locked."""
+"""The folders of runs: made, found, listed."""
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import shlex
 import shutil
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -17,19 +13,14 @@ import msgspec
 
 from speedtui.engine.errors import RunFolderError
 from speedtui.engine.events import Job
-from speedtui.engine.files import make_folder, open_plain, write_whole
+from speedtui.engine.files import make_folder, write_whole
+from speedtui.engine.locks import is_locked
 from speedtui.engine.run_start import is_own_name, started_at
-from speedtui.engine.trust import flaw
+from speedtui.engine.trust import flaw, mine
 
-LOOK_SECONDS = 0.25
-"""Whoever looks whether a lock is held takes it for some microseconds; whoever wants to hold it tries for so long."""
-TRY_SECONDS = 0.01
-"""Between two tries."""
 TRIES = 50
 """Names that a new run is given one after the other: of 65,536 a second, so that the first is nearly always free."""
 LOG_NAME = "events.jsonl"
-_held: set[int] = set()
-"""Descriptors of the locks that this process holds."""
 
 
 class RunFolder(msgspec.Struct, frozen=True):
@@ -127,15 +118,15 @@ class RunFolder(msgspec.Struct, frozen=True):
 
     def worker_alive(self) -> bool:
         """Whether a worker holds the run now; true across process ids and reboots."""
-        return _is_locked(self.worker_lock)
+        return is_locked(self.worker_lock)
 
     def owned(self) -> bool:
         """Whether the session that started the worker is there and will do something when that dies."""
-        return _is_locked(self.owner_lock)
+        return is_locked(self.owner_lock)
 
     def watched(self) -> bool:
         """Whether any session is attached."""
-        return _is_locked(self.session_lock, shared=True)
+        return is_locked(self.session_lock, shared=True)
 
 
 def _as_text(name: str) -> str:
@@ -198,8 +189,8 @@ def discard(folder: RunFolder) -> None:
 
 
 def find_run(runs: Path, name: str | None) -> RunFolder:
-    """The run with that id, its beginning, a link's name or its path; for None the one that was started last of those
-    that can be read.
+    """The run with that id, its beginning, a link's name or its path, one's own before another's; for None the one of
+    one's own that was started last of those that can be read.
 
     Raises:
         RunFolderError: there is none, or several begin so.
@@ -209,12 +200,14 @@ def find_run(runs: Path, name: str | None) -> RunFolder:
             if os.path.lexists(path / LOG_NAME):
                 return RunFolder(path.resolve())
     known = list_runs(runs)
-    if not known:
-        raise RunFolderError(f"{runs}: no runs here", "Start one with `speedtui tune`, or name the folder with --runs.")
+    own = [run for run in known if mine(run.path)]
+    if not known or (name is None and not own):
+        what = "no runs here" if not known else "no runs of yours here"
+        raise RunFolderError(f"{runs}: {what}", "Start one with `speedtui tune`, or name the folder with --runs.")
     if name is None:
-        return next((run for run in known if os.access(run.events, os.R_OK)), known[0])
+        return next((run for run in own if os.access(run.events, os.R_OK)), own[0])
     name = _as_text(name)
-    matches = [run for run in known if name in run.id]
+    matches = [run for run in own if name in run.id] or [run for run in known if name in run.id]
     if len(matches) == 1:
         return matches[0]
     problem = "no run of that name" if not matches else f"{len(matches)} runs match"
@@ -261,63 +254,3 @@ def _order(folder: RunFolder) -> tuple[float, bool, float]:
     except OSError:  # deleted meanwhile, or not to be read
         written = 0.0
     return started_at(folder.id, folder.events) or written, is_own_name(folder.id), written
-
-
-@contextmanager
-def hold_lock(path: Path, *, shared: bool = False) -> Iterator[None]:
-    """Holds an advisory lock; the operating system lets it go when the process dies, whatever children it leaves.
-
-    Raises:
-        BlockingIOError: somebody else holds it.
-        OSError: the file cannot be opened.
-    """
-    file = open_plain(path, os.O_RDWR | os.O_CREAT)
-    _held.add(file)
-    try:
-        _lock(file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
-        yield
-    finally:
-        if file in _held:  # else this is a forked child
-            _held.discard(file)
-            os.close(file)
-
-
-def _lock(file: int, kind: int) -> None:
-    give_up = time.monotonic() + LOOK_SECONDS
-    while True:
-        try:
-            return fcntl.flock(file, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= give_up:
-                raise
-        time.sleep(TRY_SECONDS)
-
-
-def _let_go_in_child() -> None:
-    """A lock lasts as long as any process has its descriptor: a killed worker's loader processes would keep its run."""
-    for file in _held:
-        os.close(file)
-    _held.clear()
-
-
-os.register_at_fork(after_in_child=_let_go_in_child)
-
-
-def _is_locked(path: Path, *, shared: bool = False) -> bool:
-    """Whether anybody holds it; `shared`: as those do who share it.
-
-    Looked at with the other kind of lock, so that two who look are not in each other's way.
-    """
-    try:
-        file = open_plain(path, os.O_RDONLY)
-    except OSError:  # nobody has ever held it
-        return False
-    try:
-        fcntl.flock(file, (fcntl.LOCK_EX if shared else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-        return False
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    finally:
-        os.close(file)

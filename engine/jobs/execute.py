@@ -25,12 +25,13 @@ from speedtui.engine.hardware.sampler import LOST_HINT, HardwareSampler
 from speedtui.engine.home import said_of_home
 from speedtui.engine.jobs.going_on import how_to_go_on
 from speedtui.engine.jobs.loaders import loader_death
+from speedtui.engine.locks import hold_lock
 from speedtui.engine.log.clock import RunClock
 from speedtui.engine.log.read import WholeLog
 from speedtui.engine.log.writer import EventLog
 from speedtui.engine.output import warn_traceback
 from speedtui.engine.report.training import write_run_report
-from speedtui.engine.runs import RunFolder, hold_lock
+from speedtui.engine.runs import RunFolder
 from speedtui.engine.state import Folder, RunState
 
 VERSIONED = ("speedtui", "torch", "transformers", "peft", "accelerate", "datasets", "bitsandbytes")

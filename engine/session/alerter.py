@@ -23,8 +23,9 @@ from speedtui.engine.config.load import load_settings
 from speedtui.engine.config.settings import NotifySettings
 from speedtui.engine.errors import SpeedtuiError
 from speedtui.engine.files import keep_private, open_plain
+from speedtui.engine.locks import hold_lock
 from speedtui.engine.output import warn
-from speedtui.engine.runs import RunFolder, hold_lock
+from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.follower import Follower, WatchedRun
 from speedtui.engine.units import parse_duration
 

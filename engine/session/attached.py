@@ -11,7 +11,8 @@ from speedtui.engine import events as e
 from speedtui.engine.commands import AnyCommand
 from speedtui.engine.errors import ExitCode, JobError, RunFolderError
 from speedtui.engine.jobs.going_on import how_to_go_on
-from speedtui.engine.runs import RunFolder, hold_lock
+from speedtui.engine.locks import hold_lock
+from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.base import OnLine
 from speedtui.engine.session.follower import WatchedRun
 from speedtui.engine.session.killing import ON_REQUEST, end_of_killed, is_kill, kill, worker_of

@@ -10,10 +10,11 @@ from math import inf
 
 from speedtui.engine import events as e
 from speedtui.engine.commands import AnyCommand
+from speedtui.engine.locks import hold_lock
 from speedtui.engine.log.commands import append_command
 from speedtui.engine.log.read import unreadable
 from speedtui.engine.log.tail import CHUNK_BYTES, EventTail
-from speedtui.engine.runs import RunFolder, hold_lock
+from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.append import append_event
 from speedtui.engine.session.base import OnLine
 from speedtui.engine.session.stacks import ask_for_stacks

@@ -20,8 +20,9 @@ from speedtui.engine.errors import ExitCode, JobError, RunFolderError
 from speedtui.engine.files import open_plain
 from speedtui.engine.jobs.going_on import how_to_go_on
 from speedtui.engine.jobs.status import BROKEN, RESTARTABLE, SPENT
+from speedtui.engine.locks import hold_lock
 from speedtui.engine.report.training import write_run_report
-from speedtui.engine.runs import RunFolder, hold_lock
+from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.alerter import await_alerts, start_alerts
 from speedtui.engine.session.base import OnLine
 from speedtui.engine.session.environment import worker_environment

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import ExitCode, JobError
 from speedtui.engine.jobs.execute import execute
-from speedtui.engine.runs import RunFolder, hold_lock
+from speedtui.engine.locks import hold_lock
+from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.alerter import await_alerts, start_alerts
 from speedtui.engine.session.base import OnLine
 from speedtui.engine.session.follower import FollowedRun

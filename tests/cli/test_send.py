@@ -14,8 +14,9 @@ import tomli_w
 
 from speedtui.engine import commands as c
 from speedtui.engine import events as e
+from speedtui.engine.locks import hold_lock
 from speedtui.engine.log.commands import CommandTail
-from speedtui.engine.runs import RunFolder, hold_lock
+from speedtui.engine.runs import RunFolder
 from speedtui.tui.cli import main
 from speedtui.tui.commands import send
 from tests.engine.events_of_a_run import started, training

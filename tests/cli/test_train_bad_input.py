@@ -16,8 +16,9 @@ from speedtui.engine.config.load import dump_settings, load_settings
 from speedtui.engine.config.window import JOB_END
 from speedtui.engine.context.order import Order, write_order
 from speedtui.engine.errors import ExitCode
+from speedtui.engine.locks import hold_lock
 from speedtui.engine.log.tail import read_events
-from speedtui.engine.runs import RunFolder, hold_lock, list_runs
+from speedtui.engine.runs import RunFolder, list_runs
 from tests.cli.program import SETTINGS, Ended, Place, pairs
 from tests.engine.events_of_a_run import finished, ok, started, study, training
 

@@ -16,7 +16,8 @@ import speedtui.engine
 import speedtui.tui
 from speedtui.engine import events as e
 from speedtui.engine.files import PROGRAM, create_beside, make_folder, open_plain, write_new, write_whole, writing
-from speedtui.engine.runs import RunFolder, create_run, hold_lock
+from speedtui.engine.locks import hold_lock
+from speedtui.engine.runs import RunFolder, create_run
 from speedtui.engine.session.append import append_event
 
 SOURCES = [

@@ -16,8 +16,9 @@ from textual.pilot import Pilot
 
 from speedtui.engine import events as e
 from speedtui.engine.errors import ExitCode
+from speedtui.engine.locks import hold_lock
 from speedtui.engine.log.glance import RunGlance, glance
-from speedtui.engine.runs import RunFolder, hold_lock
+from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.attached import AttachedSession
 from speedtui.tui.app import SpeedtuiApp
 from speedtui.tui.drawing.text import plain, width_of

@@ -8,9 +8,10 @@ from pathlib import Path
 import msgspec
 
 from speedtui.engine import events as e
+from speedtui.engine.locks import hold_lock
 from speedtui.engine.log import glance as module
 from speedtui.engine.log.glance import AT_END, Glances, glance, status_of
-from speedtui.engine.runs import RunFolder, hold_lock
+from speedtui.engine.runs import RunFolder
 from speedtui.engine.state import RunStatus, fold
 from tests.engine.events_of_a_run import finished, ok, started, step, study, training
 

@@ -10,11 +10,12 @@ import pytest
 
 from speedtui.engine import events as e
 from speedtui.engine.errors import RunFolderError
+from speedtui.engine.locks import hold_lock
 from speedtui.engine.log import glance as glances
 from speedtui.engine.report import kept, listing
 from speedtui.engine.report.listing import RunEntry, list_entries
 from speedtui.engine.report.lookup import find_trial
-from speedtui.engine.runs import RunFolder, find_recording, find_run, hold_lock, list_runs
+from speedtui.engine.runs import RunFolder, find_recording, find_run, list_runs
 from tests.engine.events_of_a_run import finished, ok, started, step, study, training
 
 END = e.RunFinished(t=60.0, outcome="ok", exit_code=0)

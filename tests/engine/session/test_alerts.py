@@ -22,7 +22,8 @@ from speedtui.engine.alerts.rules import Alert, AlertRules
 from speedtui.engine.config.settings import NotifySettings
 from speedtui.engine.config.window import Window
 from speedtui.engine.errors import ExitCode, JobError
-from speedtui.engine.runs import RunFolder, hold_lock
+from speedtui.engine.locks import hold_lock
+from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.alerter import Alerter, await_alerts, start_alerts
 from speedtui.engine.session.append import append_event
 from speedtui.engine.session.attached import AttachedSession

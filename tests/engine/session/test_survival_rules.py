@@ -18,8 +18,9 @@ from speedtui.engine.config.settings import Scalar
 from speedtui.engine.context.order import COMMAND_LINE, read_order, write_order
 from speedtui.engine.errors import JobError
 from speedtui.engine.jobs.loaders import loader_death
+from speedtui.engine.locks import hold_lock
 from speedtui.engine.log.tail import EventTail
-from speedtui.engine.runs import RunFolder, hold_lock
+from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.append import append_event
 from speedtui.engine.session.attached import AttachedSession
 from speedtui.engine.session.process import ProcessSession
