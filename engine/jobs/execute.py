@@ -117,9 +117,14 @@ def _write_report(context: JobContext) -> None:
     """What a training came to, once its end is in the log; a study and a plan have written their own."""
     if context.order.job not in ("train", "demo"):
         return
-    for path, reason in write_run_report(context.folder).items():
+    try:
+        failed = write_run_report(context.folder)
+    except RunFolderError as error:  # the folder was moved or removed, which has been told
+        context.notice(f"no report was written: {error.message}", level="warning")
+        failed = {}
+    for path, reason in failed.items():
         context.notice(f"{path} could not be written: {reason}", level="warning", hint="Make room.")
-        context.log.flush()
+    context.log.flush()
 
 
 def _start_sampler(context: JobContext, stack: ExitStack) -> HardwareSampler:

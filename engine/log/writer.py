@@ -12,6 +12,7 @@ from speedtui.engine import events as e
 from speedtui.engine.files import open_plain
 from speedtui.engine.log.clock import RunClock
 from speedtui.engine.log.pace import Pace, worth_writing
+from speedtui.engine.log.where import Whereabouts, folder_of_open
 from speedtui.engine.output import warn_traceback
 
 PUMP_SECONDS = 0.05
@@ -38,6 +39,7 @@ class EventLog:
         self._path = path
         self._file = open_plain(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
         self._isolate_torn_line()
+        self._whereabouts = Whereabouts(path, os.fstat(self._file))
         self._queue: deque[e.AnyEvent] = deque()
         self._unwritten = b""
         self._dropped = 0
@@ -101,6 +103,8 @@ class EventLog:
         with self._writing:
             for moved in self.clock.look():
                 self.emit(moved)
+            if self._whereabouts.changed():
+                self.emit(self._gone_or_back())
             for source in tuple(self._sources):
                 try:
                     source(urgent)
@@ -110,6 +114,16 @@ class EventLog:
                     text = f"a part of the measuring has stopped: {type(error).__name__}: {error}"
                     self.emit(e.Notice(t=self.clock.now(), level="error", text=text, hint="See worker.log."))
             self._drain()
+
+    def _gone_or_back(self) -> e.Notice:
+        """Of the run's folder, under whose name another is made for what is saved from now on."""
+        t, folder = self.clock.now(), self._path.parent
+        if self._whereabouts.here:
+            return e.Notice(t=t, level="info", text=f"the run's folder is at {folder} again")
+        now = folder_of_open(self._file)
+        became = "was moved or removed" if now is None or now == folder else f"was moved to {now}"
+        hint = f"Move it back: until then no command is heard, and what is saved goes to a new folder {folder}."
+        return e.Notice(t=t, level="error", text=f"the run's folder {folder} {became}", hint=hint)
 
     def _hand_over(self) -> None:
         with self._handing_over:

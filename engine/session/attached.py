@@ -106,6 +106,11 @@ class AttachedSession(WatchedRun):
             self._end_killed(on_line)
         self._follower.close()
         code = self.snapshot().exit_code
+        if code is None and self._lost:
+            where = self._folder.path
+            raise JobError(
+                f"the run's folder {where} was moved or removed", "Attach to it where it is now, by its path."
+            )
         if code is None:
             advice = how_to_go_on(self._folder) or f"The end of {self._folder.worker_log} says more."
             raise JobError(f"the worker of run {self._folder.id} is gone and did not end it", advice)

@@ -14,6 +14,7 @@ from speedtui.engine.locks import hold_lock
 from speedtui.engine.log.commands import append_command
 from speedtui.engine.log.read import unreadable
 from speedtui.engine.log.tail import CHUNK_BYTES, EventTail
+from speedtui.engine.log.where import Whereabouts
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.append import append_event
 from speedtui.engine.session.base import OnLine
@@ -41,6 +42,7 @@ class Follower:
         self._folding = threading.Lock()  # a screen may read while the session's thread does
         self._path = folder.events
         self._read_all = False
+        self.whereabouts = Whereabouts(folder.events)
         self._behind = 0.0
         self._heard = time.monotonic()
         self.share: float | None = None
@@ -80,6 +82,14 @@ class Follower:
             if pairs is None:
                 return
             yield pairs
+
+    def tell(self, event: e.AnyEvent, on_line: OnLine | None) -> None:
+        """Takes in what is not in the log."""
+        with self._folding:
+            self._folder.apply(event)
+            self._state = self._folder.snapshot()
+            if on_line is not None:
+                on_line(e.encode(event).rstrip(), event)
 
     def close(self) -> None:
         """Nobody writes the log any more: half a line at its end counts as passed over."""
@@ -169,7 +179,16 @@ class WatchedRun(FollowedRun):
             if on_line is not None:
                 on_line(line, event)
 
-        return self._follower.read(observed, seconds=seconds)
+        whole = self._follower.read(observed, seconds=seconds)
+        if self._follower.whereabouts.changed() and self._lost:
+            text = f"the run's folder {self._folder.path} was moved or removed: what the run does is not seen from here"
+            self._follower.tell(e.Notice(t=self._t(), level="error", text=text, hint="Move it back."), on_line)
+        return whole
+
+    @property
+    def _lost(self) -> bool:
+        """Whether the log that was followed is gone from its place."""
+        return not self._follower.whereabouts.here
 
     def _observe(self, event: e.AnyEvent) -> None:
         """For what a kind of session wants to know besides."""

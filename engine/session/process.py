@@ -124,6 +124,8 @@ class ProcessSession(WatchedRun):
         if self._detached.is_set():
             return ExitCode.DONE
         if ended:
+            if self._end is None and self._lost:
+                return self._code_of_worker()
             return ExitCode(self._end.exit_code) if self._end is not None else self._recover(on_line)
         if self._interrupted is not None and not self._told_worker:
             self._pass_on_interrupt()
@@ -197,6 +199,12 @@ class ProcessSession(WatchedRun):
         if self.snapshot().training is not None:
             write_run_report(self._folder)
         return wanted or ExitCode.FAILED
+
+    def _code_of_worker(self) -> ExitCode:
+        """Where its last word is in a log that was moved or removed."""
+        self._kill_worker()
+        code = self._worker.returncode if self._worker is not None else None
+        return ExitCode(code) if code in set(ExitCode) else ExitCode.FAILED
 
     def _worth_restarting(self) -> bool:
         state = self.snapshot()
