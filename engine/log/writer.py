@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from speedtui.engine.log.clock import RunClock
 from speedtui.engine.log.pace import Pace, worth_writing
 from speedtui.engine.log.where import Whereabouts, folder_of_open
 from speedtui.engine.output import warn_traceback
+from speedtui.engine.units import format_span
 
 PUMP_SECONDS = 0.05
 """Between two writes: 20 a second are enough for any eye and any ETA."""
@@ -44,6 +46,7 @@ class EventLog:
         self._unwritten = b""
         self._dropped = 0
         self._failure: OSError | None = None
+        self._failed_at = 0.0
         self._writing = threading.Lock()  # one thread drains at a time: the pump, or whoever flushes
         self._sources: list[Source] = []
         self._pace = Pace()
@@ -159,12 +162,21 @@ class EventLog:
                 pieces.append(line)
                 if self._subscribers:
                     self._fresh.append(event)
-        data = b"".join(pieces)
+        data, failed = b"".join(pieces), self._failure
         self._unwritten = self._write(data) if data else b""
+        if failed is not None and self._failure is None:
+            self._tell_recovery(failed)
         if len(self._unwritten) > BACKLOG_BYTES:
             lines = self._unwritten.splitlines(keepends=True)
             self._dropped += len(lines) // 2
             self._unwritten = b"".join(lines[len(lines) // 2 :])
+
+    def _tell_recovery(self, failed: OSError) -> None:
+        """Once it takes lines again, so that whoever reads it later knows why they came late."""
+        seconds = time.monotonic() - self._failed_at
+        text = f"the log took nothing for {format_span(seconds)}: {failed.strerror}; what waited is written now"
+        self._queue.appendleft(e.Notice(t=self.clock.now(), level="warning", text=text))
+        self._drain()
 
     def _write(self, data: bytes) -> bytes:
         """Returns what could not be written."""
@@ -172,6 +184,7 @@ class EventLog:
             try:
                 written = os.write(self._file, data)
             except OSError as error:
+                self._failed_at = self._failed_at if self._failure is not None else time.monotonic()
                 self._failure = error
                 return data
             data = data[written:]

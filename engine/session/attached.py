@@ -79,6 +79,7 @@ class AttachedSession(WatchedRun):
                     continue
                 if not goes_on:
                     return self._end(on_line)
+                self._look_at_disk(on_line)
                 if not self._only_looks:
                     self._tell_stall(on_line, now)
                 self._detached.wait(FOLLOW_SECONDS)

@@ -18,6 +18,7 @@ from speedtui.engine.log.where import Whereabouts
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.append import append_event
 from speedtui.engine.session.base import OnLine
+from speedtui.engine.session.room import Room
 from speedtui.engine.session.stacks import ask_for_stacks
 from speedtui.engine.session.stall import StallBudgets, StallWatch
 from speedtui.engine.session.suspended import is_stopped
@@ -91,6 +92,12 @@ class Follower:
             if on_line is not None:
                 on_line(e.encode(event).rstrip(), event)
 
+    def see_disk(self, full: int | None) -> None:
+        """Takes in the free bytes of the run's disk where it is full; None: it is not."""
+        with self._folding:
+            self._folder.see_disk(full)
+            self._state = self._folder.snapshot()
+
     def close(self) -> None:
         """Nobody writes the log any more: half a line at its end counts as passed over."""
         with self._folding:
@@ -125,6 +132,7 @@ class FollowedRun:
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
         self._follower = Follower(folder)
+        self._room = Room(folder)
 
     @property
     def folder(self) -> RunFolder:
@@ -149,6 +157,19 @@ class FollowedRun:
         """To be called before this program ends, after `run`; waits for what else was started, and says what of it went
         wrong, or nothing."""
         return ""
+
+    def _look_at_disk(self, on_line: OnLine | None) -> None:
+        """Tells at once where the job's disk is full."""
+        if self._room.news(time.monotonic()):
+            begins = self.snapshot().full_disk_bytes is None
+            self._follower.see_disk(self._room.full)
+            if begins:
+                self._follower.tell(self._room.notice(self._t()), on_line)
+
+    def _t(self) -> float:
+        """The run's time now, as its worker would tell it, whatever became of the wall clock since."""
+        state = self.snapshot()
+        return round(state.t + self.silent_seconds, 6) if state.started_at else 0.0
 
     def send(self, command: AnyCommand) -> None:
         """Appends to commands.jsonl."""
@@ -224,11 +245,6 @@ class WatchedRun(FollowedRun):
             state = self.snapshot()
             if state.suspended is None and state.pid is not None and is_stopped(self._folder, state):
                 self._append(e.WorkerSuspended(t=state.t, pid=state.pid))
-
-    def _t(self) -> float:
-        """The run's time now, as its worker would tell it, whatever became of the wall clock since."""
-        state = self.snapshot()
-        return round(state.t + self.silent_seconds, 6) if state.started_at else 0.0
 
     def _append(self, event: e.AnyEvent) -> None:
         """Into the log, in the worker's place."""

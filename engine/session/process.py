@@ -131,6 +131,7 @@ class ProcessSession(WatchedRun):
             self._pass_on_interrupt()
         if self._kill.is_set():
             self._kill_worker()
+        self._look_at_disk(on_line)
         self._tell_stall(on_line, now)
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,13 +21,14 @@ from speedtui.engine.errors import RunFolderError
 from speedtui.engine.events import Job
 from speedtui.engine.files import write_whole
 from speedtui.engine.hardware.available import device_memory_bytes
+from speedtui.engine.hardware.host import free_bytes
 from speedtui.engine.log.read import read_state
 from speedtui.engine.runs import RunFolder, create_run, discard
 from speedtui.engine.search.plan import plan_study
 from speedtui.engine.session.base import Session
 from speedtui.engine.session.process import ProcessSession
 from speedtui.engine.session.thread import ThreadSession
-from speedtui.engine.units import parse_size
+from speedtui.engine.units import format_size, parse_size
 from speedtui.engine.workload.packages import require_training_packages
 from speedtui.engine.workload.sources import check_sources
 
@@ -158,7 +160,16 @@ def resume_training(
         raise RunFolderError(f"run {folder.id} is no training but a {order.job}", "Start its train.sh instead.")
     _require_steps_left(folder)
     remaining = _remaining(order.window, window, options)
-    write_order(folder, msgspec.structs.replace(order, resume=True, window=remaining, changes=dict(changes or {})))
+    order = msgspec.structs.replace(order, resume=True, window=remaining, changes=dict(changes or {}))
+    try:
+        write_order(folder, order)
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise RunFolderError(
+            f"{folder.order}: cannot be written, so the run cannot go on: {error.strerror or error}",
+            f"Make room on its disk, where {format_size(free_bytes(folder.path))} are free, and say it again."
+            if full else "It goes on where its folder can be written: mend that, or copy the folder elsewhere.",
+        ) from None  # fmt: skip
     return _session(folder, options)
 
 

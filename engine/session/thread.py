@@ -81,3 +81,4 @@ class ThreadSession(FollowedRun):
     def _follow(self, on_line: OnLine | None) -> None:
         while not self._done.wait(FOLLOW_SECONDS):
             self._follower.read(on_line)
+            self._look_at_disk(on_line)

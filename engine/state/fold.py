@@ -62,6 +62,7 @@ class Folder:
         self._moves = Moves()
         self._dropped = 0
         self._passed_over = PassedOver()
+        self._full_disk: int | None = None
         self._paused = False
         self._lost = self._restarting = False
         self._finished: e.RunFinished | None = None
@@ -92,6 +93,10 @@ class Folder:
         self._passed_over, self._snapshot = passed_over, None
         if passed_over:
             self._log.append(LogLine(t=self._t, level="warning", text=passed_over.words, kind="log"))
+
+    def see_disk(self, full: int | None) -> None:
+        """Notes the free bytes of a run's disk that is full; None: it is not any more."""
+        self._full_disk, self._snapshot = full, None
 
     def _dispatch(self, event: e.AnyEvent) -> None:
         match event:
@@ -259,6 +264,7 @@ class Folder:
             stall_totals=self._signs.totals(self._t),
             pending_commands=self._signs.waiting,
             dropped_events=self._dropped,
+            full_disk_bytes=self._full_disk,
             passed_over=self._passed_over,
         )
         if started is not None:

@@ -62,6 +62,10 @@ class LogLine(msgspec.Struct, frozen=True, kw_only=True):
     plan, advice, notice or log."""
 
 
+FULL_DISK_BYTES = 64 << 10
+"""Free space that no checkpoint and not a second's lines of the log fit into."""
+
+
 class HardwareHistory(msgspec.Struct, frozen=True, kw_only=True):
     """One device's last ten minutes, oldest first, at most 120 points."""
 
@@ -116,6 +120,8 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     pending_commands: tuple[str, ...] = ()
     """Names of those that the worker has read and not answered yet."""
     dropped_events: int = 0
+    full_disk_bytes: int | None = None
+    """Free where the run is, as it is seen from here, while that is nothing or next to it: its log cannot tell."""
     passed_over: PassedOver = PassedOver()
     """Of the log, as far as it was read."""
     outcome: Outcome | None = None

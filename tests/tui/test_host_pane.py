@@ -11,7 +11,9 @@ from speedtui.engine import events as e
 from speedtui.engine.state import RunState, fold
 from speedtui.engine.units import GIB
 from speedtui.tui.drawing.text import Row, plain
+from speedtui.tui.frame import Frame
 from speedtui.tui.panes.devices import draw_devices
+from speedtui.tui.panes.notices import notices
 
 CONTAINER = e.HostSample(
     cpu_fraction=0.5, cpu_waiting=0.0, load_1m=200.0, cores=4, machine_cores=64, rss_bytes=2 * GIB,
@@ -79,3 +81,10 @@ def test_a_lost_device_is_called_so_at_every_size(gpus: int, width: int, height:
     if f"+{gpus}" not in text(rows) and "not shown" not in text(rows):
         assert "lost" in styled(rows, "bad")
     assert "lost" not in styled(drawn(run_on(CONTAINER, gpus), width, height), "bad")
+
+
+def test_a_disk_that_is_full_now_takes_the_place_of_the_last_reading_that_found_room() -> None:
+    run = msgspec.structs.replace(run_on(CONTAINER, 1), full_disk_bytes=4096)
+    assert "4.0 KiB free" in styled(drawn(run), "bad")
+    (first, *_) = notices(Frame(run=run, study=run, clock=run.now), 90)
+    assert plain(first).startswith("✗ DISK FULL 4.0 KiB free where the run is")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 
+import msgspec
+
 from speedtui.engine.events import DeviceSample
 from speedtui.engine.state import RunState
 from speedtui.engine.state.snapshot import HardwareHistory
@@ -55,14 +57,16 @@ def draw_devices(run: RunState, width: int, height: int, axis: Axis = "run") -> 
     if hardware is None:
         body = middle([row(Span("No readings yet.", "dim"))], inner_height)
         return framed(title("Devices"), (), body, width, height)
-    samples = hardware.devices
+    samples, host = hardware.devices, hardware.host
+    if run.full_disk_bytes is not None:  # the last reading that found room in the log was of before
+        host = msgspec.structs.replace(host, disk_free_bytes=run.full_disk_bytes)
     if not samples:
         name = clean(run.devices[0].name) if run.devices else ""
-        rows = host_rows(run, hardware.host, inner_width, inner_height)
+        rows = host_rows(run, host, inner_width, inner_height)
         return framed(title("Host", Span(name or "no GPU", "dim")), (), rows, width, height)
     name = f"GPU {samples[0].index}" if len(samples) == 1 else f"{len(samples)} GPUs"
     rows = _gpus(run, samples, inner_width, inner_height - 1, axis)
-    rows = [*rows[: max(0, inner_height - 1)], host_line(hardware.host, inner_width)]
+    rows = [*rows[: max(0, inner_height - 1)], host_line(host, inner_width)]
     heading = title(name, _hidden(samples, rows), Span(clean(samples[0].name), "dim"))
     return framed(heading, (), rows, width, height)
 

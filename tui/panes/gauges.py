@@ -6,7 +6,7 @@ from msgspec import UNSET
 
 from speedtui.engine.events import DeviceSample, HostSample
 from speedtui.engine.state import RunState
-from speedtui.engine.state.snapshot import HardwareHistory
+from speedtui.engine.state.snapshot import FULL_DISK_BYTES, HardwareHistory
 from speedtui.engine.units import GIB, format_count, format_share, format_size
 from speedtui.tui.drawing.bars import bar
 from speedtui.tui.drawing.text import Row, Span, cell, clean, pack, row
@@ -21,8 +21,6 @@ SHORT, LONG, LONG_WIDTH = 17, 20, 46
 """Cells of a gauge's figures, and of a pane from which on the longer ones find room."""
 MOSTLY = 0.5
 """Share of the time from which on waiting for a core is the rule: as a load above the number of cores is."""
-FULL_BYTES = 1 << 20
-"""Free space that holds no checkpoint and soon no line of the log."""
 
 
 def gauge(label: str, fraction: float | None, value: str | Row, width: int) -> Row:
@@ -152,8 +150,11 @@ def _busy(host: HostSample) -> Span:
 
 def _disk_free(host: HostSample) -> Row:
     """What the log and the checkpoints have room in."""
-    full = host.disk_free_bytes is not None and host.disk_free_bytes < FULL_BYTES
-    return row(Span(f"{format_size(host.disk_free_bytes)} free", "bad" if full else ""))
+    return row(Span(f"{format_size(host.disk_free_bytes)} free", "bad" if _full(host) else ""))
+
+
+def _full(host: HostSample) -> bool:
+    return host.disk_free_bytes is not None and host.disk_free_bytes < FULL_DISK_BYTES
 
 
 def host_line(host: HostSample, width: int) -> Row:
@@ -161,9 +162,8 @@ def host_line(host: HostSample, width: int) -> Row:
     all_cores = host.machine_cores or host.cores
     load = "–" if host.load_1m is None else f"{host.load_1m:.1f}" + (f"/{all_cores}" if all_cores else "")
     cpu = f" of {host.cores}" if _confined(host) else ""
-    full = host.disk_free_bytes is not None and host.disk_free_bytes < FULL_BYTES
     pieces = [
-        row("disk ", _disk_free(host)) if full else (),
+        row("disk ", _disk_free(host)) if _full(host) else (),
         row(f"cpu {format_share(host.cpu_fraction)}{cpu}", _busy(host) if cpu else ""),
         row(f"rss {format_size(host.rss_bytes)}"),
         row(f"{'host load' if cpu else 'load'} {load}", "" if cpu else _busy(host)),

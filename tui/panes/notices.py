@@ -8,7 +8,7 @@ from speedtui.engine.events import CheckpointFailed, NonFiniteFound, Stalled, Wo
 from speedtui.engine.planned import Advice
 from speedtui.engine.state import RunState, RunStatus, TrainingState
 from speedtui.engine.state.lines import describe_nonfinite
-from speedtui.engine.units import format_span
+from speedtui.engine.units import format_size, format_span
 from speedtui.tui.drawing.text import Row, Span, clean, crop, roughly, row, wrap
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.ending import ending
@@ -47,7 +47,8 @@ def _trouble(run: RunState) -> list[Row]:
     training = run.training
     failure = training.checkpoint_failure if training is not None else None
     broken = _not_finite(training.nonfinite) if training is not None and training.nonfinite is not None else ()
-    return [stalled, broken, _unsaved(run, failure) if failure is not None and run.status.busy else ()]
+    full = _full(run.full_disk_bytes) if run.full_disk_bytes is not None and run.status.busy else ()
+    return [full, stalled, broken, _unsaved(run, failure) if failure is not None and run.status.busy else ()]
 
 
 def _stalled(run: RunState, stall: Stalled) -> Row:
@@ -57,6 +58,12 @@ def _stalled(run: RunState, stall: Stalled) -> Row:
         Span("✗ STALLED", "bad"),
         f" {roughly(since)} in {clean(stall.phase)}, {format_span(stall.budget_seconds)} expected at most;"
         " stacks in worker.log",
+    )
+
+
+def _full(free: int) -> Row:
+    return row(
+        Span("✗ DISK FULL", "bad"), f" {format_size(free)} free where the run is: its log and checkpoints wait for room"
     )
 
 
