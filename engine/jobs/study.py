@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from speedtui.engine import commands as c
@@ -11,6 +10,7 @@ from speedtui.engine.candidate import Candidate, TrialResult, TrialStatus
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.context.context import JobContext, Refused
 from speedtui.engine.errors import ConfigError
+from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.report.promote import write_promoted
 from speedtui.engine.search.base import Trial
 from speedtui.engine.search.candidates import make_candidate
@@ -254,7 +254,7 @@ class Study:
     def _require_time(self) -> None:
         """Refuses what no trial would be started for."""
         deadline = self.runner.deadline if self.runner is not None else None
-        if deadline is not None and time.monotonic() >= deadline:
+        if deadline is not None and working_seconds() >= deadline:
             spent = f"the budget of {format_budget(self._budget_seconds)} is spent"
             raise Refused(f"{spent}: no trial is started any more")
 

@@ -18,6 +18,7 @@ from speedtui.engine.jobs.remember import Remembering
 from speedtui.engine.jobs.searching import Search
 from speedtui.engine.jobs.settled import settle_attention
 from speedtui.engine.jobs.study import Study
+from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.report.files import write_study_files
 from speedtui.engine.report.promote import SCRIPT_NAME
 from speedtui.engine.search.candidates import apply_candidate
@@ -67,7 +68,7 @@ class Tuning:
         self._runner: TrialRunner | None = None
         self._predictor: Predictor | None = None
         self._search: Search | None = None
-        self._started = time.monotonic()
+        self._started = working_seconds()
         self._spent = ""
 
     @property
@@ -199,7 +200,9 @@ class Tuning:
     @property
     def left_seconds(self) -> float | None:
         """Of the budget; None where there is none."""
-        return None if self.budget_seconds is None else max(self._started + self.budget_seconds - time.monotonic(), 0.0)
+        return (
+            None if self.budget_seconds is None else max(self._started + self.budget_seconds - working_seconds(), 0.0)
+        )
 
     def _tell_left(self) -> None:
         """How many profiles of a plan are measured, and about when the others will be: by those, else by the budget."""
@@ -211,7 +214,7 @@ class Tuning:
 
     def _over_budget(self) -> bool:
         deadline = self.runner.deadline
-        if deadline is None or time.monotonic() < deadline:
+        if deadline is None or working_seconds() < deadline:
             return False
         self._spent = f"the budget of {format_budget(deadline - self._started)} is spent"
         self.study.unqueue_all(self._spent)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
@@ -82,7 +81,7 @@ class TrialRunner:
         self.stop_trial: int | None = None
         """The trial somebody asked to stop."""
         self.deadline: float | None = None
-        """Of the study's budget, on `time.monotonic`."""
+        """Of the study's budget, on `working_seconds`."""
 
     def load(self, settings: Settings) -> Workload:
         """The workload for these settings: the one in memory where it serves, else loaded now.
@@ -258,7 +257,7 @@ class TrialRunner:
     @property
     def over_budget(self) -> bool:
         """Whether the study's budget is spent."""
-        return self.deadline is not None and time.monotonic() > self.deadline
+        return self.deadline is not None and working_seconds() > self.deadline
 
     def check_trial(self, candidate: Candidate) -> None:
         """Raises `TrialEnded` where somebody stopped the trial or the budget is spent."""

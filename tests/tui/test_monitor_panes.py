@@ -238,3 +238,13 @@ def test_a_marked_moment_is_of_a_kind_of_its_own() -> None:
     run = fold([*b.training_log(), e.Notice(t=4000.0, level="info", text="marked: before the change")])
     assert run.log[-1].kind == "mark"
     assert "1 of 13" in text(draw_events(run, 0, 80, 12, "mark before"))
+
+
+def test_the_time_without_a_worker_and_without_work_stands_apart_from_the_time_that_has_gone() -> None:
+    run = fold(b.training_log())
+    books = e.Books(wall=run.t, phases={"forward": run.t - 1800, "away": 1800.0}, unaccounted=0.0)
+    moves = [e.ClockMoved(t=run.t, seconds=7200.0, cause="slept"), e.ClockMoved(t=run.t, seconds=600.0, cause="set")]
+    run = fold([*b.training_log(), e.BooksUpdated(t=run.t, books=books), *moves])
+    top = plain(draw_deadline(frame_of(run), 140, 8)[0])
+    assert "22m gone   + 30m without a worker   + 2h 00m asleep" in top
+    assert run.now == b.STARTED_AT + run.t + 7800

@@ -140,6 +140,28 @@ def test_a_resumed_training_is_watched_again() -> None:
     assert watch.stall(190) is not None
 
 
+def test_what_the_reader_slept_through_is_no_stall_of_the_worker() -> None:
+    watch = watching(
+        e.TrainingStarted(t=0.0, total_steps=9, epochs=1.0, micro_batch_size=1, grad_accum_steps=1, label="")
+    )
+    watch.observe(step(1.0), 10.0)
+    watch.excuse(3600.0)
+    assert watch.stall(3650.0) is None
+    assert watch.stall(3610.0 + 91.0) is not None
+
+
+def test_a_stopped_worker_does_not_stall_until_it_goes_on() -> None:
+    watch = watching(
+        e.TrainingStarted(t=0.0, total_steps=9, epochs=1.0, micro_batch_size=1, grad_accum_steps=1, label="")
+    )
+    watch.observe(step(1.0), 10.0)
+    watch.observe(e.WorkerSuspended(t=1.0, pid=1), 13.0)
+    assert watch.stall(10_000.0) is None
+    watch.observe(e.ClockMoved(t=1.0, seconds=9_990.0, cause="suspended"), 10_000.0)
+    assert watch.stall(10_050.0) is None
+    assert watch.stall(10_091.0) is not None
+
+
 def test_budgets_can_be_others() -> None:
     watch = StallWatch(StallBudgets(factor=2, step_least=0.5, step_most=9))
     for event in (started(), training(), step(1)):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from speedtui.engine import events as e
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.config.settings import SearchSettings, Settings
+from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.log.tail import read_events
 from speedtui.engine.trial.failures import TrialEnded
 from speedtui.engine.trial.memory_probe import memory_probe
@@ -53,7 +52,7 @@ def test_micro_steps_that_were_seen_by_then_are_a_measurement_and_fewer_are_none
 
 def test_a_trial_that_begins_after_the_budget_has_timed_out(new_runner: NewRunner, settings: Settings) -> None:
     runner = new_runner(**evaluated(settings))
-    runner.deadline = time.monotonic() - 1.0
+    runner.deadline = working_seconds() - 1.0
     result = attempt(runner, micro_batch_size=4)
     assert result.status is TrialStatus.TIMED_OUT and result.curve is None
     runner.context.log.flush()
