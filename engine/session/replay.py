@@ -163,7 +163,8 @@ class ReplaySession:
     def _play(self, on_line: OnLine | None) -> bool:
         """Takes in what is due; whether that was the end."""
         t = self._clock.t()
-        while self._cursor.advance(t, on_line):
+        due = t if t < self._end else float("inf")  # an event may say that it came later than the last one
+        while self._cursor.advance(due, on_line):
             self._state = self._cursor.snapshot()
             if self._left or self._wanted is not None:
                 return False
