@@ -23,6 +23,11 @@ class ExitCode(IntEnum):
     TERMINATED = 143
     """SIGTERM: 128 + 15."""
 
+    @classmethod
+    def told(cls, code: int) -> ExitCode:
+        """The one that a log tells; what is none, as a damaged or newer log may have it, is no success."""
+        return cls(code) if code in list(cls) else cls.FAILED
+
 
 class SpeedtuiError(Exception):
     """Ends a command with one line for a person.

@@ -11,7 +11,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
@@ -272,7 +272,8 @@ class Walk:
         self._screens(state)
         run, html = self._run.id, str(self._out / "page.html")
         for arguments in (
-            ["report", run], ["report", run, "--json"], ["report", run, "--html", html], ["replay", run, "--speed=1e300"],
+            ["report", run], ["report", run, "--json"], ["report", run, "--html", html],
+            ["replay", run, "--speed=1e300"],
             ["replay", run, "--json", "--speed=1e300", "--from=50%"], ["export", run, "--to=csv", f"--out={self._out}"],
             ["attach", run], ["send", run, "stop"],
         ):  # fmt: skip
@@ -291,10 +292,8 @@ class Walk:
 
     def _session(self, make: Callable[[], AttachedSession | ReplaySession], whole: Any) -> None:
         session = make()
-        try:
+        with suppress(SpeedtuiError):  # a run that has lost its worker is one
             session.run(lambda line, event: None)
-        except SpeedtuiError as error:
-            assert error.message
         shown = session.snapshot()
         assert shown.passed_over == whole.passed_over and (shown.t, shown.run) == (whole.t, whole.run)
 

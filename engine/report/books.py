@@ -21,6 +21,8 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
 """Phases that a person thinks of together; each phase is in one of them."""
 END_SECONDS = 1.5
 """Between closing the books and the log's last line, where a run ends by itself."""
+LEAST_WALL = 1e-6
+"""Seconds; of a run that is said to be shorter, damaged as its log is, there are no shares."""
 TENTH = 0.1
 """Per cent and seconds are shown to the tenth."""
 
@@ -57,7 +59,7 @@ def books_rows(books: Books) -> tuple[BooksRow, ...]:
     seconds = {**dict.fromkeys((*PHASES, "unaccounted"), 0.0), **books.phases, "unaccounted": books.unaccounted}
     named = {phase for _, phases in GROUPS for phase in phases}
     seconds["other"] += sum(spent for phase, spent in seconds.items() if phase not in named)  # of a later version
-    wall = books.wall or 1.0
+    wall = books.wall if books.wall > LEAST_WALL else 1.0
     return tuple(
         BooksRow(phase=phase, group=group, seconds=seconds[phase], share=seconds[phase] / wall)
         for group, phases in GROUPS

@@ -152,7 +152,7 @@ def _line(name: str, seconds: float, share: float, after: str) -> str:
 
 
 def _bar(share: float) -> str:
-    return "█" * round(max(share, 0.0) * BAR)
+    return "█" * round(min(max(share, 0.0), 1.0) * BAR)
 
 
 def render_costs(costs: Sequence[Cost]) -> str:

@@ -115,7 +115,7 @@ class AttachedSession(WatchedRun):
         if code is None:
             advice = how_to_go_on(self._folder) or f"The end of {self._folder.worker_log} says more."
             raise JobError(f"the worker of run {self._folder.id} is gone and did not end it", advice)
-        return ExitCode(code)
+        return ExitCode.told(code)
 
     def _end_killed(self, on_line: OnLine | None) -> None:
         """Ends the run in the place of the session that started it, which is gone; one of those that look on does."""

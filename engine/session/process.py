@@ -126,7 +126,7 @@ class ProcessSession(WatchedRun):
         if ended:
             if self._end is None and self._lost:
                 return self._code_of_worker()
-            return ExitCode(self._end.exit_code) if self._end is not None else self._recover(on_line)
+            return ExitCode.told(self._end.exit_code) if self._end is not None else self._recover(on_line)
         if self._interrupted is not None and not self._told_worker:
             self._pass_on_interrupt()
         if self._kill.is_set():

@@ -155,7 +155,7 @@ class ReplaySession:
             self._go_where_wanted()
             over = self._play(on_line)
             if over and not self._stay and self._wanted is None:
-                return ExitCode(self._state.exit_code or 0)
+                return ExitCode.told(self._state.exit_code or 0)
             reading = self._stay and time.monotonic() - began > INDEX_AFTER_SECONDS and self._read_ahead()
             self._woken.wait(TICK_SECONDS if reading else self._until_next(over))
         return ExitCode.DONE

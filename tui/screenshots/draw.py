@@ -51,7 +51,7 @@ class StillSession:
     def run(self, on_line: OnLine | None = None) -> ExitCode:
         """Until it is left, or over at once where the run is."""
         self._over.wait()
-        return ExitCode(self._state.exit_code or 0)
+        return ExitCode.told(self._state.exit_code or 0)
 
     def snapshot(self) -> RunState:
         """The state."""
