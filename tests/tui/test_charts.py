@@ -22,6 +22,7 @@ from speedtui.tui.drawing.text import plain, width_of
 from speedtui.tui.panes.curve import draw_curve, step_seconds
 from speedtui.tui.panes.loss import draw_loss
 from speedtui.tui.panes.loss_chart import step_axis
+from speedtui.tui.screenshots.draw import cell_by_cell
 
 DOTS = range(0x2801, 0x2900)
 X = Axis(0.0, 100.0, ((0.0, "0"), (50.0, "50"), (100.0, "100")))
@@ -193,3 +194,11 @@ def test_a_warm_up_that_took_minutes_does_not_flatten_what_was_measured() -> Non
     rows = [plain(line) for line in draw_curve(msgspec.structs.replace(run, study=study), 2, 80, 12)]
     assert "▲" in rows[1] and len(drawn_rows(rows)) >= 2
     assert all(width_of(line) == 80 for line in draw_curve(run, 2, 80, 12))
+
+
+def test_a_picture_has_each_dot_of_a_curve_in_its_cell() -> None:
+    plain_text = '<text class="r1" x="12.2" y="20" textLength="48.8" clip-path="url(#a)">loss</text>'
+    dots = '<text class="r2" x="61" y="20" textLength="36.6" clip-path="url(#a)">&#160;⠑⢆</text>'
+    drawn = cell_by_cell(plain_text + dots)
+    assert drawn.startswith(plain_text)
+    assert 'x="61.0 73.2 85.4" y="20">&#160;⠑⢆</text>' in drawn

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from rich.cells import cell_len
 
 from speedtui.engine.commands import AnyCommand
 from speedtui.engine.errors import ExitCode
@@ -28,7 +31,11 @@ if TYPE_CHECKING:
 SETTLE_SECONDS = 0.2
 """Textual switches screens after 50 ms; then the panes are laid out and drawn."""
 FONT = "DejaVu Sans Mono"
-"""Has braille and box drawing; the SVG itself asks for a web font."""
+"""Has box drawing; the SVG itself asks for a web font."""
+TEXT = re.compile(
+    r'(?P<before><text [^>]*?)x="(?P<x>[\d.]+)"(?P<between>[^>]*?) textLength="(?P<length>[\d.]+)"[^>]*>'
+    r"(?P<text>[^<]*)</text>"
+)
 SAME_EVERYWHERE = {"TZ": "UTC", "TEXTUAL_ANIMATIONS": "none", "COLORTERM": "truecolor"}
 NOT_HERE = Path("/srv/finetune/runs")
 """Where the runs seem to lie; nothing is read there."""
@@ -84,7 +91,23 @@ class Picture(msgspec.Struct, frozen=True):
         """The same in pixels."""
         import resvg_py  # a development dependency, not needed to run anything
 
-        return bytes(resvg_py.svg_to_bytes(svg_string=self.svg, monospace_family=FONT, font_family=FONT))
+        svg = cell_by_cell(self.svg)
+        return bytes(resvg_py.svg_to_bytes(svg_string=svg, monospace_family=FONT, font_family=FONT))
+
+
+def cell_by_cell(svg: str) -> str:
+    """The same with a place for each character of a text that is not plain: its dots may come from another font, whose
+    characters are wider, and what draws the pixels knows no `textLength`."""
+    return TEXT.sub(_in_cells, svg)
+
+
+def _in_cells(found: re.Match[str]) -> str:
+    text = html.unescape(found["text"])
+    if text.isascii() or cell_len(text) != len(text):
+        return found[0]
+    start, length = float(found["x"]), float(found["length"])
+    places = " ".join(f"{start + i * length / len(text):.1f}" for i in range(len(text)))
+    return f'{found["before"]}x="{places}"{found["between"]}>{found["text"]}</text>'
 
 
 def same_everywhere() -> None:

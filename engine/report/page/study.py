@@ -1,9 +1,8 @@
-"""A study's trials and a plan, where the run made them."""
+"""A study's trials, where the run made some."""
 
 from __future__ import annotations
 
 from speedtui.engine.candidate import TrialResult
-from speedtui.engine.plan.render import render_plan
 from speedtui.engine.report.page.markup import EMPTY, Markup, tag
 from speedtui.engine.report.page.tables import cells, section, table
 from speedtui.engine.report.summary import best_lines
@@ -58,10 +57,3 @@ def _trial(row: TrialRow) -> list[str]:
 def _status(row: TrialRow, result: TrialResult | None) -> str:
     status = row.status.value.replace("_", " ")
     return f"{status}: {result.reason}" if result is not None and result.reason else status
-
-
-def plan_section(state: RunState) -> Markup:
-    """The plan as its command prints it, with the same last line."""
-    if state.plan is None:
-        return EMPTY
-    return section("Plan", tag("pre", render_plan(state.plan, state.window, next_step=state.next)))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
+import msgspec
 import pytest
 import resvg_py
 
@@ -13,8 +14,10 @@ from speedtui.engine.report.page.axes import number_labels, round_step, ticks, t
 from speedtui.engine.report.page.charts import Mark, curve
 from speedtui.engine.report.page.markup import Markup, tag
 from speedtui.engine.report.page.page import render_page
+from speedtui.engine.report.page.planned import plan_section
 from speedtui.engine.state import RunState, fold
 from tests.engine.events_of_a_run import started
+from tests.engine.plan.plans import plan
 from tests.engine.report.sample_runs import (
     STARTED_AT,
     SampleTraining,
@@ -180,3 +183,17 @@ def test_time_is_marked_at_times_that_people_read(seconds: float, labels: list[s
 
 def test_the_empty_state_has_a_page() -> None:
     assert "Run" in Page(render_page(RunState())).text
+
+
+def test_a_plan_is_tables_and_lists_with_the_one_planned_with_in_bold() -> None:
+    made = plan()
+    state = msgspec.structs.replace(fold(study_alone()), plan=made, next="Train as planned: sh train.sh")
+    html = plan_section(state)
+    shown = Page(html)
+    names = [name for name, _ in shown.elements]
+    assert "pre" not in names and names.count("table") >= 3 and "dl" in names
+    assert sum(attributes.get("class") == "best" for name, attributes in shown.elements if name == "tr") >= 1
+    text = " ".join(shown.texts)
+    for row in made.profiles:
+        assert row.profile in text
+    assert "Train as planned: sh train.sh" in text
