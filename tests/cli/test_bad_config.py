@@ -25,7 +25,7 @@ def test_a_missing_configuration_is_named_with_the_way_to_one(place: Place) -> N
 
 
 def test_a_folder_as_configuration_is_refused(place: Place) -> None:
-    assert refused(place, "tune", "--config", ".").message == ".: cannot be read: Is a directory"
+    assert refused(place, "tune", "--config", ".").message == ".: cannot be read: is a folder where a file is expected"
 
 
 def test_toml_that_is_none_is_named_with_its_line(place: Place) -> None:
