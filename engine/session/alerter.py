@@ -134,12 +134,14 @@ def await_alerts(process: subprocess.Popen[bytes], folder: RunFolder) -> str:
     return f"alerts were not sent: their process ended with status {status}, see {folder.worker_log}" if status else ""
 
 
-def main() -> None:
-    """Waits for its turn, as long as the run goes on without it."""
-    keep_private()
-    folder, after = RunFolder(Path(sys.argv[1])), float(sys.argv[2])
-    notify = load_settings(folder.config).notify
-    alerter = Alerter(folder, notify, after)
+def send_alerts(folder: RunFolder, after: float) -> None:
+    """What the process does: waits for its turn, as long as another one follows the run, and follows it to its end.
+
+    Raises:
+        SpeedtuiError: the run is somebody else's, whose command is not run, or its settings cannot be read.
+    """
+    folder.require_obeyed()
+    alerter = Alerter(folder, load_settings(folder.config).notify, after)
     while True:
         try:
             with hold_lock(folder.alert_lock):
@@ -149,8 +151,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    keep_private()
     try:
-        main()
+        send_alerts(RunFolder(Path(sys.argv[1])), float(sys.argv[2]))
     except SpeedtuiError as error:
         warn(error.in_one)
         sys.exit(error.exit_code)

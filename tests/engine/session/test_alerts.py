@@ -21,10 +21,10 @@ from speedtui.engine.alerts.command import run_command
 from speedtui.engine.alerts.rules import Alert, AlertRules
 from speedtui.engine.config.settings import NotifySettings
 from speedtui.engine.config.window import Window
-from speedtui.engine.errors import ExitCode, JobError
+from speedtui.engine.errors import ExitCode, JobError, RunFolderError
 from speedtui.engine.locks import hold_lock
 from speedtui.engine.runs import RunFolder
-from speedtui.engine.session.alerter import Alerter, await_alerts, start_alerts
+from speedtui.engine.session.alerter import Alerter, await_alerts, send_alerts, start_alerts
 from speedtui.engine.session.append import append_event
 from speedtui.engine.session.attached import AttachedSession
 from speedtui.engine.session.process import ProcessSession
@@ -247,3 +247,13 @@ def test_alerts_outlive_a_killed_session_and_a_killed_worker_and_come_once(slow:
 def test_without_a_command_nothing_is_started(slow: SlowTraining) -> None:
     slow.settings = msgspec.structs.replace(slow.settings, notify=NotifySettings())
     assert start_alerts(slow.create()) is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
+def test_a_command_out_of_somebody_elses_configuration_is_not_run(slow: SlowTraining, tmp_path: Path) -> None:
+    folder = slow.create()
+    append_event(folder.events, started(0.0))
+    os.chown(folder.config, 65_534, 65_534)
+    with pytest.raises(RunFolderError, match="only looked at"):
+        send_alerts(folder, -1.0)
+    assert not (tmp_path / "told").exists()
