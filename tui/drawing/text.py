@@ -78,7 +78,9 @@ def fit(line: Row, width: int) -> Row:
 
 
 def _clean(line: Row) -> Row:
-    return tuple(Span(clean(text), style) for text, style in line)
+    texts = [text for text, _ in line]
+    shown = [clean(text) for text in texts]
+    return line if shown == texts else tuple(Span(text, span.style) for text, span in zip(shown, line, strict=True))
 
 
 def spread(left: Row, right: Row, width: int) -> Row:
