@@ -91,7 +91,7 @@ def said_of_home() -> str:
     if Path(home).name == _private_name():
         return f"there is no home folder: caches, history and profiles are kept in {home}; set HOME for another"
     if not _asked_for_cache() and (kept := cache_base()) != (usual := Path.home() / ".cache"):
-        return f"{usual} cannot be written: caches are kept in {kept}; or set XDG_CACHE_HOME"
+        return f"{usual} cannot be written: caches are kept in {kept}; set XDG_CACHE_HOME for another"
     return ""
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from speedtui.engine.doctor.check import Check
 from speedtui.engine.hardware.host import existing, free_bytes
+from speedtui.engine.home import said_of_home
 from speedtui.engine.units import GIB, format_size
 
 LITTLE_DISK_BYTES = 20 * GIB
@@ -23,6 +24,15 @@ LITTLE_SHARED_BYTES = 1 * GIB
 def check_disk(runs: Path) -> list[Check]:
     """Whether runs can be written, and how much room there is. What it writes to find out is gone afterwards."""
     return [_check_writable(runs), _check_room(runs)]
+
+
+def check_home() -> Check:
+    """Where caches, history and profiles are kept."""
+    said = said_of_home()
+    if said:
+        found, _, advice = said.rpartition("; ")
+        return Check(name="home folder", status="warning", found=found, advice=f"{advice[0].upper()}{advice[1:]}.")
+    return Check(name="home folder", status="ok", found=str(Path.home()))
 
 
 def check_shared_memory() -> list[Check]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from speedtui.engine.doctor.check import Check
 from speedtui.engine.doctor.devices import check_devices, check_torch_devices
-from speedtui.engine.doctor.disk import check_disk, check_shared_memory
+from speedtui.engine.doctor.disk import check_disk, check_home, check_shared_memory
 from speedtui.engine.doctor.machine import check_cores, check_memory, check_open_files
 from speedtui.engine.doctor.packages import check_optional, check_package, check_python
 from speedtui.engine.doctor.terminal import check_colours, check_encoding, check_terminal
@@ -37,6 +37,7 @@ def run_checks(runs: Path) -> list[Check]:
         *check_shared_memory(),
         check_open_files(),
         *check_disk(runs),
+        check_home(),
         check_terminal(),
         check_colours(),
         check_encoding(),

@@ -13,8 +13,9 @@ import msgspec
 import pytest
 
 from speedtui.engine.doctor import Check, render
-from speedtui.engine.doctor.disk import check_disk
+from speedtui.engine.doctor.disk import check_disk, check_home
 from speedtui.engine.doctor.packages import check_optional, check_package, check_python, oldest_version
+from speedtui.engine.home import NOWHERE
 
 Row = dict[str, str]
 Examine = Callable[..., dict[str, Row]]
@@ -113,6 +114,14 @@ def test_a_package_that_is_too_old_is_a_problem(tmp_path: Path, monkeypatch: pyt
     row = check_package("peft")
     assert (row.status, row.found) == ("problem", "0.4.1")
     assert "pip install 'peft>=" in row.advice
+
+
+def test_a_home_that_is_not_there_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert (check_home().status, check_home().found) == ("ok", str(tmp_path))
+    monkeypatch.setenv("HOME", NOWHERE)
+    assert check_home().status == "warning"
+    assert check_home().advice == "Set HOME."
 
 
 def test_a_runs_folder_below_a_file_cannot_be_written(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,7 +13,7 @@ import pytest
 
 from speedtui.engine import events as e
 from speedtui.engine.context.order import Order, write_order
-from speedtui.engine.errors import RunFolderError
+from speedtui.engine.errors import ExitCode, RunFolderError
 from speedtui.engine.locks import hold_lock
 from speedtui.engine.log.clock import RunClock
 from speedtui.engine.log.tail import read_events
@@ -20,6 +22,7 @@ from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.attached import AttachedSession
 from speedtui.engine.session.start import StartOptions, resume_training
 from tests.cli.program import wait_for
+from tests.cli.surroundings import RECORDING
 from tests.cli.test_surroundings import mounted
 
 RUN = e.RunStarted(
@@ -94,3 +97,22 @@ def test_a_run_that_cannot_go_on_for_want_of_room_names_the_file(folder: RunFold
     assert refused.value.hint.startswith("Make room on its disk, where 0 B are free")
     assert folder.order.read_bytes() == before
     assert {path.name for path in folder.path.iterdir()} == {"job.json", "config.toml", "events.jsonl"}
+
+
+def test_a_run_on_a_disk_that_can_only_be_read_is_looked_at_and_cannot_go_on(
+    folder: RunFolder, small_disk: Path
+) -> None:
+    folder.events.write_bytes(e.encode(RUN))
+    folder.events.chmod(0o600)
+    over = RunFolder(folder.path.with_name("20260528-demo-cd34"))
+    shutil.copytree(folder.path, over.path)
+    lines = RECORDING.read_bytes().splitlines(keepends=True)
+    over.events.write_bytes(b"".join(lines))
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    seen: list[bytes] = []
+    assert AttachedSession(over).run(lambda line, event: seen.append(line)) == ExitCode.DONE
+    assert len(seen) == len(lines)
+    with pytest.raises(RunFolderError) as refused:
+        resume_training(folder, OPTIONS)
+    assert str(folder.order) in refused.value.message and "Read-only file system" in refused.value.message
+    assert "copy the folder elsewhere" in refused.value.hint
