@@ -119,7 +119,7 @@ def test_an_interrupted_training_says_how_to_go_on(live: dict[str, Live]) -> Non
     assert ended.code == ExitCode.INTERRUPTED
     hint = ended.err.splitlines()[-1]
     assert hint.startswith("Go on from the last checkpoint: ")
-    assert shlex.split(hint)[-3:] == ["train", "--resume", place.run_folder.id]  # typed in that folder
+    assert shlex.split(hint)[-4:] == ["--runs", str(place.folder / "runs"), "--resume", place.run_folder.id]
     assert finish_of(place).next == hint
 
 

@@ -20,6 +20,7 @@ async def settled(pilot: Pilot[None]) -> None:
             quiet = 0
             continue
         busy = screen._layout_required or screen._repaint_required or screen._dirty_widgets or screen._callbacks
+        busy = busy or app._resize_event or app._resize_timer  # several sizes in a row are told once, after a moment
         quiet = 0 if busy else quiet + 1
 
 
