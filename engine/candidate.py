@@ -138,6 +138,11 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     """Of the longest rows' evaluation batch, counted as the other peaks are; None where nothing is evaluated."""
     evaluation_rows: int | None = None
     """Rows of an evaluation batch: as asked for, or halved until it fitted."""
+    generation_peak_bytes: int | None = None
+    """CUDA only: reserved while answers were written to see what they take, the longest prompts among them. Longer
+    answers than were written then keep more. None too where an earlier trial of the same kind has written them."""
+    generation_rows: int | None = None
+    """Rows of such a batch, likewise."""
 
     @property
     def training_peak_bytes(self) -> int | None:

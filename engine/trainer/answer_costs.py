@@ -38,6 +38,8 @@ class AnswerCosts(msgspec.Struct, frozen=True, kw_only=True):
     """Of a row's score beside the others."""
     most_rows: int | None = None
     """Rows of a batch that found memory where those asked for did not."""
+    peak_bytes: int | None = None
+    """Reserved by the CUDA allocator while they were written; None on the CPU, and where none were."""
     problem: str = ""
     """Why something was not measured; empty where all was."""
 

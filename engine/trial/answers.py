@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import traceback
 
+import msgspec
+
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.config.settings import ScheduleSettings
 from speedtui.engine.context.context import JobStopped
 from speedtui.engine.evaluate.evaluator import Evaluator
 from speedtui.engine.evaluate.right_answers import answer_limits, answer_steps
+from speedtui.engine.meter.memory import allocator_peaks, release_memory, reset_peaks
 from speedtui.engine.output import warn_traceback
 from speedtui.engine.trainer.answer_costs import AnswerCosts, answer_costs
 from speedtui.engine.trial.failures import TrialEnded, describe_failure
@@ -38,7 +41,12 @@ def measure_answers(setup: ProbeSetup) -> AnswerCosts | None:
     )  # fmt: skip
     try:
         evaluator.prepare()
+        if setup.device.type == "cuda":
+            release_memory(setup.device)  # what the steps have left in the allocator's cache is none of theirs
+            reset_peaks()
         measured = answer_costs(evaluator.timed(setup.model, schedule))
+        if setup.device.type == "cuda":
+            measured = msgspec.structs.replace(measured, peak_bytes=allocator_peaks()[1])
         setup.context.warn_once(beams_go_on(setup.workload, schedule))
     except JobStopped:
         raise

@@ -36,6 +36,7 @@ from speedtui.engine.trial.probe import (
 )
 from speedtui.engine.units import format_size
 from speedtui.engine.workload.base import Workload
+from speedtui.engine.workload.evaluation_batch import generation_rows
 from speedtui.engine.workload.precision import precision_warning
 
 if TYPE_CHECKING:
@@ -179,7 +180,13 @@ class Attempt:
         key = cost_key(self._settings)
         before = self._runner.costs.get(key)
         answers = before.answers if before is not None else None
-        self._runner.costs[key] = measure_costs(setup, trainer, data_seconds, answers)
+        self._runner.costs[key] = measured = measure_costs(setup, trainer, data_seconds, answers)
+        if answers is None and self._memory is not None and measured.answers is not None:
+            rows = measured.answers.most_rows or generation_rows(self._settings, setup.workload)
+            peak = measured.answers.peak_bytes
+            self._memory = msgspec.structs.replace(
+                self._memory, generation_peak_bytes=peak, generation_rows=None if peak is None else rows
+            )
 
     def _check_peak(self, memory: Memory) -> None:
         """The process's first trial has some room beyond the limit, see `CpuLimit`; its peak has none."""

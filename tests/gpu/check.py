@@ -40,7 +40,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="gpu-check-") as folder:
         make_importable(Path(folder), arguments.wheels, rehearsal=arguments.cpu)
         try:
-            preload()
+            preload(rehearsal=arguments.cpu)
         except ImportError as error:
             print(f"gpu-check: nothing was checked: {error}")
             return NO_CUDA
@@ -84,9 +84,13 @@ def make_importable(folder: Path, wheels: Path, *, rehearsal: bool) -> None:
         os.environ.setdefault("OMP_NUM_THREADS", "1")  # with more, whatever else runs makes threads wait for each other
 
 
-def preload() -> None:
+def preload(*, rehearsal: bool) -> None:
     """What every block imports, once for all of them: they are forked from this process, which never uses a device."""
-    import tests.gpu.material  # noqa: F401
+
+    if rehearsal:  # what several of them come to import besides, on the few cores that a test has
+        import speedtui.engine.jobs.training
+        import speedtui.engine.memory.compute
+        import speedtui.engine.session.start  # noqa: F401
 
 
 def check(arguments: argparse.Namespace, folder: Path) -> int:
@@ -105,24 +109,25 @@ def check(arguments: argparse.Namespace, folder: Path) -> int:
     take_responsibility()
     out: Path = arguments.out or (REHEARSALS if arguments.cpu else RESULTS)
     out.mkdir(parents=True, exist_ok=True)
+    patience = REHEARSED_PATIENCE if arguments.cpu else 1.0
     findings = Findings(folder / "machine.found")
-    ended = run_apart(
-        lambda: start(MACHINE, findings),
-        out / "machine.log",
-        MACHINE.seconds * (REHEARSED_PATIENCE if arguments.cpu else 1.0),
-    )
+    ended = run_apart(lambda: start(MACHINE, findings), out / "machine.log", patience * MACHINE.seconds)
     machine: dict[str, Any] = findings.read()[1]
     print(json.dumps(machine, indent=2))
     if not machine or machine["problem"]:
         print(f"gpu-check: nothing was checked: {machine.get('problem') or ended.reason}")
         return NO_CUDA
+    if arguments.cpu:
+        from tests.gpu.foreseen import foresee
+
+        run_apart(lambda: foresee(folder), out / "machine.log", patience * MACHINE.seconds)
     well, began = True, arguments.began
     for part in [PARTS[arguments.block]] if arguments.block else PARTS.values():
         lines = Lines(out / f"{part.name}.jsonl")
         lines.add({"part": part.name, "rehearsal": arguments.cpu, "machine": machine})
         told = drive(part.blocks, start, lines, out / f"{part.name}.log", folder, 
                      seconds=part.seconds - (time.monotonic() - began), rehearsal=arguments.cpu,
-                     patience=REHEARSED_PATIENCE if arguments.cpu else 1.0)  # fmt: skip
+                     patience=patience)  # fmt: skip
         table = summary(told)
         (out / f"{part.name}.txt").write_text(table + "\n")
         print("", table, f"figures in {out / part.name}.jsonl", "", sep="\n", flush=True)
@@ -160,7 +165,8 @@ def run_one(arguments: argparse.Namespace) -> int:
         from tests.gpu.found import Findings
         from tests.gpu.rows import MACHINE, PARTS
 
-        blocks = {block.name: block for part in PARTS.values() for block in part.blocks} | {MACHINE.name: MACHINE}
+        blocks = {block.name: block for part in PARTS.values() for block in part.blocks}
+        blocks[MACHINE.name] = MACHINE
         if arguments.only not in blocks:
             print(f"gpu-check: no block {arguments.only}; there are {', '.join(blocks)}", file=sys.stderr)
             return NO_CUDA

@@ -20,6 +20,7 @@ from tests.gpu.onsite import Site
 
 MICRO, CHECKPOINTING, RANK = "train.micro_batch_size", "train.gradient_checkpointing", "train.lora.r"
 NOTHING_ELSE = ScheduleSettings(eval_every="never", checkpoint_every="never")
+REHEARSED_BATCHES = 4
 VOCABULARY = 32_000
 """Of the models on a GPU: with a small one the logits, often the peak, would hide."""
 
@@ -32,6 +33,7 @@ SMALL: dict[str, Any] = {
     "num_attention_heads": 12, "num_key_value_heads": 2, "vocab_size": VOCABULARY,
 }  # fmt: skip
 """0.1 billion parameters."""
+LLAMA: dict[str, Any] = {**SMALL, "model_type": "llama"}
 HALF: dict[str, Any] = {
     "model_type": "qwen2", "hidden_size": 896, "intermediate_size": 4864, "num_hidden_layers": 24,
     "num_attention_heads": 14, "num_key_value_heads": 2, "vocab_size": VOCABULARY,
@@ -54,7 +56,7 @@ def settings_for(
 
     `evaluated`: rows of other texts to evaluate on.
     """
-    small = TINY_GPT2 if shape["model_type"] == "gpt2" else TINY
+    small = TINY_GPT2 if shape["model_type"] == "gpt2" else {**TINY, "model_type": shape["model_type"]}
     longest, rows = site.pick((longest, rows), (48, 260))
     texts = write_texts(site.folder / f"texts-{longest}-{rows}.jsonl", rows, longest, seed=1)
     other = write_texts(site.folder / f"other-{longest}.jsonl", evaluated, longest, seed=2) if evaluated else None
@@ -66,7 +68,7 @@ def settings_for(
         data=DataSettings(train=str(texts), eval=str(other) if other else None, text="text", max_length=longest),
         train=Train(**{"effective_batch_size": site.pick(32, 8), "method": "lora", "max_steps": 100, **train}),
         schedule=schedule,
-        search=SearchSettings(batches=batches, early_stop=False),
+        search=SearchSettings(batches=site.pick(batches, min(batches, REHEARSED_BATCHES)), early_stop=False),
     )
 
 

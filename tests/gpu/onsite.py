@@ -21,6 +21,8 @@ from speedtui.engine.trial.runner import TrialRunner
 from tests.gpu.found import Findings
 from tests.simulated_cuda import SimulatedCuda
 
+REPOSITORY = Path(__file__).resolve().parents[2]
+
 
 class Site:
     """One block at work. In a rehearsal the device is simulated: the same calls, with models that are tiny."""

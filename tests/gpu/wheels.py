@@ -3,6 +3,7 @@
 python3 tests/gpu/wheels.py             what the engine needs, into build/gpu-wheels
 python3 tests/gpu/wheels.py search      and optuna
 python3 tests/gpu/wheels.py quantize    and bitsandbytes
+python3 tests/gpu/wheels.py liger       and liger-kernel
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ PACKAGES = {
     "engine": ("datasets==5.2.0", "dill==0.4.1", "multiprocess==0.70.19", "msgspec==0.22.0", "tomli_w==1.2.0"),
     "search": ("optuna==5.0.0", "alembic", "colorlog", "SQLAlchemy", "Mako"),
     "quantize": ("bitsandbytes==0.50.2",),
+    "liger": ("liger-kernel==0.8.0",),
 }
 MOST_BYTES = 64 << 20
 """Of the tracked files and the wheels together: what a machine that only lends its GPU may take."""

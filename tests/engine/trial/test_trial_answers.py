@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import torch
 
 from speedtui.engine import events as e
 from speedtui.engine.candidate import TrialResult, TrialStatus
@@ -18,6 +19,7 @@ from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.verdict import judge_finish
 from speedtui.engine.trial.runner import TrialRunner
 from tests.engine.trial.conftest import NewRunner, attempt
+from tests.simulated_cuda import simulated_cuda
 
 SLOW = "import time\ndef score(prediction, reference):\n    time.sleep(0.02)\n    return 1.0\n"
 BROKEN = "def score(prediction, reference):\n    raise ValueError('no such table')\n"
@@ -109,3 +111,20 @@ def test_what_comes_before_the_first_step_is_in_the_estimate(
     estimate = estimated(attempt(runner, micro_batch_size=4))
     assert (estimate.terms.get("rehearsal", 0.0) > 0) is checked
     assert sum(estimate.terms.values()) == pytest.approx(estimate.p50_seconds)
+
+
+def test_on_a_gpu_a_trial_says_what_its_batch_of_answers_needs(
+    new_runner: NewRunner, settings: Settings, tmp_path: Path
+) -> None:
+    """The time is in its estimate. A batch of another size is another kind of run, and measured anew."""
+    sections = generating(settings, tmp_path, SLOW, metric=None, beams=1)
+    with simulated_cuda():
+        runner = new_runner(device=torch.device("cuda", 0), **sections)
+        results = [attempt(runner, number, micro_batch_size=4, generation_batch_size=rows)
+                   for number, rows in enumerate((2, 32, 32))]  # fmt: skip
+    small, large, again = [result.memory for result in results]
+    assert small is not None and large is not None and again is not None
+    assert (small.generation_rows, large.generation_rows, again.generation_rows) == (2, 32, None)
+    assert small.generation_peak_bytes and large.generation_peak_bytes and again.generation_peak_bytes is None
+    assert small.generation_peak_bytes < large.generation_peak_bytes
+    assert all(estimated(result).terms["generate"] > 0 for result in results)
