@@ -45,10 +45,9 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
         return self.state.model.seconds if self.state.model is not None else 0.0
 
 
-def run_study(settings: Settings, runs: Path, *, in_thread: bool = False) -> Finished:
-    """A study in a worker process, or in a thread of this one, to its end."""
-    options = StartOptions(runs=runs, where="bench", train_command=["speedtui", "train"], in_thread=in_thread)
-    session = start_study(settings, options)
+def run_study(settings: Settings, runs: Path) -> Finished:
+    """A study in a worker process, to its end."""
+    session = start_study(settings, StartOptions(runs=runs, where="bench", train_command=["speedtui", "train"]))
     began = time.perf_counter()
     code = session.run()
     wall = time.perf_counter() - began

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from unittest import mock
 
 import torch
 
+from tests.gpu.forked import Popen
 from tests.simulated_cuda import GIB, SimulatedCuda, simulated_cuda, worker_environment
 
 DEVICE = {"memory_bytes": 8 * GIB, "workspace_bytes": 4096}
@@ -23,7 +25,8 @@ def simulated() -> Iterator[SimulatedCuda]:
     """Everything meanwhile goes to it."""
     os.environ.update(worker_environment(**DEVICE))
     spinning = mock.patch.object(torch._C, "_cuda_sleep", spin, create=True)
-    with simulated_cuda(**DEVICE) as device, spinning:
+    forking = mock.patch.object(subprocess, "Popen", Popen)
+    with simulated_cuda(**DEVICE) as device, spinning, forking:
         yield device
 
 

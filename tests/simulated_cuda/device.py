@@ -117,6 +117,10 @@ class SimulatedCuda:
         if self.fault is not None:
             raise type(self.fault)(*self.fault.args)  # a new one: this one would keep the frames it went through
 
+    def adopt(self) -> None:
+        """This process, a fork that stands for a new one, has the device."""
+        self._process = os.getpid()
+
     def operation(self, operator: Any) -> None:
         """An operator is to run on the device."""
         self.check()

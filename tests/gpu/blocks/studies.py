@@ -1,8 +1,4 @@
-"""Two studies and a training in real workers: what a person would do first on a GPU.
-
-In a rehearsal they are threads of this process, since each worker would import torch anew; the block `poisoned` has
-workers there too.
-"""
+"""Two studies and a training in real workers: what a person would do first on a GPU."""
 
 from __future__ import annotations
 
@@ -55,7 +51,7 @@ def run(site: Site) -> None:
 def study(site: Site, settings: Settings, candidates: list[dict[str, Any]], name: str) -> Finished:
     """Run to its end, with its figures."""
     own = with_candidates(settings, site.folder / f"{name}.json", candidates)
-    finished = run_study(own, site.folder / "runs" / name, in_thread=site.rehearsal)
+    finished = run_study(own, site.folder / "runs" / name)
     site.figures(**{name: {
         "trials": {row.candidate.label: told(row.result) for row in rows(finished) if row.result is not None},
         "books": to_builtins(finished.state.books), "load_seconds": finished.load_seconds,
@@ -91,9 +87,7 @@ def fastest(finished: Finished) -> tuple[Candidate, Measurement]:
 def train(site: Site, settings: Settings, winner: Candidate, expected: Measurement) -> None:
     """A training with the winner, against what its trial expected of a step."""
     runs: Path = site.folder / "runs" / "train"
-    options = StartOptions(
-        runs=runs, where="gpu-check", train_command=["speedtui", "train"], in_thread=site.rehearsal
-    )  # fmt: skip
+    options = StartOptions(runs=runs, where="gpu-check", train_command=["speedtui", "train"])
     session = start_training(with_values(settings, winner.values, "gpu-check"), options)
     code = session.run()
     steps = [event for event in read_events(session.folder.events) if isinstance(event, e.StepCompleted)]
