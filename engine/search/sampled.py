@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Generator, Mapping, Sequence
+from importlib import import_module
 from importlib.util import find_spec
 from itertools import islice, product
 from typing import TYPE_CHECKING
@@ -233,6 +235,11 @@ class Sampled:
 
 
 def _new_study(seed: int) -> optuna.Study:
+    # it keeps the errors of optional packages that are not there, and with them all frames below its import for as long
+    # as the process lives: in a thread of its own these are none of the study's, which hold its model
+    importing = threading.Thread(target=import_module, args=("optuna",))
+    importing.start()
+    importing.join()
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # a line for each trial is what the event log is for
