@@ -42,17 +42,17 @@ class KeptEntries(Generic[T]):
 
     def of(self, folder: RunFolder) -> T | None:
         """The one of a run, where its log is as it was."""
-        kept = self._before.get(folder.id) if self._path is not None else None
+        kept = self._before.get(str(folder.path)) if self._path is not None else None
         if kept is None or kept[0] != stamp_of(folder.events):
             return None
-        self._now[folder.id] = kept
+        self._now[str(folder.path)] = kept
         return kept[1]
 
     def keep(self, folder: RunFolder, entry: T) -> None:
         """Takes in what was read of a run just now, unless its log has changed just now, too."""
         stamp = stamp_of(folder.events)
         if stamp and abs(time.time() - stamp[-1] / 1e9) > SETTLED_SECONDS:
-            self._now[folder.id] = stamp, entry
+            self._now[str(folder.path)] = stamp, entry
 
     def save(self) -> None:
         """Writes them where they are others than before; a disk that takes nothing only costs the time of reading."""
