@@ -1,4 +1,4 @@
-"""Charts as rows of text: curves in the dots of braille cells, marks in whole ones.
+"""Charts as rows of text: curves in the dots of braille cells, joined by plotext, marks in whole ones.
 
 A value's dot lies in the cell of its mark and of its tick: all three are placed by `Axis.place`. The rows then go
 through `Lines`, which sends only those that changed.
@@ -6,10 +6,11 @@ through `Lines`, which sends only those that changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from speedtui.tui.drawing.axes import Axis
 from speedtui.tui.drawing.text import Row, Span, row
@@ -17,8 +18,7 @@ from speedtui.tui.drawing.text import Row, Span, row
 BRAILLE = "braille"
 DOTS = (2, 4)
 """Of a braille cell, across and down."""
-_BITS = ((0x40, 0x04, 0x02, 0x01), (0x80, 0x20, 0x10, 0x08))
-"""Of the dots of a cell: by column, then from the bottom up."""
+_ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 _BRAILLE_CELLS = range(0x2801, 0x2900)
 X_AXIS_ROWS = 2
 """The line and its labels."""
@@ -100,21 +100,31 @@ def _draw_marks(cells: Cells, dots: Sequence[Dot], marker: str) -> None:
 
 
 def _draw_curve(cells: Cells, dots: Sequence[Dot]) -> None:
-    bits: dict[Dot, int] = {}
-    for across, up in _joined(dots):
-        cell = up // DOTS[1], across // DOTS[0]
-        bits[cell] = bits.get(cell, 0) | _BITS[across % DOTS[0]][up % DOTS[1]]
-    for (up, column), pattern in bits.items():
-        cells[len(cells) - 1 - up][column] = chr(0x2800 + pattern)
+    """Over what is in the cells already, where the curve has dots."""
+    figure, lines, columns = _figure(), len(cells), len(cells[0])
+    figure.clear_figure()
+    figure.theme("clear")
+    figure.plotsize(columns, lines)
+    figure._set_size(columns, lines)  # plotext would cut it to the size of a terminal that is not there
+    figure.frame(False)
+    figure.xticks([])
+    figure.yticks([])
+    figure.xlim(0, columns * DOTS[0] - 1)
+    figure.ylim(0, lines * DOTS[1] - 1)
+    draw = figure.plot if len(dots) > 1 else figure.scatter
+    draw([across for across, _ in dots], [up for _, up in dots], marker=BRAILLE)
+    for line, drawn in zip(cells, figure.build().splitlines(), strict=False):
+        for column, character in enumerate(_ESCAPE.sub("", drawn)[:columns]):
+            if ord(character) in _BRAILLE_CELLS:
+                line[column] = character
 
 
-def _joined(dots: Sequence[Dot]) -> Iterator[Dot]:
-    """The dots and those on the straight lines between neighbours."""
-    yield from dots[:1]
-    for (x0, y0), (x1, y1) in pairwise(dots):
-        steps = max(abs(x1 - x0), abs(y1 - y0), 1)
-        for i in range(1, steps + 1):
-            yield x0 + round((x1 - x0) * i / steps), y0 + round((y1 - y0) * i / steps)
+@lru_cache(maxsize=1)
+def _figure() -> Any:
+    # Imported at the first curve: it costs 50 ms that the first paint need not wait for.
+    from textual_plotext import Plot
+
+    return Plot()
 
 
 def _with_y_axis(cells: Cells, y: Axis) -> list[str]:
