@@ -113,7 +113,7 @@ class RunFolder(msgspec.Struct, frozen=True):
         if found := self.flaw():
             raise RunFolderError(
                 f"{found}, so this run is only looked at",
-                f"To act on it all the same, add --trust {shlex.quote(str(self.path))}; links are followed nowhere.",
+                f"To act on it all the same, add --trust {shlex.quote(str(self.path))}; links in it are not followed.",
             )
 
     def worker_alive(self) -> bool:

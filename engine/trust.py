@@ -37,10 +37,13 @@ def mine(path: Path) -> bool:
 def flaw(path: Path, *, links: bool = False) -> str:
     """Why what is at a path is not obeyed; empty where it may be, or is not there.
 
-    `links`: the path was named by a person and may be a link: what it leads to counts.
+    `links`: the path was named by a person and may be a link: what it leads to counts, as it does with a link that one
+    has laid oneself, such as from `checkpoints` to a larger disk.
     """
     try:
-        found = os.stat(path) if links else os.lstat(path)
+        found = os.lstat(path)
+        if links or found.st_uid == os.geteuid():
+            found = os.stat(path)
     except OSError:  # whoever opens it says what is wrong
         return ""
     return _flaw_of(found) if not _named(path) else ""
