@@ -13,6 +13,7 @@ import pytest
 import torch
 from datasets import Dataset
 
+from speedtui.engine.clean import clean
 from speedtui.engine.config.load import load_settings
 from speedtui.engine.config.settings import ModelSettings, Settings
 from speedtui.engine.errors import ConfigError
@@ -164,7 +165,7 @@ def test_columns_that_say_nothing_are_named_and_left_to_choose(
     with pytest.raises(ConfigError, match="must name the columns in one way"):
         initialized(models / "llama", "rows.csv")
     told = capsys.readouterr().err
-    assert f"which columns are meant cannot be told; they are: {', '.join(columns)}" in told
+    assert f"which columns are meant cannot be told; they are: {clean(', '.join(columns))}" in told
     text = Path("speedtui.toml").read_text()
     assert '# prompt = "..."' in text
     assert columns[-1] in text
