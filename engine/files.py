@@ -66,7 +66,8 @@ def writing(path: Path, *, mode: int = PRIVATE, durable: bool = False) -> Iterat
             file.flush()
             if durable:
                 os.fsync(file.fileno())
-            os.replace(aside, path)
+            with _named(path):
+                os.replace(aside, path)
         except BaseException:
             with suppress(OSError):
                 aside.unlink()
@@ -95,7 +96,18 @@ def create_beside(path: Path, mode: int = PRIVATE) -> BinaryIO:
     Raises:
         OSError: no room or no permission.
     """
-    return create(path.with_name(f".{path.name}.{os.urandom(8).hex()}"), mode)
+    with _named(path):
+        return create(path.with_name(f".{path.name}.{os.urandom(8).hex()}"), mode)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """What is raised is told of the file that was asked for, not of the one beside it."""
+    try:
+        yield
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None
+        raise
 
 
 def create(path: Path, mode: int = PRIVATE) -> BinaryIO:

@@ -8,6 +8,7 @@ sleep moves. What has come between the two is in the log, as `ClockMoved`, whene
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -44,34 +45,39 @@ class WorkingClock:
         self._monotonic_ns = monotonic_ns
         self._continued = continued
         self._last_ns = monotonic_ns()
-        self._judging = threading.Lock()
+        self._reading = threading.RLock()  # again by a signal's handler in the middle of a reading
         self.stopped_ns = 0
         """In which the process was stopped."""
 
     def now_ns(self) -> int:
-        """Read for every phase of every step: two comparisons more than the clock itself."""
-        while True:
-            stopped = self.stopped_ns
+        """Read for every phase of every step."""
+        with self._reading:
             now = self._monotonic_ns()
-            if now - self._last_ns > HELD_UP_NS:
-                self.settle()
+            held_up = now - self._last_ns
+            if held_up > HELD_UP_NS and self._continued():
+                self.stopped_ns += held_up
             self._last_ns = now
-            if stopped == self.stopped_ns:  # else this reading is from before the stop, or the sum was
-                return now - stopped
+            return now - self.stopped_ns
 
     def settle(self) -> None:
         """Takes a stretch that has just ended out of the time, where the process was stopped in it; to be called often,
         so that a SIGCONT that ended none is not taken for the end of a later one."""
-        with self._judging:
+        with self._reading:
+            continued = self._continued()
             now = self._monotonic_ns()
             held_up = now - self._last_ns
-            if self._continued() and held_up > HELD_UP_NS:
+            if held_up > HELD_UP_NS and (continued or self._continued()):  # it may have ended after the first question
                 self.stopped_ns += held_up
-            self._last_ns = now  # last of all: who sees this one sees the sum
+            self._last_ns = now
+
+    def let_go(self) -> None:
+        """In a forked child, whose parent may have been in the middle of a reading."""
+        self._reading = threading.RLock()
 
 
 WORKING = WorkingClock()
 """Of this process."""
+os.register_at_fork(after_in_child=WORKING.let_go)
 
 
 def working_seconds() -> float:

@@ -26,6 +26,7 @@ from speedtui.engine.session.base import Session
 from speedtui.tui.cli import main
 from speedtui.tui.commands.options import Common
 from speedtui.tui.commands.screen import training_screen
+from speedtui.tui.options import TrainingStart
 from tests.cli.program import Place, pairs
 
 CANDIDATES = [
@@ -115,7 +116,10 @@ def on_screen(made: Made) -> RunFolder:
     train_with = training_screen(common, "thread", sessions).train
     assert train_with is not None
     (trial,) = re.findall(r"#(\d+)'", (made.study.path / "train.sh").read_text())
-    assert train_with(str(made.study.path / "train.toml"), int(trial)).run() is ExitCode.DONE
+    assert (
+        train_with(TrainingStart(config_file=str(made.study.path / "train.toml"), trial=int(trial))).run()
+        is ExitCode.DONE
+    )
     return sessions[0].folder
 
 

@@ -61,6 +61,7 @@ class TerminalDriver(LinuxDriver):
     def _hear(self, key: Key) -> None:
         field = self._speedtui.focused
         if field is not None and field.check_consume_key(key.key, key.character):
+            self._typed.decide()
             super().process_message(key)
         else:
             self._typed.hear(key)

@@ -26,13 +26,18 @@ class Typed:
         self._timer: asyncio.TimerHandle | None = None
 
     def hear(self, key: Key) -> None:
-        """Takes a key as it arrives."""
+        """Takes a key as it arrives; when it was read says what it came with, however late it is heard."""
+        if self._held and key.time - self._held[-1].time > TOGETHER_SECONDS:
+            self.decide()
         self._held.append(key)
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(TOGETHER_SECONDS, self._decide)
+        self._timer = asyncio.get_running_loop().call_later(TOGETHER_SECONDS, self.decide)
 
-    def _decide(self) -> None:
+    def decide(self) -> None:
+        """On the keys that are held: nothing comes with them any more."""
+        if self._timer is not None:
+            self._timer.cancel()
         held, self._held, self._timer = self._held, [], None
         count = pasted_characters(held)
         if count:
