@@ -21,9 +21,34 @@ PROGRAM = 0o700
 """Of a script that its owner runs."""
 
 
+UMASK = "SPEEDTUI_UMASK"
+"""In the environment of our processes: the umask, in octal, that a person's own programs have."""
+
+
 def keep_private() -> None:
     """Has this process, and those that it starts, make no file that others can read or write."""
-    os.umask(0o077)
+    before = os.umask(0o077)
+    os.environ.setdefault(UMASK, f"{before:o}")
+
+
+def users_umask() -> int:
+    """That of a person's own programs; -1, as `subprocess` has it, where nobody changed it."""
+    found = os.environ.get(UMASK, "")
+    return int(found, 8) if found and set(found) <= set("01234567") else -1
+
+
+@contextmanager
+def as_without_us() -> Iterator[None]:
+    """What is written meanwhile is not ours, such as a model from the hub in a cache that a group shares."""
+    wanted = users_umask()
+    if wanted < 0:
+        yield
+        return
+    before = os.umask(wanted)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def make_folder(folder: Path) -> None:

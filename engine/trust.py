@@ -87,7 +87,8 @@ def refuse(path: Path, found: str, what: str = "", error: type[SpeedtuiError] = 
         full = path.absolute()
         opening = f"{what}: " if what else ""
         raise error(
-            f"{opening}{full} {found}, so it is not obeyed", f"If you trust it, add --trust {shlex.quote(str(full))}"
+            f"{opening}{full} {found}, so it is not obeyed",
+            f"If you trust it, add --trust {shlex.quote(str(full))}, or name a folder above it in {VARIABLE}",
         )
 
 
@@ -116,11 +117,19 @@ def trusting(paths: Iterable[str]) -> Iterator[None]:
             os.environ[VARIABLE] = before
 
 
+def trusted_arguments() -> list[str]:
+    """The flags by which a command that is typed later trusts what this one does."""
+    return [part for path in _trusted() for part in ("--trust", path)]
+
+
+def _trusted() -> list[str]:
+    return [text for text in os.environ.get(VARIABLE, "").split(os.pathsep) if os.path.isabs(text)]
+
+
 def _named(path: Path) -> bool:
     """Whether a person has named it, or a folder that it is in."""
-    named = [text for text in os.environ.get(VARIABLE, "").split(os.pathsep) if os.path.isabs(text)]
     real = os.path.realpath(path)
-    return any(os.path.commonpath([real, os.path.realpath(text)]) == os.path.realpath(text) for text in named)
+    return any(os.path.commonpath([real, os.path.realpath(text)]) == os.path.realpath(text) for text in _trusted())
 
 
 def _flaw_of(found: os.stat_result) -> str:

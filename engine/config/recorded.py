@@ -21,3 +21,12 @@ def recorded_settings(config: Mapping[str, Any], where: str, values: Mapping[str
     settings = with_values(convert(config, where), values or {}, where)
     check_values(settings, where)
     return settings
+
+
+def shareable(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration as it may leave this machine, in a page or with a tracker: the command that alerts are sent by
+    holds addresses and tokens that let others send, too."""
+    shared = dict(config)
+    if isinstance(notify := config.get("notify"), Mapping) and notify.get("command"):
+        shared["notify"] = {**notify, "command": "(set)"}
+    return shared

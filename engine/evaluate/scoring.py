@@ -16,6 +16,7 @@ import msgspec
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.evaluate.messages import Answer, Began, Loaded, Request, Scored, SetScored, Unread, Unusable
 from speedtui.engine.evaluate.scorer import END
+from speedtui.engine.files import users_umask
 from speedtui.engine.units import format_seconds
 
 SCORER = "speedtui.engine.evaluate.scorer"
@@ -61,7 +62,7 @@ class Scorer:
         self._buffer = b""
         self._process = subprocess.Popen(
             [sys.executable, "-m", SCORER, target, str(os.getpid())], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            start_new_session=True,
+            start_new_session=True, umask=users_umask(),
         )  # fmt: skip
         assert self._process.stdin is not None and self._process.stdout is not None
         self._requests, self._answers = self._process.stdin.fileno(), self._process.stdout.fileno()

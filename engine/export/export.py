@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from speedtui.engine import events as e
+from speedtui.engine.config.recorded import shareable
 from speedtui.engine.config.settings import Tracker, TrackSettings
 from speedtui.engine.context.order import read_order
 from speedtui.engine.errors import JobError, RunFolderError, SpeedtuiError, UsageError
@@ -133,7 +134,12 @@ def _to_tracker(folder: RunFolder, to: Tracker, place: Path, placed: bool, state
 def _tracked(folder: RunFolder, place: Path, state: RunState) -> TrackedRun:
     track = _track(folder, state)
     return TrackedRun(
-        id=folder.id, name=track.name or folder.id, project=track.project, config=state.config, folder=place, live=False
+        id=folder.id,
+        name=track.name or folder.id,
+        project=track.project,
+        config=shareable(state.config),
+        folder=place,
+        live=False,
     )
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from speedtui.engine import events as e
 from speedtui.engine.candidate import Estimate
+from speedtui.engine.config.recorded import shareable
 from speedtui.engine.config.settings import Tracker
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import SpeedtuiError
@@ -170,8 +171,8 @@ def _tracked(context: JobContext, tracker: Tracker) -> TrackedRun:
     track, before = context.settings.track, context.before.training
     return TrackedRun(
         id=context.folder.id, name=track.name or context.folder.id, project=track.project,
-        config=msgspec.to_builtins(context.settings), folder=default_folder(context.folder, tracker), live=True,
-        resumed=before is not None,
+        config=shareable(msgspec.to_builtins(context.settings)),
+        folder=default_folder(context.folder, tracker), live=True, resumed=before is not None,
     )  # fmt: skip
 
 

@@ -2,8 +2,9 @@
 
 A run's time passes while its worker can work. It is CLOCK_MONOTONIC, which stands still while the machine sleeps
 (CLOCK_BOOTTIME goes on), less the stretches in which the process was stopped: a night with a closed lid, or under
-SIGSTOP, is neither training time nor a slow step. A deadline is an instant of the wall clock, which people set and
-sleep moves. What has come between the two is in the log, as `ClockMoved`, whenever it has become another second.
+SIGSTOP, is neither training time nor a slow step. (A container that is paused gets no SIGCONT: its pause counts.) A
+deadline is an instant of the wall clock, which people set and sleep moves. What has come between the two is in the log,
+as `ClockMoved`, whenever it has become another second.
 """
 
 from __future__ import annotations

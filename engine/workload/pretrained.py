@@ -21,6 +21,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_L
 
 from speedtui.engine.config.settings import Attention, ModelSettings
 from speedtui.engine.errors import ModelError
+from speedtui.engine.files import as_without_us
 from speedtui.engine.workload.broken import is_the_devices
 from speedtui.engine.workload.hub import check_source, require_model_in
 from speedtui.engine.workload.quantized import freeze, quantization, require_quantizable
@@ -70,7 +71,7 @@ def _config(settings: ModelSettings) -> Any:
     local = check_source(path, "model.path")
     if Path(path).is_dir():
         require_model_in(Path(path))
-    with clear_errors(path, settings):
+    with clear_errors(path, settings), as_without_us():
         return AutoConfig.from_pretrained(path, trust_remote_code=settings.trust_remote_code, local_files_only=local)
 
 
@@ -103,7 +104,7 @@ def load_pretrained(settings: ModelSettings, device: torch.device) -> PreTrained
     config = _config(settings)
     require_quantizable(settings, config)
     local = check_source(path, "model.path")
-    with clear_errors(path, settings):
+    with clear_errors(path, settings), as_without_us():
         model = auto_model(settings).from_pretrained(
             path,
             dtype=DTYPES[settings.dtype],
@@ -140,9 +141,10 @@ def load_tokenizer(settings: ModelSettings) -> PreTrainedTokenizerBase:
     path = settings.tokenizer or settings.path or ""
     local = check_source(path, key)
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            path, trust_remote_code=settings.trust_remote_code, local_files_only=local
-        )
+        with as_without_us():
+            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+                path, trust_remote_code=settings.trust_remote_code, local_files_only=local
+            )
     except Exception as error:  # the tokenizer libraries raise what they like, bare Exception included
         absent = "instantiate the backend tokenizer" in str(error)  # ten lines on where it has looked
         raise ModelError(

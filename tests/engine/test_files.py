@@ -6,6 +6,7 @@ import ast
 import os
 import random
 import stat
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,19 @@ import pytest
 import speedtui.engine
 import speedtui.tui
 from speedtui.engine import events as e
-from speedtui.engine.files import PROGRAM, create_beside, make_folder, open_plain, write_new, write_whole, writing
+from speedtui.engine.files import (
+    PROGRAM,
+    UMASK,
+    as_without_us,
+    create_beside,
+    keep_private,
+    make_folder,
+    open_plain,
+    users_umask,
+    write_new,
+    write_whole,
+    writing,
+)
 from speedtui.engine.locks import hold_lock
 from speedtui.engine.runs import RunFolder, create_run
 from speedtui.engine.session.append import append_event
@@ -118,6 +131,23 @@ def test_files_and_folders_are_their_owners_alone_whatever_the_umask(tmp_path: P
     modes = {path: mode_of(path) for path in made}
     expected = {path: 0o700 if path.is_dir() or path.name == "script" else 0o600 for path in made}
     assert modes == expected
+
+
+def test_what_is_not_ours_is_written_as_without_us(tmp_path: Path, umask: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(UMASK, raising=False)
+    with as_without_us():
+        (tmp_path / "before").touch()
+    keep_private()
+    keep_private()  # the worker of a command does so again
+    (tmp_path / "ours").touch()
+    with as_without_us():
+        (tmp_path / "model").touch()
+    subprocess.run(["touch", str(tmp_path / "metric")], check=True, umask=users_umask())
+    modes = {path.name: mode_of(path) for path in tmp_path.iterdir()}
+    theirs = 0o666 & ~umask
+    assert modes == {"before": theirs, "ours": 0o600, "model": theirs, "metric": theirs}
+    monkeypatch.setenv(UMASK, "other")
+    assert users_umask() == -1
 
 
 def test_a_folder_that_is_there_keeps_its_rights(tmp_path: Path) -> None:

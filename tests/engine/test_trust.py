@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from speedtui.engine.errors import ConfigError, RecipeError, UsageError
-from speedtui.engine.trust import VARIABLE, flaw, mine, require, require_program, trusting
+from speedtui.engine.trust import VARIABLE, flaw, mine, require, require_program, trusted_arguments, trusting
 
 THEM = 54322
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="files of another user are needed")
@@ -51,7 +51,7 @@ def test_what_belongs_to_another_user_is_not_obeyed_whatever_its_rights(tmp_path
     assert not mine(file) and mine(tmp_path)
     with pytest.raises(ConfigError, match=r"speedtui.toml: .*/file belongs to uid") as caught:
         require(file, "speedtui.toml")
-    assert caught.value.hint == f"If you trust it, add --trust {file}"
+    assert caught.value.hint == f"If you trust it, add --trust {file}, or name a folder above it in SPEEDTUI_TRUST"
 
 
 @root_only
@@ -101,6 +101,8 @@ def test_trust_covers_what_is_below_a_full_path_and_ends_with_the_command(
         assert flaw(inside) == "" and flaw(beside)
         with trusting([str(beside)]):
             assert flaw(inside) == flaw(beside) == ""
+            assert trusted_arguments() == ["--trust", str(tmp_path / "runs"), "--trust", str(beside)]
+    assert trusted_arguments() == []
     assert flaw(inside) and VARIABLE not in os.environ
     for path in ("runs", "./runs", f"{tmp_path}:/", ""):
         with pytest.raises(UsageError, match="is not a full path"), trusting([path]):

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from speedtui.engine.session.start import StartOptions
+from speedtui.engine.trust import trusted_arguments
 from speedtui.tui.commands.options import Common
 
 
@@ -23,7 +24,7 @@ def start_options(
     return StartOptions(
         runs=common.runs,
         where=where if where is not None else str(common.config),
-        train_command=[*program(), "train", "--runs", str(common.runs.resolve())],
+        train_command=[*program(), "train", "--runs", str(common.runs.resolve()), *trusted_arguments()],
         in_thread=engine == "thread",
         restarts=restarts,
         queued=queued,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from speedtui.engine.advise.words import value_words
+from speedtui.engine.config.recorded import shareable
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.report.page.markup import Markup, join, tag
 from speedtui.engine.report.page.tables import facts, section
@@ -20,7 +21,7 @@ def configuration_section(state: RunState) -> Markup:
     changed = state.training.changed if state.training is not None else {}
     tables = [
         join([tag("h3", f"[{name}]"), facts(list(_settings(values, name, changed)))])
-        for name, values in state.config.items()
+        for name, values in shareable(state.config).items()
         if isinstance(values, Mapping) and list(_settings(values, name, changed))
     ]
     return (
