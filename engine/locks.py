@@ -59,21 +59,24 @@ def _let_go_in_child() -> None:
 os.register_at_fork(after_in_child=_let_go_in_child)
 
 
-def is_locked(path: Path, *, shared: bool = False) -> bool:
-    """Whether anybody holds it; `shared`: as those do who share it.
+def is_locked(path: Path, *, shared: bool = False, unknown: bool = False) -> bool:
+    """Whether anybody holds it; `shared`: as those do who share it; `unknown`: what a file system that does not answer
+    is taken to say.
 
     Looked at with the other kind of lock, so that two who look are not in each other's way.
     """
     try:
         file = open_plain(path, os.O_RDONLY)
-    except OSError:  # nobody has ever held it
+    except (FileNotFoundError, NotADirectoryError):  # nobody has ever held it
         return False
+    except OSError:
+        return unknown
     try:
         fcntl.flock(file, (fcntl.LOCK_EX if shared else fcntl.LOCK_SH) | fcntl.LOCK_NB)
         return False
     except BlockingIOError:
         return True
     except OSError:
-        return False
+        return unknown
     finally:
         os.close(file)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import BinaryIO
 
 from speedtui.engine.alerts.rules import Alert, document
@@ -28,10 +28,14 @@ def run_command(command: str, alert: Alert, folder: str, timeout_seconds: float)
     What is still there of it after `timeout_seconds` is killed, and so is all that it started.
     """
     told = as_json(document(alert, folder)) + b"\n"
-    with tempfile.TemporaryFile() as output:
+    with ExitStack() as stack:
+        output: BinaryIO | None = None
+        with suppress(OSError):  # a disk that takes nothing costs what the command says, and not the alert
+            output = stack.enter_context(tempfile.TemporaryFile())
+        sink = output or subprocess.DEVNULL
         try:
             process = subprocess.Popen(
-                [SHELL, "-c", command], stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True,
+                [SHELL, "-c", command], stdin=subprocess.PIPE, stdout=sink, stderr=sink, start_new_session=True,
                 env={**os.environ, **variables(alert, folder)},
             )  # fmt: skip
         except OSError as error:
@@ -53,11 +57,15 @@ def variables(alert: Alert, folder: str) -> Mapping[str, str]:
     return {f"SPEEDTUI_{name}": value if name == "FOLDER" else clean(value) for name, value in values.items()}
 
 
-def _failure(status: int, output: BinaryIO) -> str:
+def _failure(status: int, output: BinaryIO | None) -> str:
     if status == 0:
         return ""
-    size = output.seek(0, os.SEEK_END)
-    output.seek(max(0, size - WORDS_BYTES))
-    lines = output.read().decode(errors="replace").strip().splitlines()
+    lines = _last_lines(output) if output is not None else []
     ended = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with exit status {status}"
     return f"the command {ended}{f': {clean(lines[-1].strip(), 200)}' if lines else ''}"
+
+
+def _last_lines(output: BinaryIO) -> list[str]:
+    size = output.seek(0, os.SEEK_END)
+    output.seek(max(0, size - WORDS_BYTES))
+    return output.read().decode(errors="replace").strip().splitlines()

@@ -26,6 +26,9 @@ OUTCOMES: dict[e.Outcome, str] = {
     "no_fit": "ended: nothing fits in memory",
 }  # fmt: skip
 
+GONE = "gone"
+"""How the key of a loss begins that no event tells of: of the run's last moment that one does."""
+
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """One thing to be told, once."""
@@ -53,15 +56,16 @@ class AlertRules:
     by the verdict, the watch for stalls, the watch for what is not finite. Here it is only told apart from the same
     thing told again, as by a worker that was started anew."""
 
-    def __init__(self, wanted: Collection[AlertKind]) -> None:
-        """`wanted`: the kinds that are."""
+    def __init__(self, wanted: Collection[AlertKind], *, run: str = "", zero: float = 0.0) -> None:
+        """`wanted`: the kinds that are; `run`: its name, and `zero`: the wall clock at its t = 0, in seconds since the
+        epoch, until its start is heard of."""
         self._wanted = wanted
-        self._wall = WallFollower()
-        self._run = ""
+        self._wall = WallFollower(zero)
+        self._run = run
+        self._t = 0.0
         self._window: Window | None = None
         self._verdict: e.Verdict | None = None
         self._late = self._stalled = False
-        self._counts: dict[str, int] = {}
         self.sent: set[str] = set()
         """Keys of those that the log says were sent."""
         self.over = False
@@ -70,6 +74,7 @@ class AlertRules:
     def see(self, event: e.AnyEvent) -> Alert | None:
         """Takes in one event of any kind; what it is worth, whether it was sent or not."""
         self._wall.see(event)
+        self._t = max(self._t, event.t)
         if isinstance(event, SIGNS_OF_LIFE):
             self._stalled = False
         match event:
@@ -94,9 +99,10 @@ class AlertRules:
                 return self._on_estimate(event)
         return None
 
-    def gone(self, t: float) -> Alert | None:
+    def gone(self, t: float) -> Alert:
         """That its worker is gone without having ended it, and nobody is there who would."""
-        return self._alert("lost", None, "lost its worker, and nobody is there to start another one", t=t)
+        words = "lost its worker, and nobody is there to start another one"
+        return self._alert("lost", None, words, key=f"{GONE}-{self._t}", t=t)
 
     def _on_started(self, event: e.RunStarted) -> None:
         if event.window != self._window:
@@ -124,14 +130,11 @@ class AlertRules:
 
     def _alert(
         self, kind: AlertKind, cause: e.AnyEvent | None, words: str, more: str = "", *, key: str = "", t: float = 0.0
-    ) -> Alert | None:  # fmt: skip
-        if not key:
-            self._counts[kind] = self._counts.get(kind, 0) + 1
-            key = f"{kind}-{self._counts[kind]}"
+    ) -> Alert:  # fmt: skip
         t = cause.t if cause is not None else t
         sentence = f"Run {self._run} {words}".rstrip(".") + "."
         return Alert(
-            kind=kind, key=key, t=t, wall=self._wall.at(t), run=self._run, verdict=self._verdict,
+            kind=kind, key=key or f"{kind}-{t}", t=t, wall=self._wall.at(t), run=self._run, verdict=self._verdict,
             title=f"speedtui: {TITLES[kind]}", text=clean(f"{sentence} {more}".strip()), cause=cause,
         )  # fmt: skip
 

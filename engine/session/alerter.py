@@ -13,17 +13,22 @@ import subprocess
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
+
 from speedtui.engine import events as e
 from speedtui.engine.alerts.command import run_command
-from speedtui.engine.alerts.rules import Alert, AlertRules
+from speedtui.engine.alerts.rules import GONE, Alert, AlertRules
 from speedtui.engine.config.load import load_settings
 from speedtui.engine.config.settings import NotifySettings
-from speedtui.engine.errors import SpeedtuiError
+from speedtui.engine.context.order import read_order
+from speedtui.engine.errors import RunFolderError, SpeedtuiError
 from speedtui.engine.files import keep_private, open_plain
-from speedtui.engine.locks import hold_lock
+from speedtui.engine.locks import hold_lock, is_locked
+from speedtui.engine.log.where import Whereabouts
 from speedtui.engine.output import warn
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.follower import Follower, WatchedRun
@@ -33,8 +38,12 @@ FOLLOW_SECONDS = 0.25
 """Between two looks."""
 START_SECONDS = 120.0
 """Until a worker has its lock: its imports may come from a slow disk."""
+UNREADABLE_SECONDS = 120.0
+"""That a log may not be readable, as on a server that starts anew."""
 END_SECONDS = 5.0
 """More than its time-out that a last alert is waited for."""
+SLOW_SECONDS = 1.0
+"""After which whoever waits is told what for."""
 
 
 class Alerter(WatchedRun):
@@ -45,39 +54,82 @@ class Alerter(WatchedRun):
         super().__init__(folder, None)
         self._notify = notify
         self._after = after
-        self._rules = AlertRules(notify.on)
+        self._rules = AlertRules(notify.on, run=folder.id, zero=time.time())
         self._due: deque[Alert] = deque()
-        self._begun = time.monotonic()
-        self._started = False
+        self._begun = self._read = time.monotonic()
+        self._place = Whereabouts(folder.path)
+        self._place.changed()
+        self._held = self._started = self._told = False
+        """Whether somebody has taken the run up, a worker has begun, and its end was told, all since `after`."""
 
     def run(self) -> None:
-        """Until nobody holds the run any more."""
+        """Until nobody holds the run any more.
+
+        Raises:
+            RunFolderError: its folder is not in its place any more, or its log cannot be read for a long time.
+        """
+        absent = False
         while True:
             goes_on = self._goes_on()  # before the look: what was written last is then seen
             now = time.monotonic()
-            self._take_in(self._hear, now)
-            self._send_all()
-            if not goes_on:
-                if not self._started and now - self._begun < START_SECONDS and not self._rules.over:
-                    time.sleep(FOLLOW_SECONDS)
-                    continue
-                return self._end()
-            self._tell_stall(self._hear, now)
+            if self._look(now):
+                self._send_all()
+                self._require_in_place()
+                if goes_on:
+                    self._held = True
+                    with suppress(RunFolderError):  # the next look says whether it stays so
+                        self._tell_stall(self._hear, now)
+                elif self._over:
+                    return
+                elif absent and (self._started or now - self._begun >= START_SECONDS):
+                    return self._tell_gone()
+                absent = not goes_on
             time.sleep(FOLLOW_SECONDS)
 
+    def _look(self, now: float) -> bool:
+        """One look at the log; whether it could be read, which it may be again in a moment."""
+        try:
+            self._take_in(self._hear, now)
+        except RunFolderError:
+            if now - self._read >= UNREADABLE_SECONDS:
+                raise
+            return False
+        self._read = now
+        return True
+
+    def _require_in_place(self) -> None:
+        """Elsewhere nobody is seen to hold it, whoever does."""
+        self._place.changed()
+        if (self._lost or not self._place.here) and not self._over:
+            raise RunFolderError(
+                f"the run's folder {self._folder.path} was moved or removed: no more alerts of it are sent",
+                "Move it back before its end.",
+            )
+
     def _goes_on(self) -> bool:
-        return self._folder.worker_alive() or self._folder.owned()
+        return any(is_locked(lock, unknown=True) for lock in (self._folder.worker_lock, self._folder.owner_lock))
+
+    @property
+    def _over(self) -> bool:
+        """Whether nothing more is to be told; an earlier end counts only where nobody has taken the run up since."""
+        return self._told if self._held or self._started else self._rules.over
 
     def _hear(self, _line: bytes, event: e.AnyEvent) -> None:
-        if isinstance(event, e.RunStarted) and event.t > self._after:
-            self._started = True
+        if event.t > self._after:
+            match event:
+                case e.RunStarted():
+                    self._started, self._told = True, False
+                case e.RunFinished():
+                    self._told = True
+                case e.AlertSent() if event.key.startswith(GONE):
+                    self._told = True
         alert = self._rules.see(event)
         if alert is not None and alert.t > self._after and alert.kind in self._notify.on:
             self._due.append(alert)
 
-    def _end(self) -> None:
-        gone = None if self._rules.over else self._rules.gone(self._t())
-        if gone is not None and gone.kind in self._notify.on:
+    def _tell_gone(self) -> None:
+        gone = self._rules.gone(self._t())
+        if gone.kind in self._notify.on:
             self._due.append(gone)
             self._send_all()
 
@@ -101,37 +153,79 @@ class Alerter(WatchedRun):
                 self._append(e.Notice(t=alert.t, level="warning", text=text, hint=hint))
 
 
-def start_alerts(folder: RunFolder) -> subprocess.Popen[bytes] | None:
-    """Starts the process where the run's settings name a command; what the log has by now is not told any more."""
-    try:
-        command = load_settings(folder.config).notify.command
-    except SpeedtuiError:  # the worker refuses such settings, and says why
+class AlertSender:
+    """The process that sends a run's alerts, as the session sees it that has started it."""
+
+    def __init__(self, folder: RunFolder, after: float) -> None:
+        """Starts it; what is `after` or before, on the run's clock, is told already."""
+        self._folder = folder
+        self._after = after
+        self._process = self._start()
+        self._again = True
+        """It may be started once more."""
+        self._mute = False
+
+    def look(self) -> str:
+        """Starts it once more where it is lost; what to tell where that one is lost as well, once, or nothing."""
+        if self._mute or not (status := self._process.poll()):
+            return ""
+        if self._again:
+            self._again = False
+            with suppress(OSError):
+                self._process = self._start()
+                return ""
+        self._mute = True
+        return self._failure(status)
+
+    def wait(self, waiting: Callable[[], None] | None = None) -> str:
+        """Until the last alert of a run that is over is sent, since whoever ends with it, such as a batch job or a
+        container, would take the sender along; what went wrong, or nothing. `waiting` is called where it takes long."""
+        if self._folder.worker_alive():
+            return ""
+        if (status := self._status(SLOW_SECONDS)) is None:
+            if waiting is not None:
+                waiting()
+            status = self._status(self._most_seconds())
+        if status is None:
+            return "the last alert is still being sent"
+        return self._failure(status) if status else ""
+
+    def _most_seconds(self) -> float:
+        with suppress(SpeedtuiError):
+            return parse_duration(load_settings(self._folder.config).notify.timeout) + END_SECONDS
+        return END_SECONDS
+
+    def _status(self, seconds: float) -> int | None:
+        with suppress(subprocess.TimeoutExpired):
+            return self._process.wait(seconds)
         return None
-    if not command:
+
+    def _failure(self, status: int) -> str:
+        return f"alerts were not sent: their process ended with status {status}, see {self._folder.worker_log}"
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        log = open_plain(self._folder.worker_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        try:
+            return subprocess.Popen(
+                [sys.executable, "-m", "speedtui.engine.session.alerter", str(self._folder.path), repr(self._after)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        finally:
+            os.close(log)
+
+
+def start_alerts(folder: RunFolder) -> AlertSender | None:
+    """Starts the process where the run's settings name a command, and it is no plan, which somebody waits for; what the
+    log has by now is not told any more."""
+    try:
+        wanted = load_settings(folder.config).notify.command and read_order(folder).job != "plan"
+    except (SpeedtuiError, OSError, msgspec.DecodeError):  # the worker refuses such a folder, and says why
+        return None
+    if not wanted:
         return None
     earlier = Follower(folder)
     earlier.read()
-    after = earlier.snapshot().t if earlier.snapshot().run else -1.0
-    log = open_plain(folder.worker_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    try:
-        return subprocess.Popen(
-            [sys.executable, "-m", "speedtui.engine.session.alerter", str(folder.path), repr(after)],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
-    finally:
-        os.close(log)
-
-
-def await_alerts(process: subprocess.Popen[bytes], folder: RunFolder) -> str:
-    """Waits until the last alert of a run that is over is sent, since whoever ends with it, such as a batch job or a
-    container, would take the sender along; what went wrong, or nothing."""
-    if folder.worker_alive():
-        return ""
-    try:
-        status = process.wait(parse_duration(load_settings(folder.config).notify.timeout) + END_SECONDS)
-    except (subprocess.TimeoutExpired, SpeedtuiError):
-        return "the last alert is still being sent"
-    return f"alerts were not sent: their process ended with status {status}, see {folder.worker_log}" if status else ""
+    return AlertSender(folder, earlier.snapshot().t if earlier.snapshot().run else -1.0)
 
 
 def send_alerts(folder: RunFolder, after: float) -> None:

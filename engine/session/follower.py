@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from math import inf
 
@@ -153,9 +153,9 @@ class FollowedRun:
         """Of a long log, while it is read for the first time; None once all of it was."""
         return self._follower.share
 
-    def settle(self) -> str:
+    def settle(self, waiting: Callable[[], None] | None = None) -> str:
         """To be called before this program ends, after `run`; waits for what else was started, and says what of it went
-        wrong, or nothing."""
+        wrong, or nothing. `waiting` is called where that takes long."""
         return ""
 
     def _look_at_disk(self, on_line: OnLine | None) -> None:

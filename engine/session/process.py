@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 import msgspec
@@ -23,7 +23,7 @@ from speedtui.engine.jobs.status import BROKEN, RESTARTABLE, SPENT
 from speedtui.engine.locks import hold_lock
 from speedtui.engine.report.training import write_run_report
 from speedtui.engine.runs import RunFolder
-from speedtui.engine.session.alerter import await_alerts, start_alerts
+from speedtui.engine.session.alerter import AlertSender, start_alerts
 from speedtui.engine.session.base import OnLine
 from speedtui.engine.session.environment import worker_environment
 from speedtui.engine.session.follower import WatchedRun
@@ -54,7 +54,7 @@ class ProcessSession(WatchedRun):
         """
         super().__init__(folder, budgets)
         self._worker: subprocess.Popen[bytes] | None = None
-        self._alerts: subprocess.Popen[bytes] | None = None
+        self._alerts: AlertSender | None = None
         self._detached = threading.Event()
         self._interrupted: ExitCode | None = None
         self._told_worker = False
@@ -86,9 +86,9 @@ class ProcessSession(WatchedRun):
         self._interrupted = exit_code
         self._pass_on_interrupt()
 
-    def settle(self) -> str:
+    def settle(self, waiting: Callable[[], None] | None = None) -> str:
         """Waits for the last alert, a little longer than it may take; what went wrong with it, or nothing."""
-        return await_alerts(self._alerts, self._folder) if self._alerts is not None else ""
+        return self._alerts.wait(waiting) if self._alerts is not None else ""
 
     def kill(self) -> None:
         """Kills the worker at once. That of a study is started again, that of anything else is not.
@@ -133,7 +133,13 @@ class ProcessSession(WatchedRun):
             self._kill_worker()
         self._look_at_disk(on_line)
         self._tell_stall(on_line, now)
+        self._look_at_alerts()
         return None
+
+    def _look_at_alerts(self) -> None:
+        if self._alerts is not None and not self._lost and (wrong := self._alerts.look()):
+            with suppress(OSError):
+                self._append(e.Notice(t=self._t(), level="warning", text=wrong, hint="The run goes on without them."))
 
     def _observe(self, event: e.AnyEvent) -> None:
         self._restarts.observe(event)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from speedtui.engine.errors import ExitCode, JobError
 from speedtui.engine.jobs.execute import execute
 from speedtui.engine.locks import hold_lock
 from speedtui.engine.runs import RunFolder
-from speedtui.engine.session.alerter import await_alerts, start_alerts
+from speedtui.engine.session.alerter import AlertSender, start_alerts
 from speedtui.engine.session.base import OnLine
 from speedtui.engine.session.follower import FollowedRun
 
@@ -26,7 +25,7 @@ class ThreadSession(FollowedRun):
         """The folder holds the order and the configuration already; `wall`: the clock that deadlines are of."""
         super().__init__(folder)
         self._wall = wall
-        self._alerts: subprocess.Popen[bytes] | None = None
+        self._alerts: AlertSender | None = None
         self._context: JobContext | None = None
         self._wanted: ExitCode | None = None
         self._done = threading.Event()
@@ -41,9 +40,9 @@ class ThreadSession(FollowedRun):
         if self._context is not None:
             self._context.request_stop(exit_code)
 
-    def settle(self) -> str:
+    def settle(self, waiting: Callable[[], None] | None = None) -> str:
         """Waits for the last alert, a little longer than it may take; what went wrong with it, or nothing."""
-        return await_alerts(self._alerts, self._folder) if self._alerts is not None else ""
+        return self._alerts.wait(waiting) if self._alerts is not None else ""
 
     def kill(self) -> None:
         """A thread cannot be killed.

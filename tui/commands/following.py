@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
@@ -56,10 +56,27 @@ def follow(
     return code
 
 
+class _Enough(Exception):
+    """Nobody wants to wait any longer."""
+
+
 def _settle(sessions: Sequence[Session]) -> None:
-    for one in sessions:
-        if isinstance(one, FollowedRun) and (wrong := one.settle()):
-            warn(clean(f"speedtui: {wrong}"))
+    """Waits for what the jobs, which have ended, have still to send; a signal ends only the waiting."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _Enough
+
+    try:
+        with _handled_by(stop):
+            for one in sessions:
+                if isinstance(one, FollowedRun) and (wrong := one.settle(_say_sending)):
+                    warn(clean(f"speedtui: {wrong}"))
+    except _Enough:
+        warn("speedtui: the last alert is still being sent")
+
+
+def _say_sending() -> None:
+    warn("speedtui: sending the last alert")
 
 
 def _on_screen(session: Session, screen: object | None, common: Common) -> ExitCode:
@@ -142,12 +159,18 @@ def interrupting(session: Session) -> Iterator[None]:
             told = True
             warn("speedtui: ending at the next step boundary; once more to end at once")
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    with _handled_by(stop):
+        yield
+
+
+@contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
 
 
 class _Lines:

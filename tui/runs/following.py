@@ -62,7 +62,7 @@ class Following:
         """Names by id of those that the job has not answered."""
         self.desk: Desk | None = None
         """Where its next run is put together; None until somebody looks."""
-        self._rules = AlertRules(get_args(AlertKind))
+        self._rules = AlertRules(get_args(AlertKind), run=session.folder.id)
         self._alerts: deque[Alert] = deque(maxlen=REMEMBERED)
         self._news: deque[Noteworthy] = deque(maxlen=REMEMBERED)
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,12 @@ import pytest
 from speedtui.engine import events as e
 from speedtui.engine.alerts.command import run_command
 from speedtui.engine.alerts.rules import Alert, AlertRules
-from speedtui.engine.config.settings import NotifySettings
+from speedtui.engine.config.settings import AlertKind, NotifySettings
 from speedtui.engine.config.window import Window
 from speedtui.engine.errors import ExitCode, JobError, RunFolderError
 from speedtui.engine.locks import hold_lock
 from speedtui.engine.runs import RunFolder
-from speedtui.engine.session.alerter import Alerter, await_alerts, send_alerts, start_alerts
+from speedtui.engine.session.alerter import Alerter, send_alerts, start_alerts
 from speedtui.engine.session.append import append_event
 from speedtui.engine.session.attached import AttachedSession
 from speedtui.engine.session.process import ProcessSession
@@ -205,6 +206,20 @@ def test_the_rules_give_a_thing_the_same_key_whoever_reads_the_log() -> None:
     assert len(set(first)) == len(distinct)
 
 
+def test_a_key_does_not_depend_on_what_else_is_wanted() -> None:
+    """As after a change of `notify.on` between two resumes."""
+    log = [*(event for event, _ in LIFE), started(600), e.WorkerLost(t=601, reason="killed", restarting=True)]
+
+    def keys(wanted: Collection[AlertKind]) -> dict[tuple[str, float], str]:
+        rules = AlertRules(wanted)
+        return {(alert.kind, alert.t): alert.key for event in log if (alert := rules.see(event)) is not None}
+
+    for kind in ALL:
+        alone = keys([kind])
+        shared = {at: key for at, key in keys(ALL).items() if at[0] == kind}
+        assert shared and shared.items() <= alone.items()
+
+
 @pytest.fixture
 def slow(tmp_path: Path) -> SlowTraining:
     training = SlowTraining(tmp_path / "training", steps=300)
@@ -240,7 +255,7 @@ def test_alerts_outlive_a_killed_session_and_a_killed_worker_and_come_once(slow:
     assert [one["event"] for one in told(out)] == ["lost", "ended"]
     assert [event.alert for event in events_of(folder, e.AlertSent)] == ["lost", "ended"]
     sender = start_alerts(folder)
-    assert sender is not None and await_alerts(sender, folder) == "", "one that comes later has nothing to tell"
+    assert sender is not None and sender.wait() == "", "one that comes later has nothing to tell"
     assert len(told(out)) == 2
 
 
