@@ -207,10 +207,12 @@ def test_a_run_is_steered_looked_at_and_exported_while_it_goes_on_and_afterwards
         return ended.out
 
     watching = steered.start("attach", "-q")
-    assert send("set", "eval_every=5") == "set: from this step on\n"
-    wait_for_event(steered, e.EvaluationCompleted)
-    assert {event.step % 5 for event in found(folder, e.EvaluationCompleted)} == {0}
     assert "after this step" in send("eval")
+    wait_for_event(steered, e.EvaluationCompleted)
+    assert send("set", "eval_every=5") == "set: from this step on\n"
+    wait_for(lambda: len(found(folder, e.EvaluationCompleted)) > 1)
+    _, *scheduled = found(folder, e.EvaluationCompleted)
+    assert {event.step % 5 for event in scheduled} == {0}
     assert send("checkpoint") in {f"checkpoint: {when}\n" for when in AT}
     wait_for_event(steered, e.CheckpointSaved)
     assert send("set", "micro_batch_size=2") in {f"set: as soon as a checkpoint is saved, {when}\n" for when in AT}
