@@ -56,9 +56,8 @@ def test_a_dumb_terminal_gets_plain_lines(training: Training, open_terminal: Ope
 def test_the_options_of_the_screen_reach_it(training: Training, open_terminal: OpenTerminal) -> None:
     command = f"{SPEEDTUI} --ascii attach --link slow --runs {training.runs} {training.folder.id}"
     terminal = open_terminal(["/bin/sh", "-c", f"exec {command}"], SPEEDTUI_RATE="0.2")
-    terminal.read(30, until=b"Monitor")
-    terminal.read(1.5)
-    assert b"0.2 Hz" in terminal.sent
+    terminal.read(30, until=b"0.2 Hz")
+    assert b"Monitor" in terminal.sent and b"0.2 Hz" in terminal.sent
     assert terminal.sent.isascii()
     assert b"\x1b[?1000h" not in terminal.sent
     assert not MANY_COLOURS.search(terminal.sent)
