@@ -175,10 +175,14 @@ def _choices(path: str) -> list[str]:
 
 
 def _kind_at(path: str) -> Any:
-    """The type of a setting; None where there is none of that name."""
+    """The type of a setting, or of what its list holds for a place such as `track.to[0]`; None where there is none."""
     section: Any = Settings
-    for part in path.split("."):
-        section = get_type_hints(section).get(part) if isinstance(section, type) else None
+    for index, name in _STEP.findall(path):
+        if index:
+            options = get_args(section) if get_origin(section) in (Union, UnionType) else (section,)
+            section = next((get_args(option)[0] for option in options if get_origin(option) is list), None)
+        else:
+            section = get_type_hints(section).get(name) if isinstance(section, type) else None
     return section
 
 

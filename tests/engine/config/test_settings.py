@@ -91,6 +91,16 @@ def test_the_commented_example_is_a_valid_configuration_with_the_defaults(tmp_pa
         ("[search.knobs]", "[search]\nmemory_limit = '24'\n[search.knobs]", r"search\.memory_limit: expected a size"),
         ("[search.knobs]", "[search]\nbudget = 'soon'\n[search.knobs]", r"search\.budget: expected a duration"),
         ("[search.knobs]", "[train.lora]\nr = -1\n[search.knobs]", r"train\.lora\.r must be at least 1"),
+        (
+            "[search.knobs]",
+            "[notify]\non = ['failed', 'later']\n[search.knobs]",
+            r"notify\.on\[1\]: expected one of ended, .*, lost, got 'later'; did you mean late\?",
+        ),
+        (
+            "[search.knobs]",
+            "[track]\nto = ['wandbb']\n[search.knobs]",
+            r"track\.to\[0\]: expected one of tensorboard, wandb, trackio, got 'wandbb'; did you mean wandb\?",
+        ),
         ("[model]", "model = 3\n[mode]", r"mode"),
     ],
 )
