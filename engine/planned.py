@@ -61,7 +61,8 @@ class ProfileRow(msgspec.Struct, frozen=True, kw_only=True):
     metric_seconds: float | None = None
     """Their scores."""
     answer_tokens: float | None = None
-    """New tokens of a mean answer: as many as the right ones have. None where the figures are a run's own."""
+    """New tokens of a mean answer: as many as the right ones have, and with beams some more. None where the figures
+    are a run's own."""
     answers_source: Source | None = None
     """What answers and scores rest on: a rehearsal (`measured`) or an earlier run; None where they cost nothing or
     nothing is known of them."""

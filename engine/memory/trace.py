@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import msgspec
@@ -22,6 +21,7 @@ from speedtui.engine.memory.optimizers import make_optimizer
 from speedtui.engine.memory.step import run_step
 from speedtui.engine.memory.surface import Device
 from speedtui.engine.memory.timeline import Segments, Timeline
+from speedtui.engine.meter.memory import collected
 from speedtui.engine.workload.quantized import is_quantized
 
 CUDA_UNIT = 512
@@ -66,7 +66,7 @@ def trace_step(
     trained = make_trainable(built, settings)
     foreach = True if device == "cuda" else None  # torch's own default there, which a fake CPU tensor does not show
     attention = CudaAttention(capability or FLASH) if device == "cuda" else None
-    with _collected(), FakeTensorMode(allow_non_fake_inputs=True), masks_by_value(), attention or nullcontext():
+    with collected(), FakeTensorMode(allow_non_fake_inputs=True), masks_by_value(), attention or nullcontext():
         replace_tensors(trained)
         optimizer = make_optimizer(trained, settings.train, foreach)
         with timeline:
@@ -91,17 +91,6 @@ def _refuse_hidden(model: nn.Module, device: Device) -> None:
             raise HiddenMemory(
                 f"{name or 'the model'} is a {type(module).__name__}, whose workspace only {library} knows the size of"
             )
-
-
-@contextmanager
-def _collected() -> Any:
-    """Garbage is collected before and not during, so that the same run gives the same story."""
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def _vocabulary(model: nn.Module) -> int | None:

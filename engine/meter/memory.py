@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 import gc
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -69,6 +70,19 @@ class LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _free(self, key: int) -> None:
         self.live_bytes -= self._sizes.pop(key, 0)
+
+
+@contextmanager
+def collected() -> Iterator[None]:
+    """Garbage is collected before and not during, so that the same steps keep the same tensors each time."""
+    enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def release_memory(device: torch.device) -> None:

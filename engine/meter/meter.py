@@ -123,7 +123,7 @@ class Meter:
     def micro_step(self, batch: Mapping[str, Any]) -> None:
         """A micro-batch is at hand and goes to the device."""
         self._boundary(_H2D)
-        self._micro_steps.append(MicroStep(batch, self.clock.boundary_ns))
+        self._micro_steps.append(MicroStep(batch_rows(batch), self._count_tokens(batch), self.clock.boundary_ns))
 
     def forward(self) -> None:
         """The forward pass begins."""
@@ -233,9 +233,8 @@ class Meter:
             log.flush()
 
     def _event(self, record: StepRecord, pairs: list[tuple[int, float]] | None) -> StepCompleted:
-        counts = [self._count_tokens(micro_step.batch) for micro_step in record.micro_steps]
-        known = [count for count in counts if count is not None]
-        all_known = bool(known) and len(known) == len(counts)
+        known = [micro_step.count for micro_step in record.micro_steps if micro_step.count is not None]
+        all_known = bool(known) and len(known) == len(record.micro_steps)
         losses = [self._readings.value(m.loss) for m in record.micro_steps if m.loss is not None]
         told = [value for value in losses if value is not None]
         loss = sum(told) if record.micro_steps and len(told) == len(losses) else None
@@ -244,14 +243,14 @@ class Meter:
         norm = self._readings.value(record.gradient_norm)
         skipped, scaled = skipped_step(record.loss_scale, self._readings.value)
         nonfinite_gradient = not scaled and (skipped or (norm is not None and not math.isfinite(norm)))
-        samples = sum(batch_rows(micro_step.batch) for micro_step in record.micro_steps)
+        samples = sum(micro_step.rows for micro_step in record.micro_steps)
         phases = {name: _rounded(record.totals[i] - record.before[i]) for name, i in _STEP_PHASE_INDEXES}
         device_phases = seconds_by_phase(pairs) if pairs is not None else None
         for name, seconds in (device_phases or {}).items():
             self.clock.device_seconds[name] = self.clock.device_seconds.get(name, 0.0) + seconds
         resolved = record.marks is None or pairs is not None
         if self.timings is not None and resolved and record.profiled is None:
-            self.timings.append(_timing(record, counts, pairs, device_phases or phases, loss if finite else None,
+            self.timings.append(_timing(record, pairs, device_phases or phases, loss if finite else None,
                                         nonfinite=nonfinite or nonfinite_gradient))  # fmt: skip
         allocated, reserved, retries = record.peaks if record.peaks is not None else (None, None, None)
         return StepCompleted(
@@ -282,11 +281,11 @@ _STEP_PHASE_INDEXES = tuple(zip(STEP_PHASES, STEP_INDEXES, strict=True))
 
 
 def _timing(
-    record: StepRecord, counts: list[tuple[int, int] | None], pairs: list[tuple[int, float]] | None,
-    phases: dict[str, float], loss: float | None, *, nonfinite: bool,
+    record: StepRecord, pairs: list[tuple[int, float]] | None, phases: dict[str, float], loss: float | None, *,
+    nonfinite: bool,
 ) -> StepTiming:  # fmt: skip
     return StepTiming(
-        micro_steps=sized_micro_steps(record, counts, pairs, waited=phases["data"]),
+        micro_steps=sized_micro_steps(record, pairs, waited=phases["data"]),
         optimizer_seconds=phases["optimizer"],
         phases=phases,
         loss=loss,

@@ -22,12 +22,14 @@ _H2D, _OPTIMIZER = INDEX["h2d"], INDEX["optimizer"]
 
 
 class MicroStep:
-    """What is kept of one micro-batch until the pump thread looks at it."""
+    """What is kept of one micro-batch until the pump thread looks at it: sizes, since its tensors may be large."""
 
-    __slots__ = ("batch", "end_ns", "loss", "start_ns")
+    __slots__ = ("count", "end_ns", "loss", "rows", "start_ns")
 
-    def __init__(self, batch: Mapping[str, Any], start_ns: int) -> None:
-        self.batch = batch
+    def __init__(self, rows: int, count: tuple[int, int] | None, start_ns: int) -> None:
+        """`count`: (tokens, padding tokens); None where they are unknown."""
+        self.rows = rows
+        self.count = count
         self.start_ns = start_ns
         self.end_ns = start_ns
         self.loss: torch.Tensor | None = None
@@ -118,9 +120,7 @@ def batch_rows(batch: Mapping[str, Any]) -> int:
     return next((int(value.shape[0]) for value in batch.values() if isinstance(value, torch.Tensor) and value.ndim), 0)
 
 
-def sized_micro_steps(
-    record: StepRecord, counts: list[tuple[int, int] | None], pairs: Pairs | None, *, waited: float
-) -> tuple[tuple[float, float], ...]:
+def sized_micro_steps(record: StepRecord, pairs: Pairs | None, *, waited: float) -> tuple[tuple[float, float], ...]:
     """(padded tokens, or rows where tokens are unknown; seconds) of each micro-step, by the device where it has told.
 
     `waited`: for the loader in the whole step, of which each has its share.
@@ -130,8 +130,5 @@ def sized_micro_steps(
     else:
         seconds = device_micro_steps(pairs)
     share = waited / max(len(seconds), 1)
-    sizes = [
-        float(sum(count)) if count is not None else float(batch_rows(m.batch))
-        for m, count in zip(record.micro_steps, counts, strict=True)
-    ]
+    sizes = [float(sum(m.count)) if m.count is not None else float(m.rows) for m in record.micro_steps]
     return tuple((size, value + share) for size, value in zip(sizes, seconds, strict=True))

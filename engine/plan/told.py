@@ -139,7 +139,7 @@ def _answers(row: ProfileRow) -> str:
         return f"{figures}, as in a run {age_words(row.answers_age_seconds or 0.0)} ago"
     if row.answer_tokens is None:
         return f"{figures}, as long as the model writes now"
-    return f"{figures}: {row.answer_tokens:.0f} tokens each, as the right ones have, and more until that is learned"
+    return f"{figures}: {row.answer_tokens:.0f} tokens each, by the right ones, and more until those are learned"
 
 
 def given_up(plan: Plan) -> list[str]:

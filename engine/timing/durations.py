@@ -23,20 +23,21 @@ class Durations:
     def __init__(self) -> None:
         self._recent: deque[float] = deque(maxlen=RECENT)
         self._guess: float | None = None
-        self._stays = False
+        self._stays = self._count = 0
         self.longest = 0.0
         """Of all."""
 
     def add(self, seconds: float) -> None:
         """One was measured."""
+        self._count += 1
         self._recent.append(seconds)
         self.longest = max(self.longest, seconds)
 
-    def guess(self, seconds: float, *, stays: bool = False) -> None:
+    def guess(self, seconds: float, *, stays: int = 0) -> None:
         """What one is expected to take, until it is measured.
 
-        `stays`: the first ones are not yet what later ones will be, as the answers of a model that has learned little
-        are not; then the guess counts for those that the recent ones lack.
+        `stays`: how many first ones are not yet what later ones will be, as the answers of a model that has learned
+        little are not; the guess counts for those of them that are missing.
         """
         self._guess, self._stays = seconds, stays
 
@@ -67,9 +68,8 @@ class Durations:
     def _window(self) -> list[float]:
         """Those the next one is expected from: the recent ones, and the guess for those that are missing."""
         recent = list(self._recent)
-        if self._guess is None or not self._stays:
-            return recent
-        return recent + [self._guess] * (RECENT - len(recent))
+        missing = self._stays - self._count
+        return recent if self._guess is None or missing <= 0 else recent + [self._guess] * missing
 
     @property
     def upper(self) -> float | None:

@@ -8,8 +8,12 @@ from speedtui.engine.candidate import Estimate
 from speedtui.engine.events import EvaluationKind
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.due import Due
-from speedtui.engine.timing.durations import Durations
+from speedtui.engine.timing.durations import RECENT, Durations
 
+LEARNING = 0.2
+"""Share of a training's evaluations in which its model has learned too little for answers like later ones."""
+MOST_LEARNING = 20
+"""Evaluations that are enough whatever share they are: then a guess that is wrong is given up."""
 ONLY_FULL = ("generate", "metric")
 """Phases of a full evaluation that one of the loss alone does not have."""
 
@@ -40,6 +44,7 @@ class Spending:
         self.made = Seconds()
         self._extra = dict.fromkeys(ONLY_FULL, 0.0)
         self._save_guess = save_guess_seconds
+        self._learning = round(min(max(LEARNING * planned.full, RECENT), MOST_LEARNING))
         if estimate is not None:
             self._guess(estimate, planned)
 
@@ -126,4 +131,4 @@ class Spending:
 
     def _guess_full(self, seconds: float) -> None:
         """Answers and their scores are guessed as those of a model that has learned, which the first ones are not."""
-        self.full.guess(seconds, stays=any(self._extra.values()))
+        self.full.guess(seconds, stays=self._learning if any(self._extra.values()) else 0)

@@ -13,7 +13,7 @@ from torch import nn
 
 from speedtui.engine.candidate import Memory, TrialStatus
 from speedtui.engine.evaluate.answering import base_of
-from speedtui.engine.meter.memory import LiveStorages, PeakRss, allocator_peaks, release_memory
+from speedtui.engine.meter.memory import LiveStorages, PeakRss, allocator_peaks, collected, release_memory
 from speedtui.engine.meter.meter import StepTiming
 from speedtui.engine.trainer.needless_mask import runs_without_mask
 from speedtui.engine.trainer.trainer import MeteredTrainer
@@ -166,13 +166,15 @@ class DevicePeaks:
 
 
 class HostPeaks:
-    """Live tensor storages; the resident memory beside them."""
+    """Live tensor storages, the same in each run of the same steps; the resident memory beside them."""
 
     def __init__(self, model: nn.Module) -> None:
         self._storages = LiveStorages(held_tensors(model))
         self._rss = PeakRss()
+        self._collected = collected()
 
     def __enter__(self) -> HostPeaks:
+        self._collected.__enter__()
         self._rss.reset()
         self._storages.__enter__()  # type: ignore[no-untyped-call]
         return self
@@ -181,6 +183,7 @@ class HostPeaks:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._storages.__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
+        self._collected.__exit__(kind, error, trace)
 
     def training(self) -> Memory:
         """Storages and resident memory."""

@@ -272,7 +272,8 @@ def _added(sides: list[NDArray[np.int32]]) -> NDArray[np.float64]:
 
 
 def count_tokens(batch: Batch) -> tuple[int, int] | None:
-    """(tokens, padding_tokens) of a collated batch on the CPU; None where it has neither counts, mask nor ids.
+    """(tokens, padding_tokens) of a collated batch; None where it has neither counts, mask nor ids, and of a mask that
+    is on a GPU, which would have to be waited for.
 
     A `CountedBatch` says it: a pack has no mask, and of a seq2seq batch source and target are counted.
     `attention_mask`: (micro_batch, sequence), int64, 0 at padding. Without it every element of `input_ids` counts.
@@ -281,6 +282,8 @@ def count_tokens(batch: Batch) -> tuple[int, int] | None:
         return batch.tokens, batch.padding_tokens
     mask: torch.Tensor | None = batch.get("attention_mask")
     if mask is not None:
+        if mask.device.type != "cpu":
+            return None
         tokens = int(mask.sum())
         return tokens, mask.numel() - tokens
     ids: torch.Tensor | None = batch.get("input_ids")

@@ -6,15 +6,16 @@ import random
 import sys
 import threading
 import time
+import weakref
 
 import pytest
 import torch
 
-from speedtui.engine.events import PHASES, Books
+from speedtui.engine.events import PHASES, Books, StepCompleted
 from speedtui.engine.log.clock import RunClock
 from speedtui.engine.meter.meter import Meter
 from speedtui.engine.meter.phases import INDEX, PhaseClock
-from speedtui.engine.workload.base import count_tokens
+from speedtui.engine.workload.base import CountedBatch, count_tokens
 
 BATCH = {"input_ids": torch.ones(2, 5, dtype=torch.int64)}
 
@@ -201,3 +202,27 @@ def test_a_probe_has_no_epochs_and_its_first_wait_is_data() -> None:
     meter.pump(True)
     assert [line.phases for line in emitted] == [{"data": 3.0}]
     assert meter.clock.books().phases == {"data": 3.0}
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        CountedBatch({"input_ids": torch.ones(2, 5)}, 9, 1),
+        {"pixels": torch.ones(2, 3, 64, 64), "attention_mask": torch.ones(2, 5, dtype=torch.int64)},
+        {"pixels": torch.ones(2, 3, 64, 64)},
+    ],
+    ids=["counted", "masked", "a recipe's"],
+)
+def test_a_batch_may_be_freed_before_its_step_is_looked_at(batch: dict[str, torch.Tensor]) -> None:
+    expected, held = count_tokens(batch), [weakref.ref(tensor) for tensor in batch.values()]
+    emitted: list[StepCompleted] = []
+    meter = Meter(PhaseClock(), RunClock(), emitted.append, count_tokens=count_tokens)
+    meter.data()
+    meter.data_done()
+    meter.micro_step(batch)
+    meter.micro_step_done(torch.tensor(0.5))
+    meter.step_done(1, None)
+    batch.clear()
+    assert not any(tensor() is not None for tensor in held)
+    meter.pump(True)
+    assert [(line.samples, line.tokens) for line in emitted] == [(2, expected[0] if expected else None)]

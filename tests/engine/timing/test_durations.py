@@ -7,7 +7,7 @@ import pytest
 from speedtui.engine.timing.durations import RECENT, Durations
 
 
-def after(*measured: float, guess: float | None = None, stays: bool = False) -> Durations:
+def after(*measured: float, guess: float | None = None, stays: int = 0) -> Durations:
     made = Durations()
     if guess is not None:
         made.guess(guess, stays=stays)
@@ -25,16 +25,17 @@ def test_a_guess_holds_until_one_was_measured() -> None:
     assert after(2.0, guess=8.0).expected == 2.0
 
 
-@pytest.mark.parametrize("count", range(1, RECENT + 3))
-def test_a_guess_that_stays_counts_for_the_ones_that_are_missing(count: int) -> None:
-    found = after(*[2.0] * count, guess=8.0, stays=True)
-    missing = max(RECENT - count, 0)
-    assert found.expected == pytest.approx((2.0 * (RECENT - missing) + 8.0 * missing) / RECENT)
+@pytest.mark.parametrize("stays", [RECENT, 2 * RECENT])
+@pytest.mark.parametrize("count", range(1, 2 * RECENT + 3))
+def test_a_guess_that_stays_counts_for_the_ones_that_are_missing(count: int, stays: int) -> None:
+    found = after(*[2.0] * count, guess=8.0, stays=stays)
+    recent, missing = min(count, RECENT), max(stays - count, 0)
+    assert found.expected == pytest.approx((2.0 * recent + 8.0 * missing) / (recent + missing))
     assert (found.deviation > 0) == bool(missing)
 
 
 def test_a_guess_that_stays_is_as_uncertain_as_it_is_far_from_what_was_measured() -> None:
-    near, far = after(2.0, guess=2.1, stays=True), after(2.0, guess=8.0, stays=True)
+    near, far = after(2.0, guess=2.1, stays=RECENT), after(2.0, guess=8.0, stays=RECENT)
     assert 0 < near.deviation < far.deviation
     assert near.upper is not None and far.upper is not None and near.upper < far.upper
 

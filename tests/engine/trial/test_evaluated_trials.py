@@ -24,6 +24,8 @@ from speedtui.engine.trial.runner import TrialRunner
 from tests.engine.trial.conftest import CPU, NewRunner, attempt
 
 EVALUATED = "schedule.eval_batch_size"
+UNREAD_BYTES = 32
+"""Losses, 4 bytes each, that are kept until another thread has read them."""
 
 
 @pytest.fixture
@@ -51,8 +53,9 @@ def test_an_evaluations_memory_belongs_to_the_trial_and_is_no_part_of_what_is_pr
     one, many = probed(runner, 1), probed(runner, 40)
     assert (one.evaluation_rows, many.evaluation_rows) == (1, 40)
     assert one.evaluation_peak_bytes is not None and many.evaluation_peak_bytes is not None
-    assert one.training_peak_bytes == many.training_peak_bytes == one.peak_bytes
-    assert many.training_peak_bytes is not None
+    assert one.training_peak_bytes is not None and many.training_peak_bytes is not None
+    assert one.training_peak_bytes == one.peak_bytes
+    assert abs(one.training_peak_bytes - many.training_peak_bytes) <= UNREAD_BYTES
     assert one.evaluation_peak_bytes < many.training_peak_bytes < many.evaluation_peak_bytes == many.peak_bytes
 
 
