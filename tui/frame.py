@@ -14,7 +14,7 @@ SILENCE_STEP_SECONDS = 5.0
 CLOCK_STEP_SECONDS = 60.0
 """The clock on the screen shows minutes."""
 
-Axis = Literal["run", "10m", "1m"]
+TimeRange = Literal["run", "10m", "1m"]
 """What charts over time show: the whole run, the last ten minutes, the last one."""
 
 
@@ -60,7 +60,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     """Whether charts and devices are drawn this time."""
     unanswered: tuple[str, ...] = ()
     """Names of the commands that wait for the job's answer."""
-    axis: Axis = "run"
+    axis: TimeRange = "run"
     log: bool = False
     """Equal ratios of the loss are equally high in its chart."""
     runs: int = 1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from textual.timer import Timer
 
-from speedtui.tui.frame import Axis, Frame
+from speedtui.tui.frame import Frame, TimeRange
 from speedtui.tui.terminal.driver import TerminalDriver
 from speedtui.tui.terminal.pace import Pace, Traffic
 from speedtui.tui.terminal.title import Title
@@ -24,7 +24,7 @@ class Redraw:
         self.pace = Pace(app.options.rate_hz, slow=app.options.slow_link)
         self.traffic = Traffic()
         self.frozen = False
-        self.axis: Axis = "run"
+        self.axis: TimeRange = "run"
         """Stretch of time that charts over time show."""
         self.log = False
         """Whether equal ratios of the loss are equally high."""

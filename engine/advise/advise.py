@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from speedtui.engine.advise.case import Case
+from speedtui.engine.advise.case import RuleInput
 from speedtui.engine.advise.estimate_off import estimate_off
 from speedtui.engine.advise.looking_back import looking_back
 from speedtui.engine.advise.too_fast import too_fast
@@ -13,13 +13,13 @@ from speedtui.engine.advise.wasteful import wasteful
 from speedtui.engine.advise.will_not_fit import will_not_fit
 from speedtui.engine.planned import Advice
 
-RULES: tuple[Callable[[Case], list[Advice]], ...] = (
+RULES: tuple[Callable[[RuleInput], list[Advice]], ...] = (
     will_not_fit, too_slow, wasteful, looking_back, too_fast, estimate_off,
 )  # fmt: skip
 """In this order a setting belongs to the first rule that would change it."""
 
 
-def advise(case: Case) -> list[Advice]:
+def advise(case: RuleInput) -> list[Advice]:
     """What to change; two rules never ask for different values of one setting.
 
     What keeps the run from ending at all comes first, then the least costly change that makes it fit the window,

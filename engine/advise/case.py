@@ -34,7 +34,7 @@ class Actual(msgspec.Struct, frozen=True, kw_only=True):
     """Its evaluations and checkpoints."""
 
 
-class Case(msgspec.Struct, frozen=True, kw_only=True):
+class RuleInput(msgspec.Struct, frozen=True, kw_only=True):
     """A configuration that was planned, or that has run. What is not known is None or empty."""
 
     settings: Settings

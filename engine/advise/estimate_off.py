@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from speedtui.engine.advise.case import Actual, Case
+from speedtui.engine.advise.case import Actual, RuleInput
 from speedtui.engine.advise.words import age_words
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.events import STEP_PHASES
@@ -27,7 +27,7 @@ UNMEASURED = {"evals": "evaluations", "generate": "answers", "metric": "the metr
 """How an estimate calls a term that it leaves out."""
 
 
-def estimate_off(case: Case) -> list[Advice]:
+def estimate_off(case: RuleInput) -> list[Advice]:
     """What the estimate missed, where it was off by more than 15 %."""
     actual, estimate = case.actual, case.row.estimate
     if actual is None or estimate is None or actual.seconds <= 0:

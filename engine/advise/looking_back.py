@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from speedtui.engine.advise.case import Case
+from speedtui.engine.advise.case import RuleInput
 from speedtui.engine.advise.costs import CHECKPOINTS, EVALUATION, Spent, checkpoint_lever, evaluation_lever
 from speedtui.engine.events import Books
 from speedtui.engine.planned import Advice
@@ -14,7 +14,7 @@ WORTH_IT = 0.01
 """Share of the run that a change must save: less is lost in what runs differ by."""
 
 
-def looking_back(case: Case) -> list[Advice]:
+def looking_back(case: RuleInput) -> list[Advice]:
     """By the phases of the run itself; a plan's table says the same of one that has not run."""
     actual = case.actual
     if actual is None or actual.made is None or not actual.phases or case.frequencies:

@@ -11,7 +11,7 @@ from speedtui.engine.advise.computed import computed, levers
 from speedtui.engine.advise.diagnosis import Diagnosis, diagnose
 from speedtui.engine.advise.measured import combined, concerns, measured, not_possible
 from speedtui.engine.advise.scene import Scene
-from speedtui.engine.advise.strategy import EFFECTIVE_BATCH, NAMES, SEVERITY, Change, Strategy, StrategyState
+from speedtui.engine.advise.strategy import EFFECTIVE_BATCH, NAMES, SEVERITY, ChangeKey, Strategy, StrategyState
 from speedtui.engine.advise.together import Stacked, stack_of
 from speedtui.engine.advise.untried import untried
 from speedtui.engine.config.paths import value_at
@@ -63,7 +63,7 @@ def diagnosis_of(front: RunState, found: Advised) -> Diagnosis:
 
 def _each_once(scene: Scene, stack: tuple[Stacked, ...]) -> list[Strategy]:
     """What is measured wins over what is computed, and that over what is not known."""
-    found: dict[Change, Strategy] = {}
+    found: dict[ChangeKey, Strategy] = {}
     for strategy in (*measured(scene), *combined(scene, stack), *not_possible(scene), *computed(scene)):
         found.setdefault(strategy.key, strategy)
     for lever in levers(scene):

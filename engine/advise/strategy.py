@@ -18,7 +18,7 @@ CHECKPOINTING, COMPILE, GROUPING, OPTIMIZER, WORKERS = (
     f"train.{name}" for name in ("gradient_checkpointing", "compile", "group_by_length", "optimizer", "loader_workers")
 )
 
-Change = tuple[tuple[str, Scalar], ...]
+ChangeKey = tuple[tuple[str, Scalar], ...]
 """Settings by path, as something to look up by."""
 Source = Literal["measured", "in_turns", "estimate", "none"]
 """Where the gain comes from: two trials, two trials measured in turns, a computation, or nowhere yet."""
@@ -109,7 +109,7 @@ class Strategy(msgspec.Struct, frozen=True, kw_only=True):
         return self.gain is not None and self.gain.open
 
     @property
-    def key(self) -> Change:
+    def key(self) -> ChangeKey:
         """What tells it from the others."""
         return tuple(sorted(self.values.items()))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from speedtui.engine.advise.case import Case
+from speedtui.engine.advise.case import RuleInput
 from speedtui.engine.advise.words import change_words
 from speedtui.engine.planned import Advice
 from speedtui.engine.units import format_share, format_span
@@ -12,7 +12,7 @@ UNUSED = 0.5
 QUALITY = "quality"
 
 
-def too_fast(case: Case) -> list[Advice]:
+def too_fast(case: RuleInput) -> list[Advice]:
     """The quality profile where it fits, and the epochs that do."""
     seconds = case.seconds
     if case.window is None or seconds is None or case.fit != "fits":
@@ -25,7 +25,7 @@ def too_fast(case: Case) -> list[Advice]:
     return [*_quality(case, seconds, evidence), *_epochs(case, evidence)]
 
 
-def _quality(case: Case, seconds: float, evidence: str) -> list[Advice]:
+def _quality(case: RuleInput, seconds: float, evidence: str) -> list[Advice]:
     row = next((row for row in case.alternatives if row.profile == QUALITY and row.fit == "fits"), None)
     if row is None or row.estimate is None or case.row.profile == QUALITY or row.estimate.p50_seconds <= seconds:
         return []
@@ -40,7 +40,7 @@ def _quality(case: Case, seconds: float, evidence: str) -> list[Advice]:
     ]
 
 
-def _epochs(case: Case, evidence: str) -> list[Advice]:
+def _epochs(case: RuleInput, evidence: str) -> list[Advice]:
     goal = next((goal for goal in case.goals if goal.what == "epochs"), None)
     epochs = case.settings.train.epochs
     if goal is None or goal.value <= epochs or case.settings.train.max_steps is not None:

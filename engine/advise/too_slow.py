@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from speedtui.engine.advise.case import Case
+from speedtui.engine.advise.case import RuleInput
 from speedtui.engine.advise.words import change_words, frequency_words
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import Scalar
@@ -25,7 +25,7 @@ class Lever(msgspec.Struct, frozen=True, kw_only=True):
     """Whether this change alone is enough."""
 
 
-def too_slow(case: Case) -> list[Advice]:
+def too_slow(case: RuleInput) -> list[Advice]:
     """Every change that helps. Those that are enough come first, by what they cost in quality: less seen of the run,
     a less random order, another profile, fewer epochs. The rest follow by what they gain."""
     over = case.over_seconds
@@ -37,7 +37,7 @@ def too_slow(case: Case) -> list[Advice]:
     return [_advice(lever, case, over, least=lever is enough[0] if enough else False) for lever in enough + rest]
 
 
-def _advice(lever: Lever, case: Case, over: float, *, least: bool) -> Advice:
+def _advice(lever: Lever, case: RuleInput, over: float, *, least: bool) -> Advice:
     kind = "finish" if case.actual is not None else "P90 finish"
     if lever.fits:
         outcome = "the least costly change that fits" if least else "it then fits"
@@ -53,7 +53,7 @@ def _advice(lever: Lever, case: Case, over: float, *, least: bool) -> Advice:
     )
 
 
-def _schedule(case: Case, over: float) -> list[Lever]:
+def _schedule(case: RuleInput, over: float) -> list[Lever]:
     """Evaluations as often as fits, and checkpoints; where no spacing is enough, the one evaluation at the end."""
     levers = []
     for what, path in (("eval", "schedule.eval_every"), ("checkpoint", "schedule.checkpoint_every")):
@@ -84,7 +84,7 @@ def _kept(rarer: list[FrequencyRow], present: FrequencyRow | None, over: float) 
     return min((row for row in rarer if row.count), key=lambda row: row.count, default=None)
 
 
-def _order(case: Case, over: float) -> list[Lever]:
+def _order(case: RuleInput, over: float) -> list[Lever]:
     return [
         Lever(words=change_words(case.settings, saving.values) + (f" ({saving.note})" if saving.note else ""),
               values=saving.values, gain_seconds=saving.seconds, fits=saving.seconds >= over)
@@ -93,7 +93,7 @@ def _order(case: Case, over: float) -> list[Lever]:
     ]  # fmt: skip
 
 
-def _profiles(case: Case, over: float) -> list[Lever]:
+def _profiles(case: RuleInput, over: float) -> list[Lever]:
     """The slowest faster profile that fits, since a slower one gives up less; else the fastest."""
     seconds = case.seconds
     faster = [
@@ -111,7 +111,7 @@ def _profiles(case: Case, over: float) -> list[Lever]:
     return [Lever(words=words, values=row.values, gain_seconds=gain, fits=bool(enough))]
 
 
-def _shorter(case: Case) -> list[Lever]:
+def _shorter(case: RuleInput) -> list[Lever]:
     """The most epochs that fit, or steps where `train.max_steps` decides."""
     what = "epochs" if case.settings.train.max_steps is None else "steps"
     goal = next((goal for goal in case.goals if goal.what == what), None)

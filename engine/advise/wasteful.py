@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from speedtui.engine.advise.case import Case
+from speedtui.engine.advise.case import RuleInput
 from speedtui.engine.advise.words import change_words, frequency_words
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.events import STEP_PHASES
@@ -23,7 +23,7 @@ WORKERS = 2
 """Loader workers to begin with: one reads while the other collates."""
 
 
-def wasteful(case: Case) -> list[Advice]:
+def wasteful(case: RuleInput) -> list[Advice]:
     """What each waste costs and the change that saves it."""
     return [
         *_padding(case),
@@ -33,7 +33,7 @@ def wasteful(case: Case) -> list[Advice]:
     ]
 
 
-def _padding(case: Case) -> list[Advice]:
+def _padding(case: RuleInput) -> list[Advice]:
     seconds = case.seconds
     found = [] if case.savings else _padding_alone(case)
     for saving in case.savings:
@@ -52,7 +52,7 @@ def _padding(case: Case) -> list[Advice]:
     return found
 
 
-def _padding_alone(case: Case) -> list[Advice]:
+def _padding_alone(case: RuleInput) -> list[Advice]:
     """Padding was measured, and nothing was computed of what would be saved."""
     train, padding = case.settings.train, case.padding_fraction
     if padding is None or padding <= PADDING or train.group_by_length or case.settings.data.packing:
@@ -69,7 +69,7 @@ def _padding_alone(case: Case) -> list[Advice]:
     ]
 
 
-def _too_often(case: Case, what: str, limit: float, noun: str) -> list[Advice]:
+def _too_often(case: RuleInput, what: str, limit: float, noun: str) -> list[Advice]:
     """The most frequent spacing within the limit."""
     rows = [row for row in case.frequencies if row.what == what]
     present = next((row for row in rows if row.current), None)
@@ -95,7 +95,7 @@ def _cost(row: FrequencyRow, noun: str) -> str:
     return f"{row.count} {noun} take {format_span(row.cost_seconds)}, {format_share(row.share)} of the run"
 
 
-def _waiting(case: Case) -> list[Advice]:
+def _waiting(case: RuleInput) -> list[Advice]:
     """No gain is claimed: how much of it workers take away, only a trial shows."""
     phases = case.step_phases or _steps_of_run(case)
     step, waiting = sum(phases.values()), phases.get("data", 0.0)
@@ -118,7 +118,7 @@ def _waiting(case: Case) -> list[Advice]:
     ]
 
 
-def _steps_of_run(case: Case) -> dict[str, float]:
+def _steps_of_run(case: RuleInput) -> dict[str, float]:
     """What the steps of a run that is over consisted of; empty where that is not known."""
     taken = case.actual.phases if case.actual is not None else {}
     return {name: taken[name] for name in STEP_PHASES if name in taken and name != "other"}

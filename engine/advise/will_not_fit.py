@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from speedtui.engine.advise.case import Case, MemoryOption
+from speedtui.engine.advise.case import MemoryOption, RuleInput
 from speedtui.engine.advise.words import change_words
 from speedtui.engine.planned import Advice
 from speedtui.engine.units import format_size, format_span
@@ -19,7 +19,7 @@ GIVES_UP = {
 """What a change costs in quality; a micro-batch or checkpointing costs time alone."""
 
 
-def will_not_fit(case: Case) -> list[Advice]:
+def will_not_fit(case: RuleInput) -> list[Advice]:
     """The changes that fit: those that cost no quality first, of these the fastest."""
     row = case.row
     if row.memory_fits is not False:
@@ -38,7 +38,7 @@ def will_not_fit(case: Case) -> list[Advice]:
     return [Advice(kind="will_not_fit", evidence=evidence, lever=lever, changes={}, gain_seconds=None)]
 
 
-def _advice(option: MemoryOption, case: Case, evidence: str) -> Advice:
+def _advice(option: MemoryOption, case: RuleInput, evidence: str) -> Advice:
     takes = f", the run takes {format_span(option.seconds)}" if option.seconds is not None else ""
     lost = [words for path, words in GIVES_UP.items() if path in option.values]
     return Advice(

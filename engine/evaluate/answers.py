@@ -19,7 +19,7 @@ from speedtui.engine.workload.base import Generate
 from speedtui.engine.workload.positions import positions_of
 from speedtui.engine.workload.recipe import RecipeErrors
 
-Answer = Callable[[Any, Sequence[int]], "list[str]"]
+AnswerGenerator = Callable[[Any, Sequence[int]], "list[str]"]
 """From the base model and rows of the evaluation dataset to a text for each."""
 
 

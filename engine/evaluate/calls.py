@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from speedtui.engine.errors import DataError
-from speedtui.engine.evaluate.messages import Began, Message, Request, Scored, SetScored, Unread
+from speedtui.engine.evaluate.messages import Began, Scored, ScorerReply, ScoringRequest, SetScored, Unread
 from speedtui.engine.evaluate.metric import Metric, NoScore, described, number_of, tell
 from speedtui.engine.workload.data import Content, Table, answer_of
 
-Send = Callable[[Message], None]
+Send = Callable[[ScorerReply], None]
 
 PLURAL = {"predictions": "prediction", "references": "reference", "rows": "row"}
 
@@ -30,7 +30,7 @@ class Calls:
         self._told = False
         """Of one request the first error is written to the log, not thousands that are like it."""
 
-    def answer(self, request: Request) -> None:
+    def answer(self, request: ScoringRequest) -> None:
         """Scores what is asked, and says it as it goes on."""
         try:
             samples = self._samples(request)
@@ -47,7 +47,7 @@ class Calls:
 
     # -- what is scored ----------------------------------------------------------------------------
 
-    def _samples(self, request: Request) -> list[dict[str, Any]]:
+    def _samples(self, request: ScoringRequest) -> list[dict[str, Any]]:
         """Prediction, reference and row of each, as far as the metric takes them."""
         taken = {PLURAL.get(name, name) for name in self._metric.takes}
         samples: list[dict[str, Any]] = [{"prediction": text} for text in request.predictions]
@@ -129,6 +129,6 @@ class Calls:
             tell(error)
         return described(error, self._metric.path)
 
-    def _send(self, message: Message) -> None:
+    def _send(self, message: ScorerReply) -> None:
         with self._lock:
             self._send_line(message)

@@ -11,9 +11,9 @@ from speedtui.engine.config.settings import ScheduleSettings, Settings
 from speedtui.engine.errors import ConfigError, DataError
 from speedtui.engine.evaluate.calls import PLURAL
 from speedtui.engine.evaluate.generation import Generation
-from speedtui.engine.evaluate.messages import Loaded, Request
+from speedtui.engine.evaluate.messages import Loaded, ScoringRequest
 from speedtui.engine.evaluate.right_answers import right_texts
-from speedtui.engine.evaluate.scoring import Outcome, Scorer, ScorerGone
+from speedtui.engine.evaluate.scoring import Scorer, ScorerGone, ScoringOutcome
 from speedtui.engine.evaluate.timed_answers import TimedAnswers, rows_to_score
 from speedtui.engine.evaluate.writing import time_answers
 from speedtui.engine.meter.phases import INDEX, PhaseClock
@@ -232,22 +232,22 @@ class Evaluator:
         self._report("scoring", len(texts), len(texts))
         return self._result(target, outcome, len(texts))
 
-    def _request(self, texts: list[str], rows: Sequence[int], threads: int) -> Request:
+    def _request(self, texts: list[str], rows: Sequence[int], threads: int) -> ScoringRequest:
         if self._is_recipe:
             known, told = self._workload.references, self._workload.rows
-            return Request(
+            return ScoringRequest(
                 predictions=texts, threads=threads,
                 references=None if known is None else [str(known[row]) for row in rows],
                 rows=None if told is None else [dict(told[row]) for row in rows],
             )  # fmt: skip
         dataset: Any = self._workload.questions
-        return Request(
+        return ScoringRequest(
             predictions=texts, threads=threads, numbers=dataset.numbers[list(rows)].tolist(),
             turns=dataset.turns[list(rows)].tolist(),
             source=evaluation_table(self._settings),
         )  # fmt: skip
 
-    def _result(self, target: str, outcome: Outcome, samples: int) -> tuple[dict[str, float], int, str | None]:
+    def _result(self, target: str, outcome: ScoringOutcome, samples: int) -> tuple[dict[str, float], int, str | None]:
         """(metrics, samples without a score, why there is no number at all); what is missing is 0, and told."""
         if outcome.metrics:
             self._names[target] = list(outcome.metrics)
@@ -265,7 +265,7 @@ class Evaluator:
         return metrics, unscored, None if numbers else reasons
 
 
-def _reasons(outcome: Outcome, samples: int) -> str:
+def _reasons(outcome: ScoringOutcome, samples: int) -> str:
     """Why scores are missing: the first reason, with the place of its sample where it is of one, and the end's."""
     reasons = []
     if outcome.failed:

@@ -16,7 +16,7 @@ _TAG = re.compile(r"<[^<>]+>")
 
 
 @dataclass(frozen=True)
-class Frame:
+class AnswerFrame:
     """How the text of an answer is found in what a model wrote."""
 
     ends: tuple[tuple[int, ...], ...] = ()
@@ -42,13 +42,13 @@ class Frame:
         return text.removeprefix(before).removesuffix(self.after)
 
 
-def plain_frame(tokenizer: PreTrainedTokenizerBase) -> Frame:
+def plain_frame(tokenizer: PreTrainedTokenizerBase) -> AnswerFrame:
     """Of prompts and responses: the end-of-sequence token alone."""
     eos = tokenizer.eos_token_id
-    return Frame(() if eos is None else ((int(eos),),))
+    return AnswerFrame(() if eos is None else ((int(eos),),))
 
 
-def chat_frame(tokenizer: PreTrainedTokenizerBase) -> Frame:
+def chat_frame(tokenizer: PreTrainedTokenizerBase) -> AnswerFrame:
     """Of conversations: what the template writes around a content that stands for the answer.
 
     The end is the first special token after it, or all of what follows it where none of it is special.
@@ -62,7 +62,7 @@ def chat_frame(tokenizer: PreTrainedTokenizerBase) -> Frame:
     tags = _TAG.findall(lead)
     tag = tags[-1] if tags else ""
     before = lead.rpartition(tag)[2] if tag else lead
-    return Frame((*plain.ends, *([end] if end and end not in plain.ends else [])), tag, before, after)
+    return AnswerFrame((*plain.ends, *([end] if end and end not in plain.ends else [])), tag, before, after)
 
 
 def _end_in(tokenizer: Any, tail: str) -> tuple[tuple[int, ...], str]:

@@ -13,7 +13,7 @@ from torch import nn
 
 from speedtui.engine.config.settings import ScheduleSettings, Settings
 from speedtui.engine.evaluate.answering import answering
-from speedtui.engine.evaluate.answers import Answer, ModelAnswer, RecipeAnswer
+from speedtui.engine.evaluate.answers import AnswerGenerator, ModelAnswer, RecipeAnswer
 from speedtui.engine.evaluate.prompts import Prompts
 from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.workload import Report, Workload
@@ -147,7 +147,9 @@ class Generation:
             )
         return found
 
-    def _answer(self, schedule: ScheduleSettings, look: Callable[[], None], *, to_the_end: bool = False) -> Answer:
+    def _answer(
+        self, schedule: ScheduleSettings, look: Callable[[], None], *, to_the_end: bool = False
+    ) -> AnswerGenerator:
         if self._workload.generate is not None:
             return RecipeAnswer(self._settings, self._workload.generate, self._workload.eval_dataset, schedule)
         return ModelAnswer(
@@ -155,7 +157,7 @@ class Generation:
             turns=self._settings.data.chat, look=look, to_the_end=to_the_end,
         )  # fmt: skip
 
-    def _tried(self, answer: Answer, base: Any, rows: list[int]) -> list[str] | None:
+    def _tried(self, answer: AnswerGenerator, base: Any, rows: list[int]) -> list[str] | None:
         """None where there was no memory for so many at once."""
         try:
             return answer(base, rows)
@@ -171,7 +173,7 @@ class Generation:
             torch.cuda.empty_cache()
         self._notice(f"generating for {size} samples at a time ran out of memory; it goes on with {self._batch}")
 
-    def _tell_short(self, answer: Answer) -> None:
+    def _tell_short(self, answer: AnswerGenerator) -> None:
         short = answer.short if isinstance(answer, ModelAnswer) else None
         if short is not None and not self._short_told:
             self._short_told = True

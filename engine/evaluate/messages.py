@@ -9,7 +9,7 @@ import msgspec
 from speedtui.engine.workload.data import Table
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
+class ScoringRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Texts to score."""
 
     predictions: list[str]
@@ -26,11 +26,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What a recipe tells of each prediction's sample."""
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+class ScorerReply(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     """An answer of the metric's process."""
 
 
-class Loaded(Message, frozen=True, kw_only=True):
+class Loaded(ScorerReply, frozen=True, kw_only=True):
     """The metric can be called."""
 
     form: Literal["sample", "set"]
@@ -40,14 +40,14 @@ class Loaded(Message, frozen=True, kw_only=True):
     """Those of them without a default."""
 
 
-class Unusable(Message, frozen=True, kw_only=True):
+class Unusable(ScorerReply, frozen=True, kw_only=True):
     """The metric cannot be called: a person must change it."""
 
     message: str
     hint: str
 
 
-class Began(Message, frozen=True, kw_only=True):
+class Began(ScorerReply, frozen=True, kw_only=True):
     """The rows are read and the first call is made: from here on the time counts."""
 
     at: float
@@ -55,13 +55,13 @@ class Began(Message, frozen=True, kw_only=True):
     of it late."""
 
 
-class Unread(Message, frozen=True, kw_only=True):
+class Unread(ScorerReply, frozen=True, kw_only=True):
     """The rows cannot be read."""
 
     reason: str
 
 
-class Scored(Message, frozen=True, kw_only=True):
+class Scored(ScorerReply, frozen=True, kw_only=True):
     """One sample's call is over."""
 
     sample: int
@@ -71,7 +71,7 @@ class Scored(Message, frozen=True, kw_only=True):
     """Why there is no score."""
 
 
-class SetScored(Message, frozen=True, kw_only=True):
+class SetScored(ScorerReply, frozen=True, kw_only=True):
     """The call for all samples is over."""
 
     metrics: dict[str, float | None]
@@ -79,4 +79,4 @@ class SetScored(Message, frozen=True, kw_only=True):
     error: str | None = None
 
 
-Answer = Loaded | Unusable | Began | Unread | Scored | SetScored
+AnyScorerReply = Loaded | Unusable | Began | Unread | Scored | SetScored

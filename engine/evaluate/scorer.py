@@ -21,7 +21,7 @@ from typing import BinaryIO, NoReturn
 import msgspec
 
 from speedtui.engine.errors import SpeedtuiError
-from speedtui.engine.evaluate.messages import Loaded, Message, Request, Unusable
+from speedtui.engine.evaluate.messages import Loaded, ScorerReply, ScoringRequest, Unusable
 
 WATCH_SECONDS = 0.5
 """Between two looks at whether the worker lives; a metric outlives it no longer."""
@@ -131,10 +131,10 @@ def serve(target: str) -> None:
     calls = Calls(metric, send)
     send(Loaded(form=metric.form, takes=metric.takes, needs=metric.needs))
     for line in requests:
-        calls.answer(msgspec.json.decode(line, type=Request))
+        calls.answer(msgspec.json.decode(line, type=ScoringRequest))
 
 
-def _own_pipes() -> tuple[BinaryIO, Callable[[Message], None]]:
+def _own_pipes() -> tuple[BinaryIO, Callable[[ScorerReply], None]]:
     """The pipes to the worker, out of reach of what the metric prints and reads."""
     requests = os.fdopen(os.dup(0), "rb")
     answers = os.dup(1)
@@ -146,7 +146,7 @@ def _own_pipes() -> tuple[BinaryIO, Callable[[Message], None]]:
         sys.stdout.reconfigure(line_buffering=True)  # what was printed before a crash is what one wants to read
     encode = msgspec.json.Encoder().encode
 
-    def send(message: Message) -> None:
+    def send(message: ScorerReply) -> None:
         left = memoryview(encode(message) + b"\n")
         while left:
             left = left[os.write(answers, left) :]

@@ -14,7 +14,16 @@ from contextlib import suppress
 import msgspec
 
 from speedtui.engine.errors import ConfigError
-from speedtui.engine.evaluate.messages import Answer, Began, Loaded, Request, Scored, SetScored, Unread, Unusable
+from speedtui.engine.evaluate.messages import (
+    AnyScorerReply,
+    Began,
+    Loaded,
+    Scored,
+    ScoringRequest,
+    SetScored,
+    Unread,
+    Unusable,
+)
 from speedtui.engine.evaluate.scorer import END
 from speedtui.engine.files import users_umask
 from speedtui.engine.units import format_seconds
@@ -37,7 +46,7 @@ class ScorerGone(Exception):
     """It died, or its time is up; the text says which."""
 
 
-class Outcome(msgspec.Struct, kw_only=True):
+class ScoringOutcome(msgspec.Struct, kw_only=True):
     """What came of one request."""
 
     scores: dict[int, float] = {}
@@ -83,12 +92,12 @@ class Scorer:
             self.loaded = answer
         return self.loaded
 
-    def score(self, request: Request, seconds: float, tick: Tick) -> Outcome:
+    def score(self, request: ScoringRequest, seconds: float, tick: Tick) -> ScoringOutcome:
         """Has the texts scored within `seconds`, which begin with the first call. What `tick` takes does not count.
 
         A process that did not answer in time, or died, is gone afterwards: see `alive`.
         """
-        outcome = Outcome()
+        outcome = ScoringOutcome()
         try:
             self.load(tick)
             began = self._ask(request, tick)
@@ -107,7 +116,7 @@ class Scorer:
             raise
         return outcome
 
-    def _ask(self, request: Request, tick: Tick) -> float:
+    def _ask(self, request: ScoringRequest, tick: Tick) -> float:
         """Until the first call is made; returns when that was, on the monotonic clock."""
         patience = _Patience(READY_SECONDS, "reading its rows", tick)
         self._send(msgspec.json.encode(request) + b"\n", patience)
@@ -117,7 +126,7 @@ class Scorer:
         assert isinstance(answer, Began)
         return answer.at
 
-    def _collect(self, outcome: Outcome, count: int, patience: _Patience) -> None:
+    def _collect(self, outcome: ScoringOutcome, count: int, patience: _Patience) -> None:
         while patience.done < count:
             answer = self._next(patience)
             if isinstance(answer, SetScored):
@@ -147,7 +156,7 @@ class Scorer:
             except OSError:
                 raise ScorerGone(self._last_words()) from None
 
-    def _next(self, patience: _Patience) -> Answer:
+    def _next(self, patience: _Patience) -> AnyScorerReply:
         while b"\n" not in self._buffer:
             patience.look()
             if not select.select([self._answers], [], [], TICK_SECONDS)[0]:
@@ -157,7 +166,7 @@ class Scorer:
                 raise ScorerGone(self._last_words())
             self._buffer += more
         line, _, self._buffer = self._buffer.partition(b"\n")
-        return msgspec.json.decode(line, type=Answer)  # type: ignore[no-any-return]  # a union is no type to mypy
+        return msgspec.json.decode(line, type=AnyScorerReply)  # type: ignore[no-any-return]  # a union is no type to mypy
 
     # -- the end -----------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ SHORTEST_INTERVAL_SECONDS = 0.1
 """Between two readings of counters for a rate; the kernel counts CPU time in steps of 0.01 s."""
 
 
-class Change:
+class CounterRate:
     """A counter's growth over another one's, such as bytes over seconds."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Cores:
         self.of = machine if min(self.usable, share) < machine else None
         """All cores of the machine; None where this process may use them all."""
         self._group = next(iter([*([self._quota.folder] if self._quota else []), *groups(root, "")]), None)
-        self._used, self._waited, self._held = Change(), Change(), Change()
+        self._used, self._waited, self._held = CounterRate(), CounterRate(), CounterRate()
 
     def busy(self) -> float | None:
         """Of all that may be used: the group's own work where CPU time is what is limited, else what these cores do."""

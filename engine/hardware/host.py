@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 
 from speedtui.engine.events import HostSample
 from speedtui.engine.hardware.cgroup import ROOT
-from speedtui.engine.hardware.cores import Change, Cores
+from speedtui.engine.hardware.cores import Cores, CounterRate
 from speedtui.engine.hardware.limits import available_memory_bytes, memory_limit_bytes
 
 CHILDREN_SECONDS = 5.0
@@ -36,8 +36,8 @@ class HostReader:
         self._root = root
         self._cores = _or_none(lambda: Cores(root))
         self._memory_limit = _or_none(lambda: memory_limit_bytes(root))
-        self._read = Change()
-        self._written = Change()
+        self._read = CounterRate()
+        self._written = CounterRate()
 
     def sample(self) -> HostSample:
         """One reading. CPU and disk rates are those since the last one, so the first has none."""

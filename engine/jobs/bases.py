@@ -13,7 +13,7 @@ from speedtui.engine.jobs.remember import Remembering
 from speedtui.engine.jobs.tune import Tuning
 from speedtui.engine.memory.build import build_model, config_of
 from speedtui.engine.memory.surface import MemoryRequest
-from speedtui.engine.plan.cases import Case
+from speedtui.engine.plan.cases import ResolvedProfile
 from speedtui.engine.plan.forecast import Forecast, stated_curve
 from speedtui.engine.plan.rows import Answered, Basis
 from speedtui.engine.profile.profile import UNMEASURED_SHARE
@@ -43,7 +43,7 @@ class Bases:
         self._here = here
         self._known_parameters: int | None = None
 
-    def probed(self, tuning: Tuning, cases: list[Case], selected: str) -> dict[str, Basis]:
+    def probed(self, tuning: Tuning, cases: list[ResolvedProfile], selected: str) -> dict[str, Basis]:
         """Tries each case that may fit, the selected one first and equal ones once.
 
         Raises:
@@ -70,7 +70,9 @@ class Bases:
             found[case.profile.name] = self._measured(case, result, costs)
         return found
 
-    def _left_out(self, case: Case, tuning: Tuning, beginning: RunCosts, result: TrialResult | None) -> Basis:
+    def _left_out(
+        self, case: ResolvedProfile, tuning: Tuning, beginning: RunCosts, result: TrialResult | None
+    ) -> Basis:
         """Of a profile that there was no time for, or whose trial somebody stopped: an earlier run, else what another
         profile's trial showed, else what is stated."""
         note = f"not measured within the plan's {format_budget(tuning.budget_seconds)}"
@@ -86,11 +88,11 @@ class Bases:
                 basis = self._carried_over(case, study.results[curves[0]], costs, label)
         return msgspec.structs.replace(basis, note="; ".join(text for text in (note, basis.note) if text))
 
-    def of_study(self, tuning: Tuning, cases: list[Case]) -> dict[str, Basis]:
+    def of_study(self, tuning: Tuning, cases: list[ResolvedProfile]) -> dict[str, Basis]:
         """From the trials of a study that is over: the very settings, else the curve of its best one."""
         study, settings = tuning.study, self._context.settings
         trials = {
-            Case(profile=case.profile, settings=apply_candidate(candidate, settings)).step_key: trial
+            ResolvedProfile(profile=case.profile, settings=apply_candidate(candidate, settings)).step_key: trial
             for case in cases[:1]
             for trial, candidate in study.candidates.items()
         }
@@ -120,10 +122,10 @@ class Bases:
                 pass  # its trial had room for it; the costs of that trial do
         return tuning.runner.run_costs(apply_candidate(candidate, self._context.settings), RunCosts())
 
-    def _known_costs(self, tuning: Tuning, case: Case) -> RunCosts:
+    def _known_costs(self, tuning: Tuning, case: ResolvedProfile) -> RunCosts:
         return tuning.runner.run_costs(case.settings, RunCosts())
 
-    def _measured(self, case: Case, result: TrialResult, costs: RunCosts) -> Basis:
+    def _measured(self, case: ResolvedProfile, result: TrialResult, costs: RunCosts) -> Basis:
         """From a probe; without a time where it ran out of memory or failed."""
         if result.curve is None:
             return Basis(source="measured", result=result, note=result.reason)
@@ -134,7 +136,7 @@ class Bases:
         )
         return Basis(source="measured", forecast=forecast, result=result, note=note, answers=answers)
 
-    def _carried_over(self, case: Case, result: TrialResult, costs: RunCosts, label: str) -> Basis:
+    def _carried_over(self, case: ResolvedProfile, result: TrialResult, costs: RunCosts, label: str) -> Basis:
         """From the probe of another configuration: its curve, at this case's micro-batch."""
         assert result.curve is not None
         costs, answers = self._answered(case, costs)
@@ -143,7 +145,7 @@ class Bases:
         )
         return Basis(source="model", forecast=forecast, note=f"computed from the curve of {label}", answers=answers)
 
-    def _answered(self, case: Case, costs: RunCosts) -> tuple[RunCosts, Answered | None]:
+    def _answered(self, case: ResolvedProfile, costs: RunCosts) -> tuple[RunCosts, Answered | None]:
         """With answers and scores as a run had them, which knows how long a model that learns really writes; what was
         rehearsed stands where there was no such run. Also what they rest on.
         """
@@ -160,7 +162,7 @@ class Bases:
             return costs, Answered(source="measured") if costs.generate_seconds is not None else None
         return past_costs(past, rows, costs), Answered(source="history", age_seconds=past.age_seconds)
 
-    def recalled(self, case: Case) -> Basis:
+    def recalled(self, case: ResolvedProfile) -> Basis:
         """From an earlier run on this device, else from what the profile states."""
         past = self._past(case) if self._here else None
         if past is None or past.curve is None:
@@ -177,7 +179,7 @@ class Bases:
         forecast = Forecast(past.curve, costs, self._shelf.get, source="history", eval_rows=rows)
         return Basis(source="history", forecast=forecast, age_seconds=past.age_seconds, answers=answers)
 
-    def _stated(self, case: Case) -> Basis:
+    def _stated(self, case: ResolvedProfile) -> Basis:
         baseline = case.profile.baseline
         data = self._shelf.get(case.settings)
         if baseline.tokens_per_second is None or data.lengths is None:
@@ -197,7 +199,7 @@ class Bases:
         )
         return Basis(source="model", forecast=forecast, note=note)
 
-    def _past(self, case: Case) -> PastMeasurement | None:
+    def _past(self, case: ResolvedProfile) -> PastMeasurement | None:
         return self._remembering.measurement(case.settings, self._parameters(case.settings), case.profile.name)
 
     def _parameters(self, settings: Settings) -> int | None:
@@ -230,7 +232,7 @@ def past_costs(past: PastEvaluation, rows: int, costs: RunCosts) -> RunCosts:
     return msgspec.structs.replace(costs, answers_spread=spread, answer_tokens=None, **known)
 
 
-def _propose(tuning: Tuning, cases: list[Case], settings: Settings) -> dict[str, Candidate]:
+def _propose(tuning: Tuning, cases: list[ResolvedProfile], settings: Settings) -> dict[str, Candidate]:
     """By profile; cases whose steps are the same share one."""
     by_key: dict[bytes, Candidate] = {}
     proposed = {}

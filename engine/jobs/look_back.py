@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from speedtui.engine import events as e
 from speedtui.engine.advise.advise import advise
-from speedtui.engine.advise.case import Actual, Case
+from speedtui.engine.advise.case import Actual, RuleInput
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
@@ -31,7 +31,7 @@ def look_back(
         return
     if estimate is not None:
         Remembering(context).outcome(settings, estimate.p50_seconds, estimate.p90_seconds, actual_seconds)
-    case = Case(
+    case = RuleInput(
         settings=settings,
         row=_row(context, settings, estimate),
         now=context.clock.wall(context.t) - actual_seconds,

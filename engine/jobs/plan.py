@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from speedtui.engine.config.window import Window
-    from speedtui.engine.plan.assemble import Answer
-    from speedtui.engine.plan.cases import Case
+    from speedtui.engine.plan.assemble import PlanAndSettings
+    from speedtui.engine.plan.cases import ResolvedProfile
     from speedtui.engine.plan.expectations import Expectations
     from speedtui.engine.plan.rows import Basis
     from speedtui.engine.profile.levers import Facts
@@ -99,9 +99,9 @@ class Planning:
             raise NothingFits("no profile fits in memory", _smaller(plan, self._settings))
         return self._result(plan, row)
 
-    def make(self) -> Answer:
+    def make(self) -> PlanAndSettings:
         """The plan, told as events."""
-        from speedtui.engine.plan.assemble import Question, assemble
+        from speedtui.engine.plan.assemble import PlanRequest, assemble
         from speedtui.engine.plan.data_facts import facts_of
 
         shelf = self._shelf()
@@ -111,7 +111,7 @@ class Planning:
         expectations, facts = self._expectations(shelf), facts_of(whole)
         cases = self._cases(choice, whole, expectations, facts, shelf)
         bases = self._bases(cases, selected, shelf)
-        question = Question(
+        question = PlanRequest(
             settings=self._settings, now=self._context.clock.wall(self._context.t),
             window=self._context.order.window, device=self._device, device_here=not self._order.device,
             limit_bytes=self._context.order.memory_limit_bytes, data=whole.facts,
@@ -193,7 +193,7 @@ class Planning:
 
     def _cases(
         self, choice: Choice, whole: Workload, expectations: Expectations, facts: Facts, shelf: DataShelf
-    ) -> list[Case]:  # fmt: skip
+    ) -> list[ResolvedProfile]:  # fmt: skip
         from speedtui.engine.plan.cases import lay_over, resolve
         from speedtui.engine.plan.within import within
 
@@ -218,7 +218,7 @@ class Planning:
             self._tell_expected(case, expectations)
         return cases
 
-    def _tell_expected(self, case: Case, expectations: Expectations) -> None:
+    def _tell_expected(self, case: ResolvedProfile, expectations: Expectations) -> None:
         expected = case.expected
         if expected is not None:
             self._context.emit(
@@ -229,7 +229,7 @@ class Planning:
                 )
             )  # fmt: skip
 
-    def _bases(self, cases: list[Case], selected: str, shelf: DataShelf) -> dict[str, Basis]:
+    def _bases(self, cases: list[ResolvedProfile], selected: str, shelf: DataShelf) -> dict[str, Basis]:
         """By profile."""
         from speedtui.engine.jobs.bases import Bases
 
@@ -240,7 +240,7 @@ class Planning:
             return bases.probed(self._tuning, cases, selected)
         return {case.profile.name: bases.recalled(case) for case in cases}
 
-    def _write(self, answer: Answer, row: ProfileRow) -> None:
+    def _write(self, answer: PlanAndSettings, row: ProfileRow) -> None:
         """report.json, train.toml and train.sh; one that cannot be written is a notice."""
         context, folder = self._context, self._context.folder
         document = plan_document(answer.plan, folder.id, context.order.window, context.versions)

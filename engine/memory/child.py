@@ -23,7 +23,7 @@ TICK_SECONDS = 0.25
 WORKER = "speedtui.engine.memory.worker"
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class PredictionReply(msgspec.Struct, frozen=True, kw_only=True):
     """What the worker writes for each request."""
 
     prediction: Prediction
@@ -52,7 +52,9 @@ class Child:
             env={**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "CUDA_VISIBLE_DEVICES": ""},
         )  # fmt: skip
 
-    def ask(self, request: MemoryRequest, tick: Callable[[], None], *, seconds: float = REQUEST_SECONDS) -> Answer:
+    def ask(
+        self, request: MemoryRequest, tick: Callable[[], None], *, seconds: float = REQUEST_SECONDS
+    ) -> PredictionReply:
         """The answer to one request; `tick` is called while it is waited for.
 
         Raises:
@@ -72,7 +74,7 @@ class Child:
             if not self._read_some():
                 raise ChildDied(self._last_words(), time.monotonic() - began)
         line, _, self._buffer = self._buffer.partition(b"\n")
-        return msgspec.json.decode(line, type=Answer)
+        return msgspec.json.decode(line, type=PredictionReply)
 
     def _read_some(self) -> bool:
         """Whether there may be more to come."""

@@ -16,7 +16,7 @@ import warnings
 import msgspec
 
 from speedtui.engine.errors import RecipeError, SpeedtuiError
-from speedtui.engine.memory.child import Answer
+from speedtui.engine.memory.child import PredictionReply
 from speedtui.engine.memory.surface import MemoryRequest, Prediction, Unpredictable
 from speedtui.engine.output import warn_traceback
 from speedtui.engine.workload.imports import uncollected
@@ -51,7 +51,7 @@ def _prepare() -> None:
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def answer(request: MemoryRequest) -> Answer:
+def answer(request: MemoryRequest) -> PredictionReply:
     """The surface, or why there is none."""
     from speedtui.engine.memory.compute import surface
 
@@ -64,7 +64,7 @@ def answer(request: MemoryRequest) -> Answer:
         outcome = Unpredictable(reason=_reason(error))
         lasting = not isinstance(error, SpeedtuiError | OSError | MemoryError)
     seconds = round(time.process_time() - began, 3)
-    return Answer(prediction=Prediction(outcome=outcome, seconds=seconds), lasting=lasting)  # type: ignore[arg-type]
+    return PredictionReply(prediction=Prediction(outcome=outcome, seconds=seconds), lasting=lasting)  # type: ignore[arg-type]
 
 
 def _reason(error: Exception) -> str:

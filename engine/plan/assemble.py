@@ -5,13 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from speedtui.engine.advise.advise import advise
-from speedtui.engine.advise.case import Case as AdviceCase
-from speedtui.engine.advise.case import MemoryOption
+from speedtui.engine.advise.case import MemoryOption, RuleInput
 from speedtui.engine.config.paths import value_at, with_values
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.config.window import Window
 from speedtui.engine.memory.surface import MARGIN
-from speedtui.engine.plan.cases import Case
+from speedtui.engine.plan.cases import ResolvedProfile
 from speedtui.engine.plan.forecast import DataFor, Forecast
 from speedtui.engine.plan.goals import seek_goals
 from speedtui.engine.plan.rows import Basis, profile_row
@@ -25,7 +24,7 @@ from speedtui.engine.timing.workload_shape import grouping_saving, packing_savin
 from speedtui.engine.workload.base import DataFacts, Workload
 
 
-class Question(msgspec.Struct, frozen=True, kw_only=True):
+class PlanRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What a plan is for."""
 
     settings: Settings
@@ -43,7 +42,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     """The profile to be looked at closely."""
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class PlanAndSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The plan, and the selected profile's settings with everything that was given up."""
 
     plan: Plan
@@ -51,8 +50,13 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def assemble(
-    question: Question, cases: list[Case], bases: dict[str, Basis], data_for: DataFor, facts: Facts, memory: MemoryOf
-) -> Answer:
+    question: PlanRequest,
+    cases: list[ResolvedProfile],
+    bases: dict[str, Basis],
+    data_for: DataFor,
+    facts: Facts,
+    memory: MemoryOf,
+) -> PlanAndSettings:
     """`bases`: by the profile's name; `facts`: of the samples before any cutting."""
     closely = next(case for case in cases if case.profile.name == question.selected)
     basis = bases[question.selected]
@@ -89,12 +93,17 @@ def assemble(
     row = plan.row
     if basis.forecast is not None and row is not None and row.fit != "no_memory":
         plan = _with_schedules(plan, closely.settings, basis.forecast, question, data)
-    return Answer(plan=_with_advice(plan, closely, basis, question, memory), settings=closely.settings)
+    return PlanAndSettings(plan=_with_advice(plan, closely, basis, question, memory), settings=closely.settings)
 
 
 def _fitted(
-    case: Case, forecast: Forecast | None, question: Question, data_for: DataFor, facts: Facts, memory: MemoryOf
-) -> Case:
+    case: ResolvedProfile,
+    forecast: Forecast | None,
+    question: PlanRequest,
+    data_for: DataFor,
+    facts: Facts,
+    memory: MemoryOf,
+) -> ResolvedProfile:
     """With what it takes to end inside the window, where there is one and it is not inside yet."""
     if forecast is None or question.window is None:
         return case
@@ -109,7 +118,7 @@ def _fitted(
     return within_steps(case, data_for(case.settings).facts.train_rows)
 
 
-def _with_schedules(plan: Plan, settings: Settings, forecast: Forecast, question: Question, data: Workload) -> Plan:
+def _with_schedules(plan: Plan, settings: Settings, forecast: Forecast, question: PlanRequest, data: Workload) -> Plan:
     steps = forecast.steps(settings).epoch_steps
     asked = (settings, forecast.estimate, question.window, question.now, steps)
     return msgspec.structs.replace(
@@ -128,11 +137,11 @@ def _savings(settings: Settings, forecast: Forecast, data: Workload) -> list[Sav
     return [saving for saving in found if saving is not None]
 
 
-def _with_advice(plan: Plan, case: Case, basis: Basis, question: Question, memory: MemoryOf) -> Plan:
+def _with_advice(plan: Plan, case: ResolvedProfile, basis: Basis, question: PlanRequest, memory: MemoryOf) -> Plan:
     row = plan.row
     assert row is not None
     measured = basis.result.measurement if basis.result is not None else None
-    asked = AdviceCase(
+    asked = RuleInput(
         settings=case.settings,
         row=row,
         now=question.now,
@@ -148,7 +157,7 @@ def _with_advice(plan: Plan, case: Case, basis: Basis, question: Question, memor
     return msgspec.structs.replace(plan, advice=advise(asked))
 
 
-def _memory_options(row: ProfileRow, case: Case, memory: MemoryOf) -> list[MemoryOption]:
+def _memory_options(row: ProfileRow, case: ResolvedProfile, memory: MemoryOf) -> list[MemoryOption]:
     """What else could be run: the micro-batch of one with gradient checkpointing, and half of the length."""
     tried: list[dict[str, Scalar]] = [
         {"train.micro_batch_size": 1},

@@ -16,7 +16,7 @@ from speedtui.engine.profile.profile import Profile
 from speedtui.engine.profile.select import chosen_profile, fit_to_lengths
 
 
-class Expected(msgspec.Struct, frozen=True, kw_only=True):
+class PredictedPeak(msgspec.Struct, frozen=True, kw_only=True):
     """The predicted peak of one configuration."""
 
     peak_bytes: int
@@ -26,18 +26,18 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True):
     """With the margin; None where there is no limit."""
 
 
-ExpectedOf = Callable[[Settings], Expected | None]
+ExpectedOf = Callable[[Settings], PredictedPeak | None]
 """None where the peak cannot be predicted."""
 
 
-class Case(msgspec.Struct, frozen=True, kw_only=True):
+class ResolvedProfile(msgspec.Struct, frozen=True, kw_only=True):
     """A profile as it would run here."""
 
     profile: Profile
     settings: Settings
     changes: list[Change] = []
     """What was given up, in order."""
-    expected: Expected | None = None
+    expected: PredictedPeak | None = None
     note: str = ""
 
     @property
@@ -54,7 +54,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 def lay_over(
     profile: Profile, settings: Settings, choice: Choice, *, mean_tokens: float | None, uncut_tokens: int | None,
     written: Collection[str],
-) -> Case:  # fmt: skip
+) -> ResolvedProfile:  # fmt: skip
     """The profile laid over the settings, fitted to the lengths of the data.
 
     `uncut_tokens`: of the longest sample where no maximum length cuts it; `written`: what the user's file names.
@@ -63,10 +63,10 @@ def lay_over(
         profile = chosen_profile(choice, profile, mean_tokens)
     else:
         profile = fit_to_lengths(profile, mean_tokens)
-    return Case(profile=profile, settings=apply_profile(settings, profile, written, uncut_tokens).settings)
+    return ResolvedProfile(profile=profile, settings=apply_profile(settings, profile, written, uncut_tokens).settings)
 
 
-def resolve(case: Case, expected: ExpectedOf, memory: MemoryOf, facts: Facts) -> Case:
+def resolve(case: ResolvedProfile, expected: ExpectedOf, memory: MemoryOf, facts: Facts) -> ResolvedProfile:
     """The same, changed as little as it takes to fit in memory."""
     fitted = fit_to_memory(case.settings, memory, facts)
     return msgspec.structs.replace(

@@ -8,7 +8,7 @@ from speedtui.engine.config.capability import Capability
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.memory.predict import predict
 from speedtui.engine.memory.surface import MARGIN, Calibration, Device, MemorySurface, Unpredictable
-from speedtui.engine.plan.cases import Expected
+from speedtui.engine.plan.cases import PredictedPeak
 from speedtui.engine.search.classes import WithoutMask, class_key, memory_request, with_mask
 from speedtui.engine.workload.base import Report, Workload
 
@@ -50,7 +50,7 @@ class Expectations:
         reasons = [s.reason for key in wanted if isinstance(s := self._surfaces[key], Unpredictable)]
         self.problem = self.problem or next(iter(reasons), "")
 
-    def of(self, settings: Settings) -> Expected | None:
+    def of(self, settings: Settings) -> PredictedPeak | None:
         """The peak of these settings."""
         self.prepare([settings])
         surface = self._surfaces[self._key(settings)]
@@ -60,7 +60,7 @@ class Expectations:
         accumulates = train.micro_batch_size < train.effective_batch_size
         breakdown = surface.breakdown(train.micro_batch_size, accumulates=accumulates)
         peak = breakdown.total_bytes
-        return Expected(
+        return PredictedPeak(
             peak_bytes=self.calibration.expected_bytes(peak),
             breakdown=breakdown,
             fits=self.calibration.fits(peak, self.free_bytes) if self.free_bytes is not None else None,

@@ -43,7 +43,7 @@ class TimeEstimate(msgspec.Struct, frozen=True, kw_only=True):
     """`cautious_hours` leave the margin."""
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
+class OptimizeRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked, every number checked."""
 
     rows: int
@@ -69,7 +69,7 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True):
     basis: str
 
 
-def throughput(profile: Profile, request: Request) -> Rate:
+def throughput(profile: Profile, request: OptimizeRequest) -> Rate:
     """The one given, else the one measured, else the one that the profile states, as it stands.
 
     Raises:
@@ -92,7 +92,7 @@ def throughput(profile: Profile, request: Request) -> Rate:
     return Rate(tokens_per_second=stated, source="stated", basis=basis)
 
 
-def time_of(settings: Settings, request: Request, rate: Rate) -> TimeEstimate:
+def time_of(settings: Settings, request: OptimizeRequest, rate: Rate) -> TimeEstimate:
     """The training steps of these settings; a sample counts up to the maximum length."""
     counts = counts_of(settings, request.rows)
     total = request.rows * min(request.mean_tokens, settings.data.max_length) * trained_epochs(settings, request.rows)

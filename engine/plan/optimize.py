@@ -12,8 +12,8 @@ from speedtui.engine.config.settings import Settings, TrainSettings
 from speedtui.engine.errors import UsageError
 from speedtui.engine.plan.numbers import (
     HOUR,
+    OptimizeRequest,
     Rate,
-    Request,
     TimeEstimate,
     above_zero,
     as_estimate,
@@ -100,7 +100,7 @@ def optimize_for_dataset(
         UsageError: a number that is no number, not above zero, or a margin that leaves nothing of the window; an
             unknown priority; a throughput that is not known.
     """
-    request = Request(
+    request = OptimizeRequest(
         rows=whole("num_samples", num_samples),
         mean_tokens=above_zero("avg_tokens_per_sample", avg_tokens_per_sample),
         epochs=above_zero("num_epochs", num_epochs) if num_epochs is not None else None,
@@ -119,7 +119,7 @@ def optimize_for_dataset(
     return _plan(profile, reason, settings, request, throughput(profile, request))
 
 
-def _plan(profile: Profile, reason: str, settings: Settings, request: Request, rate: Rate) -> OptimizedPlan:
+def _plan(profile: Profile, reason: str, settings: Settings, request: OptimizeRequest, rate: Rate) -> OptimizedPlan:
     adjusted = fit_to_window(
         settings, lambda changed: as_estimate(time_of(changed, request, rate)), request.safe_seconds
     )
@@ -141,7 +141,7 @@ def _plan(profile: Profile, reason: str, settings: Settings, request: Request, r
     )
 
 
-def _of_margin(asked: TimeEstimate, request: Request) -> str:
+def _of_margin(asked: TimeEstimate, request: OptimizeRequest) -> str:
     """Where all that was asked for fits into the window and not into what the margin leaves of it."""
     if asked.fits_in_window or asked.hours > request.max_hours:
         return ""
@@ -151,7 +151,7 @@ def _of_margin(asked: TimeEstimate, request: Request) -> str:
     )
 
 
-def _profile_for(priority: str | None, request: Request) -> tuple[Profile, str]:
+def _profile_for(priority: str | None, request: OptimizeRequest) -> tuple[Profile, str]:
     """The profile as the data and the epochs asked for want it, and why this one."""
     choice = choose(request.rows, request.mean_tokens)
     if priority is None or priority == "auto":
@@ -220,7 +220,7 @@ def _training_arguments(settings: Settings, estimate: TimeEstimate) -> dict[str,
     return arguments
 
 
-def _note(profile: Profile, settings: Settings, request: Request, adjusted: Adjusted) -> str:
+def _note(profile: Profile, settings: Settings, request: OptimizeRequest, adjusted: Adjusted) -> str:
     """Why nothing fits, or the stated figure of a built-in profile with which all would have fitted."""
     if adjusted.note or not adjusted.changes or request.tokens_per_second is not None:
         return adjusted.note

@@ -7,7 +7,7 @@ import msgspec
 from speedtui.engine.candidate import Source, TrialResult, TrialStatus
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.config.window import Window
-from speedtui.engine.plan.cases import Case
+from speedtui.engine.plan.cases import ResolvedProfile
 from speedtui.engine.plan.forecast import Forecast
 from speedtui.engine.plan.numbers import trained_epochs
 from speedtui.engine.planned import Fit, ProfileRow
@@ -38,8 +38,8 @@ class Basis(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def profile_row(
-    case: Case, basis: Basis, settings: Settings, *, window: Window | None, now: float, limit_bytes: int | None,
-    train_rows: int,
+    case: ResolvedProfile, basis: Basis, settings: Settings, *, window: Window | None, now: float,
+    limit_bytes: int | None, train_rows: int,
 ) -> ProfileRow:  # fmt: skip
     """`settings`: the run's own; `now`: wall clock, seconds since the epoch; `train_rows`: of this case's data."""
     train = case.settings.train
@@ -82,7 +82,7 @@ def profile_row(
     )
 
 
-def _fits_memory(case: Case, result: TrialResult | None) -> bool | None:
+def _fits_memory(case: ResolvedProfile, result: TrialResult | None) -> bool | None:
     """What a probe showed counts more than what was predicted."""
     if result is not None and result.status is TrialStatus.OUT_OF_MEMORY:
         return False
@@ -91,7 +91,7 @@ def _fits_memory(case: Case, result: TrialResult | None) -> bool | None:
     return case.expected.fits if case.expected is not None else None
 
 
-def _peak(case: Case, result: TrialResult | None) -> int | None:
+def _peak(case: ResolvedProfile, result: TrialResult | None) -> int | None:
     measured = result.memory.peak_bytes if result is not None and result.memory is not None else None
     if measured is not None:
         return measured

@@ -9,7 +9,7 @@ import msgspec
 from speedtui.engine.config.batch import divisors
 from speedtui.engine.config.paths import value_at, with_values
 from speedtui.engine.config.settings import Scalar
-from speedtui.engine.plan.cases import Case
+from speedtui.engine.plan.cases import ResolvedProfile
 from speedtui.engine.planned import Change
 from speedtui.engine.profile.profile import EFFECTIVE_BATCH, MAX_LENGTH
 from speedtui.engine.search.candidates import MICRO_BATCH
@@ -29,8 +29,9 @@ WARMUP_SHARE = 0.1
 
 
 def within(
-    case: Case, data_for: Callable[[Settings], Workload], places: Places, *, made_for: int | None, own_length: int
-) -> Case:  # fmt: skip
+    case: ResolvedProfile, data_for: Callable[[Settings], Workload], places: Places, *, made_for: int | None,
+    own_length: int
+) -> ResolvedProfile:  # fmt: skip
     """The case as `require_possible` lets it run: rows cut to the model's places, steps that the rows can fill.
 
     `made_for`: tokens that the model was trained on, which no profile goes beyond where the user does not:
@@ -47,7 +48,7 @@ def within(
     return within_steps(case, rows)
 
 
-def within_steps(case: Case, rows: int) -> Case:
+def within_steps(case: ResolvedProfile, rows: int) -> ResolvedProfile:
     """The case with a warm-up that ends before its last step."""
     steps = counts_of(case.settings, rows).total_steps
     if case.settings.train.lr_warmup_steps > 0 and case.settings.train.lr_warmup_steps >= steps:
@@ -55,14 +56,16 @@ def within_steps(case: Case, rows: int) -> Case:
     return case
 
 
-def _within_places(case: Case, data_for: Callable[[Settings], Workload], places: Places) -> Case:
+def _within_places(case: ResolvedProfile, data_for: Callable[[Settings], Workload], places: Places) -> ResolvedProfile:
     most = places.least
     if most is None or case.settings.data.max_length <= most or _no_longer(case, data_for, *places):
         return case
     return _changed(case, {MAX_LENGTH: most}, f"the model has places for {most} tokens")
 
 
-def _within_training(case: Case, data_for: Callable[[Settings], Workload], made_for: int, most: int) -> Case:
+def _within_training(
+    case: ResolvedProfile, data_for: Callable[[Settings], Workload], made_for: int, most: int
+) -> ResolvedProfile:
     """Nothing breaks beyond it, and what is learned there is worse: nobody's profile asks for that by itself."""
     if case.settings.data.max_length <= most or _no_longer(case, data_for, made_for, made_for):
         return case
@@ -70,7 +73,7 @@ def _within_training(case: Case, data_for: Callable[[Settings], Workload], made_
 
 
 def _no_longer(
-    case: Case, data_for: Callable[[Settings], Workload], source: int | None, target: int | None
+    case: ResolvedProfile, data_for: Callable[[Settings], Workload], source: int | None, target: int | None
 ) -> bool:  # fmt: skip
     """Whether no row is longer than that once it is cut; None is no bound."""
     facts = data_for(case.settings).facts
@@ -78,7 +81,7 @@ def _no_longer(
     return all(tokens is None or side is None or tokens <= side for tokens, side in longest)
 
 
-def _changed(case: Case, values: dict[str, Scalar], reason: str) -> Case:
+def _changed(case: ResolvedProfile, values: dict[str, Scalar], reason: str) -> ResolvedProfile:
     different = {path: value for path, value in values.items() if value_at(case.settings, path) != value}
     changes = [
         Change(path=path, before=value_at(case.settings, path), after=value, reason=reason)

@@ -17,7 +17,7 @@ PAUSE_WORTH_A_WORD = 0.01
 """Share of the time it took from which on a pause is told beside the accuracy."""
 
 
-class Expected(msgspec.Struct, frozen=True, kw_only=True):
+class RunExpectation(msgspec.Struct, frozen=True, kw_only=True):
     """What the run was ordered with; it is in no event."""
 
     estimate: Estimate | None = None
@@ -26,7 +26,7 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True):
     """The run's time that the estimate counts from; None finds it in the state."""
 
 
-def training_report(state: RunState, expected: Expected | None = None) -> TrainingReport:
+def training_report(state: RunState, expected: RunExpectation | None = None) -> TrainingReport:
     """The report of the state's training, as far as it has come.
 
     Raises:
@@ -35,7 +35,7 @@ def training_report(state: RunState, expected: Expected | None = None) -> Traini
     training = state.training
     if training is None:
         raise ValueError("the run has no training")
-    expected = expected or Expected()
+    expected = expected or RunExpectation()
     finished, books = training.finished, closed_books(state)
     phases = books.phases if books is not None else {}
     return TrainingReport(
@@ -115,7 +115,7 @@ def _best(training: TrainingState) -> EvaluationCompleted | None:
     return training.best or min(with_loss, key=lambda done: (done.loss, done.step), default=None)
 
 
-def compare(state: RunState, training: TrainingState, expected: Expected) -> Comparison:
+def compare(state: RunState, training: TrainingState, expected: RunExpectation) -> Comparison:
     """The estimate beside the time; an accuracy only where both are of the whole, done once."""
     estimate = expected.estimate or _estimate_of_study(state, training)
     finished, first = training.finished, training.first_eta

@@ -5,7 +5,7 @@ from __future__ import annotations
 from speedtui.engine.candidate import TrialResult, TrialStatus
 from speedtui.engine.clean import cleaned, pad, width_of
 from speedtui.engine.plan.render import render_plan
-from speedtui.engine.report.compose import Expected, training_report
+from speedtui.engine.report.compose import RunExpectation, training_report
 from speedtui.engine.report.text import render_training
 from speedtui.engine.state import RunState, StudyState, TrialRow
 from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span, plural
@@ -13,7 +13,7 @@ from speedtui.engine.units import format_count, format_seconds, format_share, fo
 _HEADER = ("  #", "config", "status", "samples/s", "tok/s", "step", "peak", "full run")
 
 
-def summarize(state: RunState, *, next_step: bool = True, expected: Expected | None = None) -> str:
+def summarize(state: RunState, *, next_step: bool = True, expected: RunExpectation | None = None) -> str:
     """The summary of a run, with what to do next; ends without a newline.
 
     `expected`: what its training was ordered with, where that is known.

@@ -10,7 +10,7 @@ import msgspec
 from speedtui.engine.context.order import read_order
 from speedtui.engine.files import write_whole
 from speedtui.engine.log.read import read_state
-from speedtui.engine.report.compose import Expected, training_report
+from speedtui.engine.report.compose import RunExpectation, training_report
 from speedtui.engine.report.document import training_document
 from speedtui.engine.report.files import REPORT_NAME, write_json
 from speedtui.engine.report.page.page import render_page
@@ -28,7 +28,7 @@ def write_run_report(folder: RunFolder) -> dict[str, str]:
     return write_reports(folder, read_state(folder.events), expected_of(folder))
 
 
-def write_reports(folder: RunFolder, state: RunState, expected: Expected) -> dict[str, str]:
+def write_reports(folder: RunFolder, state: RunState, expected: RunExpectation) -> dict[str, str]:
     """report.html, and report.json where there is a training: a study and a plan have written their own.
 
     Returns the reason for each file that could not be written, by its path.
@@ -49,10 +49,10 @@ def write_reports(folder: RunFolder, state: RunState, expected: Expected) -> dic
     return failed
 
 
-def expected_of(folder: RunFolder) -> Expected:
+def expected_of(folder: RunFolder) -> RunExpectation:
     """What the run was ordered with; nothing where its order is gone."""
     try:
         order = read_order(folder)
     except (OSError, msgspec.DecodeError):
-        return Expected()
-    return Expected(estimate=order.estimate, profile=order.profile)
+        return RunExpectation()
+    return RunExpectation(estimate=order.estimate, profile=order.profile)

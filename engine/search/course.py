@@ -11,9 +11,9 @@ from speedtui.engine.search.classes import Point, Space, as_key
 from speedtui.engine.search.room import Room
 from speedtui.engine.units import format_size
 
-Answer = Trial | Compared
+SearchAnswer = Trial | Compared
 T = TypeVar("T")
-Steps = Generator[Ask, Answer, T]
+Steps = Generator[Ask, SearchAnswer, T]
 """A part of a search: yields what it needs to know, is sent the answer, and returns what it found."""
 
 

@@ -28,7 +28,7 @@ OF_EVALUATIONS = tuple(
 """They say when and how is evaluated, and what follows from it."""
 NOTHING_TO_EVALUATE = "there is no evaluation data"
 
-Changed = Callable[[Settings, Mapping[str, Scalar]], None]
+OnSettingsChanged = Callable[[Settings, Mapping[str, Scalar]], None]
 """Told the settings from now on and which of them are new."""
 
 
@@ -52,7 +52,7 @@ class LiveSettings:
         """What the metric returned last, by name; empty while that is not known."""
         self.closing: Callable[[], str] = str
         """Why nothing more comes, in words; empty while the training goes on."""
-        self.listeners: list[Changed] = []
+        self.listeners: list[OnSettingsChanged] = []
         context.handlers[c.Set] = self._on_set
 
     def _on_set(self, command: c.AnyCommand) -> str:

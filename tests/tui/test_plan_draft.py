@@ -8,7 +8,7 @@ import pytest
 from speedtui.engine.config.paths import convert, value_at, with_values
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.errors import ConfigError
-from speedtui.tui.draft.draft import Changed, Draft, diff_as_toml, typed_value
+from speedtui.tui.draft.draft import Draft, DraftChange, diff_as_toml, typed_value
 from speedtui.tui.draft.fields import Sizes, adjusted, fields_of
 
 BASE = with_values(convert(b.config(), "test"), {"data.eval": "/data/eval.jsonl"}, "test")
@@ -24,9 +24,9 @@ def draft() -> Draft:
 
 def test_what_was_edited_is_what_differs_and_nothing_else() -> None:
     edited = draft().edit({EVERY: "200 steps"}).edit({EPOCHS: 5.0})
-    assert edited.diff() == [Changed(EVERY, "1 epoch", "200 steps"), Changed(EPOCHS, 3.0, 5.0)]
+    assert edited.diff() == [DraftChange(EVERY, "1 epoch", "200 steps"), DraftChange(EPOCHS, 3.0, 5.0)]
     assert with_values(BASE, edited.values(), "test") == edited.settings
-    assert edited.edit({EPOCHS: 3.0}).diff() == [Changed(EVERY, "1 epoch", "200 steps")]
+    assert edited.edit({EPOCHS: 3.0}).diff() == [DraftChange(EVERY, "1 epoch", "200 steps")]
 
 
 def test_each_undo_takes_one_edit_back_and_no_more_than_there_were() -> None:

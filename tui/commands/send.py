@@ -32,7 +32,7 @@ WAITING_SECONDS = 1.0
 LOOK_SECONDS = 0.05
 """Between two looks at the log; a worker writes it at most 20 times a second."""
 
-Answer = e.CommandApplied | e.CommandRefused
+CommandAnswer = e.CommandApplied | e.CommandRefused
 
 
 @click.command("send")
@@ -100,7 +100,7 @@ def _command(folder: RunFolder, name: str, pairs: Sequence[str]) -> c.AnyCommand
     return c.Set(values=live_values(typed, present_settings(folder), SET, folder=Path.cwd()))
 
 
-def _answer(folder: RunFolder, since: int, sent_id: str, patience: float, *, quiet: bool) -> Answer:
+def _answer(folder: RunFolder, since: int, sent_id: str, patience: float, *, quiet: bool) -> CommandAnswer:
     began, told = time.monotonic(), quiet
     events = _events_from(folder.events, since)
     while True:
@@ -108,7 +108,7 @@ def _answer(folder: RunFolder, since: int, sent_id: str, patience: float, *, qui
         for event in events:
             if event is None:
                 break
-            if isinstance(event, Answer) and event.id == sent_id:
+            if isinstance(event, CommandAnswer) and event.id == sent_id:
                 return event
         waited = time.monotonic() - began
         if not goes_on:

@@ -24,7 +24,7 @@ Value = Scalar | None
 Values = Mapping[str, Value]
 
 
-class Changed(NamedTuple):
+class DraftChange(NamedTuple):
     """One setting of the next run that is another one than now."""
 
     path: str
@@ -116,12 +116,12 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
         """The same over settings that were changed while the run went on."""
         return self if base == self.base else msgspec.structs.replace(self, base=base)
 
-    def diff(self) -> list[Changed]:
+    def diff(self) -> list[DraftChange]:
         """What differs from the run."""
         settings = self.settings
         found = dict.fromkeys((*self.layers.chosen, *self.layers.edits))
         pairs = ((path, value_at(self.base, path), value_at(settings, path)) for path in found)
-        return [Changed(path, before, after) for path, before, after in pairs if before != after]
+        return [DraftChange(path, before, after) for path, before, after in pairs if before != after]
 
     def values(self) -> dict[str, Value]:
         """The same by path."""
@@ -170,7 +170,7 @@ def _literal(text: str) -> Scalar:
     return text.strip('"')
 
 
-def as_toml(changed: Changed) -> str:
+def as_toml(changed: DraftChange) -> str:
     """`eval_every = "200 steps"  # was "1 epoch"`, the last part of its path for a name."""
     name = changed.path.rpartition(".")[2]
     if changed.after is None:
@@ -178,7 +178,7 @@ def as_toml(changed: Changed) -> str:
     return f"{name} = {_quoted(changed.after)}  # was {_quoted(changed.before)}"
 
 
-def diff_as_toml(diff: list[Changed]) -> str:
+def diff_as_toml(diff: list[DraftChange]) -> str:
     """The changes below their tables' names, ready to be put into a configuration file."""
     tables: dict[str, list[str]] = {}
     for changed in diff:

@@ -96,9 +96,11 @@ def _why(strategy: Strategy) -> str:
 def change_toml(strategy: Strategy) -> str:
     """As it stands in the configuration file, with what it was before."""
     # Imported when it is needed: the first paint need not wait for it.
-    from speedtui.tui.draft.draft import Changed, diff_as_toml
+    from speedtui.tui.draft.draft import DraftChange, diff_as_toml
 
-    return diff_as_toml([Changed(path, strategy.before.get(path), value) for path, value in strategy.values.items()])
+    return diff_as_toml(
+        [DraftChange(path, strategy.before.get(path), value) for path, value in strategy.values.items()]
+    )
 
 
 def change_text(strategy: Strategy) -> str:

@@ -14,7 +14,7 @@ from speedtui.engine.units import GIB, format_share
 from speedtui.tui.drawing.bars import bar
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
 from speedtui.tui.drawing.text import Row, Span, cell, clean, fit, row
-from speedtui.tui.frame import Axis, Frame
+from speedtui.tui.frame import Frame, TimeRange
 from speedtui.tui.panes.gauges import (
     degrees,
     device_rows,
@@ -50,7 +50,7 @@ class DevicesPane(Pane):
         return draw_devices(frame.run, width, height, frame.axis)
 
 
-def draw_devices(run: RunState, width: int, height: int, axis: Axis = "run") -> list[Row]:
+def draw_devices(run: RunState, width: int, height: int, axis: TimeRange = "run") -> list[Row]:
     """The pane at a size: one or two GPUs in full, more of them as a row each, or two in a row."""
     inner_width, inner_height = width - EDGES - INSET, height - EDGES
     hardware = run.hardware
@@ -78,7 +78,7 @@ def _hidden(samples: Sequence[DeviceSample], rows: Sequence[Row]) -> Row:
     return row(Span(f"+{missing} not shown", "warn")) if missing > 0 and len(samples) > 2 else ()
 
 
-def _gpus(run: RunState, samples: Sequence[DeviceSample], width: int, height: int, axis: Axis) -> list[Row]:
+def _gpus(run: RunState, samples: Sequence[DeviceSample], width: int, height: int, axis: TimeRange) -> list[Row]:
     past = [*run.hardware_history, *[HardwareHistory()] * len(samples)]
     if len(samples) == 1:
         return _with_history(device_rows(run, samples[0], width, height), past[0], axis, width, height)
@@ -105,7 +105,7 @@ def _named(run: RunState, sample: DeviceSample, width: int, height: int) -> list
     return [row(Span(f"GPU {sample.index}", "strong")), *device_rows(run, sample, width, height - 1, peak=False)]
 
 
-def _with_history(rows: list[Row], past: HardwareHistory, axis: Axis, width: int, height: int) -> list[Row]:
+def _with_history(rows: list[Row], past: HardwareHistory, axis: TimeRange, width: int, height: int) -> list[Row]:
     return [*rows, (), *history_rows(past, axis, width)] if height > len(rows) + 2 else rows
 
 

@@ -10,7 +10,7 @@ from speedtui.engine.state.snapshot import FULL_DISK_BYTES, HardwareHistory
 from speedtui.engine.units import GIB, format_count, format_share, format_size
 from speedtui.tui.drawing.bars import bar
 from speedtui.tui.drawing.text import Row, Span, cell, clean, pack, row
-from speedtui.tui.frame import Axis
+from speedtui.tui.frame import TimeRange
 from speedtui.tui.panes.history import STRETCH_WORDS, history
 
 LABEL = 7
@@ -116,7 +116,7 @@ def _throttling(sample: DeviceSample) -> Row:
     return row(Span("at its power limit" if sample.power_capped else "not throttled", "dim"))
 
 
-def history_rows(past: HardwareHistory, axis: Axis, width: int) -> list[Row]:
+def history_rows(past: HardwareHistory, axis: TimeRange, width: int) -> list[Row]:
     """Use and memory over the last minutes."""
     minute = axis == "1m"
     courses = (

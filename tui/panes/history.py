@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from speedtui.tui.drawing.bars import sparkline
 from speedtui.tui.drawing.text import Span
-from speedtui.tui.frame import Axis
+from speedtui.tui.frame import TimeRange
 
-STRETCH_WORDS: dict[Axis, str] = {"run": "10 min", "10m": "10 min", "1m": "1 min"}
+STRETCH_WORDS: dict[TimeRange, str] = {"run": "10 min", "10m": "10 min", "1m": "1 min"}
 """What sparklines show; they go back ten minutes at most."""
 
 

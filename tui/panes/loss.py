@@ -8,8 +8,7 @@ from speedtui.engine.state.lines import left_out_words, loss_words
 from speedtui.engine.units import format_figure
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
 from speedtui.tui.drawing.text import Row, Span, clean, pack, row, width_of, wrap
-from speedtui.tui.frame import Axis as StretchOfTime
-from speedtui.tui.frame import Frame
+from speedtui.tui.frame import Frame, TimeRange
 from speedtui.tui.panes.loss_chart import BEST_MARK, EVAL_MARK, LOSS_ONLY_MARK, Chart, draw_chart
 from speedtui.tui.panes.pane import Pane, middle, title
 
@@ -28,7 +27,7 @@ class LossPane(Pane):
         return draw_loss(frame.run, width, height, frame.axis, log=frame.log)
 
 
-def draw_loss(run: RunState, width: int, height: int, axis: StretchOfTime = "run", *, log: bool = False) -> list[Row]:
+def draw_loss(run: RunState, width: int, height: int, axis: TimeRange = "run", *, log: bool = False) -> list[Row]:
     """The pane at a size: over the run by steps, or over the last minutes by time; `log`: equal ratios equally high."""
     training = run.training
     inner_width, inner_height = width - EDGES - INSET, height - EDGES
@@ -53,7 +52,7 @@ def _legend(training: TrainingState) -> Row:
                  for i, (mark, word) in enumerate(marks)))  # fmt: skip
 
 
-def _title(training: TrainingState, width: int, chart: Chart, axis: StretchOfTime) -> Row:
+def _title(training: TrainingState, width: int, chart: Chart, axis: TimeRange) -> Row:
     loss = (
         Span("not finite", "bad")
         if training.loss is None and training.nonfinite_steps

@@ -12,7 +12,7 @@ from speedtui.engine.units import format_count, format_figure, format_span
 from speedtui.tui.drawing.axes import Axis, log_axis, nice_step, value_axis
 from speedtui.tui.drawing.plot import X_AXIS_ROWS, Point, Series, draw_plot
 from speedtui.tui.drawing.text import Row, Span, row
-from speedtui.tui.frame import Axis as StretchOfTime
+from speedtui.tui.frame import TimeRange
 from speedtui.tui.panes.pane import middle
 
 EVAL_MARK, LOSS_ONLY_MARK, BEST_MARK = "○", "◦", "★"
@@ -20,14 +20,14 @@ EVAL_MARK, LOSS_ONLY_MARK, BEST_MARK = "○", "◦", "★"
 ABOVE, BELOW = "▲", "▼"
 """At the end of the axis, what lies beyond it."""
 STYLES = {EVAL_MARK: "mark", LOSS_ONLY_MARK: "mark", BEST_MARK: "mark", ABOVE: "warn", BELOW: "warn"}
-STRETCHES: dict[StretchOfTime, str] = {"run": "whole run", "10m": "last 10 min", "1m": "last 1 min"}
+STRETCHES: dict[TimeRange, str] = {"run": "whole run", "10m": "last 10 min", "1m": "last 1 min"}
 SO_FAR = "run so far"
 """Instead of the whole run, while that would be a curve of a few columns."""
 EARLY = 0.25
 """Share of a run up to which an axis reaches no further than what there is of it."""
 AHEAD = 1.25
 """Of what there is, the least that such an axis shows: it stays as it is for a while."""
-TIME_PARTS: dict[StretchOfTime, int] = {"10m": 5, "1m": 4}
+TIME_PARTS: dict[TimeRange, int] = {"10m": 5, "1m": 4}
 """Of a time axis, so that its ticks are at round times."""
 ROWS_A_TICK = 3
 LABEL_CELLS = 14
@@ -48,7 +48,7 @@ class Chart(NamedTuple):
     """What lies beyond its axis."""
 
 
-def draw_chart(training: TrainingState, axis: StretchOfTime, width: int, height: int, *, log: bool) -> Chart:
+def draw_chart(training: TrainingState, axis: TimeRange, width: int, height: int, *, log: bool) -> Chart:
     """The chart at a size; none where it is too small. `log` has no effect where no loss is above zero."""
     x, losses = _over_run(training, width) if axis == "run" else _over_time(training, axis)
     stretch = SO_FAR if axis == "run" and x.high < training.total_steps else STRETCHES[axis]
@@ -90,7 +90,7 @@ def _over_run(training: TrainingState, width: int) -> tuple[Axis, Sequence[Point
     return step_axis(training.step, training.total_steps, width), training.losses
 
 
-def _over_time(training: TrainingState, axis: StretchOfTime) -> tuple[Axis, Sequence[Point]]:
+def _over_time(training: TrainingState, axis: TimeRange) -> tuple[Axis, Sequence[Point]]:
     """Ends at a round time a little ahead of now, so that the chart moves a stretch at a time; ticks stay in place."""
     recent = training.recent_losses
     course, seconds = (recent.minute, MINUTE) if axis == "1m" else (recent.ten_minutes, TEN_MINUTES)

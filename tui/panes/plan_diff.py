@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from speedtui.engine.config.live import LIVE_SETTINGS
-from speedtui.tui.draft.draft import Changed
+from speedtui.tui.draft.draft import DraftChange
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
 from speedtui.tui.drawing.text import Row, Span, cell, clean, crop, pack, row, wrap
 from speedtui.tui.frame import Frame
@@ -31,7 +31,7 @@ class DiffPane(PlanPane):
         return draw_diff(diff, self.at, width, height, training=training)
 
 
-def draw_diff(diff: Sequence[Changed], at: int, width: int, height: int, *, training: bool) -> list[Row]:
+def draw_diff(diff: Sequence[DraftChange], at: int, width: int, height: int, *, training: bool) -> list[Row]:
     """The changes in a frame; `training`: some can go into the run in progress."""
     heading = title("Change to be written", Span(f"{len(diff)}", "dim") if diff else "")
     keys = row(Span("w", "key"), Span(" write  ", "dim"), Span("u", "key"), Span(" undo", "dim")) if diff else ()
@@ -50,7 +50,7 @@ def draw_diff(diff: Sequence[Changed], at: int, width: int, height: int, *, trai
     return framed(heading, keys, [head, *shown, *tail], width, height)
 
 
-def draw_short(diff: Sequence[Changed], width: int, height: int, *, training: bool) -> list[Row]:
+def draw_short(diff: Sequence[DraftChange], width: int, height: int, *, training: bool) -> list[Row]:
     """The changes in a row, and where they go in another."""
     hint = row(" ", crop(_hint(training, changed=bool(diff)), width - 1))
     if not diff:
@@ -62,7 +62,7 @@ def draw_short(diff: Sequence[Changed], width: int, height: int, *, training: bo
     return [row(Span(" diff ", "dim"), pack(pieces, width - 6)), hint][:height]
 
 
-def _row(changed: Changed, path: int, value: int, training: bool) -> Row:
+def _row(changed: DraftChange, path: int, value: int, training: bool) -> Row:
     live = training and changed.path in LIVE_SETTINGS and changed.after is not None
     return row(
         cell(changed.path, path), cell(_words(changed.before), value, right=True, style="dim"),

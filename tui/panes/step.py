@@ -13,7 +13,7 @@ from speedtui.engine.units import format_count, format_seconds, format_share
 from speedtui.tui.drawing.bars import in_order, phase_bar, phase_mark, sparkline
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
 from speedtui.tui.drawing.text import Row, Span, cell, pack, row
-from speedtui.tui.frame import Axis, Frame
+from speedtui.tui.frame import Frame, TimeRange
 from speedtui.tui.panes.history import STRETCH_WORDS, history
 from speedtui.tui.panes.pane import Pane, middle, title
 
@@ -36,7 +36,7 @@ class StepPane(Pane):
         return draw_step(frame.run, width, height, frame.axis)
 
 
-def draw_step(run: RunState, width: int, height: int, axis: Axis = "run") -> list[Row]:
+def draw_step(run: RunState, width: int, height: int, axis: TimeRange = "run") -> list[Row]:
     """The pane at a size."""
     steps = run.live_steps
     inner_width, inner_height = width - EDGES - INSET, height - EDGES
@@ -120,7 +120,7 @@ def _brief(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 0.9995 else format_seconds(seconds)
 
 
-def _table(run: RunState, steps: StepWindow, axis: Axis, width: int, room: int) -> list[Row]:
+def _table(run: RunState, steps: StepWindow, axis: TimeRange, width: int, room: int) -> list[Row]:
     busy = run.live_busy
     head = row(
         cell("phase", NAME), *(cell(text, FIGURE, right=True) for text in ("now", "p50", "p95")),
@@ -158,7 +158,7 @@ class Charts(NamedTuple):
     """By phase."""
 
 
-def _charts(run: RunState, steps: StepWindow, names: list[str], axis: Axis, width: int) -> Charts:
+def _charts(run: RunState, steps: StepWindow, names: list[str], axis: TimeRange, width: int) -> Charts:
     """Of a training each phase on one scale, so that a stall stands out; of a probe its step times, by the first."""
     if width < NARROWEST_CHART:
         return Charts("", {})
@@ -174,7 +174,7 @@ def _charts(run: RunState, steps: StepWindow, names: list[str], axis: Axis, widt
     return Charts("step times", {names[0]: Span(times, "history")})
 
 
-def _over(recent: Recent, axis: Axis) -> Course:
+def _over(recent: Recent, axis: TimeRange) -> Course:
     return recent.minute if axis == "1m" else recent.ten_minutes
 
 

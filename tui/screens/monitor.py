@@ -8,7 +8,7 @@ from textual.containers import Container
 from speedtui.engine.commands import Checkpoint, Evaluate, Note
 from speedtui.tui.drawing.frame import EDGES, INSET
 from speedtui.tui.drawing.text import plain
-from speedtui.tui.frame import Axis, Frame
+from speedtui.tui.frame import Frame, TimeRange
 from speedtui.tui.keys import bindings
 from speedtui.tui.panes.deadline import DeadlinePane, deadline_rows
 from speedtui.tui.panes.devices import DevicesPane
@@ -27,7 +27,7 @@ DEADLINE_ROWS = 4
 """Of the deadline while nothing needs a person and rows are scarce."""
 AROUND_ROWS = {"-flat": 2, "-low": 3, "-short": 13, "-tall": 19}
 """Header, footer, and what the bands of each layout take at least."""
-AXES: tuple[Axis, ...] = ("run", "10m", "1m")
+AXES: tuple[TimeRange, ...] = ("run", "10m", "1m")
 
 
 class MonitorScreen(View):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from speedtui.engine.clean import cleaned
 from speedtui.engine.report.books import books_rows, closed_books
-from speedtui.engine.report.compose import Expected, training_report
+from speedtui.engine.report.compose import RunExpectation, training_report
 from speedtui.engine.report.page.about import configuration_section, machine_section
 from speedtui.engine.report.page.head import page_foot, page_head, page_title
 from speedtui.engine.report.page.learning import (
@@ -24,7 +24,7 @@ from speedtui.engine.report.record import TrainingReport
 from speedtui.engine.state import RunState
 
 
-def render_page(state: RunState, expected: Expected | None = None) -> str:
+def render_page(state: RunState, expected: RunExpectation | None = None) -> str:
     """The report of a run as HTML: of a training, a study, a plan, or of a run that came to neither."""
     state, expected = cleaned(state), cleaned(expected)
     report = training_report(state, expected) if state.training is not None else None

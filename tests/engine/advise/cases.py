@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from speedtui.engine.advise.case import Case
+from speedtui.engine.advise.case import RuleInput
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import DataSettings, ScheduleSettings, Settings, TrainSettings
 from speedtui.engine.config.window import Window
@@ -50,8 +50,8 @@ def row(profile: str, hours: float | None, fit: Fit, **fields: Any) -> ProfileRo
     return msgspec.structs.replace(made, **fields)
 
 
-def case(hours: float | None, fit: Fit, **fields: Any) -> Case:
-    made = Case(settings=SETTINGS, row=row("balanced", hours, fit), now=NOW, window=WINDOW)
+def case(hours: float | None, fit: Fit, **fields: Any) -> RuleInput:
+    made = RuleInput(settings=SETTINGS, row=row("balanced", hours, fit), now=NOW, window=WINDOW)
     return msgspec.structs.replace(made, **fields)
 
 

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from speedtui.engine.advise.advise import advise
-from speedtui.engine.advise.case import Actual, Case, MemoryOption
+from speedtui.engine.advise.case import Actual, MemoryOption, RuleInput
 from speedtui.engine.advise.words import age_words, change_words
 from speedtui.engine.config.settings import ScheduleSettings
 from tests.engine.advise.cases import (
@@ -21,7 +21,7 @@ from tests.engine.advise.cases import (
 )
 
 
-def too_large(*options: MemoryOption) -> Case:
+def too_large(*options: MemoryOption) -> RuleInput:
     needs = row("balanced", 6.0, "no_memory", memory_fits=False, peak_bytes=30 * GIB, limit_bytes=24 * GIB)
     return case(None, "no_memory", row=needs, memory_options=list(options))
 

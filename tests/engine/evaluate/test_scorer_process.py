@@ -16,11 +16,11 @@ import psutil
 import pytest
 
 from speedtui.engine.errors import ConfigError
-from speedtui.engine.evaluate.messages import Request
-from speedtui.engine.evaluate.scoring import Outcome, Scorer, ScorerGone
+from speedtui.engine.evaluate.messages import ScoringRequest
+from speedtui.engine.evaluate.scoring import Scorer, ScorerGone, ScoringOutcome
 
 Write = Callable[..., str]
-Score = Callable[..., Outcome]
+Score = Callable[..., ScoringOutcome]
 
 BUSY = "import re\n    re.fullmatch('(a*)*b', 'a' * 64)"
 """Runs for longer than anyone lives, in C, and never lets go of Python's lock."""
@@ -43,8 +43,8 @@ def nothing(done: int) -> None:
     pass
 
 
-def ask(one: Scorer, *texts: str, seconds: float = 20, threads: int = 4, tick: Any = nothing) -> Outcome:
-    return one.score(Request(predictions=list(texts), references=list(texts), threads=threads), seconds, tick)
+def ask(one: Scorer, *texts: str, seconds: float = 20, threads: int = 4, tick: Any = nothing) -> ScoringOutcome:
+    return one.score(ScoringRequest(predictions=list(texts), references=list(texts), threads=threads), seconds, tick)
 
 
 def family(one: Scorer) -> list[psutil.Process]:
@@ -294,13 +294,13 @@ def test_signals_to_every_process_of_a_job_do_not_end_it(scorer: Callable[[str],
 
 WORKER = """
     import sys, time
-    from speedtui.engine.evaluate.messages import Request
+    from speedtui.engine.evaluate.messages import ScoringRequest
     from speedtui.engine.evaluate.scoring import Scorer
     one = Scorer(sys.argv[1])
     one.load(lambda done: None)
     print(one._process.pid, flush=True)
     if sys.argv[2] == "asks":
-        one.score(Request(predictions=["a"] * 4, threads=2), 1e6, lambda done: None)
+        one.score(ScoringRequest(predictions=["a"] * 4, threads=2), 1e6, lambda done: None)
     time.sleep(1e6)
 """
 

@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from speedtui.engine.hardware.host import Change, HostReader, existing
+from speedtui.engine.hardware.host import CounterRate, HostReader, existing
 from speedtui.engine.units import MIB
 
 HOLD_100_MIB = "held = b'x' * (100 << 20); print('ready', flush=True); input()"
@@ -58,7 +58,7 @@ def test_free_space_is_known_for_a_folder_that_is_still_to_be_made(tmp_path: Pat
 
 
 def test_a_rate_needs_two_readings_some_time_apart() -> None:
-    change = Change()
+    change = CounterRate()
     assert change.rate(1000, per=10.0) is None
     assert change.rate(1500, per=10.05) is None
     assert change.rate(3000, per=12.0) == 1000
@@ -66,7 +66,7 @@ def test_a_rate_needs_two_readings_some_time_apart() -> None:
 
 
 def test_a_counter_that_starts_again_gives_no_rate() -> None:
-    change = Change()
+    change = CounterRate()
     change.rate(1000, per=10.0)
     assert change.rate(5, per=11.0) is None
     assert change.rate(7, per=12.0) == 2

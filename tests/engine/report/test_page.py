@@ -9,7 +9,7 @@ import resvg_py
 
 from speedtui.engine import events as e
 from speedtui.engine.config.window import Window
-from speedtui.engine.report.compose import Expected
+from speedtui.engine.report.compose import RunExpectation
 from speedtui.engine.report.page.axes import number_labels, round_step, ticks, time_label, time_ticks
 from speedtui.engine.report.page.charts import Mark, curve
 from speedtui.engine.report.page.markup import Markup, tag
@@ -29,7 +29,9 @@ from tests.engine.report.sample_runs import (
 
 WINDOW = Window(deadline=STARTED_AT + 1500, margin_seconds=120.0)
 NASTY = "</title><script>alert('x')</script>&\"<evil>"
-WHOLE = render_page(fold(whole_training(4, window=WINDOW)), Expected(estimate=estimate(262.0), profile="balanced"))
+WHOLE = render_page(
+    fold(whole_training(4, window=WINDOW)), RunExpectation(estimate=estimate(262.0), profile="balanced")
+)
 
 
 class Page(HTMLParser):
@@ -112,7 +114,7 @@ def test_nothing_that_came_from_outside_is_markup() -> None:
     assert isinstance(begin, e.RunStarted)
     nasty = [started("train", run=NASTY, host=NASTY, config=config, versions={NASTY: NASTY}), *rest, *run.epoch(1)]
     end = e.RunFinished(t=run.t, outcome="failed", exit_code=1, reason=NASTY)
-    html = render_page(fold([*nasty, end]), Expected(profile=NASTY))
+    html = render_page(fold([*nasty, end]), RunExpectation(profile=NASTY))
     page = Page(html)
     assert not {"script", "evil"} & {name for name, _ in page.elements}
     assert page.text.count(NASTY) >= 8, "it is shown as it stands: title, run, profile, host, settings, versions"

@@ -6,7 +6,7 @@ import pytest
 from speedtui.engine import events as e
 from speedtui.engine.config.window import Window
 from speedtui.engine.report.books import GROUPS, books_rows, closed_books, rounded
-from speedtui.engine.report.compose import Expected, training_report
+from speedtui.engine.report.compose import RunExpectation, training_report
 from speedtui.engine.report.document import training_document
 from speedtui.engine.report.record import Comparison
 from speedtui.engine.report.summary import summarize
@@ -33,8 +33,8 @@ WHOLE = fold(whole_training(EPOCHS))
 TOOK = WHOLE.training.finished.t  # type: ignore[union-attr]
 
 
-def expecting(seconds: float) -> Expected:
-    return Expected(estimate=estimate(seconds), profile="balanced")
+def expecting(seconds: float) -> RunExpectation:
+    return RunExpectation(estimate=estimate(seconds), profile="balanced")
 
 
 def test_counts_and_seconds_of_everything_are_those_of_the_log() -> None:
@@ -326,7 +326,7 @@ def test_the_document_says_what_the_interface_promises() -> None:
 def test_a_demos_training_counts_from_its_plan() -> None:
     events = [*study_alone()[:-1], training(t=31.0, trial=1), *(step(n) for n in range(1, 101))]
     end = e.TrainingFinished(t=80.0, steps=100, seconds=40.0, first_loss=2.0, last_loss=1.0, model_path="m")
-    report = training_report(fold([*events, end]), Expected(estimate=estimate(50.0), since=30.0))
+    report = training_report(fold([*events, end]), RunExpectation(estimate=estimate(50.0), since=30.0))
     assert report.comparison.actual_seconds == 50.0 and report.comparison.accuracy == 1.0
 
 

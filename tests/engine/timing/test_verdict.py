@@ -5,7 +5,7 @@ import random
 import msgspec
 import pytest
 
-from speedtui.engine.advise.case import Actual, Case
+from speedtui.engine.advise.case import Actual, RuleInput
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.config.window import Window
@@ -55,8 +55,8 @@ def test_plan_screen_trials_advice_and_report_say_the_same_of_the_same_finish(ma
             profile="x", description="", label="", values={}, micro_batch_size=1, grad_accum_steps=1, max_length=8,
             epochs=1.0, estimate=estimate, fit=planned,
         )  # fmt: skip
-        assert Case(settings=Settings(), row=row, now=NOW, window=given).fit == planned
-        ended = Case(settings=Settings(), row=row, now=NOW, window=given, actual=Actual(seconds=p50, phases={}))
+        assert RuleInput(settings=Settings(), row=row, now=NOW, window=given).fit == planned
+        ended = RuleInput(settings=Settings(), row=row, now=NOW, window=given, actual=Actual(seconds=p50, phases={}))
         assert ended.fit == judge_finish(NOW, takes(p50, p50), given)
 
 

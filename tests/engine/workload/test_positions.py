@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.errors import ConfigError
-from speedtui.engine.plan.cases import Case
+from speedtui.engine.plan.cases import ResolvedProfile
 from speedtui.engine.plan.within import within
 from speedtui.engine.profile.profile import Profile
 from speedtui.engine.workload.positions import Places, beyond_training, places_of, require_places
@@ -148,9 +148,12 @@ def test_no_profile_goes_beyond_what_a_rotary_model_was_made_for_where_the_user_
     settings = settings_of(rows, model={"architecture": {**LLAMA, "max_position_embeddings": 32}})
     places = places_of(load(settings).model)
     profile = Profile(name="wide", description="", values={"data.max_length": 128})
-    case = Case(profile=profile, settings=changed(settings, "data", max_length=128))
+    case = ResolvedProfile(profile=profile, settings=changed(settings, "data", max_length=128))
     held = within(case, load, places, made_for=32, own_length=own)
     assert held.settings.data.max_length == kept
     assert [(change.after, change.reason) for change in held.changes] == [(kept, "the model was made for 32 tokens")]
     short = changed(settings, "data", max_length=128, response="short")
-    assert within(Case(profile=profile, settings=short), load, places, made_for=32, own_length=own).changes == []
+    assert (
+        within(ResolvedProfile(profile=profile, settings=short), load, places, made_for=32, own_length=own).changes
+        == []
+    )
