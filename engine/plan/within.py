@@ -30,7 +30,7 @@ WARMUP_SHARE = 0.1
 
 def within(
     case: ResolvedProfile, data_for: Callable[[Settings], Workload], places: Places, *, made_for: int | None,
-    own_length: int
+    own_length: int,
 ) -> ResolvedProfile:  # fmt: skip
     """The case as `require_possible` lets it run: rows cut to the model's places, steps that the rows can fill.
 
