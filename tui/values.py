@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from speedtui.engine.config.check import check
-from speedtui.engine.config.paths import convert, resolve_path, with_values
+from speedtui.engine.config.paths import convert, with_values
 from speedtui.engine.config.settings import Scalar
+from speedtui.engine.config.typed import typed_setting
 from speedtui.engine.errors import ConfigError
 
 WHERE = "candidate"
@@ -43,37 +43,6 @@ def value_at(config: Mapping[str, Any], path: str) -> Any:
     return node
 
 
-def split_line(line: str, where: str, example: str) -> tuple[str, str]:
-    """Name and text of `setting = value`; the text may be empty.
-
-    Raises:
-        ConfigError: there is no equals sign, or no name before it; `example` says how it is written.
-    """
-    name, equals, text = (part.strip() for part in line.partition("="))
-    if not equals or not name:
-        raise ConfigError(f"{where}: expected `setting = value`, got {line.strip()!r}", example)
-    return name, text
-
-
-def parse_line(line: str, where: str = WHERE) -> tuple[str, Scalar]:
-    """Path and value of `path = value`; text need not be quoted. `where` opens the messages.
-
-    Raises:
-        ConfigError: no equals sign, an unknown setting, or a list or table for a value.
-    """
-    name, equals, text = (part.strip() for part in line.partition("="))
-    if not equals or not name or not text:
-        raise ConfigError(f"{where}: expected `setting = value`, got {line.strip()!r}")
-    path = resolve_path(name.strip('"'), where)
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    if not isinstance(value, bool | int | float | str):
-        raise ConfigError(f"{where}: {path}: expected a number, text, true or false, got {text}")
-    return path, value
-
-
 def parse_lines(lines: Iterable[str], config: Mapping[str, Any]) -> dict[str, Scalar]:
     """The values of a candidate, checked as the configuration file would be.
 
@@ -83,7 +52,9 @@ def parse_lines(lines: Iterable[str], config: Mapping[str, Any]) -> dict[str, Sc
     values: dict[str, Scalar] = {}
     for line in lines:
         if line.strip():
-            path, value = parse_line(line)
+            path, value = typed_setting(line, WHERE)
+            if value is None:
+                raise ConfigError(f"{WHERE}: {path} has no value", f"Such as {path} = 4.")
             if path in values:
                 raise ConfigError(f"{WHERE}: {path} is set twice")
             values[path] = value

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from speedtui.engine.config.check import check
-from speedtui.engine.config.frequency import Frequency, frequency_text
-from speedtui.engine.config.paths import resolve_path, value_at, with_values
+from speedtui.engine.config.paths import holds_text, resolve_path, value_at, with_values
 from speedtui.engine.config.settings import Scalar, Settings
+from speedtui.engine.config.typed import split_setting, typed_value
 from speedtui.engine.errors import ConfigError
 
 LIVE_SETTINGS = (
@@ -22,10 +21,7 @@ LIVE_SETTINGS = (
     "train.micro_batch_size", "train.max_steps", "train.learning_rate",
 )  # fmt: skip
 """By path; the others make another model or other data, which is another training."""
-FREQUENCIES = ("schedule.eval_every", "schedule.fast_eval_every", "schedule.checkpoint_every")
-"""Where a bare number counts steps."""
-TEXTS = (*FREQUENCIES, "schedule.metric", "schedule.metric_timeout", "schedule.best_by")
-"""Where nothing need be quoted."""
+_SUCH_AS = "Such as eval_every=1200."
 
 
 def parse_pairs(texts: Sequence[str], where: str) -> list[tuple[str, str]]:
@@ -36,13 +32,7 @@ def parse_pairs(texts: Sequence[str], where: str) -> list[tuple[str, str]]:
     """
     if not texts:
         raise ConfigError(f"{where}: nothing to set", "Write KEY=VALUE, such as eval_every=1200.")
-    pairs = []
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip():
-            raise ConfigError(f"{where}: expected KEY=VALUE, got {text!r}", "Such as eval_every=1200.")
-        pairs.append((key.strip(), value.strip()))
-    return pairs
+    return [split_setting(text, where, "KEY=VALUE", _SUCH_AS) for text in texts]
 
 
 def live_values(
@@ -71,30 +61,15 @@ def live_values(
 
 
 def _read(path: str, given: Scalar, where: str, folder: Path | None) -> Scalar:
-    value = _from_text(path, given, where) if isinstance(given, str) else given
-    if path in FREQUENCIES and isinstance(value, int) and not isinstance(value, bool):
-        value = frequency_text(Frequency(steps=value))
+    if isinstance(given, bool | float):
+        return given
+    value = typed_value(path, str(given), where)
+    if value is None and not holds_text(path):
+        raise ConfigError(f"{where}: {path} has no value", "Only schedule.metric may be empty, which turns it off.")
     if path == "schedule.metric" and isinstance(value, str) and ":" in value and folder is not None:
         file, _, function = value.rpartition(":")
         value = f"{(folder / os.path.expanduser(file)).resolve()}:{function}"
-    return value
-
-
-def _from_text(path: str, text: str, where: str) -> Scalar:
-    """A number, true or false, a quoted text; what is none of them stays the text that it is."""
-    if not text and path not in TEXTS:
-        raise ConfigError(f"{where}: {path} has no value", "Only schedule.metric may be empty, which turns it off.")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"] if text.isprintable() else text
-    except tomllib.TOMLDecodeError:
-        return text
-    if isinstance(value, str):
-        return value
-    if path in TEXTS and not (path in FREQUENCIES and isinstance(value, int)):
-        return text
-    if not isinstance(value, bool | int | float):
-        raise ConfigError(f"{where}: {path}: expected a number, text, true or false, got {text}")
-    return value
+    return "" if value is None else value
 
 
 def _what_can() -> str:

@@ -163,6 +163,12 @@ def value_choices(path: str) -> list[str]:
     return [choice for choice in _choices(path) if choice != _A_LIST]
 
 
+def holds_text(path: str) -> bool:
+    """Whether any text is a value of the setting, so that it need not be quoted."""
+    kind = _kind_at(path)
+    return str in (get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,))
+
+
 _A_LIST = "a list"
 
 

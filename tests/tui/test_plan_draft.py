@@ -8,7 +8,7 @@ import pytest
 from speedtui.engine.config.paths import convert, value_at, with_values
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.errors import ConfigError
-from speedtui.tui.draft.draft import Draft, DraftChange, diff_as_toml, typed_value
+from speedtui.tui.draft.draft import Draft, DraftChange, diff_as_toml
 from speedtui.tui.draft.fields import Sizes, adjusted, fields_of
 
 BASE = with_values(convert(b.config(), "test"), {"data.eval": "/data/eval.jsonl"}, "test")
@@ -89,17 +89,6 @@ def test_the_changes_read_as_tables_of_the_file() -> None:
         '[schedule]\neval_every = "200 steps"  # was "1 epoch"\nsave_only_best = true  # was false\n\n'
         "[train]\nepochs = 5  # was 3"
     )
-
-
-@pytest.mark.parametrize(
-    ("path", "text", "value"),
-    [
-        (EVERY, "1200", "1200 steps"), (EVERY, "2 epochs", "2 epochs"), (EPOCHS, "2.5", 2.5),
-        ("train.max_steps", "12,000", 12_000), ("schedule.patience", "", None), ("schedule.generate", "true", True),
-    ],
-)  # fmt: skip
-def test_what_is_typed_becomes_a_value_of_its_setting(path: str, text: str, value: object) -> None:
-    assert typed_value(path, text) == value
 
 
 def field_value(path: str, value: object, by: int, *, sizes: Sizes = NO_SIZES) -> object:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from speedtui.engine.config.paths import with_values
+from speedtui.engine.config.paths import resolve_path, with_values
 from speedtui.engine.config.recorded import recorded_settings
 from speedtui.engine.config.settings import Scalar, Settings
+from speedtui.engine.config.typed import split_setting, typed_value
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.search.own import Expansion, expand_knobs
 from speedtui.engine.state import TrialRow
-from speedtui.tui.values import parse_line
 
 WHERE = "grid"
 """Opens the messages of the configuration's own checks."""
@@ -35,12 +35,14 @@ def parse_knobs(lines: Iterable[str]) -> dict[str, list[Scalar]]:
     """
     knobs: dict[str, list[Scalar]] = {}
     for line in filter(str.strip, lines):
-        name, _, values = line.partition("=")
-        pairs = [parse_line(f"{name} = {value}", WHERE) for value in values.split(",")]
-        path = pairs[0][0]
+        name, text = split_setting(line, WHERE, hint="Such as train.micro_batch_size = 1, 2, 4.")
+        path = resolve_path(name, WHERE)
         if path in knobs:
             raise ConfigError(f"{WHERE}: {path} is set twice", "Write all of its values in one line.")
-        knobs[path] = list(dict.fromkeys(value for _, value in pairs))
+        values = [typed_value(path, value, WHERE) for value in text.split(",")]
+        if None in values:
+            raise ConfigError(f"{WHERE}: {path} lacks a value, got {text!r}", f"Such as {path} = 1, 2, 4.")
+        knobs[path] = [value for value in dict.fromkeys(values) if value is not None]
     return knobs
 
 

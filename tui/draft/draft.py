@@ -8,8 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from speedtui.engine.config.check import check
-from speedtui.engine.config.frequency import Frequency, frequency_text
-from speedtui.engine.config.live import FREQUENCIES, LIVE_SETTINGS
+from speedtui.engine.config.live import LIVE_SETTINGS
 from speedtui.engine.config.paths import value_at, with_values
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.profile.profile import EPOCHS, MAX_STEPS
@@ -146,28 +145,6 @@ def laid_over(settings: Settings, values: Values) -> Settings:
     if values.get(EPOCHS) is not None and MAX_STEPS not in values and settings.train.max_steps is not None:
         values = {**values, MAX_STEPS: None}
     return with_values(settings, values, WHERE)
-
-
-def typed_value(path: str, text: str) -> Value:
-    """What was typed for a setting; an empty text takes it away. A bare number in a frequency counts steps."""
-    if not text.strip():
-        return None
-    value = _literal(text.strip())
-    if path in FREQUENCIES and isinstance(value, int) and not isinstance(value, bool):
-        return frequency_text(Frequency(steps=value))
-    return value
-
-
-def _literal(text: str) -> Scalar:
-    """A number, true or false; what is none of them stays text."""
-    if text in ("true", "false"):
-        return text == "true"
-    for kind in (int, float):
-        try:
-            return kind(text.replace(",", "").replace("_", ""))
-        except ValueError:
-            continue
-    return text.strip('"')
 
 
 def as_toml(changed: DraftChange) -> str:

@@ -6,16 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from speedtui.engine.config.paths import resolve_path, setting_paths, value_at
+from speedtui.engine.config.paths import setting_paths, value_at
 from speedtui.engine.config.settings import Scalar
+from speedtui.engine.config.typed import typed_setting
 from speedtui.engine.errors import ConfigError, SpeedtuiError
 from speedtui.engine.profile.profile import ALLOWED_SETTINGS, ALLOWED_TABLES, EFFECTIVE_BATCH, MICRO_BATCH, Baseline
 from speedtui.tui.draft.desk import desk_of, look
-from speedtui.tui.draft.draft import WHERE, Draft, Value, laid_over, typed_value
+from speedtui.tui.draft.draft import WHERE, Draft, Value, laid_over
 from speedtui.tui.draft.fields import Field
 from speedtui.tui.draft.next_run import NextRun
 from speedtui.tui.news import tell_error
-from speedtui.tui.values import format_value, split_line, value_words
+from speedtui.tui.values import format_value, value_words
 
 if TYPE_CHECKING:
     from speedtui.tui.app import SpeedtuiApp
@@ -76,7 +77,7 @@ def draft_check(draft: Draft) -> Check:
     from speedtui.tui.screens.edit import Edited
 
     def check(lines: Sequence[str]) -> Edited:
-        values = dict(_pair(line) for line in lines if line.strip())
+        values = dict(typed_setting(line, WHERE) for line in lines if line.strip())
         edited = draft.edit(values)
         before, after = draft.settings, edited.settings
         changed = [
@@ -89,12 +90,6 @@ def draft_check(draft: Draft) -> Check:
         return Edited(taken, ", ".join(changed) or "as it is now: nothing is changed")
 
     return check
-
-
-def _pair(line: str) -> tuple[str, Value]:
-    name, text = split_line(line, WHERE, "Such as epochs = 3.")
-    path = resolve_path(name, WHERE)
-    return path, typed_value(path, text)
 
 
 def seek_goal(app: SpeedtuiApp) -> None:

@@ -12,11 +12,12 @@ from speedtui.engine.config.live import LIVE_SETTINGS, live_values
 from speedtui.engine.config.load import dump_settings
 from speedtui.engine.config.paths import value_at, with_values
 from speedtui.engine.config.settings import Scalar, Settings
+from speedtui.engine.config.typed import split_setting
 from speedtui.engine.errors import RunFolderError
 from speedtui.engine.files import write_new
 from speedtui.engine.state import RunState
 from speedtui.tui.screens.edit import Check, Edited
-from speedtui.tui.values import format_value, split_line, value_words
+from speedtui.tui.values import format_value, value_words
 
 OFFERED = (
     "eval_every", "fast_eval_every", "eval_share", "generate", "beams", "metric", "metric_threads", "metric_timeout",
@@ -56,7 +57,7 @@ def schedule_check(settings: Settings) -> Check:
     """Reads lines as settings of a training in progress; `settings`: as they are now."""
 
     def check(lines: Sequence[str]) -> Edited:
-        typed = [split_line(line, WHERE, "Such as eval_every = 3 epochs.") for line in lines if line.strip()]
+        typed = [split_setting(line, WHERE, hint="Such as eval_every = 3 epochs.") for line in lines if line.strip()]
         pairs = [(name, text) for name, text in typed if text or _is_set(settings, name)]
         values = live_values(pairs, settings, WHERE, folder=Path.cwd())
         differing = {path: value for path, value in values.items() if value_at(settings, path) != value}
