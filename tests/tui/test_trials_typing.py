@@ -54,7 +54,8 @@ def test_a_large_grid_is_spread_over_its_combinations() -> None:
     [
         ([""], "no setting yet"),
         (["bf16"], "expected `setting = value`"),
-        (["bf16 = "], "expected `setting = value`"),
+        (["bf16 = "], "train.bf16 has no value"),
+        (["micro_batch_size = 1, , 2"], "train.micro_batch_size lacks a value in '1, , 2'"),
         (["bf17 = true"], "did you mean train.bf16?"),
         (["bf16 = perhaps, maybe"], "train.bf16: expected true or false, got 'perhaps'"),
         (["bf16 = true", "train.bf16 = false"], "train.bf16 is set twice"),

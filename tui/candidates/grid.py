@@ -41,7 +41,10 @@ def parse_knobs(lines: Iterable[str]) -> dict[str, list[Scalar]]:
             raise ConfigError(f"{WHERE}: {path} is set twice", "Write all of its values in one line.")
         values = [typed_value(path, value, WHERE) for value in text.split(",")]
         if None in values:
-            raise ConfigError(f"{WHERE}: {path} lacks a value, got {text!r}", f"Such as {path} = 1, 2, 4.")
+            raise ConfigError(
+                f"{WHERE}: {path} lacks a value in {text!r}" if text else f"{WHERE}: {path} has no value",
+                f"Such as {path} = 1, 2, 4.",
+            )
         knobs[path] = [value for value in dict.fromkeys(values) if value is not None]
     return knobs
 
