@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from speedtui.engine.evaluate.messages import (
 )
 from speedtui.engine.evaluate.scorer import END
 from speedtui.engine.files import users_umask
+from speedtui.engine.line_pipes import LinePipes
 from speedtui.engine.units import format_seconds
 
 SCORER = "speedtui.engine.evaluate.scorer"
@@ -33,10 +33,6 @@ READY_SECONDS = 120.0
 """For the import of the metric and for reading its rows: a minute is what large libraries take from a slow disk."""
 CLOSE_SECONDS = 3.0
 """For what the metric has registered to do at its end, and for ending what it has left."""
-TICK_SECONDS = 0.1
-"""Between two chances for the caller to end the waiting."""
-PIPE_BYTES = 1 << 16
-"""Moved at a time: what a pipe holds."""
 
 Tick = Callable[[int], None]
 """Told how many samples have been dealt with; may raise to end the waiting."""
@@ -68,14 +64,11 @@ class Scorer:
         """`target`: `file.py:function`. The process is started, and not waited for."""
         self.target = target
         self.loaded: Loaded | None = None
-        self._buffer = b""
         self._process = subprocess.Popen(
             [sys.executable, "-m", SCORER, target, str(os.getpid())], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             start_new_session=True, umask=users_umask(),
         )  # fmt: skip
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._requests, self._answers = self._process.stdin.fileno(), self._process.stdout.fileno()
-        os.set_blocking(self._requests, False)  # a metric's own thread can keep the process from reading
+        self._pipes = LinePipes(self._process)
 
     def load(self, tick: Tick) -> Loaded:
         """Waits until the metric can be called.
@@ -119,7 +112,10 @@ class Scorer:
     def _ask(self, request: ScoringRequest, tick: Tick) -> float:
         """Until the first call is made; returns when that was, on the monotonic clock."""
         patience = _Patience(READY_SECONDS, "reading its rows", tick)
-        self._send(msgspec.json.encode(request) + b"\n", patience)
+        try:
+            self._pipes.send(request, patience.look)
+        except OSError:
+            raise ScorerGone(self._last_words()) from None
         answer = self._next(patience)
         if isinstance(answer, Unread):
             raise ScorerGone(answer.reason)
@@ -141,31 +137,11 @@ class Scorer:
                 outcome.failed[answer.sample] = answer.error or ""
             patience.done += 1
 
-    # -- the pipes ---------------------------------------------------------------------------------
-
-    def _send(self, data: bytes, patience: _Patience) -> None:
-        left = memoryview(data)
-        while left:
-            patience.look()
-            if not select.select([], [self._requests], [], TICK_SECONDS)[1]:
-                continue
-            try:
-                left = left[os.write(self._requests, left[:PIPE_BYTES]) :]
-            except BlockingIOError:
-                continue
-            except OSError:
-                raise ScorerGone(self._last_words()) from None
-
     def _next(self, patience: _Patience) -> AnyScorerReply:
-        while b"\n" not in self._buffer:
-            patience.look()
-            if not select.select([self._answers], [], [], TICK_SECONDS)[0]:
-                continue
-            more = os.read(self._answers, PIPE_BYTES)
-            if not more:
-                raise ScorerGone(self._last_words())
-            self._buffer += more
-        line, _, self._buffer = self._buffer.partition(b"\n")
+        try:
+            line = self._pipes.receive(patience.look)
+        except EOFError:
+            raise ScorerGone(self._last_words()) from None
         return msgspec.json.decode(line, type=AnyScorerReply)  # type: ignore[no-any-return]  # a union is no type to mypy
 
     # -- the end -----------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -13,13 +12,12 @@ from collections.abc import Callable
 
 import msgspec
 
+from speedtui.engine.line_pipes import LinePipes
 from speedtui.engine.memory.surface import MemoryRequest, Prediction
 from speedtui.engine.units import format_seconds
 
 REQUEST_SECONDS = 180.0
 """A hundred layers computed one by one take less than a minute; a recipe may read its data meanwhile."""
-TICK_SECONDS = 0.25
-"""Between two chances for the caller to end the waiting."""
 WORKER = "speedtui.engine.memory.worker"
 
 
@@ -46,11 +44,11 @@ class Child:
 
     def __init__(self, command: tuple[str, ...] = (sys.executable, "-m", WORKER)) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as the process lives
-        self._buffer = b""
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, start_new_session=True,
             env={**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "CUDA_VISIBLE_DEVICES": ""},
         )  # fmt: skip
+        self._pipes = LinePipes(self._process)
 
     def ask(
         self, request: MemoryRequest, tick: Callable[[], None], *, seconds: float = REQUEST_SECONDS
@@ -61,30 +59,17 @@ class Child:
             ChildDied: there is none within `seconds`, or the process died of the request.
         """
         began = time.monotonic()
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(msgspec.json.encode(request) + b"\n")
-            self._process.stdin.flush()
-        except OSError:  # dead already; why is found below
-            pass
-        while b"\n" not in self._buffer:
+
+        def look() -> None:
             tick()
             if time.monotonic() - began > seconds:
                 raise ChildDied(f"predicting it took longer than {format_seconds(seconds)}", seconds)
-            if not self._read_some():
-                raise ChildDied(self._last_words(), time.monotonic() - began)
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        return msgspec.json.decode(line, type=PredictionReply)
 
-    def _read_some(self) -> bool:
-        """Whether there may be more to come."""
-        assert self._process.stdout is not None
-        descriptor = self._process.stdout.fileno()
-        if not select.select([descriptor], [], [], TICK_SECONDS)[0]:
-            return True
-        more = os.read(descriptor, 1 << 16)
-        self._buffer += more
-        return bool(more)
+        try:
+            self._pipes.send(request, look)
+            return msgspec.json.decode(self._pipes.receive(look), type=PredictionReply)
+        except (OSError, EOFError):
+            raise ChildDied(self._last_words(), time.monotonic() - began) from None
 
     def _last_words(self) -> str:
         code = self._process.wait()
