@@ -192,7 +192,7 @@ class Curve(msgspec.Struct, frozen=True, kw_only=True):
         return self.fixed + self.per_token * size + self.per_square * size * tokens
 
 
-Source = Literal["measured", "history", "model"]
+FigureSource = Literal["measured", "history", "model"]
 """Where a figure comes from: probes of this run, earlier runs, or a prediction without either."""
 
 
@@ -208,7 +208,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     evals: int
     saves: int
     """Checkpoints before the final save."""
-    source: Source = "measured"
+    source: FigureSource = "measured"
     unmeasured: tuple[str, ...] = ()
     """What happens in the run and is not in these figures, since nobody measured it: evaluations, answers, the metric,
     checkpoints. With any of them the run takes longer than this."""

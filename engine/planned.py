@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from speedtui.engine.candidate import Estimate, MemoryBreakdown, Source
+from speedtui.engine.candidate import Estimate, FigureSource, MemoryBreakdown
 from speedtui.engine.config.settings import Scalar
 
 Fit = Literal["fits", "tight", "late", "no_memory", "unknown"]
@@ -63,7 +63,7 @@ class ProfileRow(msgspec.Struct, frozen=True, kw_only=True):
     answer_tokens: float | None = None
     """New tokens of a mean answer: as many as the right ones have, and with beams some more. None where the figures
     are a run's own."""
-    answers_source: Source | None = None
+    answers_source: FigureSource | None = None
     """What answers and scores rest on: a rehearsal (`measured`) or an earlier run; None where they cost nothing or
     nothing is known of them."""
     answers_age_seconds: float | None = None
@@ -75,7 +75,7 @@ class ProfileRow(msgspec.Struct, frozen=True, kw_only=True):
     spare_seconds: float | None = None
     """From the P50 finish to the latest safe finish; negative where it is later."""
     fit: Fit = "unknown"
-    source: Source = "model"
+    source: FigureSource = "model"
     source_age_seconds: float | None = None
     """Of the history it comes from."""
     note: str = ""

@@ -19,7 +19,7 @@ from speedtui.engine.session.base import Session
 from speedtui.engine.state import RunStatus
 from speedtui.engine.units import plural
 from speedtui.tui.keys import bindings
-from speedtui.tui.leaving import Leaving
+from speedtui.tui.leaving import Quitting
 from speedtui.tui.news import LONG_SECONDS, News
 from speedtui.tui.options import ScreenOptions
 from speedtui.tui.orders import Orders
@@ -87,7 +87,7 @@ class SpeedtuiApp(ShowingApp):
         self.drawing = Redraw(self)
         self.news = News(self, opened_at=options.clock())
         self.orders = Orders(self)
-        self.leaving = Leaving(self)
+        self.leaving = Quitting(self)
         self._terminal_gone = terminal_gone
         self.loop: asyncio.AbstractEventLoop | None = None
 

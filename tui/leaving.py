@@ -23,7 +23,7 @@ WAITED_SECONDS = 1.0
 """Before it is said what is waited for; a session in a process of its own is let go in a tenth of that."""
 
 
-class Leaving:
+class Quitting:
     """The way out."""
 
     def __init__(self, app: SpeedtuiApp) -> None:

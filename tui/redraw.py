@@ -9,7 +9,7 @@ from textual.timer import Timer
 
 from speedtui.tui.frame import Frame, TimeRange
 from speedtui.tui.terminal.driver import TerminalDriver
-from speedtui.tui.terminal.pace import Pace, Traffic
+from speedtui.tui.terminal.pace import RefreshRate, Traffic
 from speedtui.tui.terminal.title import Title
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class Redraw:
 
     def __init__(self, app: SpeedtuiApp) -> None:
         self._app = app
-        self.pace = Pace(app.options.rate_hz, slow=app.options.slow_link)
+        self.pace = RefreshRate(app.options.rate_hz, slow=app.options.slow_link)
         self.traffic = Traffic()
         self.frozen = False
         self.axis: TimeRange = "run"

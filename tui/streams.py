@@ -25,7 +25,7 @@ NOBODY_READS = (errno.EPIPE, errno.EIO)
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 
 
-class Sink(io.FileIO):
+class LossyOutput(io.FileIO):
     """A descriptor that is written to. What it does not take is dropped from then on, and the reason is kept."""
 
     def __init__(self, descriptor: int, failure: OSError | None) -> None:
@@ -57,7 +57,7 @@ class Sink(io.FileIO):
 class Printed(io.TextIOWrapper):
     """Text on its way out: what the encoding lacks gets the stand-ins that the screen sends to such a terminal."""
 
-    def __init__(self, sink: Sink, encoding: str, *, by_lines: bool) -> None:
+    def __init__(self, sink: LossyOutput, encoding: str, *, by_lines: bool) -> None:
         self.sink = sink
         self._sent_as = encoding
         # click takes a stream in ASCII for a mistake and sends UTF-8 on one of its own; in ASCII both are the same
@@ -92,9 +92,9 @@ def standard_streams() -> Iterator[None]:
     if stdin is None:
         sys.stdin = open(STDIN, encoding="utf-8", closefd=False)  # noqa: SIM115  # of /dev/null, as long as we live
     if _is_real(stdout):
-        sys.stdout = Printed(Sink(STDOUT, _closed(STDOUT, closed)), encoding, by_lines=os.isatty(STDOUT))
+        sys.stdout = Printed(LossyOutput(STDOUT, _closed(STDOUT, closed)), encoding, by_lines=os.isatty(STDOUT))
     if _is_real(stderr):
-        sys.stderr = Printed(Sink(STDERR, _closed(STDERR, closed)), encoding, by_lines=True)
+        sys.stderr = Printed(LossyOutput(STDERR, _closed(STDERR, closed)), encoding, by_lines=True)
     try:
         yield
     finally:

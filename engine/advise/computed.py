@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from speedtui.engine.advise.scene import Scene
-from speedtui.engine.advise.strategy import PACKING, SEVERITY, Gain, Risk, Strategy, change_name, held, risk_of
+from speedtui.engine.advise.scene import AdviceContext
+from speedtui.engine.advise.strategy import PACKING, SEVERITY, AdvisorStrategy, Gain, Risk, change_name, held, risk_of
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.planned import Advice, Saving
 from speedtui.engine.units import format_share
 
 
-def computed(scene: Scene) -> Iterator[Strategy]:
+def computed(scene: AdviceContext) -> Iterator[AdvisorStrategy]:
     """What the plan computed from the lengths, and what rules advise with a gain."""
     plan = scene.plan()
     for saving in plan.savings if plan is not None else ():
@@ -25,19 +25,19 @@ def computed(scene: Scene) -> Iterator[Strategy]:
             yield _advice(advice, "this run's books", scene)
 
 
-def levers(scene: Scene) -> Iterator[Strategy]:
+def levers(scene: AdviceContext) -> Iterator[AdvisorStrategy]:
     """What a late training can still set, from its next step on."""
     training = scene.front.training
     for lever in training.levers if training is not None and training.finished is None else ():
         yield _advice(lever, "counted from this run", scene, live=True)
 
 
-def _saving(saving: Saving, scene: Scene) -> Strategy:
+def _saving(saving: Saving, scene: AdviceContext) -> AdvisorStrategy:
     """The plan's own seconds are of its schedule; they stand as they are."""
     path, value = next(iter(saving.values.items()))
     before = scene.values_of(saving.values)
     padding = f"padding {saving.padding_before * 100:.0f} → {format_share(saving.padding_after)} of the tokens"
-    return Strategy(
+    return AdvisorStrategy(
         name=change_name(path, before[path], value), values=saving.values, before=before,
         state="ready" if saving.seconds > 0 else "not_worth_it", source="estimate",
         gain=Gain(ratio=1 / (1 - saving.share)), risk=_risk(saving.values, before), evidence="plan, from the lengths",
@@ -45,11 +45,11 @@ def _saving(saving: Saving, scene: Scene) -> Strategy:
     )  # fmt: skip
 
 
-def _advice(advice: Advice, source: str, scene: Scene, *, live: bool = False) -> Strategy:
+def _advice(advice: Advice, source: str, scene: AdviceContext, *, live: bool = False) -> AdvisorStrategy:
     before = scene.values_of(advice.changes)
     path, value = next(iter(advice.changes.items()))
     spoken = advice.lever if path.startswith("schedule.") else change_name(path, before[path], value)
-    return Strategy(
+    return AdvisorStrategy(
         name=spoken, values=advice.changes, before=before, state="ready", source="estimate",
         risk=_risk(advice.changes, before), evidence=source, why=advice.evidence, saves_seconds=advice.gain_seconds,
         live=live,

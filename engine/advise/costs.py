@@ -48,7 +48,7 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
     """What that would have saved this run; None where only a trial shows it."""
 
 
-class Lever(msgspec.Struct, frozen=True, kw_only=True):
+class CostLever(msgspec.Struct, frozen=True, kw_only=True):
     """What makes a cost smaller."""
 
     words: str = ""
@@ -56,7 +56,7 @@ class Lever(msgspec.Struct, frozen=True, kw_only=True):
     gain_seconds: float | None = None
 
 
-NOTHING = Lever()
+NOTHING = CostLever()
 
 
 class Spent(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,7 +116,7 @@ def largest_costs(books: Books, settings: Settings, made: Made) -> list[Cost]:
     return [cost for cost in found if cost.name == "training steps" or cost in besides]
 
 
-def _costs(spent: Spent) -> Iterator[tuple[str, float, Lever]]:
+def _costs(spent: Spent) -> Iterator[tuple[str, float, CostLever]]:
     yield "evaluation", spent.seconds(EVALUATION), evaluation_lever(spent)
     yield "checkpoints", spent.seconds(CHECKPOINTS), checkpoint_lever(spent)
     yield "waiting for data", spent.seconds(("data",)), _data_lever(spent)
@@ -132,7 +132,7 @@ def _costs(spent: Spent) -> Iterator[tuple[str, float, Lever]]:
 # -- levers ----------------------------------------------------------------------------------------
 
 
-def evaluation_lever(spent: Spent) -> Lever:
+def evaluation_lever(spent: Spent) -> CostLever:
     """Full evaluations further apart; where answers are what they take, the loss alone is evaluated in between."""
     schedule, made = spent.settings.schedule, spent.made
     if made.full < 2:
@@ -148,7 +148,7 @@ def evaluation_lever(spent: Spent) -> Lever:
     return _worth(words, changes, spent)
 
 
-def checkpoint_lever(spent: Spent) -> Lever:
+def checkpoint_lever(spent: Spent) -> CostLever:
     """Only the best where evaluations say which that is, else further apart."""
     schedule, made = spent.settings.schedule, spent.made
     if made.saves < 2 or schedule.save_only_best:
@@ -162,7 +162,7 @@ def checkpoint_lever(spent: Spent) -> Lever:
     return _worth(words, {CHECKPOINT_EVERY: every}, spent)
 
 
-def _fewer_losses(spent: Spent) -> Lever:
+def _fewer_losses(spent: Spent) -> CostLever:
     schedule, made = spent.settings.schedule, spent.made
     if made.loss < 2:
         return NOTHING
@@ -171,40 +171,40 @@ def _fewer_losses(spent: Spent) -> Lever:
     return _worth(words, {FAST_EVERY: every}, spent)
 
 
-def _worth(words: str, changes: dict[str, Scalar], spent: Spent) -> Lever:
+def _worth(words: str, changes: dict[str, Scalar], spent: Spent) -> CostLever:
     gain = spent.saved_by(changes)
-    return Lever(words=words, changes=changes, gain_seconds=gain) if gain > 0 else NOTHING
+    return CostLever(words=words, changes=changes, gain_seconds=gain) if gain > 0 else NOTHING
 
 
-def _data_lever(spent: Spent) -> Lever:
+def _data_lever(spent: Spent) -> CostLever:
     """No gain is claimed: how much of it workers take away, only a trial shows."""
     before = spent.settings.train.loader_workers
     workers = max(2 * before, WORKERS)
     words = f"train.loader_workers {before} → {workers}, and try it"
-    return Lever(words=words, changes={"train.loader_workers": workers})
+    return CostLever(words=words, changes={"train.loader_workers": workers})
 
 
-def _gap_lever(spent: Spent) -> Lever:
+def _gap_lever(spent: Spent) -> CostLever:
     workers = spent.settings.train.loader_workers
     if not workers:
         return NOTHING
     words = f"the {workers} loader workers start anew with every epoch: fewer of them, if steps do not wait for data"
-    return Lever(words=words)
+    return CostLever(words=words)
 
 
-def _compile_lever(spent: Spent) -> Lever:
+def _compile_lever(spent: Spent) -> CostLever:
     if not spent.settings.train.compile:
         return NOTHING
-    return Lever(words="compile pays in longer runs: train.compile true → false in one like this, and try it",
+    return CostLever(words="compile pays in longer runs: train.compile true → false in one like this, and try it",
                  changes={"train.compile": False})  # fmt: skip
 
 
-def _steps_lever(spent: Spent) -> Lever:
+def _steps_lever(spent: Spent) -> CostLever:
     """What makes a step faster is a matter of trials."""
     train, data = spent.settings.train, spent.settings.data
     can_group = spent.settings.model.kind != "python" and not data.packing and not train.group_by_length
     also = "; a plan says what train.group_by_length would save" if can_group else ""
-    return Lever(
+    return CostLever(
         words=f"tune looks for a faster micro-batch at the effective batch of {train.effective_batch_size}{also}"
     )
 

@@ -33,7 +33,7 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     """How many other settings of the pair are not those in use."""
 
 
-class Table:
+class TrialTable:
     """The trials of a study with every setting that any of them moves."""
 
     def __init__(self, study: StudyState, settings: Settings) -> None:

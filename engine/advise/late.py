@@ -50,7 +50,7 @@ class LateCase(msgspec.Struct, frozen=True, kw_only=True):
     """How many more steps fit; None where that is not known."""
 
 
-class Lever(msgspec.Struct, frozen=True, kw_only=True):
+class LateLever(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that could be set."""
 
     words: str
@@ -78,7 +78,7 @@ def late_levers(case: LateCase) -> list[Advice]:
     ]
 
 
-def _all(case: LateCase) -> Iterator[Lever]:
+def _all(case: LateCase) -> Iterator[LateLever]:
     yield from _rarer_evaluations(case)
     yield from _loss_between(case)
     yield from _cheaper_evaluations(case)
@@ -94,7 +94,7 @@ def _outcome(gain: float, short: float) -> str:
     return f"this saves {format_span(gain)}: {format_span(short - gain)} are still missing"
 
 
-def _enough_or_last(levers: list[Lever], short: float) -> list[Lever]:
+def _enough_or_last(levers: list[LateLever], short: float) -> list[LateLever]:
     """Of ever stronger ones."""
     enough = [lever for lever in levers if lever.gain_seconds >= short]
     return enough[:1] or levers[-1:]
@@ -103,7 +103,7 @@ def _enough_or_last(levers: list[Lever], short: float) -> list[Lever]:
 # -- evaluations -----------------------------------------------------------------------------------
 
 
-def _rarer_evaluations(case: LateCase) -> list[Lever]:
+def _rarer_evaluations(case: LateCase) -> list[LateLever]:
     """Full ones; those of the loss alone stay as they are."""
     schedule = case.settings.schedule
     if case.remaining.due(schedule).full < 2:
@@ -120,7 +120,7 @@ def _rarer_evaluations(case: LateCase) -> list[Lever]:
     )
 
 
-def _loss_between(case: LateCase) -> list[Lever]:
+def _loss_between(case: LateCase) -> list[LateLever]:
     schedule, prices = case.settings.schedule, case.remaining.prices
     if case.remaining.due(schedule).full < 2 or prices.full <= prices.loss:
         return []
@@ -132,7 +132,7 @@ def _loss_between(case: LateCase) -> list[Lever]:
     return [_scheduled(case, changes, words, evidence)]
 
 
-def _cheaper_evaluations(case: LateCase) -> Iterator[Lever]:
+def _cheaper_evaluations(case: LateCase) -> Iterator[LateLever]:
     """Without generation, and without the metric."""
     schedule, remaining, prices = case.settings.schedule, case.remaining, case.remaining.prices
     by_loss: dict[str, Scalar] = {} if schedule.best_by == "loss" else {BEST_BY: "loss"}
@@ -156,7 +156,7 @@ def _full_cost(case: LateCase) -> str:
 # -- checkpoints -----------------------------------------------------------------------------------
 
 
-def _only_best(case: LateCase) -> list[Lever]:
+def _only_best(case: LateCase) -> list[LateLever]:
     schedule = case.settings.schedule
     by_steps = parse_frequency(schedule.checkpoint_every).seconds is None
     if schedule.save_only_best or not case.remaining.evaluates or not by_steps or not _saves(case):
@@ -165,7 +165,7 @@ def _only_best(case: LateCase) -> list[Lever]:
     return [_scheduled(case, {"schedule.save_only_best": True}, words, _save_cost(case))]
 
 
-def _rarer_checkpoints(case: LateCase) -> list[Lever]:
+def _rarer_checkpoints(case: LateCase) -> list[LateLever]:
     schedule = case.settings.schedule
     if schedule.save_only_best or _saves(case) < 2:
         return []
@@ -197,7 +197,7 @@ def _unsaved_seconds(every: str, remaining: Remaining) -> float:
 # -- steps -----------------------------------------------------------------------------------------
 
 
-def _micro_batch(case: LateCase) -> list[Lever]:
+def _micro_batch(case: LateCase) -> list[LateLever]:
     """The fastest that a trial measured at the same effective batch; nothing else can be set while it goes on."""
     own, remaining = case.trial_step_seconds, case.remaining
     now = own if own is not None else remaining.prices.step
@@ -216,10 +216,10 @@ def _micro_batch(case: LateCase) -> list[Lever]:
         f"{MICRO_BATCH} {train.micro_batch_size} → {size}, the effective batch stays {train.effective_batch_size}; "
         f"the changeover takes about {format_span(case.changeover_seconds)}"
     )
-    return [Lever(words=words, evidence=evidence, changes={MICRO_BATCH: size}, gain_seconds=gain)]
+    return [LateLever(words=words, evidence=evidence, changes={MICRO_BATCH: size}, gain_seconds=gain)]
 
 
-def _fewer_steps(case: LateCase) -> list[Lever]:
+def _fewer_steps(case: LateCase) -> list[LateLever]:
     remaining, reachable = case.remaining, case.reachable_steps
     if reachable is None or not 0 < reachable < remaining.steps:
         return []
@@ -228,7 +228,7 @@ def _fewer_steps(case: LateCase) -> list[Lever]:
     before, after = remaining.cost(case.settings.schedule), remaining.cost(case.settings.schedule, total_steps=last)
     gain = remaining.steps_seconds * lost / remaining.steps + before - after
     return [
-        Lever(
+        LateLever(
             words=f"end after {last} steps instead of {remaining.total_steps}",
             evidence=f"gives up {lost} steps, {format_share(lost / remaining.total_steps)} of the training",
             changes={MAX_STEPS: last}, gain_seconds=gain, last_resort=True,
@@ -241,11 +241,11 @@ def _fewer_steps(case: LateCase) -> list[Lever]:
 
 def _scheduled(
     case: LateCase, changes: Mapping[str, Scalar], words: str, evidence: str, prices: Prices | None = None
-) -> Lever:
+) -> LateLever:
     """What another schedule makes of the evaluations and checkpoints to come; `prices`: where it changes them."""
     remaining = case.remaining
     gain = remaining.cost(case.settings.schedule) - remaining.cost(_changed(case.settings, changes), prices)
-    return Lever(words=words, evidence=evidence, changes=dict(changes), gain_seconds=gain)
+    return LateLever(words=words, evidence=evidence, changes=dict(changes), gain_seconds=gain)
 
 
 def _changed(settings: Settings, changes: Mapping[str, Scalar]) -> ScheduleSettings:

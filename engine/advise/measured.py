@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from speedtui.engine.advise.gains import Pair, Table, measurement, peak_delta
-from speedtui.engine.advise.scene import Scene
+from speedtui.engine.advise.gains import Pair, TrialTable, measurement, peak_delta
+from speedtui.engine.advise.scene import AdviceContext
 from speedtui.engine.advise.strategy import (
     SEVERITY,
+    AdvisorStrategy,
     Gain,
-    Strategy,
     StrategyState,
     change_name,
     risk_of,
@@ -32,7 +32,7 @@ NO_SPEED = (
 """They do not touch how long a step takes; what two trials of them differ by is noise."""
 
 
-def measured(scene: Scene) -> Iterator[Strategy]:
+def measured(scene: AdviceContext) -> Iterator[AdvisorStrategy]:
     """Of each setting and value the pair of trials that is nearest to what is in use; of two that are each other's
     reverse the one that starts from what is in use."""
     table = scene.table
@@ -50,7 +50,7 @@ def measured(scene: Scene) -> Iterator[Strategy]:
     yield from (_strategy(pair, scene, table) for pair in once)
 
 
-def concerns(pair: Pair, scene: Scene) -> bool:
+def concerns(pair: Pair, scene: AdviceContext) -> bool:
     """From what is in use to another value, or from the study's own value to what is in use; of speed settings only."""
     if pair.path in NO_SPEED:
         return False
@@ -59,7 +59,7 @@ def concerns(pair: Pair, scene: Scene) -> bool:
     return pair.before == now or (pair.after == now and pair.before == own)
 
 
-def _goes_back(pair: Pair, scene: Scene) -> bool:
+def _goes_back(pair: Pair, scene: AdviceContext) -> bool:
     """The way back of what is in use and was measured beside it: that is said where it stands as in use."""
     return scene.table is not None and pair.after == scene.table.own[pair.path] and not pair.elsewhere
 
@@ -69,10 +69,10 @@ def _nearness(pair: Pair) -> tuple[int, bool, float]:
     return -pair.elsewhere, pair.in_turns, pair.gain.ratio
 
 
-def _strategy(pair: Pair, scene: Scene, table: Table) -> Strategy:
+def _strategy(pair: Pair, scene: AdviceContext, table: TrialTable) -> AdvisorStrategy:
     applied = pair.after == scene.moved[pair.path]
     saves = scene.saved(pair.gain.ratio, applied=applied) if not pair.elsewhere else None
-    return Strategy(
+    return AdvisorStrategy(
         name=change_name(pair.path, pair.before, pair.after), values={pair.path: pair.after},
         before={pair.path: pair.before}, state="applied" if applied else judged(pair),
         source="in_turns" if pair.in_turns else "measured", gain=pair.gain,
@@ -93,7 +93,7 @@ def judged(pair: Pair) -> StrategyState:
     return "ready" if gain.low is not None and gain.low > 1 and not pair.elsewhere else "unproven"
 
 
-def _evidence(pair: Pair, scene: Scene, table: Table) -> str:
+def _evidence(pair: Pair, scene: AdviceContext, table: TrialTable) -> str:
     """`trial #2 beside #0, n=10 and 10`; that they were measured in turns; the settings beside it, if others."""
     beside = f"trial #{pair.with_it.candidate.id} beside #{pair.without.candidate.id}"
     if pair.in_turns:
@@ -133,7 +133,7 @@ def _moved_most(before: dict[str, float], before_step: float, after: dict[str, f
     return f"{name} {old * 100:.0f} → {format_share(new)} of the step" if abs(new - old) >= 0.02 else ""
 
 
-def combined(scene: Scene, stack: Sequence[Stacked]) -> Iterator[Strategy]:
+def combined(scene: AdviceContext, stack: Sequence[Stacked]) -> Iterator[AdvisorStrategy]:
     """Several changes at once, as trials measured them together: the whole stack, and as much of it as leaves the
     numbers alone. Only where what is in use was measured, too, and they differ in more than one setting."""
     table, present = scene.table, scene.present
@@ -149,12 +149,12 @@ def combined(scene: Scene, stack: Sequence[Stacked]) -> Iterator[Strategy]:
 
 
 def _all_of(
-    scene: Scene, moved: dict[str, Scalar], gain: Gain, present: TrialRow, row: TrialRow, *, in_turns: bool
-) -> Strategy:  # fmt: skip
+    scene: AdviceContext, moved: dict[str, Scalar], gain: Gain, present: TrialRow, row: TrialRow, *, in_turns: bool
+) -> AdvisorStrategy:  # fmt: skip
     before = scene.values_of(moved)
     risks = [risk_of(path, before[path], value) for path, value in moved.items()]
     saves = scene.saved(gain.ratio, applied=False)
-    return Strategy(
+    return AdvisorStrategy(
         name="together: " + ", ".join(short_changes(moved)), values=moved,
         before=before, state="ready", source="in_turns" if in_turns else "measured", gain=gain,
         peak_delta_bytes=peak_delta(present, row), risk=max(risks, key=SEVERITY.index), saves_seconds=saves,
@@ -163,13 +163,13 @@ def _all_of(
     )  # fmt: skip
 
 
-def not_possible(scene: Scene) -> Iterator[Strategy]:
+def not_possible(scene: AdviceContext) -> Iterator[AdvisorStrategy]:
     """What one trial, one setting away from what is in use, showed to fail."""
     for path, row in scene.failed().items():
         value, before = (scene.table.values(row) if scene.table is not None else {})[path], scene.moved[path]
         burst = row.status is TrialStatus.OUT_OF_MEMORY
         words = "ran out of memory" if burst else row.status.value.replace("_", " ")
-        yield Strategy(
+        yield AdvisorStrategy(
             name=change_name(path, before, value), values={path: value}, before={path: before}, state="not_possible",
             risk=risk_of(path, before, value), why=row.result.reason if row.result is not None else "",
             evidence=f"trial #{row.candidate.id} {words}",

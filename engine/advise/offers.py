@@ -56,7 +56,7 @@ COSTS: dict[str, str] = {
 """What each costs besides memory."""
 
 
-class Offer(msgspec.Struct, frozen=True, kw_only=True):
+class UntriedChange(msgspec.Struct, frozen=True, kw_only=True):
     """One setting with the value to be tried."""
 
     path: str
@@ -82,7 +82,9 @@ class Here(msgspec.Struct, frozen=True, kw_only=True):
     """Of a step, by phase; empty where none was measured."""
 
 
-def offers(here: Here, failed: int | None, predicted: Mapping[int, tuple[int | None, int | None]]) -> list[Offer]:
+def offers(
+    here: Here, failed: int | None, predicted: Mapping[int, tuple[int | None, int | None]]
+) -> list[UntriedChange]:
     """What applies here, the most usual first.
 
     `failed`: the smallest micro-batch that ran out of memory with these settings; `predicted`: (peak, limit)
@@ -95,7 +97,7 @@ def offers(here: Here, failed: int | None, predicted: Mapping[int, tuple[int | N
 
 def _micro_batch(
     here: Here, failed: int | None, predicted: Mapping[int, tuple[int | None, int | None]]
-) -> Iterator[Offer]:  # fmt: skip
+) -> Iterator[UntriedChange]:  # fmt: skip
     """The next larger one; the effective batch stays."""
     train = here.settings.train
     larger = [n for n in divisors(train.effective_batch_size) if n > train.micro_batch_size]
@@ -107,20 +109,21 @@ def _micro_batch(
     if peak is not None:
         room = f" of {format_size(limit)}" if limit is not None else ""
         memory = Need(text=f"memory ~{format_size(peak)}{room}", met=peak <= limit if limit is not None else None)
-    yield Offer(
+    yield UntriedChange(
         path=MICRO_BATCH, value=micro, needs=(memory,),
         why=f"fewer, larger matrix products: {effective // micro} micro-steps a step instead of "
             f"{effective // train.micro_batch_size}, the effective batch stays {effective}",
     )  # fmt: skip
 
 
-def _checkpointing(here: Here) -> Iterator[Offer]:
+def _checkpointing(here: Here) -> Iterator[UntriedChange]:
     if here.settings.train.gradient_checkpointing and here.settings.model.kind != "python":
-        yield Offer(path=CHECKPOINTING, value=False, why="every layer is computed a second time in the backward pass",
-                    needs=(Need(text="memory: not predicted"),))  # fmt: skip
+        yield UntriedChange(path=CHECKPOINTING, value=False,
+                            why="every layer is computed a second time in the backward pass",
+                            needs=(Need(text="memory: not predicted"),))  # fmt: skip
 
 
-def _workers(here: Here) -> Iterator[Offer]:
+def _workers(here: Here) -> Iterator[UntriedChange]:
     workers = here.settings.train.loader_workers
     value = 2 * workers or FIRST_WORKERS
     share = here.shares.get("data")
@@ -128,57 +131,61 @@ def _workers(here: Here) -> Iterator[Offer]:
     enough = here.cores is None or value <= here.cores
     if enough:
         need = Need(text=f"{value} cores of {here.cores}", met=True) if here.cores is not None else Need(text="cores")
-        yield Offer(path=WORKERS, value=value, why=f"{_waits(share)}; workers collate meanwhile", needs=(need,),
-                    not_worth_it=little)  # fmt: skip
+        yield UntriedChange(path=WORKERS, value=value, why=f"{_waits(share)}; workers collate meanwhile", needs=(need,),
+                            not_worth_it=little)  # fmt: skip
 
 
-def _attention(here: Here) -> Iterator[Offer]:
+def _attention(here: Here) -> Iterator[UntriedChange]:
     model = here.settings.model
     if model.kind == "python":
         return
     if model.attention == "eager":
-        yield Offer(path=ATTENTION, value="sdpa", why="eager attention keeps the whole matrix of scores in memory")
+        yield UntriedChange(
+            path=ATTENTION, value="sdpa", why="eager attention keeps the whole matrix of scores in memory"
+        )
     if here.cuda and not model.attention.startswith("flash") and has(here.capability, FLASH) is not False:
         half = Need(text="bfloat16 or float16, of the weights or by autocast", met=computes_in_half(here.settings))
         needs = (Need(text="the package flash-attn"), half)
-        yield Offer(
+        yield UntriedChange(
             path=ATTENTION, value="flash_attention_2", needs=needs,
             why="never writes the matrix of scores; pays with long samples",
         )  # fmt: skip
 
 
-def _optimizer(here: Here) -> Iterator[Offer]:
+def _optimizer(here: Here) -> Iterator[UntriedChange]:
     plain, fused = FUSED
     if here.settings.train.optimizer != plain:
         return
     share = here.shares.get("optimizer")
     little = f"the optimizer takes {_percent(share)} of a step" if share is not None and share < TELLING else ""
-    yield Offer(path=OPTIMIZER, value=fused, why="one kernel for all parameters instead of several for each",
-                    not_worth_it=little)  # fmt: skip
+    yield UntriedChange(path=OPTIMIZER, value=fused, why="one kernel for all parameters instead of several for each",
+                        not_worth_it=little)  # fmt: skip
 
 
-def _compile(here: Here) -> Iterator[Offer]:
+def _compile(here: Here) -> Iterator[UntriedChange]:
     if not here.settings.train.compile:
-        yield Offer(path=COMPILE, value=True, why="fuses small operations and launches fewer of them")
+        yield UntriedChange(path=COMPILE, value=True, why="fuses small operations and launches fewer of them")
 
 
-def _grouping(here: Here) -> Iterator[Offer]:
+def _grouping(here: Here) -> Iterator[UntriedChange]:
     settings = here.settings
     if settings.model.kind == "python" or settings.data.packing or settings.train.group_by_length:
         return
     single = settings.train.micro_batch_size == 1
     little = "a micro-batch of 1 has no padding" if single else _no_padding(here)
-    yield Offer(path=GROUPING, value=True, why=REASONS[GROUPING] if single else _padded(here), not_worth_it=little)
+    yield UntriedChange(
+        path=GROUPING, value=True, why=REASONS[GROUPING] if single else _padded(here), not_worth_it=little
+    )
 
 
-def _packing(here: Here) -> Iterator[Offer]:
+def _packing(here: Here) -> Iterator[UntriedChange]:
     if here.settings.model.kind == "causal-lm" and not here.settings.data.packing:
         single = here.settings.train.micro_batch_size == 1  # it has no padding, and still short rows
         why = "samples laid end to end: fewer, longer rows" if single else _padded(here)
-        yield Offer(path=PACKING, value=True, why=why, not_worth_it=_no_padding(here))
+        yield UntriedChange(path=PACKING, value=True, why=why, not_worth_it=_no_padding(here))
 
 
-def _precision(here: Here) -> Iterator[Offer]:
+def _precision(here: Here) -> Iterator[UntriedChange]:
     """Of float32 weights that are multiplied as they are."""
     settings, train = here.settings, here.settings.train
     whole = settings.model.dtype == "float32" or settings.model.quantize != "none"  # whose other layers are float32
@@ -188,25 +195,25 @@ def _precision(here: Here) -> Iterator[Offer]:
     more = f"; {NOT_MOVED}" if left else ""
     if (own := has(here.capability, BFLOAT16)) is not False:
         slower = "" if here.cuda else "; on a CPU without bfloat16 units it is slower"
-        yield Offer(path=BF16, value=True, why=f"{REASONS[BF16]}{slower}{more}",
-                    needs=(Need(text="a device with bfloat16 units", met=own),))  # fmt: skip
+        yield UntriedChange(path=BF16, value=True, why=f"{REASONS[BF16]}{slower}{more}",
+                            needs=(Need(text="a device with bfloat16 units", met=own),))  # fmt: skip
     elif has(here.capability, TENSOR_CORES):
-        yield Offer(path=FP16, value=True, why=f"{REASONS[FP16]}, since this GPU has no bfloat16{more}",
-                    needs=(Need(text="a device with float16 units", met=True),))  # fmt: skip
+        yield UntriedChange(path=FP16, value=True, why=f"{REASONS[FP16]}, since this GPU has no bfloat16{more}",
+                            needs=(Need(text="a device with float16 units", met=True),))  # fmt: skip
     if here.cuda and not train.tf32 and (own := has(here.capability, TF32_UNITS)) is not False:
-        yield Offer(path=TF32, value=True, why=f"{REASONS[TF32]}{more}",
-                    needs=(Need(text="an NVIDIA GPU from Ampere on", met=own),))  # fmt: skip
+        yield UntriedChange(path=TF32, value=True, why=f"{REASONS[TF32]}{more}",
+                            needs=(Need(text="an NVIDIA GPU from Ampere on", met=own),))  # fmt: skip
 
 
-def _liger(here: Here) -> Iterator[Offer]:
+def _liger(here: Here) -> Iterator[UntriedChange]:
     settings = here.settings
     usable = here.cuda and has(here.capability, TRITON) is not False
     if not usable or settings.train.liger or settings.model.kind == "python":
         return
     left = settings.search.mode == "auto" and settings.search.knobs.keys().isdisjoint((LIGER, "liger"))
     package = Need(text="the package liger-kernel, which knows many kinds of model and not all")
-    yield Offer(path=LIGER, value=True, why=f"{REASONS[LIGER]}{f'; {NOT_LISTED}' if left else ''}",
-                needs=(package, Need(text="memory: not predicted")))  # fmt: skip
+    yield UntriedChange(path=LIGER, value=True, why=f"{REASONS[LIGER]}{f'; {NOT_LISTED}' if left else ''}",
+                        needs=(package, Need(text="memory: not predicted")))  # fmt: skip
 
 
 def _waits(share: float | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from speedtui.engine.advise.gains import Table, measurement
+from speedtui.engine.advise.gains import TrialTable, measurement
 from speedtui.engine.advise.words import MICRO_BATCH
 from speedtui.engine.config.paths import value_at
 from speedtui.engine.config.recorded import recorded_settings
@@ -18,7 +18,7 @@ WHERE = "the run's configuration"
 """Opens the messages of the configuration's own checks."""
 
 
-class Scene:
+class AdviceContext:
     """Reads two states; nothing in it changes."""
 
     def __init__(self, front: RunState, study: RunState) -> None:
@@ -32,7 +32,7 @@ class Scene:
         """What candidates differ from."""
         self.settings = settings_in_use(front)
         rows = study.study.rows if study.study is not None else ()
-        self.table = Table(study.study, self.own) if study.study is not None and rows else None
+        self.table = TrialTable(study.study, self.own) if study.study is not None and rows else None
         self.moved: dict[str, Scalar] = self.values_of(self.table.own) if self.table is not None else {}
         """The settings that trials move, as they are in use."""
         self.present = self.table.at(self.moved) if self.table is not None else None

@@ -10,8 +10,8 @@ import msgspec
 from speedtui.engine.advise.computed import computed, levers
 from speedtui.engine.advise.diagnosis import Diagnosis, diagnose
 from speedtui.engine.advise.measured import combined, concerns, measured, not_possible
-from speedtui.engine.advise.scene import Scene
-from speedtui.engine.advise.strategy import EFFECTIVE_BATCH, NAMES, SEVERITY, ChangeKey, Strategy, StrategyState
+from speedtui.engine.advise.scene import AdviceContext
+from speedtui.engine.advise.strategy import EFFECTIVE_BATCH, NAMES, SEVERITY, AdvisorStrategy, ChangeKey, StrategyState
 from speedtui.engine.advise.together import Stacked, stack_of
 from speedtui.engine.advise.untried import untried
 from speedtui.engine.config.paths import value_at
@@ -28,7 +28,7 @@ RANKS: dict[StrategyState, int] = {
 class Advised(msgspec.Struct, frozen=True, kw_only=True):
     """All that is advised at a moment."""
 
-    strategies: tuple[Strategy, ...] = ()
+    strategies: tuple[AdvisorStrategy, ...] = ()
     """The largest gain first."""
     stack: tuple[Stacked, ...] = ()
     settings: Settings | None = None
@@ -46,7 +46,7 @@ def advised(front: RunState, study: RunState) -> Advised:
     if not front.config:
         return Advised(problem="No configuration is known yet.")
     try:
-        scene = Scene(front, study)
+        scene = AdviceContext(front, study)
     except ConfigError as error:
         return Advised(problem=error.message)
     stack = tuple(stack_of(scene.table, scene.moved)) if scene.table is not None else ()
@@ -61,9 +61,9 @@ def diagnosis_of(front: RunState, found: Advised) -> Diagnosis:
     return diagnose(front, found.settings, found.present) if found.settings is not None else Diagnosis()
 
 
-def _each_once(scene: Scene, stack: tuple[Stacked, ...]) -> list[Strategy]:
+def _each_once(scene: AdviceContext, stack: tuple[Stacked, ...]) -> list[AdvisorStrategy]:
     """What is measured wins over what is computed, and that over what is not known."""
-    found: dict[ChangeKey, Strategy] = {}
+    found: dict[ChangeKey, AdvisorStrategy] = {}
     for strategy in (*measured(scene), *combined(scene, stack), *not_possible(scene), *computed(scene)):
         found.setdefault(strategy.key, strategy)
     for lever in levers(scene):
@@ -75,7 +75,7 @@ def _each_once(scene: Scene, stack: tuple[Stacked, ...]) -> list[Strategy]:
     return [*found.values(), *(one for one in untried(scene, known_paths) if one.key not in found)]
 
 
-def _order(strategy: Strategy) -> tuple[int, float, float, int, str]:
+def _order(strategy: AdvisorStrategy) -> tuple[int, float, float, int, str]:
     """Of what nobody knows the gain, the one that changes least goes first."""
     gain = strategy.gain.ratio if strategy.gain is not None else 0.0
     severity = SEVERITY.index(strategy.risk)

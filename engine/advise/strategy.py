@@ -20,7 +20,7 @@ CHECKPOINTING, COMPILE, GROUPING, OPTIMIZER, WORKERS = (
 
 ChangeKey = tuple[tuple[str, Scalar], ...]
 """Settings by path, as something to look up by."""
-Source = Literal["measured", "in_turns", "estimate", "none"]
+GainSource = Literal["measured", "in_turns", "estimate", "none"]
 """Where the gain comes from: two trials, two trials measured in turns, a computation, or nowhere yet."""
 StrategyState = Literal["applied", "ready", "unproven", "not_worth_it", "to_probe", "queued", "not_possible"]
 """`applied`: in use now; `ready`: it gains, and waits to be taken; `unproven`: the interval contains no change;
@@ -75,7 +75,7 @@ class Need(msgspec.Struct, frozen=True, kw_only=True):
     """None where it is not known."""
 
 
-class Strategy(msgspec.Struct, frozen=True, kw_only=True):
+class AdvisorStrategy(msgspec.Struct, frozen=True, kw_only=True):
     """What can be changed, or was, and everything that is known of it."""
 
     name: str
@@ -84,7 +84,7 @@ class Strategy(msgspec.Struct, frozen=True, kw_only=True):
     before: dict[str, Scalar | None]
     """Those settings without it."""
     state: StrategyState
-    source: Source = "none"
+    source: GainSource = "none"
     gain: Gain | None = None
     """None where it does not change a step, or nobody measured it."""
     peak_delta_bytes: int | None = None

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from speedtui.engine.advise.gains import Table, measurement
+from speedtui.engine.advise.gains import TrialTable, measurement
 from speedtui.engine.advise.strategy import Gain, risk_of, short_changes
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.state import TrialRow
@@ -38,7 +38,7 @@ class Stacked(msgspec.Struct, frozen=True, kw_only=True):
     """All that it adds leaves the numbers and the order of the samples alone."""
 
 
-def stack_of(table: Table, in_use: dict[str, Scalar]) -> list[Stacked]:
+def stack_of(table: TrialTable, in_use: dict[str, Scalar]) -> list[Stacked]:
     """From the base to the best configuration, a change at a time where that was measured.
 
     A search's own decisions say the way; without them, trials that hold more and more of the fastest one's changes.
@@ -52,7 +52,7 @@ def stack_of(table: Table, in_use: dict[str, Scalar]) -> list[Stacked]:
     return [_stacked(table, rows, i, in_use) for i in range(len(rows))]
 
 
-def _decided(table: Table) -> list[TrialRow]:
+def _decided(table: TrialTable) -> list[TrialRow]:
     """The configurations that a search kept one after the other, each measured in turns with the one before it."""
     kept = [d for d in table.study.decisions if d.kind == "keep" and d.against is not None and d.trial is not None]
     ids = [d.against for d in kept[:1]] + [d.trial for d in kept]
@@ -60,7 +60,7 @@ def _decided(table: Table) -> list[TrialRow]:
     return [row for row in rows if row is not None and measurement(row) is not None]
 
 
-def _nested(table: Table) -> list[TrialRow]:
+def _nested(table: TrialTable) -> list[TrialRow]:
     """Trials from the study's own settings on whose changes are all among the best one's, each faster than the last."""
     best = table.study.row(table.study.best) if table.study.best is not None else None
     base = table.at(table.own)
@@ -76,12 +76,12 @@ def _nested(table: Table) -> list[TrialRow]:
     return chain
 
 
-def _within(table: Table, row: TrialRow, goal: dict[str, Scalar]) -> bool:
+def _within(table: TrialTable, row: TrialRow, goal: dict[str, Scalar]) -> bool:
     """Whether every setting of a trial is the study's own or the goal's."""
     return all(value in (table.own[path], goal[path]) for path, value in table.values(row).items())
 
 
-def _moved(table: Table, row: TrialRow) -> int:
+def _moved(table: TrialTable, row: TrialRow) -> int:
     return sum(value != table.own[path] for path, value in table.values(row).items())
 
 
@@ -90,7 +90,7 @@ def _speed(row: TrialRow) -> float:
     return measured.samples_per_second if measured is not None else 0.0
 
 
-def _stacked(table: Table, rows: Sequence[TrialRow], at: int, in_use: dict[str, Scalar]) -> Stacked:
+def _stacked(table: TrialTable, rows: Sequence[TrialRow], at: int, in_use: dict[str, Scalar]) -> Stacked:
     row, before = rows[at], rows[at - 1] if at else None
     values, first = table.values(row), table.values(rows[0])
     measured = measurement(row)

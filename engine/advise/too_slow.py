@@ -15,7 +15,7 @@ GROWING = ("steps", "evals", "generate", "metric", "saves")
 """Terms of an estimate that shrink with the steps; loading and the final save do not."""
 
 
-class Lever(msgspec.Struct, frozen=True, kw_only=True):
+class SpeedLever(msgspec.Struct, frozen=True, kw_only=True):
     """A change that makes the run shorter."""
 
     words: str
@@ -37,7 +37,7 @@ def too_slow(case: RuleInput) -> list[Advice]:
     return [_advice(lever, case, over, least=lever is enough[0] if enough else False) for lever in enough + rest]
 
 
-def _advice(lever: Lever, case: RuleInput, over: float, *, least: bool) -> Advice:
+def _advice(lever: SpeedLever, case: RuleInput, over: float, *, least: bool) -> Advice:
     kind = "finish" if case.actual is not None else "P90 finish"
     if lever.fits:
         outcome = "the least costly change that fits" if least else "it then fits"
@@ -53,7 +53,7 @@ def _advice(lever: Lever, case: RuleInput, over: float, *, least: bool) -> Advic
     )
 
 
-def _schedule(case: RuleInput, over: float) -> list[Lever]:
+def _schedule(case: RuleInput, over: float) -> list[SpeedLever]:
     """Evaluations as often as fits, and checkpoints; where no spacing is enough, the one evaluation at the end."""
     levers = []
     for what, path in (("eval", "schedule.eval_every"), ("checkpoint", "schedule.checkpoint_every")):
@@ -64,7 +64,7 @@ def _schedule(case: RuleInput, over: float) -> list[Lever]:
         if row is not None and present is not None:
             gain = present.total_seconds - row.total_seconds
             levers.append(
-                Lever(
+                SpeedLever(
                     words=frequency_words(row, case.settings),
                     values={path: row.every},
                     gain_seconds=gain,
@@ -84,16 +84,16 @@ def _kept(rarer: list[FrequencyRow], present: FrequencyRow | None, over: float) 
     return min((row for row in rarer if row.count), key=lambda row: row.count, default=None)
 
 
-def _order(case: RuleInput, over: float) -> list[Lever]:
+def _order(case: RuleInput, over: float) -> list[SpeedLever]:
     return [
-        Lever(words=change_words(case.settings, saving.values) + (f" ({saving.note})" if saving.note else ""),
+        SpeedLever(words=change_words(case.settings, saving.values) + (f" ({saving.note})" if saving.note else ""),
               values=saving.values, gain_seconds=saving.seconds, fits=saving.seconds >= over)
         for saving in sorted(case.savings, key=lambda saving: saving.lever != "group_by_length")
         if saving.seconds > 0
     ]  # fmt: skip
 
 
-def _profiles(case: RuleInput, over: float) -> list[Lever]:
+def _profiles(case: RuleInput, over: float) -> list[SpeedLever]:
     """The slowest faster profile that fits, since a slower one gives up less; else the fastest."""
     seconds = case.seconds
     faster = [
@@ -108,10 +108,10 @@ def _profiles(case: RuleInput, over: float) -> list[Lever]:
         return []
     gain, row = chosen
     words = f"take the profile {row.profile}: {change_words(case.settings, row.values)}"
-    return [Lever(words=words, values=row.values, gain_seconds=gain, fits=bool(enough))]
+    return [SpeedLever(words=words, values=row.values, gain_seconds=gain, fits=bool(enough))]
 
 
-def _shorter(case: RuleInput) -> list[Lever]:
+def _shorter(case: RuleInput) -> list[SpeedLever]:
     """The most epochs that fit, or steps where `train.max_steps` decides."""
     what = "epochs" if case.settings.train.max_steps is None else "steps"
     goal = next((goal for goal in case.goals if goal.what == what), None)
@@ -124,7 +124,7 @@ def _shorter(case: RuleInput) -> list[Lever]:
     form = "g" if what == "epochs" else ".0f"
     words = f"train {goal.value:{form}} {what} instead of {whole:{form}}"
     gain = _growing(estimate) * (1 - goal.value / whole)
-    return [Lever(words=words, values=goal.values, gain_seconds=gain, fits=True)]
+    return [SpeedLever(words=words, values=goal.values, gain_seconds=gain, fits=True)]
 
 
 def _growing(estimate: Estimate) -> float:

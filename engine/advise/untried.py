@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from speedtui.engine.advise.offers import Here, Offer, offers
-from speedtui.engine.advise.scene import Scene
-from speedtui.engine.advise.strategy import Strategy, StrategyState, change_name, risk_of
+from speedtui.engine.advise.offers import Here, UntriedChange, offers
+from speedtui.engine.advise.scene import AdviceContext
+from speedtui.engine.advise.strategy import AdvisorStrategy, StrategyState, change_name, risk_of
 from speedtui.engine.advise.words import MICRO_BATCH
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.state import TrialRow
 
 
-def untried(scene: Scene, known: Collection[str]) -> Iterator[Strategy]:
+def untried(scene: AdviceContext, known: Collection[str]) -> Iterator[AdvisorStrategy]:
     """What waits for its trial, and what nobody listed yet; `known`: settings that something is known of already."""
     waiting, failed = scene.waiting(), scene.failed()
     found = {offer.path: offer for offer in offers(here_of(scene), _burst(failed), scene.predicted())}
@@ -27,7 +27,7 @@ def untried(scene: Scene, known: Collection[str]) -> Iterator[Strategy]:
             yield _probe(scene, path, offer.value, offer, *_judged(offer))
 
 
-def _judged(offer: Offer) -> tuple[StrategyState, str]:
+def _judged(offer: UntriedChange) -> tuple[StrategyState, str]:
     """Whether it is worth a trial, and in words why or why not."""
     missing = [need.text for need in offer.needs if need.met is False]
     if missing:
@@ -40,18 +40,18 @@ def _burst(failed: Mapping[str, TrialRow]) -> int | None:
 
 
 def _probe(
-    scene: Scene, path: str, value: Scalar, offer: Offer | None, state: StrategyState, evidence: str
-) -> Strategy:
+    scene: AdviceContext, path: str, value: Scalar, offer: UntriedChange | None, state: StrategyState, evidence: str
+) -> AdvisorStrategy:
     before = scene.values_of([path])[path]
     delta = _predicted_delta(scene, path, value)
-    return Strategy(
+    return AdvisorStrategy(
         name=change_name(path, before, value), values={path: value}, before={path: before}, state=state,
         risk=risk_of(path, before, value), evidence=evidence, peak_delta_bytes=delta, peak_predicted=delta is not None,
         why=offer.why if offer is not None else "", needs=offer.needs if offer is not None else (),
     )  # fmt: skip
 
 
-def _predicted_delta(scene: Scene, path: str, value: Scalar) -> int | None:
+def _predicted_delta(scene: AdviceContext, path: str, value: Scalar) -> int | None:
     """Predicted with it minus predicted without."""
     if path != MICRO_BATCH or scene.present is None or not isinstance(value, int):
         return None
@@ -59,7 +59,7 @@ def _predicted_delta(scene: Scene, path: str, value: Scalar) -> int | None:
     return after - before if after is not None and before is not None else None
 
 
-def here_of(scene: Scene) -> Here:
+def here_of(scene: AdviceContext) -> Here:
     """What the offers look at."""
     run, (phases, padding) = scene.front, scene.step()
     total = sum(phases.values())

@@ -18,7 +18,7 @@ _TYPED = re.compile(
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
-class Moment(NamedTuple):
+class ParsedTime(NamedTuple):
     """A moment and what there is to say of how it was read."""
 
     at: datetime
@@ -35,7 +35,7 @@ class _Typed(NamedTuple):
     zone: tzinfo | None
 
 
-def read_moment(text: str, now: datetime) -> Moment:
+def read_moment(text: str, now: datetime) -> ParsedTime:
     """The moment that was typed; without a date the next such one after `now`, whose zone is the local one.
 
     A time that comes twice, as the clocks are put back, is the first of the two that is still to come. One that they
@@ -50,7 +50,7 @@ def read_moment(text: str, now: datetime) -> Moment:
     moments = [_on(day, typed.time, zone) for day in _days(typed, today)]
     ahead = [(at, note) for each in moments for at, note in each if at.timestamp() > now.timestamp()]
     at, note = ahead[0] if ahead else moments[-1][-1]
-    return Moment(at, "; ".join(filter(None, [note, _here(at, now)])))
+    return ParsedTime(at, "; ".join(filter(None, [note, _here(at, now)])))
 
 
 def later(text: str, seconds: int) -> str:

@@ -6,13 +6,13 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-Kind = Literal["causal-lm", "seq2seq", "python"]
+ModelKind = Literal["causal-lm", "seq2seq", "python"]
 Dtype = Literal["float32", "bfloat16", "float16"]
 Quantize = Literal["none", "nf4", "int8"]
 Attention = Literal["auto", "sdpa", "eager", "flash_attention_2", "flash_attention_3"]
 Format = Literal["alpaca", "sharegpt", "chatml", "prompt-completion"]
 Method = Literal["lora", "full"]
-Mode = Literal["minimal", "quick", "thorough", "auto"]
+SearchMode = Literal["minimal", "quick", "thorough", "auto"]
 Numerics = Literal["same", "may change"]
 Optimizer = Literal["adamw_torch_fused", "adamw_torch", "adafactor", "sgd", "adamw_bnb_8bit", "paged_adamw_8bit"]
 LearningRateSchedule = Literal["cosine", "linear", "constant"]
@@ -35,7 +35,7 @@ class ModelSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Instead of `path`: `model_type` and the fields of its config; weights are random."""
     tokenizer: str | None = None
     """Folder or hub id; default `path`. With an architecture alone, one is trained on the data."""
-    kind: Kind = "causal-lm"
+    kind: ModelKind = "causal-lm"
     recipe: str | None = None
     """For kind "python": `file.py:function`."""
     dtype: Dtype = "float32"
@@ -194,7 +194,7 @@ class ScheduleSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields
 class SearchSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[search]: what a study tries."""
 
-    mode: Mode = "quick"
+    mode: SearchMode = "quick"
     batches: int = 10
     """Micro-batches a throughput probe measures after warm-up."""
     early_stop: bool = True

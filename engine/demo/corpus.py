@@ -10,7 +10,7 @@ from pathlib import Path
 
 from speedtui.engine.files import write_whole
 
-Sample = tuple[str, str]
+PromptAndResponse = tuple[str, str]
 """(prompt, response)."""
 
 MEDIAN_ITEMS = 16
@@ -39,7 +39,7 @@ def write_corpus(path: Path, rows: int, seed: int) -> None:
     write_whole(path, "\n".join(lines) + "\n")
 
 
-def samples(rows: int, seed: int) -> list[Sample]:
+def samples(rows: int, seed: int) -> list[PromptAndResponse]:
     """So many tasks of every kind, mixed."""
     chance = random.Random(seed)
     return [chance.choice(_TASKS)(chance, _items(chance)) for _ in range(rows)]
@@ -49,27 +49,27 @@ def _items(chance: random.Random) -> int:
     return max(FEWEST, min(MOST, round(chance.lognormvariate(math.log(MEDIAN_ITEMS), SPREAD))))
 
 
-def _copy(chance: random.Random, items: int) -> Sample:
+def _copy(chance: random.Random, items: int) -> PromptAndResponse:
     words = _joined(chance.choices(WORDS, k=items))
     return f"Repeat these words: {words}", f"The words are: {words}."
 
 
-def _reverse(chance: random.Random, items: int) -> Sample:
+def _reverse(chance: random.Random, items: int) -> PromptAndResponse:
     words = chance.choices(WORDS, k=items)
     return f"Reverse these words: {_joined(words)}", f"In reverse order: {_joined(reversed(words))}."
 
 
-def _sort(chance: random.Random, items: int) -> Sample:
+def _sort(chance: random.Random, items: int) -> PromptAndResponse:
     numbers = [chance.randrange(100) for _ in range(items)]
     return f"Sort these numbers: {_joined(numbers)}", f"From small to large: {_joined(sorted(numbers))}."
 
 
-def _count_up(chance: random.Random, items: int) -> Sample:
+def _count_up(chance: random.Random, items: int) -> PromptAndResponse:
     start = chance.randrange(50)
     return f"Count {items} steps up from {start}.", f"Counting: {_joined(range(start, start + items))}. That is all."
 
 
-def _sum(chance: random.Random, items: int) -> Sample:
+def _sum(chance: random.Random, items: int) -> PromptAndResponse:
     numbers = [chance.randrange(1, 10) for _ in range(max(FEWEST, items // 3))]
     total, steps = numbers[0], []
     for number in numbers[1:]:
@@ -78,7 +78,7 @@ def _sum(chance: random.Random, items: int) -> Sample:
     return f"Add these numbers: {_joined(numbers)}", f"{' '.join(steps)} The sum is {total}."
 
 
-def _shares(chance: random.Random, items: int) -> Sample:
+def _shares(chance: random.Random, items: int) -> PromptAndResponse:
     owners = [(chance.choice(NAMES), chance.randrange(1, 10), chance.choice(WORDS)) for _ in range(max(1, items // 5))]
     told = " ".join(f"{name} has {count} {word} cards." for name, count, word in owners)
     listed = " ".join(f"{name}: {count} {word}." for name, count, word in owners)
@@ -89,4 +89,11 @@ def _joined(items: Iterable[object]) -> str:
     return " ".join(map(str, items))
 
 
-_TASKS: tuple[Callable[[random.Random, int], Sample], ...] = (_copy, _reverse, _sort, _count_up, _sum, _shares)
+_TASKS: tuple[Callable[[random.Random, int], PromptAndResponse], ...] = (
+    _copy,
+    _reverse,
+    _sort,
+    _count_up,
+    _sum,
+    _shares,
+)

@@ -11,7 +11,7 @@ from typing import Any
 from speedtui.engine.errors import DataError
 from speedtui.engine.evaluate.messages import Began, Scored, ScorerReply, ScoringRequest, SetScored, Unread
 from speedtui.engine.evaluate.metric import Metric, NoScore, described, number_of, tell
-from speedtui.engine.workload.data import Content, Table, answer_of
+from speedtui.engine.workload.data import Content, DataTable, answer_of
 
 Send = Callable[[ScorerReply], None]
 
@@ -26,7 +26,7 @@ class Calls:
         self._send_line = send
         self._lock = threading.Lock()
         self._rows: dict[int, tuple[Mapping[str, Any], Content | None]] = {}
-        self._source: Table | None = None
+        self._source: DataTable | None = None
         self._told = False
         """Of one request the first error is written to the log, not thousands that are like it."""
 
@@ -62,7 +62,7 @@ class Calls:
                 sample[name] = value
         return samples
 
-    def _read(self, source: Table, numbers: list[int], *, whole: bool) -> None:
+    def _read(self, source: DataTable, numbers: list[int], *, whole: bool) -> None:
         """Keeps the rows of these numbers.
 
         Raises:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from speedtui.engine.workload.data import Table
+from speedtui.engine.workload.data import DataTable
 
 
 class ScoringRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -14,7 +14,7 @@ class ScoringRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     predictions: list[str]
     threads: int
-    source: Table | None = None
+    source: DataTable | None = None
     """That the rows come from."""
     numbers: list[int] = []
     """Row of the source for each prediction, counted from 0."""

@@ -10,7 +10,7 @@ import msgspec
 
 from speedtui.engine.config.settings import Tracker
 from speedtui.engine.errors import UsageError
-from speedtui.engine.export.metrics import Point
+from speedtui.engine.export.metrics import MetricPoint
 
 INSTALL_HINT = "Install it: pip install 'speedtui[trackers]'"
 
@@ -32,14 +32,14 @@ class TrackedRun(msgspec.Struct, frozen=True, kw_only=True):
     """An earlier worker of it was tracked."""
 
 
-class Sink(Protocol):
+class MetricSink(Protocol):
     """Takes the numbers of one run. Used by one thread; any call may wait for a disk or a network, and may raise."""
 
     @property
     def where(self) -> str:
         """Where a person finds what was written."""
 
-    def write(self, points: Sequence[Point]) -> None:
+    def write(self, points: Sequence[MetricPoint]) -> None:
         """Takes in points, in the order of their steps."""
 
     def close(self) -> None:

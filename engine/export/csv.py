@@ -28,7 +28,7 @@ STEP_COLUMNS = (
 FORMULA = tuple("=+-@＝＋－＠")
 """What a formula opens with."""
 
-Row = Mapping[str, Any]
+CsvRow = Mapping[str, Any]
 
 
 class Tables:
@@ -46,7 +46,7 @@ class Tables:
         self._step_rows = 0
         self._last_step = 0
         self._wall = WallFollower()
-        self._evaluations: list[Row] = []
+        self._evaluations: list[CsvRow] = []
         self._candidates: dict[int, Candidate] = {}
         self._results: dict[int, TrialResult] = {}
 
@@ -101,7 +101,7 @@ class Tables:
         self._aside.unlink(missing_ok=True)
 
 
-def write_rows(path: Path, rows: Sequence[Row]) -> None:
+def write_rows(path: Path, rows: Sequence[CsvRow]) -> None:
     """A table with the columns of all its rows, whole or not at all.
 
     Raises:
@@ -116,7 +116,7 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
     write_whole(path, table.getvalue())
 
 
-def _safe(row: Row) -> Row:
+def _safe(row: CsvRow) -> CsvRow:
     return {str(_cell(name)): _cell(value) for name, value in row.items()}
 
 
@@ -139,7 +139,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _step_row(event: e.StepCompleted, time: float) -> Row:
+def _step_row(event: e.StepCompleted, time: float) -> CsvRow:
     """A phase that a line leaves out took no time; an empty cell is not measured."""
     row: dict[str, Any] = {
         "t": event.t, "time": round(time, 3), "step": event.step, "steps": event.steps,
@@ -157,7 +157,7 @@ def _step_row(event: e.StepCompleted, time: float) -> Row:
     return row
 
 
-def _evaluation_row(event: e.EvaluationCompleted, time: float) -> Row:
+def _evaluation_row(event: e.EvaluationCompleted, time: float) -> CsvRow:
     return {
         "t": event.t, "time": round(time, 3), "step": event.step, "kind": event.kind,
         "loss": event.loss, "nonfinite": event.nonfinite, "seconds": event.seconds, "rows": event.rows,
@@ -168,7 +168,7 @@ def _evaluation_row(event: e.EvaluationCompleted, time: float) -> Row:
     }  # fmt: skip
 
 
-def trial_row(candidate: Candidate, result: TrialResult | None) -> Row:
+def trial_row(candidate: Candidate, result: TrialResult | None) -> CsvRow:
     """One trial in trials.csv; None is an empty cell."""
     measured = result.measurement if result is not None else None
     memory = result.memory if result is not None else None

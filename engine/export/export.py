@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -15,10 +15,10 @@ from speedtui.engine.context.order import read_order
 from speedtui.engine.errors import JobError, RunFolderError, SpeedtuiError, UsageError
 from speedtui.engine.export.base import TrackedRun
 from speedtui.engine.export.csv import write_tables
-from speedtui.engine.export.metrics import MetricStream, Point
+from speedtui.engine.export.metrics import MetricPoint, MetricStream
 from speedtui.engine.export.places import Target, default_folder
 from speedtui.engine.export.sinks import let_go, open_sink
-from speedtui.engine.log.read import WholeLog, read_state
+from speedtui.engine.log.read import ReadProgress, WholeLog, read_state
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.state import RunState
 from speedtui.engine.state.passed_over import PassedOver
@@ -27,9 +27,6 @@ BATCH = 256
 """Points handed to a tracker at once."""
 
 OFFLINE_HINT = "With WANDB_MODE=offline it goes into files that `wandb sync` sends later."
-
-Report = Callable[[int, int], None]
-"""(bytes of the log read, all of them)"""
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -48,7 +45,7 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of the log; None where nothing was."""
 
 
-def export_run(folder: RunFolder, to: Target, out: Path | None, report: Report) -> Exported:
+def export_run(folder: RunFolder, to: Target, out: Path | None, report: ReadProgress) -> Exported:
     """Exports what the log holds now. What an earlier export of this run left there is replaced.
 
     Raises:
@@ -94,7 +91,7 @@ def _refuse_unfit(folder: RunFolder, to: Target, state: RunState) -> None:
         raise UsageError(f"run {folder.id} goes on and is tracked by {to} itself", "Export it when it is over.")
 
 
-def _as_tables(folder: RunFolder, place: Path, state: RunState, report: Report) -> Exported:
+def _as_tables(folder: RunFolder, place: Path, state: RunState, report: ReadProgress) -> Exported:
     rows = write_tables(_second_reading(folder, report), place)
     return Exported(
         run=folder.id, to="csv", where=str(place), rows={str(path): count for path, count in rows.items()}, points=0,
@@ -102,7 +99,9 @@ def _as_tables(folder: RunFolder, place: Path, state: RunState, report: Report) 
     )  # fmt: skip
 
 
-def _to_tracker(folder: RunFolder, to: Tracker, place: Path, placed: bool, state: RunState, report: Report) -> Exported:
+def _to_tracker(
+    folder: RunFolder, to: Tracker, place: Path, placed: bool, state: RunState, report: ReadProgress
+) -> Exported:
     if to == "trackio" and placed:
         os.environ["TRACKIO_DIR"] = str(place)  # read when its package is imported
     try:
@@ -150,7 +149,7 @@ def _track(folder: RunFolder, state: RunState) -> TrackSettings:
         raise UsageError(f"{folder.events}: [track] cannot be read: {error}", "Its tables can: --to csv") from None
 
 
-def _points(folder: RunFolder, report: Report) -> Iterator[Point]:
+def _points(folder: RunFolder, report: ReadProgress) -> Iterator[MetricPoint]:
     stream = MetricStream(estimated_seconds=_estimated_seconds(folder))
     for event in _second_reading(folder, report):
         yield from stream.take(event)
@@ -165,8 +164,8 @@ def _estimated_seconds(folder: RunFolder) -> float | None:
     return estimate.p50_seconds if estimate is not None else None
 
 
-def _batches(points: Iterator[Point]) -> Iterator[list[Point]]:
-    batch: list[Point] = []
+def _batches(points: Iterator[MetricPoint]) -> Iterator[list[MetricPoint]]:
+    batch: list[MetricPoint] = []
     for point in points:
         batch.append(point)
         if len(batch) >= BATCH:
@@ -176,6 +175,6 @@ def _batches(points: Iterator[Point]) -> Iterator[list[Point]]:
         yield batch
 
 
-def _second_reading(folder: RunFolder, report: Report) -> Iterator[e.AnyEvent]:
+def _second_reading(folder: RunFolder, report: ReadProgress) -> Iterator[e.AnyEvent]:
     """A tracker wants the configuration of the whole run first."""
     return WholeLog(folder.events, lambda done, total: report(total // 2 + done // 2, total)).events()

@@ -17,7 +17,7 @@ from speedtui.engine.config.settings import Tracker
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import SpeedtuiError
 from speedtui.engine.export.base import TrackedRun
-from speedtui.engine.export.metrics import MetricStream, Point
+from speedtui.engine.export.metrics import MetricPoint, MetricStream
 from speedtui.engine.export.places import default_folder
 from speedtui.engine.export.sinks import let_go, open_sink
 
@@ -94,14 +94,14 @@ class Lane:
         self._tracker: Tracker = tracker
         self._tracked = run
         self._tell = tell
-        self._points: queue.Queue[Point] = queue.Queue(CAPACITY)
+        self._points: queue.Queue[MetricPoint] = queue.Queue(CAPACITY)
         self._stopping = threading.Event()
         self._failed = False
         self._dropped = False
         self._thread = threading.Thread(target=self._run, name=f"tracker-{tracker}", daemon=True)
         self._thread.start()
 
-    def put(self, points: Sequence[Point]) -> None:
+    def put(self, points: Sequence[MetricPoint]) -> None:
         """Queues them; what no longer fits is dropped, and said so once."""
         if self._failed:
             return
@@ -139,9 +139,9 @@ class Lane:
         except (Exception, SystemExit) as error:  # a tracker is never worth a training; some of them call sys.exit
             self._fail(error)
 
-    def _waiting(self) -> list[Point]:
+    def _waiting(self) -> list[MetricPoint]:
         """Those that wait now; none after a short while without any."""
-        points: list[Point] = []
+        points: list[MetricPoint] = []
         try:
             points.append(self._points.get(timeout=WAKE_SECONDS))
             while len(points) < BATCH:

@@ -15,7 +15,7 @@ ETA_SECONDS = 10.0
 """Between two points of the estimate; a chart of twelve hours has four thousand of them."""
 
 
-class Point(msgspec.Struct, frozen=True, kw_only=True):
+class MetricPoint(msgspec.Struct, frozen=True, kw_only=True):
     """Some numbers at a step."""
 
     step: int
@@ -55,7 +55,7 @@ class MetricStream:
         self._verdict: e.Verdict | None = None
         self._flops: ModelFlops | None = None
 
-    def take(self, event: e.AnyEvent) -> list[Point]:
+    def take(self, event: e.AnyEvent) -> list[MetricPoint]:
         """The points of one event, in most cases one or none."""
         self._wall.see(event)
         match event:
@@ -78,7 +78,7 @@ class MetricStream:
                 return self._on_finished(event)
         return []
 
-    def _on_started(self, event: e.TrainingStarted) -> list[Point]:
+    def _on_started(self, event: e.TrainingStarted) -> list[MetricPoint]:
         self._flops = event.flops
         if event.trial in self._estimates and event.first_step == 0:  # in one run with its study: the model was loaded
             self._estimated, self._since = self._estimates[event.trial], event.t
@@ -86,7 +86,7 @@ class MetricStream:
             return []
         return self._point(event.t, self._step, {"optimization/estimated_hours": self._estimated / HOUR})
 
-    def _on_step(self, event: e.StepCompleted) -> list[Point]:
+    def _on_step(self, event: e.StepCompleted) -> list[MetricPoint]:
         """A step that an earlier worker finished and this one had to do again is not told twice."""
         if event.step <= self._told_step:
             return []
@@ -120,7 +120,7 @@ class MetricStream:
         on_device = event.device_phases is not None
         return {name: present.get(name, 0.0) for name in self._phases if on_device or not name.startswith("device_")}
 
-    def _on_eta(self, event: e.EtaUpdated) -> list[Point]:
+    def _on_eta(self, event: e.EtaUpdated) -> list[MetricPoint]:
         if event.t < self._eta_due and event.verdict == self._verdict:
             return []
         self._eta_due, self._verdict = event.t + ETA_SECONDS, event.verdict
@@ -131,7 +131,7 @@ class MetricStream:
             "training/on_track": float(event.verdict != "late") if judged else None,
         })  # fmt: skip
 
-    def _on_finished(self, event: e.TrainingFinished) -> list[Point]:
+    def _on_finished(self, event: e.TrainingFinished) -> list[MetricPoint]:
         actual = event.t - self._since
         comparable = self._whole and event.reason == "steps" and self._estimated is not None and actual > 0
         return self._point(event.t, max(self._step, event.steps), {
@@ -142,9 +142,9 @@ class MetricStream:
             "optimization/time_accuracy": self._estimated / actual if comparable and self._estimated else None,
         })  # fmt: skip
 
-    def _point(self, t: float, step: int, values: dict[str, float | None]) -> list[Point]:
+    def _point(self, t: float, step: int, values: dict[str, float | None]) -> list[MetricPoint]:
         known = {name: float(value) for name, value in values.items() if value is not None and math.isfinite(value)}
-        return [Point(step=step, time=self._wall.at(t), values=known)] if known else []
+        return [MetricPoint(step=step, time=self._wall.at(t), values=known)] if known else []
 
 
 def _evaluation(event: e.EvaluationCompleted) -> dict[str, float | None]:

@@ -6,10 +6,10 @@ import sys
 from typing import assert_never
 
 from speedtui.engine.config.settings import Tracker
-from speedtui.engine.export.base import Sink, TrackedRun, TrackerMissing
+from speedtui.engine.export.base import MetricSink, TrackedRun, TrackerMissing
 
 
-def open_sink(tracker: Tracker, run: TrackedRun) -> Sink:
+def open_sink(tracker: Tracker, run: TrackedRun) -> MetricSink:
     """Begins, goes on with or replaces the run there.
 
     Raises:

@@ -13,7 +13,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from speedtui.engine.export.base import TrackedRun
-from speedtui.engine.export.metrics import Point
+from speedtui.engine.export.metrics import MetricPoint
 from speedtui.engine.files import create, create_beside, make_folder
 
 FILE_VERSION = "brain.Event:2"
@@ -48,7 +48,7 @@ class TensorBoardSink:
         """The command that shows it."""
         return f"tensorboard --logdir {self._folder}"
 
-    def write(self, points: Sequence[Point]) -> None:
+    def write(self, points: Sequence[MetricPoint]) -> None:
         """Raises OSError: the disk takes no more."""
         for point in points:
             values = [Summary.Value(tag=name, simple_value=value) for name, value in point.values.items()]

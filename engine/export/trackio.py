@@ -10,7 +10,7 @@ import trackio.run
 import trackio.utils
 
 from speedtui.engine.export.base import TrackedRun
-from speedtui.engine.export.metrics import Point
+from speedtui.engine.export.metrics import MetricPoint
 
 RUN_KEY = "speedtui_run"
 """In the configuration: names need not be unique there, so an export finds the run that it replaces by this."""
@@ -40,7 +40,7 @@ class TrackioSink:
         """The command that shows it."""
         return self._where
 
-    def write(self, points: Sequence[Point]) -> None:
+    def write(self, points: Sequence[MetricPoint]) -> None:
         """Hands them to its own thread."""
         for point in points:
             self._run.log(point.values, step=point.step)

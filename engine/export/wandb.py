@@ -11,7 +11,7 @@ import psutil
 import wandb
 
 from speedtui.engine.export.base import TrackedRun
-from speedtui.engine.export.metrics import Point
+from speedtui.engine.export.metrics import MetricPoint
 from speedtui.engine.files import make_folder
 
 INIT_SECONDS = 30.0
@@ -21,7 +21,7 @@ FINISH_SECONDS = 8.0
 SERVICE = "wandb-core"
 """The program that sends; a child of this process."""
 
-Mode = Literal["online", "offline", "disabled", "shared"]
+WandbMode = Literal["online", "offline", "disabled", "shared"]
 
 
 class WandbSink:
@@ -56,7 +56,7 @@ class WandbSink:
         """Its page, or the command that sends it."""
         return str(self._where)
 
-    def write(self, points: Sequence[Point]) -> None:
+    def write(self, points: Sequence[MetricPoint]) -> None:
         """Points of one step become one row; a step that goes back would be refused."""
         for point in points:
             self._last_step = max(self._last_step, point.step)
@@ -67,10 +67,10 @@ class WandbSink:
         self._run.finish()
 
 
-def choose_mode() -> Mode:
+def choose_mode() -> WandbMode:
     """What WANDB_MODE says; without it online where there is a key, since otherwise it would ask for one."""
     said = os.environ.get("WANDB_MODE")
-    known: dict[str, Mode] = {"online": "online", "offline": "offline", "disabled": "disabled", "shared": "shared",
+    known: dict[str, WandbMode] = {"online": "online", "offline": "offline", "disabled": "disabled", "shared": "shared",
                               "dryrun": "offline", "run": "online"}  # fmt: skip
     if said in known:
         return known[said]

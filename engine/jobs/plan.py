@@ -15,7 +15,7 @@ from speedtui.engine.jobs.first_load import first_load
 from speedtui.engine.jobs.remember import Remembering
 from speedtui.engine.jobs.settled import settle_attention
 from speedtui.engine.jobs.tune import Tuning
-from speedtui.engine.memory.surface import Calibration, Device, MemoryRequest
+from speedtui.engine.memory.surface import Calibration, DeviceKind, MemoryRequest
 from speedtui.engine.plan.report import plan_document
 from speedtui.engine.planned import Choice, Plan, ProfileRow
 from speedtui.engine.profile.load import list_profiles
@@ -181,7 +181,7 @@ class Planning:
 
         limit, without_mask, other = self._context.order.memory_limit_bytes, with_mask, bool(self._order.device)
         gpu = next((device for device in self._context.devices if device.kind == "cuda"), None)
-        device: Device = "cuda" if other or gpu else "cpu"
+        device: DeviceKind = "cuda" if other or gpu else "cpu"
         capability = gpu.capability if gpu is not None and not other else None
         if self._tuning is not None:
             limit = free_bytes(self._tuning.runner, self._context)

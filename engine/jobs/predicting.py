@@ -14,10 +14,17 @@ from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext, JobStopped
 from speedtui.engine.hardware.limits import available_memory_bytes
 from speedtui.engine.memory.predict import predict
-from speedtui.engine.memory.surface import Calibration, Device, MemoryRequest, MemorySurface, Prediction, Unpredictable
+from speedtui.engine.memory.surface import (
+    Calibration,
+    DeviceKind,
+    MemoryRequest,
+    MemorySurface,
+    Prediction,
+    Unpredictable,
+)
 from speedtui.engine.search.candidates import apply_candidate, make_candidate
 from speedtui.engine.search.classes import class_key, memory_request
-from speedtui.engine.search.room import Room
+from speedtui.engine.search.room import MemoryFit
 
 if TYPE_CHECKING:
     import torch
@@ -38,7 +45,7 @@ class Predictor:
         self.surfaces: dict[bytes, MemorySurface | Unpredictable] = {}
         self._seconds: dict[bytes, float] = {}
         self.free_bytes = free_bytes(runner, context)
-        self._room = Room(self.surfaces, self.free_bytes, context.settings.train.effective_batch_size, past)
+        self._room = MemoryFit(self.surfaces, self.free_bytes, context.settings.train.effective_batch_size, past)
         self._noticed = False
         self._told: dict[int, tuple[str, int]] = {}
         """By trial: the label and the bytes that were told last."""
@@ -170,7 +177,7 @@ class Predictor:
         return class_key(settings, masked=not self._runner.without_mask(settings))
 
 
-def device_of(device: torch.device) -> tuple[Device, Capability | None]:
+def device_of(device: torch.device) -> tuple[DeviceKind, Capability | None]:
     """As a prediction takes it: its kind and, of a GPU, its compute capability."""
     if device.type != "cuda":
         return "cpu", None

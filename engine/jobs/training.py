@@ -36,7 +36,7 @@ from speedtui.engine.trainer.attending import attending
 from speedtui.engine.trainer.diverging import Diverging
 from speedtui.engine.trainer.live import RATE, REBUILDING, STEPS, LiveSettings
 from speedtui.engine.trainer.make import make_training_trainer, save_guess_seconds
-from speedtui.engine.trainer.outlook import Outlook
+from speedtui.engine.trainer.outlook import EtaReporter
 from speedtui.engine.trainer.schedule import TrainingSchedule
 from speedtui.engine.trainer.training import TrainingTrainer
 from speedtui.engine.trial.arithmetic import Arithmetic
@@ -158,7 +158,7 @@ class Training:
 
     def _run(self) -> JobResult:
         began = working_seconds()
-        outlook = Outlook(self._context, self._live, self._eta, self._diverging.watch)
+        outlook = EtaReporter(self._context, self._live, self._eta, self._diverging.watch)
         self._context.log.add_source(outlook.pump)
         try:
             rehearses = self._live.current.schedule.check_evaluation and not self._first_step
@@ -184,7 +184,7 @@ class Training:
             raise AssertionError("a training that has run has a trainer")
         return self._trainer
 
-    def _train(self, outlook: Outlook, *, rehearses: bool) -> None:
+    def _train(self, outlook: EtaReporter, *, rehearses: bool) -> None:
         """With the settings as they are now, from the checkpoint that was found, if any."""
         context = self._context
         if self._trainer is not None:
@@ -212,7 +212,7 @@ class Training:
             context.log.remove_source(trainer.meter.pump)
             context.phases.switch_to("other")
 
-    def _train_anew(self, outlook: Outlook) -> None:
+    def _train_anew(self, outlook: EtaReporter) -> None:
         """Takes up a setting that only a new trainer can: goes on from the checkpoint just saved."""
         if self._diverging.goes_back:
             self._train_from_before(outlook)
@@ -225,7 +225,7 @@ class Training:
         self._found = checkpoint_of(self._live.step, self._context, self._store, self._model)
         self._train(outlook, rehearses=False)
 
-    def _train_from_before(self, outlook: Outlook) -> None:
+    def _train_from_before(self, outlook: EtaReporter) -> None:
         """After it has diverged: goes on from the last finite checkpoint, at a lower rate."""
         reached = self._live.step
         self._found = self._diverging.back(model_fingerprint(self._model))

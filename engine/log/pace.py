@@ -15,7 +15,7 @@ SAVED_SECONDS = 60.0
 """Worth of bytes that may be written at once: the first minutes of a run are told in full."""
 
 
-class Pace:
+class RateLimit:
     """Says which readings are written. Each stands alone, so one that is left out is replaced by the next.
 
     A kind of reading saves up `BYTES_PER_SECOND` and is written while it has any left.

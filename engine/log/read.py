@@ -11,7 +11,7 @@ from speedtui.engine.log.tail import EventTail
 from speedtui.engine.state import Folder, RunState
 from speedtui.engine.state.passed_over import PassedOver
 
-Progress = Callable[[int, int], None]
+ReadProgress = Callable[[int, int], None]
 """(bytes of the log read, all of them), after each mebibyte: a long log is told of and left between two."""
 
 
@@ -22,7 +22,7 @@ def _nobody(read: int, total: int) -> None:
 class WholeLog:
     """Goes through a log as it is now, once or again."""
 
-    def __init__(self, path: Path, progress: Progress = _nobody) -> None:
+    def __init__(self, path: Path, progress: ReadProgress = _nobody) -> None:
         self._path = path
         self._progress = progress
         self.passed_over = PassedOver()
@@ -57,7 +57,7 @@ class WholeLog:
         return folder.snapshot()
 
 
-def read_state(path: Path, progress: Progress = _nobody) -> RunState:
+def read_state(path: Path, progress: ReadProgress = _nobody) -> RunState:
     """What the whole log comes to.
 
     Raises:

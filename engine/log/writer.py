@@ -12,7 +12,7 @@ from pathlib import Path
 from speedtui.engine import events as e
 from speedtui.engine.files import open_plain
 from speedtui.engine.log.clock import RunClock
-from speedtui.engine.log.pace import Pace, worth_writing
+from speedtui.engine.log.pace import RateLimit, worth_writing
 from speedtui.engine.log.where import Whereabouts, folder_of_open
 from speedtui.engine.output import warn_traceback
 from speedtui.engine.units import format_span
@@ -24,7 +24,7 @@ CAPACITY = 65_536
 BACKLOG_BYTES = 64 << 20
 """Encoded events held while the disk is full."""
 
-Source = Callable[[bool], None]
+EventSource = Callable[[bool], None]
 """Emits what it has buffered; told whether that is urgent, so that nothing may wait to be merged with more."""
 Subscriber = Callable[[Sequence[e.AnyEvent]], None]
 """Gets what was written, in the log's order, from the pump thread, and returns at once."""
@@ -48,8 +48,8 @@ class EventLog:
         self._failure: OSError | None = None
         self._failed_at = 0.0
         self._writing = threading.Lock()  # one thread drains at a time: the pump, or whoever flushes
-        self._sources: list[Source] = []
-        self._pace = Pace()
+        self._sources: list[EventSource] = []
+        self._pace = RateLimit()
         self._subscribers: list[Subscriber] = []
         self._fresh: deque[e.AnyEvent] = deque(maxlen=CAPACITY)
         self._handing_over = threading.Lock()  # so that a subscriber gets the events in their order
@@ -62,16 +62,16 @@ class EventLog:
         """Why the last write failed; None when it went well."""
         return self._failure
 
-    def add_source(self, source: Source) -> None:
+    def add_source(self, source: EventSource) -> None:
         """Has the pump call `source` before each write, to emit what was buffered elsewhere."""
         self._sources.append(source)
 
-    def remove_source(self, source: Source) -> None:
+    def remove_source(self, source: EventSource) -> None:
         """The pump does not call `source` any more, from when this returns; not to be called by a source."""
         with self._writing:
             self._forget(source)
 
-    def _forget(self, source: Source) -> None:
+    def _forget(self, source: EventSource) -> None:
         if source in self._sources:
             self._sources.remove(source)
 

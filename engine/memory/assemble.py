@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from speedtui.engine.memory.extend import DifferentSteps, Points, Vector
-from speedtui.engine.memory.surface import Line, MemorySurface, Moment
+from speedtui.engine.memory.surface import LinearBytes, MemorySurface, PeakMoment
 from speedtui.engine.memory.timeline import Label
 
 SINGLE, SMALL, LARGE = 1, 2, 4
@@ -37,7 +37,7 @@ def assemble(single: Sequence[Both], several: Sequence[tuple[Both, Both]], layer
     )
 
 
-def _moments(small: Points, large: Points) -> list[Moment]:
+def _moments(small: Points, large: Points) -> list[PeakMoment]:
     moments = []
     for label, points in small.items():
         others = large.get(label, [])
@@ -47,28 +47,28 @@ def _moments(small: Points, large: Points) -> list[Moment]:
     return moments
 
 
-def _line(small: float, large: float) -> Line:
+def _line(small: float, large: float) -> LinearBytes:
     per_row = (large - small) / (LARGE - SMALL)
-    return Line(fixed=small - SMALL * per_row, per_row=per_row)
+    return LinearBytes(fixed=small - SMALL * per_row, per_row=per_row)
 
 
-def _constant(found: Points) -> list[Moment]:
+def _constant(found: Points) -> list[PeakMoment]:
     return [_moment(label, _flat(point)) for label, points in found.items() for point in points]
 
 
-def _flat(point: Vector) -> list[Line]:
-    return [Line(fixed=value, per_row=0.0) for value in point]
+def _flat(point: Vector) -> list[LinearBytes]:
+    return [LinearBytes(fixed=value, per_row=0.0) for value in point]
 
 
-def _moment(label: Label, lines: Sequence[Line]) -> Moment:
+def _moment(label: Label, lines: Sequence[LinearBytes]) -> PeakMoment:
     weights, gradients, optimizer, activations, logits = lines
-    return Moment(
+    return PeakMoment(
         name=str(label[0]), weights=weights, gradients=gradients, optimizer=optimizer, activations=activations,
         logits=logits,
     )  # fmt: skip
 
 
-def highest(moments: Sequence[Moment]) -> tuple[Moment, ...]:
+def highest(moments: Sequence[PeakMoment]) -> tuple[PeakMoment, ...]:
     """Those that are the largest at some micro-batch from SMALL on; with constant lines the largest."""
     totals = [moment.total for moment in moments]
     current = max(range(len(moments)), key=lambda i: (totals[i].at(SMALL), totals[i].per_row))
@@ -80,6 +80,6 @@ def highest(moments: Sequence[Moment]) -> tuple[Moment, ...]:
     return tuple(moments[i] for i in kept)
 
 
-def _crossing(lower: Line, steeper: Line) -> float:
+def _crossing(lower: LinearBytes, steeper: LinearBytes) -> float:
     """The micro-batch from which the steeper one is larger."""
     return (lower.fixed - steeper.fixed) / (steeper.per_row - lower.per_row)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from speedtui.engine.memory.depth import DepthPlan
-from speedtui.engine.memory.timeline import Held, Label, Segments
+from speedtui.engine.memory.timeline import HeldBytes, Label, Segments
 
 Vector = tuple[float, ...]
-"""Bytes by part, as in `Held`."""
+"""Bytes by part, as in `HeldBytes`."""
 Points = dict[Label, list[Vector]]
 """`Segments` of a model that was not run."""
 Shift = list[Vector]
@@ -72,14 +72,14 @@ def _added(k: int, label: Label, deep: Segments, shallow: Segments, plan: DepthP
     return shifts
 
 
-def _matched(points: Sequence[Held], others: Sequence[Held]) -> list[tuple[Held, Held]]:
+def _matched(points: Sequence[HeldBytes], others: Sequence[HeldBytes]) -> list[tuple[HeldBytes, HeldBytes]]:
     """Point by point; where a phase has more of them with more layers, as the optimizer's has, by the highest."""
     if len(points) == len(others):
         return list(zip(points, others, strict=True))
     return [(max(points, key=sum), max(others, key=sum))] * len(points)
 
 
-def _growth(deep: Held, shallow: Held, times: float) -> Vector:
+def _growth(deep: HeldBytes, shallow: HeldBytes, times: float) -> Vector:
     return tuple((a - b) * times for a, b in zip(deep, shallow, strict=True))
 
 

@@ -16,7 +16,7 @@ MARGIN = 0.03
 """Of the expected peak, kept free: what the prediction may be off by."""
 
 
-Device = Literal["cpu", "cuda"]
+DeviceKind = Literal["cpu", "cuda"]
 """How sizes are rounded and whether optimizers work on all tensors at once; nothing runs on it."""
 
 
@@ -34,7 +34,7 @@ class MemoryRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Of the longest target, for an encoder-decoder."""
     vocabulary: int | None = None
     """Tokens of the tokenizer, which an architecture without vocab_size takes."""
-    device: Device = "cpu"
+    device: DeviceKind = "cpu"
     """What the training runs on."""
     capability: Capability | None = None
     """Of that GPU: older ones lack kernels. None where it is not known; then it is taken for one that has them."""
@@ -59,7 +59,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
         return self.expected_bytes(predicted_bytes) * (1 + MARGIN) <= free_bytes
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class LinearBytes(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes that grow with the micro-batch: fixed + per_row x micro-batch."""
 
     fixed: float
@@ -70,22 +70,22 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
         return self.fixed + self.per_row * micro_batch_size
 
 
-class Moment(msgspec.Struct, frozen=True, kw_only=True):
+class PeakMoment(msgspec.Struct, frozen=True, kw_only=True):
     """One moment that may be the peak: the lines of what is held then; the sum of them is what is held in all."""
 
     name: str
     """Such as `backward` or `optimizer`."""
-    weights: Line
-    gradients: Line
-    optimizer: Line
-    activations: Line
-    logits: Line
+    weights: LinearBytes
+    gradients: LinearBytes
+    optimizer: LinearBytes
+    activations: LinearBytes
+    logits: LinearBytes
 
     @property
-    def total(self) -> Line:
+    def total(self) -> LinearBytes:
         """All that is held."""
         lines = (self.weights, self.gradients, self.optimizer, self.activations, self.logits)
-        return Line(fixed=sum(line.fixed for line in lines), per_row=sum(line.per_row for line in lines))
+        return LinearBytes(fixed=sum(line.fixed for line in lines), per_row=sum(line.per_row for line in lines))
 
     def breakdown(self, micro_batch_size: int) -> MemoryBreakdown:
         """What is held then."""
@@ -101,13 +101,13 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
 class MemorySurface(msgspec.Struct, frozen=True, kw_only=True, tag="surface"):
     """Peaks for any micro-batch; the peak is the largest of its moments."""
 
-    accumulating: tuple[Moment, ...]
+    accumulating: tuple[PeakMoment, ...]
     """Two rows or more with padding, and gradients of an earlier micro-batch held during the forward pass."""
-    at_once: tuple[Moment, ...]
+    at_once: tuple[PeakMoment, ...]
     """The same where a step has one micro-batch only."""
-    single: tuple[Moment, ...]
+    single: tuple[PeakMoment, ...]
     """One row, which has no padding, with earlier gradients held; constant lines."""
-    single_at_once: tuple[Moment, ...]
+    single_at_once: tuple[PeakMoment, ...]
     layers: tuple[int, ...] = ()
     """Depths it was computed at where not all layers were; empty: the whole model."""
 

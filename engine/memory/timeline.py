@@ -16,13 +16,13 @@ from speedtui.engine.memory import known
 
 WEIGHTS, GRADIENTS, OPTIMIZER, ACTIVATIONS, LOGITS = range(5)
 
-Held = tuple[int, int, int, int, int]
+HeldBytes = tuple[int, int, int, int, int]
 """Bytes by part: weights, gradients, optimizer, activations, logits."""
 
 Label = tuple[Hashable, ...]
 """The phase, and where in it."""
 
-Segments = dict[Label, list[Held]]
+Segments = dict[Label, list[HeldBytes]]
 """What was held at each local maximum after a label, until the next."""
 
 
@@ -164,7 +164,7 @@ class _Story:
         self._kept = kept
         self._held = [0, 0, 0, 0, 0]
 
-    def follow(self, events: Iterable[tuple[int, int]]) -> list[Held]:
+    def follow(self, events: Iterable[tuple[int, int]]) -> list[HeldBytes]:
         """The local maxima on the way, the end included."""
         held, peaks, grew = self._held, [], False
         for number, size in events:
@@ -180,7 +180,7 @@ class _Story:
         return peaks
 
 
-def _as_held(held: list[int]) -> Held:
+def _as_held(held: list[int]) -> HeldBytes:
     return (held[0], held[1], held[2], held[3], held[4])
 
 

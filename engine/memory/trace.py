@@ -19,7 +19,7 @@ from speedtui.engine.memory.fakes import fake_batch, replace_tensors
 from speedtui.engine.memory.known import masks_by_value
 from speedtui.engine.memory.optimizers import make_optimizer
 from speedtui.engine.memory.step import run_step
-from speedtui.engine.memory.surface import Device
+from speedtui.engine.memory.surface import DeviceKind
 from speedtui.engine.memory.timeline import Segments, Timeline
 from speedtui.engine.meter.memory import collected
 from speedtui.engine.workload.quantized import is_quantized
@@ -44,7 +44,7 @@ class HiddenMemory(Exception):
 
 
 def trace_step(
-    built: nn.Module, batch: Mapping[str, Any], settings: Settings, device: Device,
+    built: nn.Module, batch: Mapping[str, Any], settings: Settings, device: DeviceKind,
     places: Mapping[str, Sequence[int]] | None = None, *, capability: Capability | None = None,
 ) -> Trace:  # fmt: skip
     """Runs it on fake tensors.
@@ -77,7 +77,7 @@ def trace_step(
     )  # fmt: skip
 
 
-def _refuse_hidden(model: nn.Module, device: Device) -> None:
+def _refuse_hidden(model: nn.Module, device: DeviceKind) -> None:
     """oneDNN's LSTM and cuDNN's recurrent layers keep a workspace for the backward pass; fake ones have none.
 
     On a GPU bitsandbytes multiplies 8 bits in another way than here, and what is larger than six in 16 bits besides.

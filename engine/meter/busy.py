@@ -16,7 +16,7 @@ Boundary = tuple[int, int]
 """(nanoseconds, index of the phase that begins then, or BETWEEN)."""
 
 
-class Kernel(NamedTuple):
+class DeviceActivity(NamedTuple):
     """Something that the device did: a kernel, a copy, a fill. Nanoseconds, all on one clock."""
 
     launched: int
@@ -25,7 +25,7 @@ class Kernel(NamedTuple):
     end: int
 
 
-def busy_ns(kernels: Iterable[Kernel], boundaries: Sequence[Boundary]) -> dict[int, int]:
+def busy_ns(kernels: Iterable[DeviceActivity], boundaries: Sequence[Boundary]) -> dict[int, int]:
     """Nanoseconds in which the device did something, by the index of the phase that asked for it.
 
     `boundaries`: in order of time, the last one BETWEEN. A moment in which several kernels ran, on streams of their

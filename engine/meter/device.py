@@ -7,7 +7,7 @@ from typing import Protocol
 
 import torch
 
-Mark = tuple[int, torch.cuda.Event]
+PhaseMark = tuple[int, torch.cuda.Event]
 """(index of the phase that begins here, the event on the stream)"""
 
 
@@ -17,10 +17,10 @@ class DeviceClock(Protocol):
     def mark(self, phase: int) -> None:
         """A phase begins here in stream order."""
 
-    def cut(self) -> list[Mark]:
+    def cut(self) -> list[PhaseMark]:
         """The marks since the last cut; the last one also opens the next list."""
 
-    def resolve(self, marks: list[Mark]) -> list[tuple[int, float]] | None:
+    def resolve(self, marks: list[PhaseMark]) -> list[tuple[int, float]] | None:
         """(phase, seconds) between neighbouring marks; None while the device has not come that far."""
 
     def read(self, value: torch.Tensor) -> float:
@@ -38,7 +38,7 @@ class CudaClock:
         self._stream = torch.cuda.current_stream(device)  # looked up once: the lookup costs as much as the event
         self._reading = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._free: list[torch.cuda.Event] = []
-        self._marks: list[Mark] = []
+        self._marks: list[PhaseMark] = []
 
     def mark(self, phase: int) -> None:
         """A phase begins here in stream order."""
@@ -46,13 +46,13 @@ class CudaClock:
         event.record(self._stream)
         self._marks.append((phase, event))
 
-    def cut(self) -> list[Mark]:
+    def cut(self) -> list[PhaseMark]:
         """The marks since the last cut; the last one also opens the next list."""
         marks = self._marks
         self._marks = marks[-1:]
         return marks
 
-    def resolve(self, marks: list[Mark]) -> list[tuple[int, float]] | None:
+    def resolve(self, marks: list[PhaseMark]) -> list[tuple[int, float]] | None:
         """(phase, seconds) between neighbouring marks; None while the device has not come that far."""
         if len(marks) < 2:
             return []
@@ -83,7 +83,7 @@ class Readings:
         self._clock = clock
         self.broken = False
 
-    def pairs(self, marks: list[Mark] | None) -> list[tuple[int, float]] | None:
+    def pairs(self, marks: list[PhaseMark] | None) -> list[tuple[int, float]] | None:
         """(phase, seconds); None on the CPU, while the device has not come that far, and for good once it is broken."""
         if marks is None or self._clock is None or self.broken:
             return None

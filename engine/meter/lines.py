@@ -21,9 +21,9 @@ PHASE_DIGITS = 4
 PEAK_LINES = 10
 """Peaks that have not changed are told again after so many lines: a reader's window of steps always has some."""
 
-Peaks = tuple[int | None, int | None, int | None]
+AllocatorPeaks = tuple[int | None, int | None, int | None]
 """(allocated bytes, reserved bytes, allocation retries)"""
-NO_PEAKS: Peaks = (None, None, None)
+NO_PEAKS: AllocatorPeaks = (None, None, None)
 
 
 class StepLines:

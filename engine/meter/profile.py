@@ -14,7 +14,7 @@ from torch.profiler import ProfilerActivity
 from speedtui.engine.events import STEP_PHASES, StepCompleted
 from speedtui.engine.log.clock import WORKING
 from speedtui.engine.log.writer import EventLog
-from speedtui.engine.meter.busy import BETWEEN, Boundary, Kernel, busy_ns, busy_seconds
+from speedtui.engine.meter.busy import BETWEEN, Boundary, DeviceActivity, busy_ns, busy_seconds
 
 PROFILED_STEPS = 3
 """Of a profile: a step's kernels hardly differ from the next one's, and each step is tens of thousands of events."""
@@ -129,7 +129,7 @@ class StepProfile:
         self._meter.profiled = None
         self._stop()
 
-    def _stop(self) -> list[Kernel]:
+    def _stop(self) -> list[DeviceActivity]:
         """Ends the recording and reads it."""
         profiler, self._profiler = self._profiler, None
         if profiler is None:
@@ -141,7 +141,7 @@ class StepProfile:
             self.failure = f"the profile cannot be read: {_first_line(error)}"
             return []
 
-    def _found(self, profiled: Profiled, kernels: list[Kernel]) -> BusySteps | None:
+    def _found(self, profiled: Profiled, kernels: list[DeviceActivity]) -> BusySteps | None:
         steps = profiled.steps
         if not steps or not kernels:
             self.failure = self.failure or "the profiler saw nothing of the device"
@@ -159,7 +159,7 @@ def activity() -> ProfilerActivity:
     return ProfilerActivity.CUDA if ProfilerActivity.CUDA in supported else ProfilerActivity.CPU
 
 
-def kernels_of(events: Iterable[Any]) -> list[Kernel]:
+def kernels_of(events: Iterable[Any]) -> list[DeviceActivity]:
     """What the device did, with the moment at which it was asked for.
 
     `events`: kineto's, nanoseconds since the epoch. What the device did has the correlation id of the call that
@@ -185,9 +185,9 @@ def _is_work(event: Any) -> bool:
     return kind() in WORK if kind is not None else not event.is_user_annotation()
 
 
-def _kernel(event: Any, launched: int) -> Kernel:
+def _kernel(event: Any, launched: int) -> DeviceActivity:
     begin = event.start_ns()
-    return Kernel(launched=launched, begin=begin, end=begin + event.duration_ns())
+    return DeviceActivity(launched=launched, begin=begin, end=begin + event.duration_ns())
 
 
 def _first_line(error: Exception) -> str:

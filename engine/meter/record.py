@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from speedtui.engine.events import PHASES, STEP_PHASES
-from speedtui.engine.meter.device import Mark
+from speedtui.engine.meter.device import PhaseMark
 from speedtui.engine.meter.phases import INDEX
 from speedtui.engine.meter.profile import Profiled
 
@@ -45,7 +45,7 @@ class StepRecord:
 
     def __init__(
         self, step: int, start_ns: int, end_ns: int, before: list[int], totals: list[int],
-        micro_steps: list[MicroStep], lr: float | None, marks: list[Mark] | None,
+        micro_steps: list[MicroStep], lr: float | None, marks: list[PhaseMark] | None,
         peaks: tuple[int, int, int] | None, gradient_norm: torch.Tensor | None,
         loss_scale: LossScale | None, profiled: Profiled | None,
     ) -> None:  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from speedtui.engine.config.capability import Capability
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.memory.predict import predict
-from speedtui.engine.memory.surface import MARGIN, Calibration, Device, MemorySurface, Unpredictable
+from speedtui.engine.memory.surface import MARGIN, Calibration, DeviceKind, MemorySurface, Unpredictable
 from speedtui.engine.plan.cases import PredictedPeak
 from speedtui.engine.search.classes import WithoutMask, class_key, memory_request, with_mask
 from speedtui.engine.workload.base import Report, Workload
@@ -18,7 +18,8 @@ class Expectations:
 
     def __init__(
         self, data_for: Callable[[Settings], Workload], free_bytes: int | None, calibration: Calibration,
-        report: Report, *, device: Device, capability: Capability | None = None, without_mask: WithoutMask = with_mask,
+        report: Report, *, device: DeviceKind, capability: Capability | None = None,
+        without_mask: WithoutMask = with_mask,
     ) -> None:  # fmt: skip
         """`free_bytes`: None where there is no limit; `capability`: of a GPU, where it is known; `without_mask`: as a
         trial decides it, where a model is loaded to tell."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from speedtui.engine.candidate import Curve, Estimate, Source
+from speedtui.engine.candidate import Curve, Estimate, FigureSource
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.estimate import estimate_schedule, time_steps
@@ -23,7 +23,7 @@ class Forecast:
     """Estimates for one profile; the micro-steps of a run are added up once, schedules are tried in microseconds."""
 
     def __init__(
-        self, curve: Curve, costs: RunCosts, data_for: DataFor, *, source: Source, eval_rows: int | None
+        self, curve: Curve, costs: RunCosts, data_for: DataFor, *, source: FigureSource, eval_rows: int | None
     ) -> None:
         """`eval_rows`: of the evaluation set that `costs` are for; None where there is none."""
         self.curve, self.costs, self.source = curve, costs, source

@@ -15,7 +15,7 @@ from speedtui.engine.config.recorded import recorded_settings
 from speedtui.engine.config.same_steps import same_steps
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.errors import ConfigError
-from speedtui.engine.plan.what_if import Known, epoch_steps_of, known_from_estimate, step_seconds
+from speedtui.engine.plan.what_if import KnownRun, epoch_steps_of, known_from_estimate, step_seconds
 from speedtui.engine.planned import Change, ProfileRow, Saving
 from speedtui.engine.profile.apply import values_of
 from speedtui.engine.state import RunState, TrainingState, TrialRow
@@ -30,14 +30,14 @@ run's steps differ from what was expected of them (engine/timing/estimate.py).""
 ELSEWHERE = ("window.", "search.", "track.")
 """What a profile says nothing of."""
 
-Kind = Literal["run", "profile", "trial"]
+OptionKind = Literal["run", "profile", "trial"]
 
 
 class Option(msgspec.Struct, frozen=True, kw_only=True):
     """Settings that the next run can take, and what is known of a run with them. None where nothing is."""
 
     name: str
-    kind: Kind
+    kind: OptionKind
     values: dict[str, Scalar]
     """By path, what makes the run's configuration into this."""
     description: str = ""
@@ -45,7 +45,7 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     """Where the figures come from: `this run`, `#2`, `measured`, `history`, `model`; empty where there are none."""
     source_age_seconds: float | None = None
     measured: bool = False
-    known: Known | None = None
+    known: KnownRun | None = None
     step_seconds: float | None = None
     tokens_per_second: float | None = None
     peak_bytes: int | None = None
@@ -157,7 +157,7 @@ def run_option(run: RunState, settings: Settings) -> Option | None:
     )  # fmt: skip
 
 
-def known_from_training(run: RunState, training: TrainingState, settings: Settings) -> Known | None:
+def known_from_training(run: RunState, training: TrainingState, settings: Settings) -> KnownRun | None:
     """A whole run at the pace of this one; None before its pace is known.
 
     Steps cost what those made took and those to come are expected to; an evaluation, a checkpoint what they took on
@@ -176,7 +176,7 @@ def known_from_training(run: RunState, training: TrainingState, settings: Settin
         epoch_steps=epoch_steps_of(settings, training.total_steps, model.train_rows if model is not None else None),
         epochs=math.ceil(training.epochs),
     )  # fmt: skip
-    return Known(
+    return KnownRun(
         settings=settings, steps=steps, costs=_costs_of(run, training), evaluates=bool(eval_rows),
         eval_rows=eval_rows or None, late_share=_late_share(training),
     )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from speedtui.engine.candidate import Source, TrialResult, TrialStatus
+from speedtui.engine.candidate import FigureSource, TrialResult, TrialStatus
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.config.window import Window
 from speedtui.engine.plan.cases import ResolvedProfile
@@ -18,7 +18,7 @@ from speedtui.engine.timing.verdict import judge_finish, spare_seconds
 class Answered(msgspec.Struct, frozen=True, kw_only=True):
     """What the costs of answers and their scores rest on."""
 
-    source: Source
+    source: FigureSource
     age_seconds: float | None = None
     """Of the run they come from."""
 
@@ -26,7 +26,7 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
 class Basis(msgspec.Struct, frozen=True, kw_only=True):
     """What the figures of a row rest on."""
 
-    source: Source
+    source: FigureSource
     forecast: Forecast | None = None
     """None where no time is known."""
     result: TrialResult | None = None

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from speedtui.engine.candidate import Estimate, Source
+from speedtui.engine.candidate import Estimate, FigureSource
 from speedtui.engine.config.paths import value_at, with_values
 from speedtui.engine.config.same_steps import same_steps
 from speedtui.engine.config.settings import ScheduleSettings, Settings
@@ -28,7 +28,7 @@ SCORING = ("schedule.metric", "schedule.metric_threads", "schedule.metric_timeou
 """What changes the price of a loss, of an answer and of its score, besides leaving them out."""
 
 
-class Known(msgspec.Struct, frozen=True, kw_only=True):
+class KnownRun(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a run with certain settings."""
 
     settings: Settings
@@ -40,12 +40,12 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     """That an evaluation in `costs` is over; None where that is not known."""
     late_share: float
     """From P50 to P90, as a share of the time that is computed."""
-    source: Source = "measured"
+    source: FigureSource = "measured"
     savings: tuple[Saving, ...] = ()
     """What other steps were computed to save beside these."""
 
 
-def what_if(known: Known, settings: Settings) -> Estimate | None:
+def what_if(known: KnownRun, settings: Settings) -> Estimate | None:
     """The whole run with other settings; None where they ask for something that was not measured (`unmeasured`).
 
     P90 is as far above P50, relative to what is computed (steps, evaluations, generation), as it is in the run that
@@ -67,13 +67,13 @@ def what_if(known: Known, settings: Settings) -> Estimate | None:
     )  # fmt: skip
 
 
-def nearest_known(settings: Settings, knowns: Iterable[Known]) -> Known | None:
+def nearest_known(settings: Settings, knowns: Iterable[KnownRun]) -> KnownRun | None:
     """The first one that answers for these settings; what was computed counts less than what was measured."""
     found = [known for known in knowns if not unmeasured(known, settings)]
     return next((known for known in found if same_steps(known.settings, settings)), found[0] if found else None)
 
 
-def computed_saving(known: Known, settings: Settings) -> Saving | None:
+def computed_saving(known: KnownRun, settings: Settings) -> Saving | None:
     """What these settings were computed to save beside those that are known; None where the steps are the same."""
     if not known.savings or same_steps(known.settings, settings):
         return None
@@ -81,7 +81,7 @@ def computed_saving(known: Known, settings: Settings) -> Saving | None:
     return next((saving for saving, saved in other if same_steps(saved, settings)), None)
 
 
-def unmeasured(known: Known, settings: Settings) -> str:
+def unmeasured(known: KnownRun, settings: Settings) -> str:
     """What these settings ask for that is not known, in words; empty where all of it is."""
     if not same_steps(known.settings, settings) and computed_saving(known, settings) is None:
         return "another step"
@@ -103,7 +103,7 @@ def unmeasured(known: Known, settings: Settings) -> str:
     return ""
 
 
-def step_seconds(known: Known) -> float:
+def step_seconds(known: KnownRun) -> float:
     """Mean of a step."""
     return known.steps.seconds / max(known.steps.total_steps, 1)
 
@@ -111,7 +111,7 @@ def step_seconds(known: Known) -> float:
 def known_from_estimate(
     estimate: Estimate, settings: Settings, *, rows: int | None, eval_rows: int | None,
     eval_seconds: float | None = None, save_seconds: float | None = None,
-) -> Known:  # fmt: skip
+) -> KnownRun:  # fmt: skip
     """What an estimate of these settings says of each thing.
 
     `rows`, `eval_rows`: of the data, None where that is not known; `eval_seconds`, `save_seconds`: of one, where the
@@ -130,7 +130,7 @@ def known_from_estimate(
         eval_seconds=terms.get("evals", 0.0) / estimate.evals if estimate.evals else eval_seconds,
     )  # fmt: skip
     computed = math.fsum(terms.get(name, 0.0) for name in (*COMPUTED, *ANSWERS))
-    return Known(
+    return KnownRun(
         settings=settings, steps=steps, costs=_shared_out(estimate, steps, costs, settings.schedule, evaluates),
         evaluates=evaluates, eval_rows=_rows_evaluated(settings, eval_rows),
         late_share=(estimate.p90_seconds - estimate.p50_seconds) / computed if computed > 0 else 0.0,
@@ -168,7 +168,7 @@ def _rows_evaluated(settings: Settings, eval_rows: int | None) -> int | None:
     return min(cut, eval_rows) if cut is not None and eval_rows else cut or eval_rows
 
 
-def _steps(known: Known, settings: Settings) -> StepsTime:
+def _steps(known: KnownRun, settings: Settings) -> StepsTime:
     """As long a step, as many of them as are asked for."""
     train, steps = settings.train, known.steps
     same = (train.epochs, train.max_steps) == (known.settings.train.epochs, known.settings.train.max_steps)
@@ -179,7 +179,7 @@ def _steps(known: Known, settings: Settings) -> StepsTime:
     )  # fmt: skip
 
 
-def _costs(known: Known, settings: Settings) -> RunCosts:
+def _costs(known: KnownRun, settings: Settings) -> RunCosts:
     """With evaluations on as many rows as are asked for."""
     asked = settings.data.eval_rows
     if asked is None or not known.eval_rows or asked == known.settings.data.eval_rows:
@@ -192,7 +192,7 @@ def _costs(known: Known, settings: Settings) -> RunCosts:
     return msgspec.structs.replace(known.costs, **priced)
 
 
-def _more_rows_than_known(known: Known, settings: Settings) -> bool:
+def _more_rows_than_known(known: KnownRun, settings: Settings) -> bool:
     """Whether the price of an evaluation on so many rows cannot be told."""
     before, asked = known.settings.data.eval_rows, settings.data.eval_rows
     return before != asked and (asked is None or known.eval_rows is None)

@@ -65,7 +65,7 @@ class Adjusted(msgspec.Struct, frozen=True, kw_only=True):
     """Why nothing helps, where nothing does."""
 
 
-class Lever(NamedTuple):
+class FittingLever(NamedTuple):
     """One thing to try."""
 
     rungs: Rungs
@@ -99,12 +99,12 @@ def fit_to_window(
         return run.p90_seconds if run is not None else None
 
     levers = [
-        Lever(partial(larger_micro_batches, memory=memory), free=True) if memory is not None else None,
-        Lever(grouping, free=True),
-        Lever(partial(fewer_evaluations, estimate=estimate)),
-        Lever(partial(fewer_checkpoints, estimate=estimate)),
-        Lever(partial(shorter_samples, facts=facts, shares=TIME_SHARES)),
-        Lever(fewer_epochs),
+        FittingLever(partial(larger_micro_batches, memory=memory), free=True) if memory is not None else None,
+        FittingLever(grouping, free=True),
+        FittingLever(partial(fewer_evaluations, estimate=estimate)),
+        FittingLever(partial(fewer_checkpoints, estimate=estimate)),
+        FittingLever(partial(shorter_samples, facts=facts, shares=TIME_SHARES)),
+        FittingLever(fewer_epochs),
     ]
     found = _descend(settings, size, safe_seconds, [lever for lever in levers if lever is not None])
     taken: list[Taken] | None = found
@@ -130,10 +130,10 @@ def fit_to_memory(
 
     if size(settings) is None:
         return Adjusted(settings=settings, changes=[], estimate=estimate(settings) if estimate else None, fits=None)
-    shorter = Lever(partial(shorter_samples, facts=facts, shares=MEMORY_SHARES))
-    orders = [[Lever(checkpointing), Lever(smaller_micro_batches), shorter]]
+    shorter = FittingLever(partial(shorter_samples, facts=facts, shares=MEMORY_SHARES))
+    orders = [[FittingLever(checkpointing), FittingLever(smaller_micro_batches), shorter]]
     if estimate is not None:
-        orders.append([Lever(smaller_micro_batches), Lever(checkpointing), shorter])
+        orders.append([FittingLever(smaller_micro_batches), FittingLever(checkpointing), shorter])
     found = []
     for order in orders:
         taken = _descend(settings, size, 1.0, order)
@@ -147,7 +147,7 @@ def fit_to_memory(
     )  # fmt: skip
 
 
-def _descend(settings: Settings, size: SizeOf, limit: float, levers: Sequence[Lever]) -> list[Taken]:
+def _descend(settings: Settings, size: SizeOf, limit: float, levers: Sequence[FittingLever]) -> list[Taken]:
     """Lever by lever until the size is within the limit; of each the mildest rung that does, or the strongest."""
     taken: list[Taken] = []
     for lever in levers:

@@ -8,7 +8,7 @@ from speedtui.engine.candidate import Estimate
 from speedtui.engine.events import EvaluationCompleted
 from speedtui.engine.report.books import books_rows, closed_books
 from speedtui.engine.report.costs import costs_of
-from speedtui.engine.report.record import Comparison, FinalVerdict, TrainingReport
+from speedtui.engine.report.record import EstimateComparison, FinalVerdict, TrainingReport
 from speedtui.engine.state import RunState, TrainingState
 from speedtui.engine.timing.verdict import judge
 from speedtui.engine.units import plural
@@ -115,7 +115,7 @@ def _best(training: TrainingState) -> EvaluationCompleted | None:
     return training.best or min(with_loss, key=lambda done: (done.loss, done.step), default=None)
 
 
-def compare(state: RunState, training: TrainingState, expected: RunExpectation) -> Comparison:
+def compare(state: RunState, training: TrainingState, expected: RunExpectation) -> EstimateComparison:
     """The estimate beside the time; an accuracy only where both are of the whole, done once."""
     estimate = expected.estimate or _estimate_of_study(state, training)
     finished, first = training.finished, training.first_eta
@@ -125,7 +125,7 @@ def compare(state: RunState, training: TrainingState, expected: RunExpectation) 
     running = first.t + first.p50_seconds - since if first is not None and first.p50_seconds is not None else None
     why_not = _why_not_comparable(state, training)
     accurate = estimate is not None and actual is not None and actual > 0 and not why_not
-    return Comparison(
+    return EstimateComparison(
         estimate=estimate,
         actual_seconds=actual,
         accuracy=accuracy(estimate.p50_seconds if estimate is not None else None, actual) if accurate else None,

@@ -10,7 +10,7 @@ import msgspec
 from speedtui.engine.plan.report import window_entry
 from speedtui.engine.report.books import closed_books
 from speedtui.engine.report.files import dataset_entry, flops_entry, terms_entry, to_digits
-from speedtui.engine.report.record import Comparison, TrainingReport
+from speedtui.engine.report.record import EstimateComparison, TrainingReport
 from speedtui.engine.state import RunState, Totals
 
 
@@ -83,7 +83,7 @@ def _time_entries(report: TrainingReport) -> dict[str, Any]:
     }
 
 
-def _estimate_entry(comparison: Comparison) -> dict[str, Any]:
+def _estimate_entry(comparison: EstimateComparison) -> dict[str, Any]:
     estimate = comparison.estimate
     return {
         "hours": estimate and round(estimate.p50_seconds / 3600, 4),
@@ -95,7 +95,7 @@ def _estimate_entry(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _running_entry(comparison: Comparison) -> dict[str, Any] | None:
+def _running_entry(comparison: EstimateComparison) -> dict[str, Any] | None:
     """What the training said of itself after its first steps."""
     if comparison.running_step is None:
         return None

@@ -22,7 +22,7 @@ from speedtui.engine.events import (
 )
 from speedtui.engine.report.books import BooksRow
 from speedtui.engine.state import Totals
-from speedtui.engine.state.series import Point
+from speedtui.engine.state.series import SeriesPoint
 from speedtui.engine.state.wall import Moves
 
 GOAL = (0.95, 1.05)
@@ -30,12 +30,12 @@ GOAL = (0.95, 1.05)
 GOOD = (0.85, 1.15)
 """What is called good."""
 
-Judgement = Literal["goal", "good", "off"]
+AccuracyGrade = Literal["goal", "good", "off"]
 FinalVerdict = Literal["on_track", "tight", "late"]
 """Inside the margin; before the deadline; after it, or with steps left when it came."""
 
 
-class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+class EstimateComparison(msgspec.Struct, frozen=True, kw_only=True):
     """What was expected beside what it took."""
 
     estimate: Estimate | None = None
@@ -52,7 +52,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """What it then said of the whole."""
 
     @property
-    def judgement(self) -> Judgement | None:
+    def judgement(self) -> AccuracyGrade | None:
         """Whether the estimate was as near as it should be."""
         if self.accuracy is None:
             return None
@@ -93,7 +93,7 @@ class TrainingReport(msgspec.Struct, frozen=True, kw_only=True):
     window: Window | None
     verdict: FinalVerdict | None
     """None without a window, or without an end."""
-    comparison: Comparison
+    comparison: EstimateComparison
     books: tuple[BooksRow, ...]
     wall_seconds: float
     """What the books are of."""
@@ -131,8 +131,8 @@ class TrainingReport(msgspec.Struct, frozen=True, kw_only=True):
     """What was NaN or infinite at the end; None where all was finite again."""
     changed: dict[str, Scalar]
     """Settings that were changed while it went on."""
-    losses: tuple[Point, ...]
-    step_history: tuple[Point, ...]
+    losses: tuple[SeriesPoint, ...]
+    step_history: tuple[SeriesPoint, ...]
     model_path: str | None
 
     @property

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from speedtui.engine.efficiency import ModelFlops
 from speedtui.engine.events import DeviceBusyMeasured, EndReason, EvaluationCompleted, ModelLoaded
-from speedtui.engine.report.record import Comparison, FinalVerdict, Judgement, TrainingReport
+from speedtui.engine.report.record import AccuracyGrade, EstimateComparison, FinalVerdict, TrainingReport
 from speedtui.engine.rows import row_words
 from speedtui.engine.state import Totals
 from speedtui.engine.state.lines import left_out_words, loss_words
@@ -28,7 +28,7 @@ END_WORDS: dict[EndReason, str] = {
     "diverged": "failed: it diverged",
 }
 VERDICT_WORDS: dict[FinalVerdict, str] = {"on_track": "in time", "tight": "in time, the margin used", "late": "late"}
-JUDGEMENT_WORDS: dict[Judgement, str] = {
+JUDGEMENT_WORDS: dict[AccuracyGrade, str] = {
     "goal": "within the goal of 95-105 %",
     "good": "good (85-115 %), outside the goal of 95-105 %",
     "off": "off: 85-115 % is called good",
@@ -122,7 +122,7 @@ def deadline_words(report: TrainingReport) -> str:
     return f"{deadline}{margin}; {ended} {end}, {gap}{verdict}"
 
 
-def accuracy_words(comparison: Comparison) -> str:
+def accuracy_words(comparison: EstimateComparison) -> str:
     """The estimate beside what it took, and how good that is."""
     estimate, actual = comparison.estimate, comparison.actual_seconds
     took = f", took {format_span(actual)}" if actual is not None else ""
@@ -135,7 +135,7 @@ def accuracy_words(comparison: Comparison) -> str:
     return f"{text}; {comparison.note}" if comparison.note else text
 
 
-def _running_words(comparison: Comparison, took: str) -> str:
+def _running_words(comparison: EstimateComparison, took: str) -> str:
     if comparison.running_seconds is None:
         return f"none was made{took}"
     return (

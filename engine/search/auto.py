@@ -12,8 +12,8 @@ from speedtui.engine.config.settings import Settings
 from speedtui.engine.memory.surface import Calibration
 from speedtui.engine.search.base import Ask, Compared, Decision, Surfaces, Trial
 from speedtui.engine.search.candidates import BF16, CHECKPOINTING, FP16
-from speedtui.engine.search.classes import Point, Space, WithoutMask, with_mask
-from speedtui.engine.search.course import Course, Steps, run_course
+from speedtui.engine.search.classes import SearchPoint, Space, WithoutMask, with_mask
+from speedtui.engine.search.course import SearchReplay, Steps, run_course
 from speedtui.engine.search.frontier import explore, frontier, too_large
 from speedtui.engine.search.knobs import (
     ATTENTION,
@@ -25,7 +25,7 @@ from speedtui.engine.search.knobs import (
     moved_paths,
     stacked_knobs,
 )
-from speedtui.engine.search.room import Room
+from speedtui.engine.search.room import MemoryFit
 from speedtui.engine.search.stack import Stack
 from speedtui.engine.units import plural
 
@@ -81,11 +81,11 @@ class Auto:
         self._course, self._dead_end = self._new_course(), ""
         return run_course(self._search(self._course), self._space, trials, compared)
 
-    def _new_course(self) -> Course:
-        room = Room(self._surfaces, self._free_bytes, self._space.effective_batch_size, self._past)
-        return Course(self._space, room)
+    def _new_course(self) -> SearchReplay:
+        room = MemoryFit(self._surfaces, self._free_bytes, self._space.effective_batch_size, self._past)
+        return SearchReplay(self._space, room)
 
-    def _search(self, course: Course) -> Steps[None]:
+    def _search(self, course: SearchReplay) -> Steps[None]:
         known = self._past is not None and self._past.probes > 0
         best = yield from frontier(course, self._bounds(course), calibrated=known)
         if best is None:
@@ -99,7 +99,7 @@ class Auto:
             Decision(kind="finish", what=trial.candidate.label, reason=_summary(course), trial=trial.candidate.id)
         )
 
-    def _bounds(self, course: Course) -> list[Point]:
+    def _bounds(self, course: SearchReplay) -> list[SearchPoint]:
         """The classes that are worth a trial: of the configured attention, or of another one where that never fits."""
         classes = _points(self._space, self._knobs)
         fitting = [point for point in classes if course.room.largest(self._space.key(point)) is not None]
@@ -108,7 +108,7 @@ class Auto:
                 course.drop(self._space.label(point.sized(1)), too_large(course, point))
         return [point for point in fitting if _same_kind(point, fitting[0])]
 
-    def _last_resort(self, course: Course) -> Steps[Point | None]:
+    def _last_resort(self, course: SearchReplay) -> Steps[SearchPoint | None]:
         """The least of all, at micro-batch 1: unless it is hopeless, no prediction rules it out."""
         key = self._space.key
         points = [point.sized(1) for point in _points(self._space, self._knobs)]
@@ -132,13 +132,13 @@ def memory_classes(settings: Settings, machine: Machine, without_mask: WithoutMa
     points = _points(space, knobs)
     if any(knob.path == COMPILE for knob in knobs):
         points += [point.moved(COMPILE, True) for point in points]
-    classes: dict[bytes, Point] = {}
+    classes: dict[bytes, SearchPoint] = {}
     for point in points:
         classes.setdefault(space.key(point), point)
     return [space.settings_of(point.sized(1)) for point in classes.values()]
 
 
-def _points(space: Space, knobs: Sequence[Knob]) -> list[Point]:
+def _points(space: Space, knobs: Sequence[Knob]) -> list[SearchPoint]:
     """One point of each memory class: as configured first, and without checkpointing before with it."""
     points = [space.start]
     for path in (BF16, FP16, OPTIMIZER, ATTENTION, CHECKPOINTING):
@@ -150,10 +150,10 @@ def _points(space: Space, knobs: Sequence[Knob]) -> list[Point]:
     return points
 
 
-def _same_kind(point: Point, other: Point) -> bool:
+def _same_kind(point: SearchPoint, other: SearchPoint) -> bool:
     return [p for p in point.knobs if p[0] != CHECKPOINTING] == [p for p in other.knobs if p[0] != CHECKPOINTING]
 
 
-def _summary(course: Course) -> str:
+def _summary(course: SearchReplay) -> str:
     trials, comparisons = len(course.tried), course.comparisons
     return f"{plural(trials, 'trial')} and {plural(comparisons, 'comparison')}"

@@ -19,7 +19,7 @@ from speedtui.engine.config.settings import (
     TrainSettings,
     WindowSettings,
 )
-from speedtui.engine.memory.surface import Device, MemoryRequest
+from speedtui.engine.memory.surface import DeviceKind, MemoryRequest
 from speedtui.engine.search.candidates import MICRO_BATCH, apply_candidate, make_candidate
 from speedtui.engine.workload.base import DataFacts
 
@@ -34,7 +34,7 @@ def with_mask(settings: Settings) -> bool:
     return False
 
 
-class Point(msgspec.Struct, frozen=True):
+class SearchPoint(msgspec.Struct, frozen=True):
     """One configuration: a micro-batch, and every other setting that the search moves."""
 
     micro_batch_size: int
@@ -44,13 +44,13 @@ class Point(msgspec.Struct, frozen=True):
         """Of one knob."""
         return dict(self.knobs)[path]
 
-    def moved(self, path: str, value: Scalar) -> Point:
+    def moved(self, path: str, value: Scalar) -> SearchPoint:
         """The same with another value of one knob."""
-        return Point(self.micro_batch_size, tuple(sorted({**dict(self.knobs), path: value}.items())))
+        return SearchPoint(self.micro_batch_size, tuple(sorted({**dict(self.knobs), path: value}.items())))
 
-    def sized(self, micro_batch_size: int) -> Point:
+    def sized(self, micro_batch_size: int) -> SearchPoint:
         """The same with another micro-batch."""
-        return Point(micro_batch_size, self.knobs)
+        return SearchPoint(micro_batch_size, self.knobs)
 
 
 class Space:
@@ -71,12 +71,12 @@ class Space:
         return self.settings.train.effective_batch_size
 
     @property
-    def start(self) -> Point:
+    def start(self) -> SearchPoint:
         """The run's own settings."""
         knobs = tuple((path, value_at(self.settings, path)) for path in self._paths)
-        return Point(self.settings.train.micro_batch_size, knobs)
+        return SearchPoint(self.settings.train.micro_batch_size, knobs)
 
-    def values(self, point: Point) -> dict[str, Scalar]:
+    def values(self, point: SearchPoint) -> dict[str, Scalar]:
         """As a candidate has them: the micro-batch, and what differs from the run's settings."""
         return {MICRO_BATCH: point.micro_batch_size} | {
             path: value for path, value in point.knobs if value != value_at(self.settings, path)
@@ -87,15 +87,15 @@ class Space:
         differing = {p: v for p, v in candidate.values.items() if v != value_at(self.settings, p)}
         return differing | {MICRO_BATCH: candidate.micro_batch_size}
 
-    def label(self, point: Point) -> str:
+    def label(self, point: SearchPoint) -> str:
         """Such as `mb4 ga4 r16 +ckpt`."""
         return make_candidate(0, self.values(point), self.settings, "search").label
 
-    def _settings_of(self, point: Point) -> Settings:
+    def _settings_of(self, point: SearchPoint) -> Settings:
         candidate = make_candidate(0, self.values(point), self.settings, "search")
         return apply_candidate(candidate, self.settings)
 
-    def _key(self, point: Point) -> bytes:
+    def _key(self, point: SearchPoint) -> bytes:
         settings = self.settings_of(point)
         return class_key(settings, masked=not self._without_mask(settings))
 
@@ -123,8 +123,8 @@ def class_key(settings: Settings, *, masked: bool = True) -> bytes:
 
 
 def memory_request(
-    settings: Settings, facts: DataFacts, vocabulary: int | None, device: Device, capability: Capability | None = None,
-    *, masked: bool = True,
+    settings: Settings, facts: DataFacts, vocabulary: int | None, device: DeviceKind,
+    capability: Capability | None = None, *, masked: bool = True,
 ) -> MemoryRequest | None:  # fmt: skip
     """What to predict for the class of these settings; None where the longest sample is not known.
 

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from speedtui.engine.candidate import Measurement, TrialResult, TrialStatus
 from speedtui.engine.search.base import Ask, Compare, Compared, Decision, Trial, Try
-from speedtui.engine.search.classes import Point, Space, as_key
-from speedtui.engine.search.room import Room
+from speedtui.engine.search.classes import SearchPoint, Space, as_key
+from speedtui.engine.search.room import MemoryFit
 from speedtui.engine.units import format_size
 
 SearchAnswer = Trial | Compared
@@ -17,24 +17,24 @@ Steps = Generator[Ask, SearchAnswer, T]
 """A part of a search: yields what it needs to know, is sent the answer, and returns what it found."""
 
 
-class Course:
+class SearchReplay:
     """What a search knows at a moment of its course, and nothing that it learned later.
 
     A search is written straight down, as if every trial could be run at once. To ask it for the next step it is run
     from the beginning with the answers there are; where one is missing, that is what is asked for.
     """
 
-    def __init__(self, space: Space, room: Room) -> None:
+    def __init__(self, space: Space, room: MemoryFit) -> None:
         self.space = space
         self.room = room
         self.decisions: list[Decision] = []
         self.incumbent: int | None = None
-        self.tried: dict[Point, Trial] = {}
+        self.tried: dict[SearchPoint, Trial] = {}
         self.considered: set[bytes] = set()
         """Memory classes that were explored at their own micro-batches, or found not to be worth it."""
         self.comparisons = 0
 
-    def attempt(self, point: Point, why: str) -> Steps[Trial]:
+    def attempt(self, point: SearchPoint, why: str) -> Steps[Trial]:
         """The trial of a point; run once only, however often it is asked for."""
         if point not in self.tried:
             trial = yield Try(values=self.space.values(point), why=why)
@@ -45,12 +45,12 @@ class Course:
                 self._too_large(point, trial)
         return self.tried[point]
 
-    def _too_large(self, point: Point, trial: Trial) -> None:
+    def _too_large(self, point: SearchPoint, trial: Trial) -> None:
         predicted = self.room.predicted_bytes(self.space.key(point), point.micro_batch_size)
         reason = f"it ran out of memory at a predicted {format_size(predicted)}; smaller ones only from here on"
         self.decide(Decision(kind="drop", what=trial.candidate.label, reason=reason, trial=trial.candidate.id))
 
-    def compare(self, incumbent: Point, challenger: Point) -> Steps[Compared]:
+    def compare(self, incumbent: SearchPoint, challenger: SearchPoint) -> Steps[Compared]:
         """Both measured in turns."""
         request = Compare(
             incumbent=self.tried[incumbent].candidate.id, challenger=self.tried[challenger].candidate.id
@@ -69,13 +69,13 @@ class Course:
         """Something is not going to be tried."""
         self.decide(Decision(kind="drop", what=what, reason=reason))
 
-    def speed(self, point: Point) -> float | None:
+    def speed(self, point: SearchPoint) -> float | None:
         """Samples a second where it was measured; also of a trial that was ended since it loses."""
         trial = self.tried.get(point)
         measured = measurement_of(trial.result) if trial is not None else None
         return measured.samples_per_second if measured is not None else None
 
-    def fastest(self, points: Sequence[Point]) -> Point | None:
+    def fastest(self, points: Sequence[SearchPoint]) -> SearchPoint | None:
         """Of those with a result that may win; the smaller micro-batch on a tie."""
         speeds = [
             (self.tried[point].result.measurement, point)

@@ -6,8 +6,8 @@ import math
 
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.search.candidates import CHECKPOINTING
-from speedtui.engine.search.classes import Point, half_of
-from speedtui.engine.search.course import Course, Steps
+from speedtui.engine.search.classes import SearchPoint, half_of
+from speedtui.engine.search.course import SearchReplay, Steps
 from speedtui.engine.units import format_size
 
 WORTH = 1.01
@@ -18,13 +18,13 @@ DOUBT = 1.02
 """A single trial may be off by so much."""
 
 
-def frontier(course: Course, classes: list[Point], *, calibrated: bool) -> Steps[Point | None]:
+def frontier(course: SearchReplay, classes: list[SearchPoint], *, calibrated: bool) -> Steps[SearchPoint | None]:
     """The fastest point at the micro-batches that matter; None where nothing ran.
 
     classes: in order of promise, each with any micro-batch; those with gradient checkpointing after those without.
     `calibrated`: real peaks of this device are known, so that no cautious probe comes first.
     """
-    plain: Point | None = None
+    plain: SearchPoint | None = None
     for entry in classes:
         floor = 0
         course.considered.add(course.space.key(entry))
@@ -42,7 +42,7 @@ def frontier(course: Course, classes: list[Point], *, calibrated: bool) -> Steps
     return course.fastest(list(course.tried))
 
 
-def _calibrate(course: Course, entry: Point) -> Steps[bool]:
+def _calibrate(course: SearchReplay, entry: SearchPoint) -> Steps[bool]:
     """One probe well below the limit; whether it showed how real peaks compare with predicted ones."""
     key = course.space.key(entry)
     micro = course.room.cautious(key) or course.room.largest(key)
@@ -56,7 +56,7 @@ def _calibrate(course: Course, entry: Point) -> Steps[bool]:
     return course.room.calibration.probes > 0
 
 
-def explore(course: Course, entry: Point, floor: int) -> Steps[None]:
+def explore(course: SearchReplay, entry: SearchPoint, floor: int) -> Steps[None]:
     """The largest micro-batch of a class and half of it; smaller ones only for as long as they are faster.
 
     Larger micro-batches keep a device busier until it is, and are padded to a longer sample. `floor`: nothing up to
@@ -79,7 +79,7 @@ def explore(course: Course, entry: Point, floor: int) -> Steps[None]:
             return
 
 
-def gain_of_more(course: Course, plain: Point, saver: Point) -> tuple[Point, str] | None:
+def gain_of_more(course: SearchReplay, plain: SearchPoint, saver: SearchPoint) -> tuple[SearchPoint, str] | None:
     """Why a class that saves memory is not worth a trial beside the best one without; None where it may be.
 
     What it buys is a larger micro-batch. Throughput over the micro-batch is concave, so that another doubling
@@ -107,7 +107,7 @@ def gain_of_more(course: Course, plain: Point, saver: Point) -> tuple[Point, str
     )
 
 
-def _last_growth(course: Course, plain: Point) -> float | None:
+def _last_growth(course: SearchReplay, plain: SearchPoint) -> float | None:
     """How much faster the best micro-batch is than one about half of it, a doubling; at least 1."""
     half = half_of(plain.micro_batch_size, course.space.effective_batch_size)
     if half is None:
@@ -123,7 +123,7 @@ def _percent(ratio: float) -> str:
     return f"{(ratio - 1) * 100:.0f} %"
 
 
-def too_large(course: Course, point: Point) -> str:
+def too_large(course: SearchReplay, point: SearchPoint) -> str:
     """`predicted 26.1 GiB > 23.2 GiB free`, of the smallest micro-batch."""
     expected = course.room.expected_bytes(course.space.key(point), 1)
     return f"predicted {format_size(expected)} > {format_size(course.room.free_bytes)} free"

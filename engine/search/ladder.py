@@ -11,11 +11,11 @@ import msgspec
 
 from speedtui.engine.candidate import Candidate
 from speedtui.engine.config.batch import divisors
-from speedtui.engine.config.settings import Mode, Scalar, Settings
+from speedtui.engine.config.settings import Scalar, SearchMode, Settings
 from speedtui.engine.search.candidates import CHECKPOINTING, MICRO_BATCH, RANK, WORKERS, make_candidate
 from speedtui.engine.units import GIB
 
-COUNTS: dict[Mode, int] = {"minimal": 4, "quick": 8, "thorough": 16}
+COUNTS: dict[SearchMode, int] = {"minimal": 4, "quick": 8, "thorough": 16}
 
 
 class Rung(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,7 +48,7 @@ def base_micro_batch(memory_bytes: int, ladder: Ladder) -> float:
     return memory_bytes / GIB / ladder.gib_per_sequence
 
 
-def mode_candidates(mode: Mode, settings: Settings, memory_bytes: int) -> list[Candidate]:
+def mode_candidates(mode: SearchMode, settings: Settings, memory_bytes: int) -> list[Candidate]:
     """The mode's list for a device: 4, 8 or 16 different candidates, fewer where the effective batch allows no more."""
     ladder = load_ladder()
     seen: list[dict[str, Scalar]] = []

@@ -23,7 +23,7 @@ REACH = 8
 """A line through two measured peaks is believed up to so many times the larger micro-batch."""
 
 
-class Known(msgspec.Struct):
+class MemoryClassTrials(msgspec.Struct):
     """What trials have shown of one memory class."""
 
     peaks: dict[int, int] = {}
@@ -39,7 +39,7 @@ class Known(msgspec.Struct):
         return max(self.peaks, default=self.safe)
 
 
-class Room:
+class MemoryFit:
     """Says which micro-batches fit, and learns from every trial."""
 
     def __init__(
@@ -54,7 +54,7 @@ class Room:
         self._pairs: list[tuple[int, int]] = []
         self._gap_bytes = 0
         self._burst_bytes: int | None = None
-        self._known: defaultdict[bytes, Known] = defaultdict(Known)
+        self._known: defaultdict[bytes, MemoryClassTrials] = defaultdict(MemoryClassTrials)
 
     def surface(self, key: bytes) -> MemorySurface | None:
         """The predicted peaks of a class; None where they are unknown."""
@@ -137,7 +137,7 @@ class Room:
             ratio = max(believed / (RETREAT * self._burst_bytes), self.calibration.ratio)
             self.calibration = msgspec.structs.replace(self.calibration, ratio=ratio)
 
-    def _next_unknown(self, known: Known) -> int:
+    def _next_unknown(self, known: MemoryClassTrials) -> int:
         return next((micro for micro in self._sizes if micro > known.held), self._sizes[-1])
 
     def _along(self, key: bytes, micro: int) -> int | None:

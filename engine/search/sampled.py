@@ -21,7 +21,7 @@ from speedtui.engine.search.base import Ask, Compared, Decision, Surfaces, Trial
 from speedtui.engine.search.candidates import MICRO_BATCH, WORKERS, apply_candidate, make_candidate
 from speedtui.engine.search.classes import WithoutMask, as_key, class_key, with_mask
 from speedtui.engine.search.course import measurement_of
-from speedtui.engine.search.room import Room
+from speedtui.engine.search.room import MemoryFit
 from speedtui.engine.units import format_size
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ BURST = 0.05
 """How far over the limit a trial counts that ran out of memory, where nothing was predicted: a share of it."""
 WHERE = "search.knobs"
 
-Values = frozenset[tuple[str, Scalar]]
+KnobValues = frozenset[tuple[str, Scalar]]
 """A combination of the knobs' values, to look up by."""
 
 
@@ -111,7 +111,7 @@ class Sampled:
         self._decisions: list[Decision] = []
         self._steps: Generator[Try, TrialResult, None] | None = None
         self._pending: Try | None = None
-        self._answers: list[tuple[Values, TrialResult]] = []
+        self._answers: list[tuple[KnobValues, TrialResult]] = []
 
     @property
     def decisions(self) -> Sequence[Decision]:
@@ -137,10 +137,10 @@ class Sampled:
 
     def _search(self) -> Generator[Try, TrialResult, None]:
         """Yields what is to be tried and is sent its result."""
-        room = Room(self._surfaces, self._free_bytes, self._settings.train.effective_batch_size, self._past)
+        room = MemoryFit(self._surfaces, self._free_bytes, self._settings.train.effective_batch_size, self._past)
         study = _new_study(self._settings.train.seed)
         study.enqueue_trial(self._first())
-        seen: dict[Values, TrialResult | None] = {}
+        seen: dict[KnobValues, TrialResult | None] = {}
         most = min(self._most, self._total)
         runs = repeats = 0
         while len(seen) < self._total and runs < self._most:
@@ -174,7 +174,7 @@ class Sampled:
             first[path] = options.index(configured) if configured in options else 0
         return first
 
-    def _untried(self, seen: Mapping[Values, TrialResult | None]) -> dict[str, int]:
+    def _untried(self, seen: Mapping[KnobValues, TrialResult | None]) -> dict[str, int]:
         places = product(*(range(len(options)) for options in self._knobs.values()))
         entries = (dict(zip(self._knobs, place, strict=True)) for place in places)
         return next(e for e in entries if as_key({path: self._knobs[path][i] for path, i in e.items()}) not in seen)
@@ -187,7 +187,7 @@ class Sampled:
             return trial.suggest_int(path, 0, last)
         return int(trial.suggest_categorical(path, list(range(len(options)))))
 
-    def _tell(self, trial: optuna.Trial, candidate: Candidate, result: TrialResult, room: Room) -> None:
+    def _tell(self, trial: optuna.Trial, candidate: Candidate, result: TrialResult, room: MemoryFit) -> None:
         measured, peak = measurement_of(result), result.memory.peak_bytes if result.memory is not None else None
         if result.status is TrialStatus.OUT_OF_MEMORY:
             expected = room.expected_bytes(self._key(candidate), candidate.micro_batch_size)
@@ -198,7 +198,7 @@ class Sampled:
             trial.set_constraint("memory", self._excess(peak))
             trial.study.tell(trial, measured.samples_per_second)
 
-    def _ruled_out(self, trial: optuna.Trial, candidate: Candidate, room: Room, *, new: bool) -> bool:
+    def _ruled_out(self, trial: optuna.Trial, candidate: Candidate, room: MemoryFit, *, new: bool) -> bool:
         """Whether it is known not to fit, which the sampler is then told."""
         key, micro = self._key(candidate), candidate.micro_batch_size
         if not room.ruled_out(key, micro):

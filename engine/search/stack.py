@@ -9,8 +9,8 @@ from speedtui.engine.candidate import Measurement, TrialResult
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.search.base import Compared, Decision, Trial
 from speedtui.engine.search.candidates import CHECKPOINTING, TF32
-from speedtui.engine.search.classes import Point, half_of
-from speedtui.engine.search.course import Course, Steps, measurement_of
+from speedtui.engine.search.classes import SearchPoint, half_of
+from speedtui.engine.search.course import SearchReplay, Steps, measurement_of
 from speedtui.engine.search.frontier import WORTH, gain_of_more
 from speedtui.engine.search.knobs import ATTENTION, COMPILE, Knob
 from speedtui.engine.units import format_span
@@ -32,16 +32,16 @@ COMPILE_GAIN = 0.5
 class Stack:
     """Keeps what gains more than 1 % at the lower end of its interval."""
 
-    def __init__(self, course: Course, knobs: Sequence[Knob], total_steps: int | None) -> None:
+    def __init__(self, course: SearchReplay, knobs: Sequence[Knob], total_steps: int | None) -> None:
         """`total_steps`: optimizer steps of the run, in which a compilation has to pay for itself."""
         self._course = course
         self._knobs = knobs
         self._total_steps = total_steps
-        self._settled: set[tuple[Point, Point]] = set()
+        self._settled: set[tuple[SearchPoint, SearchPoint]] = set()
         self._ratios: dict[tuple[str, Scalar], float] = {}
         """Speed with a knob's value over that without it, as last seen."""
 
-    def run(self, best: Point) -> Steps[Point]:
+    def run(self, best: SearchPoint) -> Steps[SearchPoint]:
         """The best point after all knobs; once more from the beginning where one was kept."""
         for number in range(PASSES):
             before = best
@@ -54,7 +54,7 @@ class Stack:
                 best = yield from self._resize(best)
         return best
 
-    def _turn(self, best: Point, knob: Knob, value: Scalar) -> Steps[Point]:
+    def _turn(self, best: SearchPoint, knob: Knob, value: Scalar) -> Steps[SearchPoint]:
         """One value of one knob."""
         if value == best.value(knob.path) or self._ratios.get((knob.path, value), 1.0) < INTERACTION:
             return best
@@ -75,7 +75,7 @@ class Stack:
             self._ratios[knob.path, best.value(knob.path)] = before / after
         return better
 
-    def _resize(self, best: Point) -> Steps[Point]:
+    def _resize(self, best: SearchPoint) -> Steps[SearchPoint]:
         """The micro-batches beside it, which may have become better ones by what was kept."""
         course = self._course
         largest = course.room.largest(course.space.key(best))
@@ -92,7 +92,7 @@ class Stack:
                 return True
         return False
 
-    def _resolve(self, best: Point, moved: Point) -> Point | None:
+    def _resolve(self, best: SearchPoint, moved: SearchPoint) -> SearchPoint | None:
         """With its own micro-batch: a saver of memory takes what it buys, an eater gives up what it costs.
 
         None where it fits at none. A best point below its own limit has shown that a larger one is no gain.
@@ -113,7 +113,7 @@ class Stack:
         at_limit = best.micro_batch_size == course.room.largest(before)
         return moved.sized(most if at_limit else min(best.micro_batch_size, most))
 
-    def _settled_before(self, best: Point, moved: Point) -> bool:
+    def _settled_before(self, best: SearchPoint, moved: SearchPoint) -> bool:
         """Whether it is known already what checkpointing is worth with these other settings."""
         course = self._course
         if course.space.key(moved) in course.considered:
@@ -123,7 +123,7 @@ class Stack:
             course.drop(course.space.label(no_gain[0]), no_gain[1])
         return no_gain is not None
 
-    def _contest(self, best: Point, challenger: Point) -> Steps[Point]:
+    def _contest(self, best: SearchPoint, challenger: SearchPoint) -> Steps[SearchPoint]:
         """A trial, and where that leaves it open both in turns; the better one."""
         course = self._course
         if (best, challenger) in self._settled or (challenger, best) in self._settled:
@@ -143,7 +143,7 @@ class Stack:
         course.incumbent = trial.candidate.id
         return challenger
 
-    def _hopeless(self, best: Point, knob: Knob, value: Scalar) -> str:
+    def _hopeless(self, best: SearchPoint, knob: Knob, value: Scalar) -> str:
         """Why a knob's value cannot gain anything; empty where it may."""
         measured = measurement_of(self._course.tried[best].result)
         if measured is None:
@@ -159,7 +159,7 @@ class Stack:
                 return f"a run of {self._total_steps} steps is too short to pay for compiling"
         return ""
 
-    def _unpaid(self, best: Point, challenger: Point, compared: Compared) -> str:
+    def _unpaid(self, best: SearchPoint, challenger: SearchPoint, compared: Compared) -> str:
         """The figures where a compilation takes longer than the run gains by it; else empty."""
         compiled = dict(challenger.knobs).get(COMPILE, False) and not dict(best.knobs).get(COMPILE, False)
         ours, theirs = self._course.tried[best].result, self._course.tried[challenger].result
@@ -184,7 +184,7 @@ def _autocast_of(settings: Settings) -> str:
     return "bfloat16" if settings.train.bf16 else "float16" if settings.train.fp16 else ""
 
 
-def _no_hungrier(best: Point, moved: Point) -> bool:
+def _no_hungrier(best: SearchPoint, moved: SearchPoint) -> bool:
     """Whether all that differs is an attention that never needs more memory, or compiling, which keeps less but for a
     mask: that is worth a trial, which says it."""
     before, now = dict(best.knobs), dict(moved.knobs)

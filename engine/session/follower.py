@@ -18,7 +18,7 @@ from speedtui.engine.log.where import Whereabouts
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.append import append_event
 from speedtui.engine.session.base import OnLine
-from speedtui.engine.session.room import Room
+from speedtui.engine.session.room import DiskSpaceWatch
 from speedtui.engine.session.stacks import ask_for_stacks
 from speedtui.engine.session.stall import StallBudgets, StallWatch
 from speedtui.engine.session.suspended import is_stopped
@@ -132,7 +132,7 @@ class FollowedRun:
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
         self._follower = Follower(folder)
-        self._room = Room(folder)
+        self._room = DiskSpaceWatch(folder)
 
     @property
     def folder(self) -> RunFolder:

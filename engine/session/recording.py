@@ -33,7 +33,7 @@ TAIL_BYTES = 1 << 16
 """Read from the end of a log to learn when it ends; more where that holds no event."""
 
 
-class Mark(NamedTuple):
+class SeekPoint(NamedTuple):
     """A place in the log between two events."""
 
     t: float
@@ -57,7 +57,7 @@ class Marks:
     def __init__(self, most: int = MARKS, stride: int = STRIDE_BYTES) -> None:
         """`most`: kept, at least 2; `stride`: bytes between two at first."""
         self._most, self._stride = most, stride
-        self._marks: list[Mark] = []
+        self._marks: list[SeekPoint] = []
         self._gaps: dict[float, Gap] = {}
         self.whole = False
         """Whether somebody has read to the end."""
@@ -66,7 +66,7 @@ class Marks:
         return len(self._marks)
 
     @property
-    def reached(self) -> Mark | None:
+    def reached(self) -> SeekPoint | None:
         """The last one."""
         return self._marks[-1] if self._marks else None
 
@@ -74,14 +74,14 @@ class Marks:
         """Whether a mark there is wanted: those there are reach from the start to the last one."""
         return offset >= (self._marks[-1].offset if self._marks else 0) + self._stride
 
-    def add(self, mark: Mark) -> None:
+    def add(self, mark: SeekPoint) -> None:
         """Takes one in; when there are too many, every second one goes."""
         self._marks.append(mark)
         if len(self._marks) >= self._most:
             self._marks = self._marks[1::2]
             self._stride *= 2
 
-    def before(self, t: float) -> Mark | None:
+    def before(self, t: float) -> SeekPoint | None:
         """The last one that has seen nothing later than `t`."""
         at = bisect.bisect_right(self._marks, t, key=lambda mark: mark.t)
         return self._marks[at - 1] if at else None
@@ -105,7 +105,7 @@ class Marks:
 class Cursor:
     """A place in a log, and the state there. Not for two threads at once."""
 
-    def __init__(self, path: Path, marks: Marks, mark: Mark | None = None) -> None:
+    def __init__(self, path: Path, marks: Marks, mark: SeekPoint | None = None) -> None:
         """At the log's start, or at a mark of it."""
         self._tail = EventTail(path, mark.offset if mark is not None else 0)
         self._marks = marks
@@ -147,7 +147,7 @@ class Cursor:
             self._pending.popleft()
             self._take(line, event, on_line)
         if self._marks.due(self._tail.offset):
-            self._marks.add(Mark(self.t, self._tail.offset, pickle.dumps(self._folder, pickle.HIGHEST_PROTOCOL)))
+            self._marks.add(SeekPoint(self.t, self._tail.offset, pickle.dumps(self._folder, pickle.HIGHEST_PROTOCOL)))
         return True
 
     def _take(self, line: bytes, event: AnyEvent, on_line: OnLine | None) -> None:

@@ -24,7 +24,7 @@ INDEX_AFTER_SECONDS = 1.0
 """The screen's first picture comes before the reading ahead, which takes the interpreter from it."""
 
 
-class Position(NamedTuple):
+class RecordingPosition(NamedTuple):
     """Where in a recording it is; seconds on the run's clock."""
 
     t: float
@@ -84,11 +84,11 @@ class ReplaySession:
 
     # -- what may be asked of it, from any thread ---------------------------------------------------
 
-    def position(self) -> Position:
+    def position(self) -> RecordingPosition:
         """Where it is, or is on its way to."""
         with self._asking:
             t = self._clock.t() if self._wanted is None else self._wanted
-        return Position(t, self._end, self._clock.speed, self._clock.paused)
+        return RecordingPosition(t, self._end, self._clock.speed, self._clock.paused)
 
     def pause(self) -> None:
         """Holds."""

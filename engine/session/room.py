@@ -12,7 +12,7 @@ LOOK_SECONDS = 1.0
 """Between two looks."""
 
 
-class Room:
+class DiskSpaceWatch:
     """Looks at the free space where a run is."""
 
     def __init__(self, folder: RunFolder) -> None:

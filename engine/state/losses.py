@@ -9,17 +9,17 @@ from collections.abc import Iterable
 LOSS_LINES = 10
 """First and last lines about steps whose mean loss is reported; fewer where they would overlap."""
 
-Line = tuple[int, float]
+StepLoss = tuple[int, float]
 """(step, loss)"""
 
 
 class Losses:
     """Keeps the first and the last few, over all the workers of a training."""
 
-    def __init__(self, first: Iterable[Line] = (), last: Iterable[Line] = ()) -> None:
+    def __init__(self, first: Iterable[StepLoss] = (), last: Iterable[StepLoss] = ()) -> None:
         """`first`, `last`: as `ends` gave them for the workers before."""
         self._first = list(first)
-        self._last: deque[Line] = deque(last, maxlen=LOSS_LINES)
+        self._last: deque[StepLoss] = deque(last, maxlen=LOSS_LINES)
 
     def add(self, step: int, loss: float) -> None:
         """Of a line."""
@@ -33,7 +33,7 @@ class Losses:
         self._last = deque((line for line in self._last if line[0] <= step), maxlen=LOSS_LINES)
 
     @property
-    def ends(self) -> tuple[tuple[Line, ...], tuple[Line, ...]]:
+    def ends(self) -> tuple[tuple[StepLoss, ...], tuple[StepLoss, ...]]:
         """(the first lines, the last lines), for another worker to go on with."""
         return tuple(self._first), tuple(self._last)
 
@@ -46,5 +46,5 @@ class Losses:
         return _mean(self._first[:count]), _mean(last)
 
 
-def _mean(lines: list[Line]) -> float:
+def _mean(lines: list[StepLoss]) -> float:
     return round(statistics.fmean(loss for _, loss in lines), 6)

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-Point = tuple[float, float]
+SeriesPoint = tuple[float, float]
 """(x, mean y)"""
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ class GrowingSeries:
     def __init__(self, capacity: int = 512) -> None:
         self._capacity = capacity
         self._width = 1
-        self._points: list[Point] = []
+        self._points: list[SeriesPoint] = []
         self._last_x = 0.0
         self._sum = 0.0
         self._count = 0
@@ -48,12 +48,12 @@ class GrowingSeries:
         if self._last_x > x:
             self._sum, self._count = 0.0, 0
 
-    def points(self) -> tuple[Point, ...]:
+    def points(self) -> tuple[SeriesPoint, ...]:
         """The points so far, the unfinished one included."""
         return (*self._points, (self._last_x, self._sum / self._count)) if self._count else tuple(self._points)
 
 
-class Course(msgspec.Struct, frozen=True, kw_only=True):
+class BucketMeans(msgspec.Struct, frozen=True, kw_only=True):
     """Means over stretches of equal length, oldest first."""
 
     end: float = 0.0
@@ -68,7 +68,7 @@ class Course(msgspec.Struct, frozen=True, kw_only=True):
         """From the first stretch to the end."""
         return self.bucket_seconds * len(self.values)
 
-    def points(self) -> tuple[Point, ...]:
+    def points(self) -> tuple[SeriesPoint, ...]:
         """(middle of the stretch on the run's clock, mean), where there is one."""
         start = self.end - self.seconds
         return tuple(
@@ -97,17 +97,17 @@ class RecentSeries:
                 return
         self._kept.append([number, value, 1])
 
-    def course(self, t: float) -> Course:
+    def course(self, t: float) -> BucketMeans:
         """Up to now; from the first value on where that is less long ago."""
         last = max(int(t / self._width), int(self._kept[-1][0]) if self._kept else 0)
         first = max(last - self._count + 1, min(int(self._kept[0][0]), last) if self._kept else last)
         means = {int(number): total / count for number, total, count in self._kept if number >= first}
         whole = len(means) == last - first + 1  # nothing is missing, which is nearly always so
         values = tuple(means.values()) if whole else tuple(map(means.get, range(first, last + 1)))
-        return Course(end=(last + 1) * self._width, bucket_seconds=self._width, values=values)
+        return BucketMeans(end=(last + 1) * self._width, bucket_seconds=self._width, values=values)
 
 
-def _mean(points: list[Point]) -> Point:
+def _mean(points: list[SeriesPoint]) -> SeriesPoint:
     return points[-1][0], sum(y for _, y in points) / len(points)
 
 

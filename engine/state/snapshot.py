@@ -21,7 +21,7 @@ from speedtui.engine.events import (
 )
 from speedtui.engine.planned import Advice, Plan
 from speedtui.engine.state.passed_over import PassedOver
-from speedtui.engine.state.series import Course
+from speedtui.engine.state.series import BucketMeans
 from speedtui.engine.state.study_state import StudyState
 from speedtui.engine.state.totals import Totals
 from speedtui.engine.state.training_state import TrainingState
@@ -71,8 +71,8 @@ class HardwareHistory(msgspec.Struct, frozen=True, kw_only=True):
 
     utilization: tuple[float | None, ...] = ()
     memory_fraction: tuple[float | None, ...] = ()
-    minute_utilization: Course = Course()
-    minute_memory_fraction: Course = Course()
+    minute_utilization: BucketMeans = BucketMeans()
+    minute_memory_fraction: BucketMeans = BucketMeans()
 
 
 class RunState(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from speedtui.engine.events import (
     TrainingFinished,
 )
 from speedtui.engine.planned import Advice
-from speedtui.engine.state.series import Point
+from speedtui.engine.state.series import SeriesPoint
 from speedtui.engine.state.totals import Totals
 from speedtui.engine.state.windows import Recent, StepWindow
 
@@ -52,7 +52,7 @@ class TrainingState(msgspec.Struct, frozen=True, kw_only=True):
     """Non-padding, of all steps; None where a step did not count its own."""
     first_step: int = 0
     """Steps that were done before the present start."""
-    losses: tuple[Point, ...] = ()
+    losses: tuple[SeriesPoint, ...] = ()
     """(step, mean loss), at most 512 points, as is `step_history`."""
     recent_losses: Recent = Recent()
     evaluations: tuple[EvaluationCompleted, ...] = ()
@@ -73,7 +73,7 @@ class TrainingState(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint_failure: CheckpointFailed | None = None
     """None once one was saved."""
     steps: StepWindow = StepWindow()
-    step_history: tuple[Point, ...] = ()
+    step_history: tuple[SeriesPoint, ...] = ()
     """(step, mean step seconds)"""
     phase_courses: dict[str, Recent] = {}
     """Mean seconds a step by phase."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
-from speedtui.engine.state.series import Course
+from speedtui.engine.state.series import BucketMeans
 
 
 class Recent(msgspec.Struct, frozen=True, kw_only=True):
     """One quantity over the last minutes."""
 
-    ten_minutes: Course = Course()
-    minute: Course = Course()
+    ten_minutes: BucketMeans = BucketMeans()
+    minute: BucketMeans = BucketMeans()
 
 
 class StepWindow(msgspec.Struct, frozen=True, kw_only=True):

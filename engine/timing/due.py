@@ -52,7 +52,7 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
     save: float = 0.0
 
 
-class Position(msgspec.Struct, frozen=True, kw_only=True):
+class TrainingPosition(msgspec.Struct, frozen=True, kw_only=True):
     """How far a training is."""
 
     step: int = 0
@@ -83,7 +83,7 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NOTHING = Due()
-START = Position()
+START = TrainingPosition()
 
 
 def rules_of(schedule: ScheduleSettings, total_steps: int, epoch_steps: int, *, evaluates: bool) -> Rules:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from speedtui.engine.timing.due import NOTHING, Due, Position, Prices, Rules
+from speedtui.engine.timing.due import NOTHING, Due, Prices, Rules, TrainingPosition
 
 ROUNDS = 8
 """What comes by the clock takes time itself, so that the counts are found in rounds; each changes the last by no more
@@ -15,7 +15,7 @@ LISTED = 500
 """Terms of a harmonic sum, beyond which it is a logarithm."""
 
 
-def sum_due(rules: Rules, total_steps: int, prices: Prices, at: Position, *, last: bool) -> Due:
+def sum_due(rules: Rules, total_steps: int, prices: Prices, at: TrainingPosition, *, last: bool) -> Due:
     """As `count_due` counts, but for a few percent."""
     sums = _Sums(rules, total_steps, prices, at)
     due = NOTHING
@@ -43,7 +43,7 @@ def records(judged: int, coming: int) -> float:
 class _Sums:
     """Counts of each kind, given the others."""
 
-    def __init__(self, rules: Rules, total_steps: int, prices: Prices, at: Position) -> None:
+    def __init__(self, rules: Rules, total_steps: int, prices: Prices, at: TrainingPosition) -> None:
         self._rules, self._total, self._prices, self._at = rules, total_steps, prices, at
         self._running = (total_steps - at.step) * prices.step
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from speedtui.engine.candidate import Curve, Estimate, Source
+from speedtui.engine.candidate import Curve, Estimate, FigureSource
 from speedtui.engine.config.frequency import parse_frequency
 from speedtui.engine.config.settings import ScheduleSettings
 from speedtui.engine.timing.costs import RunCosts
@@ -37,14 +37,14 @@ def time_steps(curve: Curve, shape: RunShape) -> StepsTime:
 
 def estimate_run(
     curve: Curve, shape: RunShape, costs: RunCosts, schedule: ScheduleSettings, *, evaluates: bool,
-    source: Source = "measured",
+    source: FigureSource = "measured",
 ) -> Estimate:  # fmt: skip
     """The whole run; `evaluates`: there is an evaluation set."""
     return estimate_schedule(time_steps(curve, shape), costs, schedule, evaluates=evaluates, source=source)
 
 
 def estimate_schedule(
-    steps: StepsTime, costs: RunCosts, schedule: ScheduleSettings, *, evaluates: bool, source: Source = "measured"
+    steps: StepsTime, costs: RunCosts, schedule: ScheduleSettings, *, evaluates: bool, source: FigureSource = "measured"
 ) -> Estimate:
     """The whole run under this schedule.
 

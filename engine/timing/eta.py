@@ -19,12 +19,12 @@ from speedtui.engine.timing.due import NOTHING
 from speedtui.engine.timing.durations import GUESS_SPREAD
 from speedtui.engine.timing.guarded import one_thread_at_a_time
 from speedtui.engine.timing.made import Made
-from speedtui.engine.timing.pace import Pace
+from speedtui.engine.timing.pace import StepTimeModel
 from speedtui.engine.timing.pending import Interruption, Pending
 from speedtui.engine.timing.remaining import Remaining
 from speedtui.engine.timing.spending import ONLY_FULL, Spending
-from speedtui.engine.timing.track import Sizes, Track
-from speedtui.engine.timing.verdict import Held, judge, steady_enough
+from speedtui.engine.timing.track import StepSizes, Track
+from speedtui.engine.timing.verdict import SteadyVerdict, judge, steady_enough
 
 NORMAL_90 = 1.2816
 """One-sided 90 % point of the standard normal distribution."""
@@ -63,10 +63,10 @@ class Eta:
             schedule, Spending(estimate, planned, save_guess_seconds), total_steps=total_steps, epoch_steps=epoch_steps,
             evaluates=evaluates, since=since, full_seconds=full_seconds,
         )  # fmt: skip
-        self._track = Track(first_step, epoch_steps, Sizes(sizes))
-        self._pace = Pace()
+        self._track = Track(first_step, epoch_steps, StepSizes(sizes))
+        self._pace = StepTimeModel()
         self._guess_step = step_guess(estimate)
-        self._held = Held()
+        self._held = SteadyVerdict()
         self._losses = losses if losses is not None else Losses()
 
     # -- training thread ---------------------------------------------------------------------------
@@ -114,7 +114,7 @@ class Eta:
         """Steps are made in another way from now on, such as with another micro-batch; `sizes`: as at the start;
         `step_seconds`: what a trial measured of such a step; without it the old pace is the first guess."""
         self._guess_step = step_seconds if step_seconds is not None else self.step_seconds()
-        self._track.sizes = Sizes(sizes)
+        self._track.sizes = StepSizes(sizes)
         self._track.t = None
         self._pace.forget()
 

@@ -34,7 +34,7 @@ HUBER = 2.0
 """Standard deviations beyond which a residual counts linearly, as for a probe's curve."""
 
 
-class Pace:
+class StepTimeModel:
     """Seconds a step = a + b x its padded tokens, neither negative, over the recent steps; the mean where lengths are
     unknown or tell nothing. Takes in a line in constant time and memory.
 

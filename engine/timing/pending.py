@@ -10,7 +10,7 @@ import msgspec
 
 from speedtui.engine import events as e
 from speedtui.engine.config.settings import ScheduleSettings
-from speedtui.engine.timing.due import Due, Position, Prices, Rules, rules_of
+from speedtui.engine.timing.due import Due, Prices, Rules, TrainingPosition, rules_of
 from speedtui.engine.timing.made import Made
 from speedtui.engine.timing.spending import Spending
 from speedtui.engine.timing.walk import count_due
@@ -115,9 +115,9 @@ class Pending:
             step=step_seconds, full=self.expected("full"), loss=self.expected("loss"), save=self.expected("checkpoint")
         )
 
-    def position(self, step: int, t: float) -> Position:
+    def position(self, step: int, t: float) -> TrainingPosition:
         """Where the training is after a step."""
-        return Position(
+        return TrainingPosition(
             step=step, passed=max(t - self.since, 0.0), spent=self.full_seconds,
             since_full=max(t - self._full_at, 0.0), since_loss=max(t - self._loss_at, 0.0),
             since_save=max(t - self._save_at, 0.0), judged=self._judged,

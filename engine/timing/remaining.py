@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from speedtui.engine.config.settings import ScheduleSettings
-from speedtui.engine.timing.due import Due, Position, Prices, rules_of
+from speedtui.engine.timing.due import Due, Prices, TrainingPosition, rules_of
 from speedtui.engine.timing.walk import count_due
 
 
@@ -20,7 +20,7 @@ class Remaining(msgspec.Struct, frozen=True, kw_only=True):
     epoch_steps: int
     evaluates: bool
     """There is an evaluation set."""
-    at: Position
+    at: TrainingPosition
     """Where it is, an evaluation or a save in progress ended."""
     prices: Prices
     """What a step, a full evaluation, one of the loss alone and a checkpoint are expected to cost."""

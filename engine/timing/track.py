@@ -8,14 +8,14 @@ import numpy as np
 
 from speedtui.engine import events as e
 from speedtui.engine.timing.curve import Floats
-from speedtui.engine.timing.pace import Pace
+from speedtui.engine.timing.pace import StepTimeModel
 
 LAG_SECONDS = 1.0
 """Most of the time since the last line that may be steps already made and not told: lines come three times a second,
 and a pump thread that has to wait for its turn is late."""
 
 
-class Sizes:
+class StepSizes:
     """Padded tokens of the steps of a whole run, added up; of any stretch in constant time."""
 
     def __init__(self, sizes: Floats | None) -> None:
@@ -39,7 +39,7 @@ class Track:
     or replaces one value.
     """
 
-    def __init__(self, first_step: int, epoch_steps: int, sizes: Sizes) -> None:
+    def __init__(self, first_step: int, epoch_steps: int, sizes: StepSizes) -> None:
         self.step = first_step
         self.t: float | None = None
         """Of the last line; None before the first."""
@@ -66,7 +66,7 @@ class Track:
 
     # -- pump thread -------------------------------------------------------------------------------
 
-    def line(self, line: e.StepCompleted, pace: Pace) -> None:
+    def line(self, line: e.StepCompleted, pace: StepTimeModel) -> None:
         """A line, and what it says of the pace."""
         before, self.step = self.step, line.step
         besides = self._besides(line)

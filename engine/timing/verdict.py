@@ -64,7 +64,7 @@ def safe_room_seconds(now: float, estimate: Estimate, window: Window) -> float:
     return window.safe_until - now - estimate.p90_seconds
 
 
-class Held:
+class SteadyVerdict:
     """The last verdict, changed no more than once in `FLIP_SECONDS` unless the wall clock was moved under it."""
 
     def __init__(self) -> None:

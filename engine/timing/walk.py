@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 
-from speedtui.engine.timing.due import START, Due, Position, Prices, Rules
+from speedtui.engine.timing.due import START, Due, Prices, Rules, TrainingPosition
 from speedtui.engine.timing.due_sums import INSTANT, sum_due
 
 EXACT = 500
@@ -26,7 +26,13 @@ SLACK = 1e-9
 
 
 def count_due(
-    rules: Rules, total_steps: int, prices: Prices, at: Position = START, *, last: bool = True, exact: int = EXACT
+    rules: Rules,
+    total_steps: int,
+    prices: Prices,
+    at: TrainingPosition = START,
+    *,
+    last: bool = True,
+    exact: int = EXACT,
 ) -> Due:
     """What comes after `at`, with steps of equal length; up to `exact` of it is followed one by one.
 
@@ -57,7 +63,7 @@ def _corrected(rest: float, walked: float, summed: float) -> float:
 class _Walk:
     """From one thing that is due to the next."""
 
-    def __init__(self, rules: Rules, total: int, prices: Prices, at: Position, last: bool) -> None:
+    def __init__(self, rules: Rules, total: int, prices: Prices, at: TrainingPosition, last: bool) -> None:
         self._rules, self._total, self._prices, self._last = rules, total, prices, last
         self._step, self._now, self._spent = at.step, at.passed, at.spent
         self._full_at, self._loss_at = at.passed - at.since_full, at.passed - at.since_loss
@@ -72,10 +78,10 @@ class _Walk:
         return Due(full=self._full, loss=self._loss, saves=self._saves)
 
     @property
-    def position(self) -> Position:
+    def position(self) -> TrainingPosition:
         """Where it is."""
         now = self._now
-        return Position(
+        return TrainingPosition(
             step=self._step, passed=now, spent=self._spent, since_full=now - self._full_at,
             since_loss=now - self._loss_at, since_save=now - self._save_at, judged=self._judged,
         )  # fmt: skip

@@ -192,7 +192,7 @@ def run_seconds(times: KernelTimes, lengths: RunLengths) -> float:
     return plans + lengths.calls * times.again * lengths.size
 
 
-class Choice(msgspec.Struct, frozen=True, kw_only=True):
+class CudnnChoice(msgspec.Struct, frozen=True, kw_only=True):
     """Whether cuDNN computes attention, and why."""
 
     cudnn: bool
@@ -201,7 +201,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 
 def choose(
     model: Any, workload: Workload, settings: Settings, device: torch.device, kernels: Kernels | None = None
-) -> Choice | None:
+) -> CudnnChoice | None:
     """The same for a trial and for the training with its settings, in whatever process: what was measured is kept for
     this device and these heads in the user's cache folder. None where torch does not ask cuDNN, or nothing is known
     of the lengths: then torch's own choice stays.
@@ -217,7 +217,7 @@ def choose(
         times = _kept_times(heads, device, kernels)
     except RuntimeError as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        return Choice(cudnn=False, reason=f"cuDNN's attention is off: it could not be measured ({first:.200})")
+        return CudnnChoice(cudnn=False, reason=f"cuDNN's attention is off: it could not be measured ({first:.200})")
     chosen = pays(times, lengths)
     plan = format_seconds(max(times.cudnn.first - times.cudnn.again, 0.0))
     reason = (
@@ -225,7 +225,7 @@ def choose(
         f"{format_count(lengths.different)} lengths; a call takes {1e6 * times.cudnn.again:.0f} us with it and "
         f"{1e6 * times.other.again:.0f} us without"
     )
-    return Choice(cudnn=chosen, reason=reason)
+    return CudnnChoice(cudnn=chosen, reason=reason)
 
 
 def _kept_times(heads: Heads, device: torch.device, kernels: Kernels) -> AttentionTimes:

@@ -20,7 +20,7 @@ from speedtui.engine.workload.base import DataFacts, Workload
 from speedtui.engine.workload.float32 import set_elsewhere
 from speedtui.engine.workload.model import attach_lora, detach_lora
 from speedtui.engine.workload.quantized import parameter_count, quantized_words
-from speedtui.engine.workload.targets import Note, adapter_notes
+from speedtui.engine.workload.targets import AdapterNote, adapter_notes
 
 
 def tell_loaded(context: JobContext, workload: Workload, settings: Settings, seconds: float) -> None:
@@ -95,7 +95,7 @@ class Trained(NamedTuple):
 
     parameters: int | None
     """How many: the adapter's, or those that are not frozen; None where no adapter can be attached."""
-    notes: list[Note]
+    notes: list[AdapterNote]
     """What the settings' names for it do not say."""
 
 

@@ -17,9 +17,9 @@ from speedtui.engine.trainer.diverging import Diverging
 from speedtui.engine.trainer.evaluating import Evaluating
 from speedtui.engine.trainer.live import LiveSettings
 from speedtui.engine.trainer.needless_mask import runs_without_mask
-from speedtui.engine.trainer.outlook import Outlook
+from speedtui.engine.trainer.outlook import EtaReporter
 from speedtui.engine.trainer.sampled_busy import SampledBusy
-from speedtui.engine.trainer.saving import Saving
+from speedtui.engine.trainer.saving import CheckpointSaver
 from speedtui.engine.trainer.schedule import TrainingSchedule
 from speedtui.engine.trainer.training import TrainingTrainer
 from speedtui.engine.workload.base import Workload, count_tokens
@@ -33,7 +33,7 @@ OPTIMIZER_STATES = {"sgd": 1, "adafactor": 1}
 
 def make_training_trainer(
     context: JobContext, live: LiveSettings, workload: Workload, model: nn.Module, device: torch.device, *, eta: Eta,
-    outlook: Outlook, schedule: TrainingSchedule, store: CheckpointStore, evaluator: Evaluator | None,
+    outlook: EtaReporter, schedule: TrainingSchedule, store: CheckpointStore, evaluator: Evaluator | None,
     rehearses: bool, diverging: Diverging,
 ) -> TrainingTrainer:  # fmt: skip
     """With the settings as they are now."""
@@ -57,7 +57,7 @@ def make_training_trainer(
         schedule=schedule,
         eta=eta,
         evaluating=Evaluating(context, live, workload, schedule, eta, evaluator, diverging.watch),
-        saving=Saving(context, schedule, eta, store, diverging.watch),
+        saving=CheckpointSaver(context, schedule, eta, store, diverging.watch),
         diverging=diverging,
         busy=SampledBusy(context, meter, device),
         rehearses=rehearses,

@@ -14,7 +14,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from speedtui.engine.checkpoint.randomness import kept_randomness
 from speedtui.engine.evaluate.answering import base_of
 from speedtui.engine.trainer.device import to_device
-from speedtui.engine.trainer.weighing import WORDS, Batch, Unit, Weighing, amount, kept_weighing, likely_units
+from speedtui.engine.trainer.weighing import WORDS, Unit, Weighing, amount, kept_weighing, likely_units
+from speedtui.engine.workload.base import Batch
 from speedtui.engine.workload.broken import is_the_devices
 from speedtui.engine.workload.collate import IGNORED, PadPacks, PadPairs, PadRight
 from speedtui.engine.workload.model import loss_of

@@ -23,7 +23,7 @@ GAIN_SHARE = 0.1
 """By which a lever's gain must have moved to be told again."""
 
 
-class Outlook:
+class EtaReporter:
     """Called by the pump thread; reads what the training thread leaves."""
 
     def __init__(self, context: JobContext, live: LiveSettings, eta: Eta, watch: FiniteWatch) -> None:

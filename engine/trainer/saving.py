@@ -21,7 +21,7 @@ from speedtui.engine.trainer.finite import FiniteWatch
 from speedtui.engine.trainer.schedule import TrainingSchedule
 
 
-class Saving:
+class CheckpointSaver:
     """Writes aside, proves, puts in place. What a disk refuses costs a training nothing but the attempt."""
 
     def __init__(

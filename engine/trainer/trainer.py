@@ -38,7 +38,7 @@ from speedtui.engine.workload.float32 import kept_float32
 from speedtui.engine.workload.memory import is_out_of_memory
 from speedtui.engine.workload.model import loss_of
 
-Batch = dict[str, Any]
+ModelInputs = dict[str, Any]
 EVAL_LOSS = "eval_loss"
 """transformers' name for it among an evaluation's metrics."""
 
@@ -111,7 +111,7 @@ class MeteredTrainer(Trainer):
         self.meter.data_done()
         return samples, iter(shares)
 
-    def training_step(self, model: nn.Module, inputs: Batch, num_items_in_batch: Any = None) -> torch.Tensor:
+    def training_step(self, model: nn.Module, inputs: ModelInputs, num_items_in_batch: Any = None) -> torch.Tensor:
         """Forward and backward of one micro-batch; `num_items_in_batch`: the shares of those that are to come."""
         share: Any = 1.0 if num_items_in_batch is None else next(num_items_in_batch)
         self.meter.micro_step(inputs)
@@ -123,7 +123,7 @@ class MeteredTrainer(Trainer):
         return loss
 
     def compute_loss(
-        self, model: nn.Module, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
+        self, model: nn.Module, inputs: ModelInputs, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """The model's own loss; in training times the micro-batch's share of the step's, `num_items_in_batch`.
 
@@ -138,7 +138,7 @@ class MeteredTrainer(Trainer):
             loss = loss * num_items_in_batch
         return (loss, outputs) if return_outputs else loss
 
-    def _prepare_inputs(self, inputs: Batch) -> Batch:
+    def _prepare_inputs(self, inputs: ModelInputs) -> ModelInputs:
         if not self._masked:  # what is counted in a batch is counted before
             inputs = without_mask(inputs)
         if not self.is_in_train or self.model is None or not self.model.training:
@@ -248,7 +248,7 @@ class MeteredTrainer(Trainer):
         metrics = {name: value for name, value in (output.metrics or {}).items() if name != EVAL_LOSS}
         return output._replace(metrics=metrics if loss is None else {**metrics, EVAL_LOSS: loss})
 
-    def prediction_step(self, model: nn.Module, inputs: Batch, *args: Any, **kwargs: Any) -> Any:
+    def prediction_step(self, model: nn.Module, inputs: ModelInputs, *args: Any, **kwargs: Any) -> Any:
         """The loss of one batch; none where it has nothing to learn from, of which the mean is no number."""
         weighed = self._loss_sum.weigh(inputs)
         if not weighed[0]:

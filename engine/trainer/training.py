@@ -19,7 +19,7 @@ from speedtui.engine.trainer.evaluating import Evaluating
 from speedtui.engine.trainer.finite import Divergence
 from speedtui.engine.trainer.live import LiveSettings
 from speedtui.engine.trainer.sampled_busy import SampledBusy
-from speedtui.engine.trainer.saving import Saving
+from speedtui.engine.trainer.saving import CheckpointSaver
 from speedtui.engine.trainer.schedule import TrainingSchedule
 from speedtui.engine.trainer.trainer import MeteredTrainer
 
@@ -32,7 +32,7 @@ class TrainingTrainer(MeteredTrainer):
 
     def __init__(
         self, *args: Any, context: JobContext, live: LiveSettings, schedule: TrainingSchedule, eta: Eta,
-        evaluating: Evaluating, saving: Saving, diverging: Diverging, busy: SampledBusy, rehearses: bool,
+        evaluating: Evaluating, saving: CheckpointSaver, diverging: Diverging, busy: SampledBusy, rehearses: bool,
         **kwargs: Any,
     ) -> None:  # fmt: skip
         """`rehearses`: a part of a full evaluation is made before the first step."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import msgspec
 import torch
 from torch import nn
 
 from speedtui.engine.meter.record import batch_rows
+from speedtui.engine.workload.base import Batch
 from speedtui.engine.workload.collate import IGNORED
 
 Unit = Literal["next_tokens", "tokens", "rows", "next_attended", "attended", "whole"]
@@ -19,8 +20,6 @@ WORDS: dict[Unit, str] = {
     "next_tokens": "a mean over label tokens", "tokens": "a mean over label tokens", "rows": "a mean over rows",
     "next_attended": "a mean over tokens", "attended": "a mean over tokens", "whole": "a sum over rows",
 }  # fmt: skip
-
-Batch = Mapping[str, Any]
 
 
 class Weighing(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,7 +23,7 @@ from speedtui.engine.timing.estimate import estimate_run
 from speedtui.engine.timing.workload_shape import shape_of
 from speedtui.engine.trainer.finite import nonfinite_weight
 from speedtui.engine.trainer.trainer import MeteredTrainer
-from speedtui.engine.trial.batches import Rows, plan_probe
+from speedtui.engine.trial.batches import RowSubset, plan_probe
 from speedtui.engine.trial.costs import cost_key, measure_costs
 from speedtui.engine.trial.failures import Failure, TrialEnded, describe_failure
 from speedtui.engine.trial.memory_probe import memory_probe
@@ -108,7 +108,7 @@ class Attempt:
             count = COST_STEPS * setup.probe_accumulation
             plan = plan_probe(workload, self._settings.train, count, count)
             probed = run_steps(
-                setup, "throughput", Rows(workload.train_dataset, plan.rows), COST_STEPS, keep_timings=True,
+                setup, "throughput", RowSubset(workload.train_dataset, plan.rows), COST_STEPS, keep_timings=True,
                 after=lambda trainer, probed: self._keep_costs(setup, trainer, data_seconds(probed.timings)),
             )  # fmt: skip
         self.start = RunCosts(start_seconds=probed.start_seconds)

@@ -28,7 +28,7 @@ class ProbePlan(msgspec.Struct, frozen=True, kw_only=True):
     """Padded tokens of each micro-batch formed, sorted; what a mean micro-step is computed over."""
 
 
-class Rows:
+class RowSubset:
     """Some rows of a dataset, in the order given."""
 
     def __init__(self, dataset: MapDataset, rows: Sequence[int]) -> None:

@@ -16,7 +16,7 @@ from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobStopped
 from speedtui.engine.meter.meter import StepTiming
 from speedtui.engine.search.candidates import apply_candidate
-from speedtui.engine.trial.batches import Rows, plan_blocks
+from speedtui.engine.trial.batches import RowSubset, plan_blocks
 from speedtui.engine.trial.failures import TrialEnded, describe_failure
 from speedtui.engine.trial.judgement import besides_seconds
 from speedtui.engine.trial.probe import ProbeSetup, run_steps
@@ -31,7 +31,7 @@ NARROW = 0.02
 CONFIDENCE = 0.95
 
 
-class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+class SpeedComparison(msgspec.Struct, frozen=True, kw_only=True):
     """How much faster the challenger is."""
 
     ratio: float
@@ -55,7 +55,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
 def compare_candidates(
     runner: TrialRunner, incumbent: Candidate, challenger: Candidate, *, most_pairs: int = MOST_PAIRS
-) -> Comparison:
+) -> SpeedComparison:
     """Short probes in the order ABBA ABBA, the same rows each time, until the difference is known.
 
     The order lets a steady drift cancel. Warm-up is dropped by rows: each probe begins with a block of its own.
@@ -80,7 +80,7 @@ def _require_put_back(runner: TrialRunner) -> None:
         raise TrialEnded(TrialStatus.FAILED, runner.guard.lost)
 
 
-def _take_turns(turns: _Turns, most_pairs: int) -> Comparison:
+def _take_turns(turns: _Turns, most_pairs: int) -> SpeedComparison:
     logs: list[float] = []
     while True:
         first = len(logs) % 2  # 0: the incumbent begins; 1: the challenger, which is still on the model
@@ -91,16 +91,16 @@ def _take_turns(turns: _Turns, most_pairs: int) -> Comparison:
             return found
 
 
-def compared(logs: Sequence[float]) -> Comparison:
+def compared(logs: Sequence[float]) -> SpeedComparison:
     """The mean of the log ratios of pairs with Student's interval; one pair has an interval without end."""
     from scipy.special import stdtrit  # type: ignore[import-untyped]
 
     n = len(logs)
     mean = statistics.fmean(logs)
     if n < 2:
-        return Comparison(ratio=math.exp(mean), low=0.0, high=math.inf, pairs=n)
+        return SpeedComparison(ratio=math.exp(mean), low=0.0, high=math.inf, pairs=n)
     half = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * statistics.stdev(logs) / math.sqrt(n)
-    return Comparison(ratio=math.exp(mean), low=math.exp(mean - half), high=math.exp(mean + half), pairs=n)
+    return SpeedComparison(ratio=math.exp(mean), low=math.exp(mean - half), high=math.exp(mean + half), pairs=n)
 
 
 class _Turns:
@@ -137,7 +137,7 @@ class _Turns:
             trial=candidate.id, check=lambda: runner.check_trial(candidate),
         )  # fmt: skip
         rows = plan_blocks(runner.workload, self._block, settings.train.seed, self._warmup_blocks)
-        dataset = Rows(runner.workload.train_dataset, rows)
+        dataset = RowSubset(runner.workload.train_dataset, rows)
         micro_steps = len(rows) // settings.train.micro_batch_size
         steps = math.ceil(micro_steps / setup.probe_accumulation)
         probed = run_steps(setup, "throughput", dataset, steps, keep_timings=True)

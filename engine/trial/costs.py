@@ -22,7 +22,7 @@ from speedtui.engine.timing.run_shape import Indices
 from speedtui.engine.trainer.answer_costs import AnswerCosts
 from speedtui.engine.trainer.trainer import MeteredTrainer
 from speedtui.engine.trial.answers import measure_answers
-from speedtui.engine.trial.batches import Rows
+from speedtui.engine.trial.batches import RowSubset
 from speedtui.engine.trial.probe import ProbeSetup
 from speedtui.engine.units import format_size
 from speedtui.engine.workload.base import MapDataset, Workload
@@ -37,7 +37,7 @@ ROOM = 1.5
 
 
 CostKey = tuple[Scalar, ...]
-Batch = tuple[list[int], int]
+EvalBatchRows = tuple[list[int], int]
 """(rows of an evaluation batch, their padded length or 0 where it is unknown)."""
 
 
@@ -146,7 +146,7 @@ def _time_evaluation(setup: ProbeSetup, trainer: MeteredTrainer) -> tuple[Curve,
     batches = _chosen(dataset, size)
     clock = _BatchEnds(setup.device)
     trainer.add_callback(clock)
-    subset: Any = Rows(dataset, [row for rows, _ in batches for row in rows])
+    subset: Any = RowSubset(dataset, [row for rows, _ in batches for row in rows])
     try:
         began = working_seconds()
         trainer.evaluate(eval_dataset=subset)
@@ -158,7 +158,7 @@ def _time_evaluation(setup: ProbeSetup, trainer: MeteredTrainer) -> tuple[Curve,
     return _fit_evaluation(batches, clock.ends, total)
 
 
-def _fit_evaluation(batches: list[Batch], ends: list[float], total: float) -> tuple[Curve, float]:
+def _fit_evaluation(batches: list[EvalBatchRows], ends: list[float], total: float) -> tuple[Curve, float]:
     """The first batch's end has the evaluation's beginning in it, so that the curve rests on the others."""
     points = [CurvePoint(micro_batch_size=len(rows), tokens=tokens, seconds=0.0) for rows, tokens in batches]
     gaps = np.diff(ends)
@@ -185,7 +185,7 @@ class _BatchEnds(TrainerCallback):
         self.ends.append(working_seconds())
 
 
-def _chosen(dataset: MapDataset, size: int) -> list[Batch]:
+def _chosen(dataset: MapDataset, size: int) -> list[EvalBatchRows]:
     """Evaluation batches in the order to measure them."""
     order = evaluation_order(dataset)
     lengths = _batch_lengths(dataset, order, size)

@@ -18,7 +18,7 @@ from speedtui.engine.trial.steady import ENOUGH, PRECISE_ENOUGH, Observation, St
 OPTIMIZER = "optimizer"
 
 
-class Judgement(msgspec.Struct, frozen=True, kw_only=True):
+class ProbeRules(msgspec.Struct, frozen=True, kw_only=True):
     """The rules for one probe."""
 
     plan: ProbePlan

@@ -18,7 +18,7 @@ from speedtui.engine.meter.meter import StepTiming
 from speedtui.engine.trainer.needless_mask import runs_without_mask
 from speedtui.engine.trainer.trainer import MeteredTrainer
 from speedtui.engine.trial.allocator import AllocatorWatch
-from speedtui.engine.trial.batches import Rows
+from speedtui.engine.trial.batches import RowSubset
 from speedtui.engine.trial.failures import TrialEnded
 from speedtui.engine.trial.probe import Probed, ProbeSetup, run_steps
 from speedtui.engine.workload.evaluation_batch import evaluation_order
@@ -54,7 +54,7 @@ def memory_probe(setup: ProbeSetup, limit_bytes: int | None) -> tuple[Memory, fl
     stress = setup.workload.stress_dataset(micro, steps * per_step, setup.context.progress, bare=bare * per_step)
     if on_cuda and compiled:
         torch.compiler.reset()
-    peaks: Peaks = DevicePeaks(setup.device) if on_cuda else HostPeaks(setup.model)
+    peaks: PeakReader = DevicePeaks(setup.device) if on_cuda else HostPeaks(setup.model)
     memories: list[Memory] = []
 
     def evaluate(trainer: MeteredTrainer, probed: Probed) -> None:
@@ -85,7 +85,7 @@ def _mask_decides(setup: ProbeSetup) -> bool:
 
 
 def _with_evaluation(
-    memory: Memory, setup: ProbeSetup, trainer: MeteredTrainer, peaks: Peaks, limit_bytes: int | None
+    memory: Memory, setup: ProbeSetup, trainer: MeteredTrainer, peaks: PeakReader, limit_bytes: int | None
 ) -> Memory:
     """With the peak of the loss of the longest rows, by as many rows at a time as fit.
 
@@ -97,7 +97,7 @@ def _with_evaluation(
     order = evaluation_order(dataset)
 
     def longest() -> None:
-        trainer.evaluate(eval_dataset=Rows(dataset, order[: trainer.args.per_device_eval_batch_size].tolist()))
+        trainer.evaluate(eval_dataset=RowSubset(dataset, order[: trainer.args.per_device_eval_batch_size].tolist()))
 
     while True:
         asked = trainer.args.per_device_eval_batch_size
@@ -110,7 +110,7 @@ def _with_evaluation(
         trainer.halve_evaluation()
 
 
-def _peak_of(evaluate: Callable[[], None], peaks: Peaks) -> int:
+def _peak_of(evaluate: Callable[[], None], peaks: PeakReader) -> int:
     try:
         return peaks.of(evaluate)
     except Exception as error:
@@ -119,10 +119,10 @@ def _peak_of(evaluate: Callable[[], None], peaks: Peaks) -> int:
     raise TrialEnded(TrialStatus.OUT_OF_MEMORY, "evaluating its longest row alone ran out of memory")
 
 
-class Peaks(Protocol):
+class PeakReader(Protocol):
     """Reads peaks while it is entered."""
 
-    def __enter__(self) -> Peaks: ...
+    def __enter__(self) -> PeakReader: ...
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

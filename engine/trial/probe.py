@@ -28,8 +28,8 @@ from speedtui.engine.trainer.loss_scaling import UNSCALED
 from speedtui.engine.trainer.needless_mask import runs_without_mask
 from speedtui.engine.trainer.trainer import MeteredTrainer
 from speedtui.engine.trial.allocator import AllocatorWatch
-from speedtui.engine.trial.batches import Rows, plan_probe
-from speedtui.engine.trial.judgement import Judgement
+from speedtui.engine.trial.batches import RowSubset, plan_probe
+from speedtui.engine.trial.judgement import ProbeRules
 from speedtui.engine.trial.step_check import StepCheck
 from speedtui.engine.workload.base import MapDataset, Workload, count_tokens
 from speedtui.engine.workload.evaluation_batch import evaluation_rows
@@ -123,7 +123,7 @@ def throughput_probe(
     steps = math.ceil((search.batches + room) / accumulation)
     profiled = PROFILED_STEPS if setup.device.type != "cpu" else 0  # the CPU computes in all of its time
     plan = plan_probe(workload, train, search.batches, (steps + profiled) * accumulation)
-    judgement = Judgement(
+    judgement = ProbeRules(
         plan=plan,
         batches=search.batches,
         micro_batch_size=train.micro_batch_size,
@@ -145,13 +145,13 @@ def throughput_probe(
             after(trainer, result.data_seconds)
 
     run_steps(
-        setup, "throughput", Rows(workload.train_dataset, plan.rows), steps, judgement=judgement, after=judge_steps,
-        profiled_steps=profiled,
+        setup, "throughput", RowSubset(workload.train_dataset, plan.rows), steps, judgement=judgement,
+        after=judge_steps, profiled_steps=profiled,
     )  # fmt: skip
     return found[0]
 
 
-def _judged(judgement: Judgement, probed: Probed, setup: ProbeSetup, allocator: AllocatorWatch | None) -> Throughput:
+def _judged(judgement: ProbeRules, probed: Probed, setup: ProbeSetup, allocator: AllocatorWatch | None) -> Throughput:
     measurement = judgement.measurement(probed.timings)
     measurement = msgspec.structs.replace(
         measurement, busy_phases=_busy(measurement.phases, probed.busy), flops=setup.flops
@@ -185,7 +185,7 @@ def data_seconds(timings: Sequence[StepTiming]) -> float:
 
 
 def run_steps(
-    setup: ProbeSetup, probe: Probe, dataset: MapDataset, steps: int, *, judgement: Judgement | None = None,
+    setup: ProbeSetup, probe: Probe, dataset: MapDataset, steps: int, *, judgement: ProbeRules | None = None,
     keep_timings: bool = False, after: Callable[[MeteredTrainer, Probed], None] | None = None, profiled_steps: int = 0,
 ) -> Probed:  # fmt: skip
     """Trains so many steps on the dataset as it comes, metered; leaves no trace in the process.

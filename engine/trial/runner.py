@@ -31,7 +31,7 @@ from speedtui.engine.trainer.loaded import tell_loaded
 from speedtui.engine.trainer.needless_mask import keep_proof, proof_of, runs_without_mask
 from speedtui.engine.trial.arithmetic import Arithmetic
 from speedtui.engine.trial.attempt import Attempt
-from speedtui.engine.trial.compare import MOST_PAIRS, Comparison, compare_candidates
+from speedtui.engine.trial.compare import MOST_PAIRS, SpeedComparison, compare_candidates
 from speedtui.engine.trial.costs import CostKey, MeasuredCosts, cost_key
 from speedtui.engine.trial.failures import TrialEnded
 from speedtui.engine.trial.prepared import StateGuard
@@ -213,7 +213,7 @@ class TrialRunner:
         self._settle()
         return msgspec.structs.replace(result, seconds=round(working_seconds() - started, 3))
 
-    def compare(self, incumbent: Candidate, challenger: Candidate, *, most_pairs: int = MOST_PAIRS) -> Comparison:
+    def compare(self, incumbent: Candidate, challenger: Candidate, *, most_pairs: int = MOST_PAIRS) -> SpeedComparison:
         """Which of two candidates is faster, measured in turns; see `compare_candidates`.
 
         Raises:

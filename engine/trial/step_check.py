@@ -12,7 +12,7 @@ from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.meter.meter import Meter, StepTiming
 from speedtui.engine.meter.profile import BusySteps, StepProfile
 from speedtui.engine.trial.failures import TrialEnded
-from speedtui.engine.trial.judgement import Judgement
+from speedtui.engine.trial.judgement import ProbeRules
 
 if TYPE_CHECKING:
     from speedtui.engine.trial.probe import ProbeSetup
@@ -22,7 +22,7 @@ class StepCheck(TrainerCallback):
     """Looks for commands, and whether enough has been measured, after every step."""
 
     def __init__(
-        self, setup: ProbeSetup, meter: Meter, judgement: Judgement | None, steps: int, profile: StepProfile | None
+        self, setup: ProbeSetup, meter: Meter, judgement: ProbeRules | None, steps: int, profile: StepProfile | None
     ) -> None:
         """`steps`: after which there is enough in any case; `profile`: of the steps after those."""
         self._setup = setup
@@ -76,7 +76,7 @@ class StepCheck(TrainerCallback):
         if self._judgement.done(timings) or state.global_step >= self._steps:
             control.should_training_stop = not self._goes_on(self._judgement, timings)
 
-    def _goes_on(self, judgement: Judgement, timings: Sequence[StepTiming]) -> bool:
+    def _goes_on(self, judgement: ProbeRules, timings: Sequence[StepTiming]) -> bool:
         """Whether steps are to be profiled now that enough were measured; not those of a candidate that is too slow."""
         self.judged_at = self._setup.context.t
         if self._profile is None:

@@ -19,7 +19,7 @@ from speedtui.engine.config.settings import ModelSettings
 from speedtui.engine.errors import ModelError
 from speedtui.engine.workload.base import Report
 from speedtui.engine.workload.cache import cache_folder, key_of, replacing, touch
-from speedtui.engine.workload.data import Table
+from speedtui.engine.workload.data import DataTable
 from speedtui.engine.workload.messages import Conversation
 from speedtui.engine.workload.pretrained import (
     DTYPES,
@@ -119,7 +119,7 @@ def check_model_type(model_type: Any) -> str:
     )
 
 
-def tokenizer_for(table: Table, vocabulary: int, report: Report) -> PreTrainedTokenizerBase:
+def tokenizer_for(table: DataTable, vocabulary: int, report: Report) -> PreTrainedTokenizerBase:
     """A byte-level BPE tokenizer trained on the table's texts, from the cache where it was trained before.
 
     Raises:
@@ -153,7 +153,7 @@ def _keep(tokenizer: Tokenizer, path: Path) -> None:
         return
 
 
-def _texts(table: Table) -> Iterator[str]:
+def _texts(table: DataTable) -> Iterator[str]:
     for _, content in islice(table.contents(), TRAINING_ROWS):
         yield from (
             (message["content"] for message in content.messages)

@@ -52,7 +52,7 @@ class MapDataset(Protocol):
     def __getitem__(self, index: int, /) -> Any: ...
 
 
-class Progress:
+class ThrottledProgress:
     """Passes progress on, no more than ten times a second."""
 
     def __init__(self, report: Report, what: str, total: int | None) -> None:

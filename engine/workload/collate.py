@@ -14,7 +14,7 @@ IGNORED = -100
 """The label that cross entropy leaves out."""
 MASK = "attention_mask"
 
-Sample = Mapping[str, torch.Tensor]
+EncodedSample = Mapping[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class PadRight:
 
     pad_id: int
 
-    def __call__(self, samples: Sequence[Sample]) -> dict[str, Any]:
+    def __call__(self, samples: Sequence[EncodedSample]) -> dict[str, Any]:
         """`input_ids`, `labels` (-100 at padding) and `attention_mask` (0 there): (micro_batch, sequence), int64.
 
         A sample has `input_ids` and `labels`: (tokens,), int64.
@@ -44,7 +44,7 @@ class PadPairs:
 
     pad_id: int
 
-    def __call__(self, samples: Sequence[Sample]) -> CountedBatch:
+    def __call__(self, samples: Sequence[EncodedSample]) -> CountedBatch:
         """As `PadRight`, but `labels` are the targets: (micro_batch, longest target), int64, -100 at padding.
 
         What the decoder reads is left to the model: the labels moved by one, from its own start token on.
@@ -64,7 +64,7 @@ class PadPacks:
 
     pad_id: int
 
-    def __call__(self, samples: Sequence[Sample]) -> dict[str, Any]:
+    def __call__(self, samples: Sequence[EncodedSample]) -> dict[str, Any]:
         """`input_ids`, `labels` (-100 at padding), `position_ids`: (micro_batch, sequence), int64, and no mask.
 
         A pack has all three, (tokens,), int64; positions start at 0 with every sample. Padding is one more sample,

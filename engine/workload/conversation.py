@@ -13,7 +13,7 @@ from speedtui.engine.workload.messages import THOUGHTS, Conversation, Messages
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-Span = tuple[int, int]
+CharSpan = tuple[int, int]
 """(start, end) in characters."""
 
 MARK = "5577006791947779410"
@@ -34,7 +34,7 @@ class Turn:
     """The conversation up to the turn: what is there once the model has answered."""
     end: int | None
     """Characters of the whole rendering up to its end; None where the whole begins otherwise than `alone`."""
-    marked: tuple[Span, ...] = ()
+    marked: tuple[CharSpan, ...] = ()
     """In `alone`, what the template's own generation markers enclose of it; none where it has no markers."""
     unlike: bool = False
     """`alone` does not begin with `prompt`: the template asks for an answer otherwise than it writes one."""
@@ -99,7 +99,7 @@ def render(
 def apply(
     tokenizer: PreTrainedTokenizerBase, conversations: Sequence[Messages], tools: list[Any] | None, *,
     prompt: bool = False,
-) -> tuple[list[str], list[tuple[Span, ...]]]:  # fmt: skip
+) -> tuple[list[str], list[tuple[CharSpan, ...]]]:  # fmt: skip
     """(texts, what the template's generation markers enclose in each); `prompt` ends each with what asks for an answer.
 
     Raises:
@@ -134,7 +134,7 @@ def _prompts(tokenizer: PreTrainedTokenizerBase, conversation: Conversation) -> 
     return prompts
 
 
-def _turn(number: int, prompt: str, alone: str, end: int | None, marked: Sequence[Span], *, opens: bool) -> Turn:
+def _turn(number: int, prompt: str, alone: str, end: int | None, marked: Sequence[CharSpan], *, opens: bool) -> Turn:
     unlike = not alone.startswith(prompt)
     start = common(prompt, alone) if unlike else len(prompt)
     inside = tuple((max(first, start), last) for first, last in marked if last > start)

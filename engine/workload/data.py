@@ -16,11 +16,11 @@ import msgspec
 from speedtui.engine.config.formats import Form, Layout, filled_in, layout_of, template_columns
 from speedtui.engine.config.settings import DataSettings
 from speedtui.engine.errors import DataError
-from speedtui.engine.workload.base import Progress, Report
+from speedtui.engine.workload.base import Report, ThrottledProgress
 from speedtui.engine.workload.cache import file_identity
 from speedtui.engine.workload.held_out import Part
 from speedtui.engine.workload.messages import Conversation, read_conversation
-from speedtui.engine.workload.readers import Row, read_rows, whole_columns
+from speedtui.engine.workload.readers import DataRow, read_rows, whole_columns
 
 Content = tuple[str, ...] | Conversation
 """(prompt, response), (text,), or a conversation."""
@@ -33,7 +33,7 @@ def answer_of(content: Content | None, turn: int | None = None) -> str | None:
     return content[-1] if content is not None else None
 
 
-class Table(msgspec.Struct, frozen=True, kw_only=True):
+class DataTable(msgspec.Struct, frozen=True, kw_only=True):
     """A data file and what is read from it: plain values, which another process reads the same rows by."""
 
     file: str
@@ -90,29 +90,29 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
         """Plain values that differ where the contents may."""
         return [file_identity(self.path), *msgspec.to_builtins((self.layout, self.limit, self.part))]
 
-    def _rows(self, wanted: Sequence[str]) -> Iterator[Row]:
+    def _rows(self, wanted: Sequence[str]) -> Iterator[DataRow]:
         rows = read_rows(self.path, wanted, self.layout.optional)
         if self.part is not None:
             rows = compress(rows, self.part.of(self.path))
         return islice(rows, self.limit)
 
 
-def table_of(path: str, data: DataSettings, limit: int | None = None, part: Part | None = None) -> Table:
+def table_of(path: str, data: DataSettings, limit: int | None = None, part: Part | None = None) -> DataTable:
     """The table in a file, with the columns that [data] names.
 
     Raises:
         ConfigError: it names none.
     """
-    return Table(file=path, layout=layout_of(data, path), limit=limit, part=part)
+    return DataTable(file=path, layout=layout_of(data, path), limit=limit, part=part)
 
 
-def check_table(table: Table, report: Report) -> int:
+def check_table(table: DataTable, report: Report) -> int:
     """Reads everything once, so that a bad row is named before the slow work; returns the number of rows.
 
     Raises:
         DataError: a row is bad, there is none, or none has anything to learn from.
     """
-    progress = Progress(report, f"reading {table.path.name}", None)
+    progress = ThrottledProgress(report, f"reading {table.path.name}", None)
     rows = useful = 0
     for _, content in table.contents():
         rows += 1
@@ -126,7 +126,7 @@ def check_table(table: Table, report: Report) -> int:
     return rows
 
 
-def require_first_row(table: Table) -> None:
+def require_first_row(table: DataTable) -> None:
     """Refuses a table of which the first row already is not what the configuration says.
 
     Raises:
@@ -149,12 +149,12 @@ def naming(key: str) -> Iterator[None]:
         raise DataError(f"{key}: {error.message}", error.hint) from None
 
 
-def no_rows(table: Table) -> DataError:
+def no_rows(table: DataTable) -> DataError:
     """The refusal of a file with nothing but blank lines or a header."""
     return DataError(f"{table.path}: there are no rows in it", "Correct data.train or data.eval.")
 
 
-def nothing_to_learn(table: Table, rows: int, why: str = "") -> DataError:
+def nothing_to_learn(table: DataTable, rows: int, why: str = "") -> DataError:
     """The refusal of data of which every row was dropped."""
     return DataError(
         f"{table.path}: nothing to learn from in any of its {rows} rows{why or f': {_commonest_reason(table)}'}",
@@ -164,7 +164,7 @@ def nothing_to_learn(table: Table, rows: int, why: str = "") -> DataError:
     )
 
 
-def _commonest_reason(table: Table) -> str:
+def _commonest_reason(table: DataTable) -> str:
     if table.form != "messages":
         return f"every {table.layout.columns[-1]} is empty"
     contents = (content for _, content in table.contents())

@@ -11,10 +11,10 @@ import numpy as np
 
 from speedtui.engine.units import plural
 from speedtui.engine.workload.conversation import Rendering, Turn, around_answer, closing_in, render, writes_tools
-from speedtui.engine.workload.data import Content, Table
+from speedtui.engine.workload.data import Content, DataTable
 from speedtui.engine.workload.encoded import Encoded, Texts, opening
 from speedtui.engine.workload.messages import Conversation
-from speedtui.engine.workload.token_store import Sample
+from speedtui.engine.workload.token_store import TokenSample
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -43,7 +43,7 @@ class Encoder:
     tokenizer lets the prompt and its answer grow together, the turn has a sample of its own.
     """
 
-    def __init__(self, table: Table, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
+    def __init__(self, table: DataTable, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
         self.table, self.max_length = table, max_length
         self.way: list[Any] = [VERSION]
         self._tokenizer, self._texts = tokenizer, Texts(tokenizer)
@@ -63,7 +63,7 @@ class Encoder:
         self._reasons: Counter[str] = Counter()
         self._tools: bool | None = None
 
-    def encode(self, batch: Sequence[tuple[str, Content | None]]) -> Iterator[list[Sample]]:
+    def encode(self, batch: Sequence[tuple[str, Content | None]]) -> Iterator[list[TokenSample]]:
         """The samples of each row, none where it has nothing to learn from.
 
         Raises:
@@ -137,7 +137,7 @@ class Encoder:
 
     def _samples(
         self, whole: Encoded, turns: list[tuple[Encoded, Turn, int | None]], where: str
-    ) -> list[Sample]:  # fmt: skip
+    ) -> list[TokenSample]:  # fmt: skip
         shared, own = [], []
         for home, turn, begin in turns:
             end = None if turn.end is None or begin is None else self._texts.places(whole, [turn.end])[0]
@@ -168,7 +168,7 @@ class Encoder:
             home, turn = Encoded(turn.alone, ids, None), replace(turn, marked=())  # whose places are other tokens'
         return home, [(turn, begin, len(home.ids))]
 
-    def _kept(self, encoded: Encoded, turns: list[tuple[Turn, int, int]], where: str) -> Sample | None:
+    def _kept(self, encoded: Encoded, turns: list[tuple[Turn, int, int]], where: str) -> TokenSample | None:
         """One sample, cut to length; None where no token is left to predict (the first never is)."""
         learned = np.zeros(len(encoded.ids), dtype=bool)
         for turn, begin, end in turns:
@@ -187,7 +187,7 @@ class Encoder:
         if not (tokens[1:] >= 0).any():
             return None
         self.cut_rows += len(flat) > self.max_length
-        return Sample(tokens, max(begin + len(self._opening), 1), asked.number)
+        return TokenSample(tokens, max(begin + len(self._opening), 1), asked.number)
 
     def _marked(self, encoded: Encoded, turn: Turn, begin: int, end: int) -> list[tuple[int, int]]:
         """What of a turn is learned, in tokens: what its markers enclose, and the token after them that ends it."""

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from speedtui.engine.workload.conversation import Span, Turn, common
+from speedtui.engine.workload.conversation import CharSpan, Turn, common
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -22,7 +22,7 @@ class Encoded(NamedTuple):
 
     text: str
     ids: Ids
-    offsets: list[Span] | None
+    offsets: list[CharSpan] | None
     """Characters of each token; None where nobody asked, or the tokenizer does not tell."""
 
 
@@ -113,11 +113,11 @@ def _length_of(beginning: Ids, ids: Ids) -> int | None:
     return len(beginning) if ids[: len(beginning)] == beginning else None
 
 
-def _end(span: Span) -> int:
+def _end(span: CharSpan) -> int:
     return span[1]
 
 
-def _before(text: str, border: int, offsets: list[Span]) -> int | None:
+def _before(text: str, border: int, offsets: list[CharSpan]) -> int | None:
     """Tokens that end at the border or before it; a token that is only blank on this side of it is on the other."""
     place = bisect_right(offsets, border, key=_end)
     while place and offsets[place - 1][0] >= border:  # of no width: the mark before what follows

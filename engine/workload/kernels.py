@@ -26,7 +26,7 @@ from speedtui.engine.workload.model import own_attention_of
 from speedtui.engine.workload.precision import autocast_dtype
 from speedtui.engine.workload.pretrained import DTYPES
 
-Kernel = Literal["flash", "efficient", "math"]
+AttentionKernel = Literal["flash", "efficient", "math"]
 MOST_FLASH = 256
 """Elements of a head."""
 ALIGNED_BYTES = 16
@@ -37,7 +37,7 @@ HALF = (torch.float16, torch.bfloat16)
 def kernel_on_cuda(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None,
     capability: Capability = FLASH,
-) -> Kernel:  # fmt: skip
+) -> AttentionKernel:  # fmt: skip
     """(rows, heads, sequence, head), keys and values of fewer heads. `capability`: the device's."""
     head, value_head = query.shape[-1], value.shape[-1]
     alike = query.ndim == key.ndim == 4 and query.dtype == key.dtype == value.dtype

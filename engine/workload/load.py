@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from speedtui.engine.workload.data import Table
+    from speedtui.engine.workload.data import DataTable
 
 
 def load_workload(settings: Settings, *, device: torch.device, report: Report) -> Workload:
@@ -153,7 +153,7 @@ def _check_packing(workload: Workload, settings: Settings) -> None:
     require_isolation(workload.model, workload.name, autocast_dtype(settings.train))
 
 
-def _tokenizer(settings: Settings, table: Table, report: Report) -> PreTrainedTokenizerBase:
+def _tokenizer(settings: Settings, table: DataTable, report: Report) -> PreTrainedTokenizerBase:
     from speedtui.engine.workload.architecture import DEFAULT_VOCABULARY, check_model_type, tokenizer_for
     from speedtui.engine.workload.data import check_table
     from speedtui.engine.workload.pretrained import load_tokenizer

@@ -9,8 +9,8 @@ from typing import Any
 
 from speedtui.engine.errors import DataError
 
-Message = dict[str, Any]
-Messages = list[Message]
+ChatMessage = dict[str, Any]
+Messages = list[ChatMessage]
 
 ROLES = {
     "human": "user", "prompter": "user",
@@ -103,7 +103,7 @@ def _reason(messages: Messages, empty: int, told: int) -> str:
 # -- one message -----------------------------------------------------------------------------------
 
 
-def _message(value: Any, where: str) -> tuple[Message, bool]:
+def _message(value: Any, where: str) -> tuple[ChatMessage, bool]:
     """A message as templates take it, and whether it may be learned."""
     if not isinstance(value, Mapping):
         raise DataError(f"{where}: expected an object with role and content, got {value!r:.60}", _SHAPE)
@@ -111,7 +111,7 @@ def _message(value: Any, where: str) -> tuple[Message, bool]:
     if not isinstance(role, str) or not role.strip():
         raise DataError(f"{where}: it has no role: {dict(value)!r:.80}", _SHAPE)
     role = _role(role)
-    message: Message = {"role": role, "content": value.get("content", value.get("value"))}
+    message: ChatMessage = {"role": role, "content": value.get("content", value.get("value"))}
     message |= {key: held for key, held in value.items() if key not in OWN_KEYS and held is not None}
     where = f"{where} ({role})"
     if message.get("tool_calls"):
@@ -129,7 +129,7 @@ def _role(role: str) -> str:
     return plain if plain in (*KNOWN, CALL) else ROLES.get(plain, role)
 
 
-def _content(message: Message, where: str) -> str:
+def _content(message: ChatMessage, where: str) -> str:
     """Text; the text of parts with a newline between them, as inference servers join them."""
     content = message["content"]
     if isinstance(content, str):
@@ -154,7 +154,7 @@ def _part(part: Any, number: int, where: str) -> str:
     )
 
 
-def _thinks(message: Message) -> bool:
+def _thinks(message: ChatMessage) -> bool:
     return any(isinstance(message.get(key), str) and message[key].strip() for key in THOUGHTS)
 
 

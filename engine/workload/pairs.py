@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from speedtui.engine.workload.base import Report
-from speedtui.engine.workload.data import Content, Table
+from speedtui.engine.workload.data import Content, DataTable
 from speedtui.engine.workload.encode import UNENDED
-from speedtui.engine.workload.token_store import Sample, TokenDataset
+from speedtui.engine.workload.token_store import TokenDataset, TokenSample
 from speedtui.engine.workload.tokenize import made_or_kept
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ class PairDataset:
         return {"input_ids": torch.from_numpy(~tokens[:border]), "labels": torch.from_numpy(tokens[border:])}
 
 
-def tokenize_pairs(table: Table, tokenizer: PreTrainedTokenizerBase, max_length: int, report: Report) -> PairDataset:
+def tokenize_pairs(
+    table: DataTable, tokenizer: PreTrainedTokenizerBase, max_length: int, report: Report
+) -> PairDataset:
     """The table's prompts and responses, from the cache or made now, each with the tokenizer's own marks around it.
 
     Each ends with the end-of-sequence token and is at most `max_length` tokens long: a longer source keeps its marks
@@ -63,7 +65,7 @@ def tokenize_pairs(table: Table, tokenizer: PreTrainedTokenizerBase, max_length:
 class PairEncoder:
     """Turns prompts and responses into one sample each, in which the source is what is not learned."""
 
-    def __init__(self, table: Table, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
+    def __init__(self, table: DataTable, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
         self.table, self.max_length = table, max_length
         self._tokenizer = tokenizer
         self._source, self._target = marks(tokenizer, "text"), marks(tokenizer, "text_target")
@@ -79,7 +81,7 @@ class PairEncoder:
         """That the end of an answer is not learned, where the tokenizer has no token for it."""
         return [] if self._target[1] else [UNENDED]
 
-    def encode(self, batch: Sequence[tuple[str, Content | None]]) -> Iterator[list[Sample]]:
+    def encode(self, batch: Sequence[tuple[str, Content | None]]) -> Iterator[list[TokenSample]]:
         """A sample for each row, none where it has no response."""
         rows = [content for _, content in batch if isinstance(content, tuple)]
         sources = iter(_ids(self._tokenizer, "text", [row[0] for row in rows]) if rows else ())
@@ -87,14 +89,14 @@ class PairEncoder:
         for _, content in batch:
             yield [self._joined(next(sources), next(targets))] if isinstance(content, tuple) else []
 
-    def _joined(self, source: list[int], target: list[int]) -> Sample:
+    def _joined(self, source: list[int], target: list[int]) -> TokenSample:
         opening, closing = self._source
         room = max(self.max_length - len(opening) - len(closing), 0)
         read = [*opening, *source[:room], *closing][: self.max_length]
         opening, closing = self._target
         written = [*opening, *target, *closing]
         self.cut_rows += len(source) > room or len(written) > self.max_length
-        return Sample(np.array([*(~i for i in read), *written[: self.max_length]], dtype=np.int32), len(read))
+        return TokenSample(np.array([*(~i for i in read), *written[: self.max_length]], dtype=np.int32), len(read))
 
 
 def marks(tokenizer: PreTrainedTokenizerBase, side: Side) -> tuple[list[int], list[int]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from speedtui.engine.workload.base import Collator, MapDataset, Progress, Report
+from speedtui.engine.workload.base import Collator, MapDataset, Report, ThrottledProgress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +33,7 @@ def longest_index(
     if lengths is not None:
         return int(lengths.argmax())
     started = time.monotonic()
-    progress = Progress(report, "finding the longest sample", len(dataset))
+    progress = ThrottledProgress(report, "finding the longest sample", len(dataset))
     best, longest = -1, 0
     visited = 0
     for visited, index in enumerate(_spread(len(dataset)), start=1):

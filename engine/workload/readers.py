@@ -11,14 +11,14 @@ from speedtui.engine.workload.files import clear_errors, kind_of, require_file
 from speedtui.engine.workload.json_rows import read_json
 from speedtui.engine.workload.tables import csv_header, parquet_facts, read_csv, read_parquet, read_saved, saved_dataset
 
-Row = tuple[str, Mapping[str, Any]]
+DataRow = tuple[str, Mapping[str, Any]]
 """Where it stands (`line 17`) and its columns, at least the wanted ones. Numbers of JSON know how they are written."""
 
 LOOKED_AT = 100
 """Rows whose columns are looked at where a file's rows need not all have the same ones."""
 
 
-def read_rows(path: Path, wanted: Sequence[str], optional: Sequence[str] = ()) -> Iterator[Row]:
+def read_rows(path: Path, wanted: Sequence[str], optional: Sequence[str] = ()) -> Iterator[DataRow]:
     """The rows of a JSON lines, JSON, CSV, TSV or Parquet file or of a folder written by `save_to_disk`.
 
     `optional`: columns that come along where there are any of that name. All but Parquet may be compressed.
@@ -77,7 +77,7 @@ def count_rows(path: Path) -> int:
     return sum(1 for _ in read_rows(path, ()))
 
 
-_READERS: Mapping[str, Callable[[Path, Sequence[str]], Iterator[Row]]] = {
+_READERS: Mapping[str, Callable[[Path, Sequence[str]], Iterator[DataRow]]] = {
     ".jsonl": read_json,
     ".ndjson": read_json,
     ".json": read_json,

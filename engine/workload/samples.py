@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.workload.base import Collator, DataFacts, MapDataset, Report
 from speedtui.engine.workload.collate import PadPacks, PadPairs, PadRight
-from speedtui.engine.workload.data import Table, naming, table_of
+from speedtui.engine.workload.data import DataTable, naming, table_of
 from speedtui.engine.workload.held_out import Part
 from speedtui.engine.workload.packed import PackedDataset
 from speedtui.engine.workload.pairs import PairDataset, tokenize_pairs
@@ -73,7 +73,7 @@ def _laid_out(
     return _samples(trained, trained, evaluated, asked, PadRight(pad))
 
 
-def training_table(settings: Settings) -> Table:
+def training_table(settings: Settings) -> DataTable:
     """The table that is trained on.
 
     Raises:
@@ -82,7 +82,7 @@ def training_table(settings: Settings) -> Table:
     return table_of(settings.data.train or "", settings.data, part=_part(settings, held_out=False))
 
 
-def evaluation_table(settings: Settings) -> Table:
+def evaluation_table(settings: Settings) -> DataTable:
     """The table that is evaluated on: a file of its own, or the training rows that are held out.
 
     Raises:
@@ -99,7 +99,7 @@ def _part(settings: Settings, *, held_out: bool) -> Part | None:
 
 
 def _tokenized(
-    settings: Settings, table: Table, tokenizer: PreTrainedTokenizerBase, report: Report
+    settings: Settings, table: DataTable, tokenizer: PreTrainedTokenizerBase, report: Report
 ) -> TokenDataset | PairDataset:
     if settings.model.kind == "seq2seq":
         return tokenize_pairs(table, tokenizer, settings.data.max_length, report)

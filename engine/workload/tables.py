@@ -24,10 +24,10 @@ NAMED_FILES = 3
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
 """Between two columns of a line, by which programs write them."""
 
-Rows = Iterator[tuple[str, Mapping[str, Any]]]
+DataRows = Iterator[tuple[str, Mapping[str, Any]]]
 
 
-def read_csv(path: Path, wanted: Sequence[str]) -> Rows:
+def read_csv(path: Path, wanted: Sequence[str]) -> DataRows:
     """Every value is text, as it stands: `007` stays `007`.
 
     Raises:
@@ -99,7 +99,7 @@ def _check_width(fields: Sequence[str], header: Sequence[str], where: str) -> No
 # -- Arrow -----------------------------------------------------------------------------------------
 
 
-def read_parquet(path: Path, wanted: Sequence[str]) -> Rows:
+def read_parquet(path: Path, wanted: Sequence[str]) -> DataRows:
     """The wanted columns only, as Python values.
 
     Raises:
@@ -132,7 +132,7 @@ def parquet_facts(path: Path) -> tuple[list[str], int]:
         raise _not_parquet(path, error) from None
 
 
-def read_saved(path: Path, wanted: Sequence[str]) -> Rows:
+def read_saved(path: Path, wanted: Sequence[str]) -> DataRows:
     """The wanted columns only, as Python values, in whatever format the dataset was saved.
 
     Raises:
@@ -150,7 +150,7 @@ def _check_names(path: Path, wanted: Sequence[str], names: Sequence[str]) -> Non
             raise twice(str(path), name)
 
 
-def _rows(batches: Iterator[Any], wanted: Sequence[str]) -> Rows:
+def _rows(batches: Iterator[Any], wanted: Sequence[str]) -> DataRows:
     """Half and single precision with the shortest text that is theirs: widened, 0.1 would read 0.10000000149011612."""
     number = 0
     for batch in batches:

@@ -70,7 +70,7 @@ def find_targets(model: nn.Module, settings: LoraSettings) -> Targets:
     return found
 
 
-class Note(NamedTuple):
+class AdapterNote(NamedTuple):
     """What an adapter is, where its name does not say so."""
 
     text: str
@@ -79,7 +79,7 @@ class Note(NamedTuple):
     """Weights that somebody may take for adapted have no adapter."""
 
 
-def adapter_notes(adapted: nn.Module, settings: LoraSettings) -> list[Note]:
+def adapter_notes(adapted: nn.Module, settings: LoraSettings) -> list[AdapterNote]:
     """Of "all-linear" in a mixture of experts: fused weights are no linear layers.
 
     For some kinds of model peft adapts them nevertheless, as the layers that they were before they were fused.
@@ -92,17 +92,17 @@ def adapter_notes(adapted: nn.Module, settings: LoraSettings) -> list[Note]:
     config: Any = getattr(adapted, "peft_config", {}).get("default")
     for pattern, rank in (config.rank_pattern if config is not None else {}).items():
         what = f"train.lora: {pattern.rpartition('.')[2]} gets rank {rank} and not {settings.r}"
-        notes.append(Note(f"{what}: it holds {rank // settings.r} layers fused into one", "", lacking=False))
+        notes.append(AdapterNote(f"{what}: it holds {rank // settings.r} layers fused into one", "", lacking=False))
     return notes
 
 
-def _left_notes(adapted: nn.Module, left: list[str], settings: LoraSettings) -> Note:
+def _left_notes(adapted: nn.Module, left: list[str], settings: LoraSettings) -> AdapterNote:
     apart = sum(weight.numel() for name, weight in _weights_apart(adapted) if name.rpartition(".")[2] in left)
     share = apart / sum(p.numel() for p in adapted.parameters() if not p.requires_grad)
     reached = {name.rpartition(".")[2] for name, module in adapted.named_modules() if hasattr(module, "lora_A")}
     names = ", ".join(f'"{name}"' for name in sorted({*reached, *left}))
     dropout = ", and train.lora.dropout = 0" if settings.dropout else ""
-    return Note(
+    return AdapterNote(
         f"train.lora: all-linear leaves out the fused experts {' and '.join(left)}, {share:.0%} of the model",
         f"Set train.lora.target_modules = [{names}]{dropout} to adapt them too.",
         lacking=True,

@@ -20,7 +20,7 @@ from speedtui.engine.workload.collate import IGNORED
 Tokens = NDArray[np.int32]
 """A token that is learned is its id; one that is not is ~id, which is negative. (tokens,), int32."""
 
-Columns = NDArray[np.int32]
+SampleColumns = NDArray[np.int32]
 """Lengths, numbers, prompts and turns of the samples, (4, samples), int32; see `TokenDataset`."""
 
 COLUMNS = 4
@@ -29,7 +29,7 @@ MAGIC = b"sptok\x00\x00\x03"
 """Ends a complete file; the last byte counts the format's versions."""
 
 
-class Sample(NamedTuple):
+class TokenSample(NamedTuple):
     """What is made of a row, or of a part of it."""
 
     tokens: Tokens
@@ -62,7 +62,7 @@ class TokenCounts:
 class TokenDataset:
     """Samples by index: `input_ids` and `labels` (-100 where not learned), each (tokens,), int64."""
 
-    def __init__(self, flat: Tokens, columns: Columns, counts: TokenCounts) -> None:
+    def __init__(self, flat: Tokens, columns: SampleColumns, counts: TokenCounts) -> None:
         lengths, numbers, prompts, turns = columns
         self.lengths: NDArray[np.int32] = lengths
         """Tokens of each sample, (rows,), int32."""
@@ -117,7 +117,7 @@ class TokenWriter:
         self.dropped_rows = 0
         """Of `rows`."""
 
-    def append(self, rows: Iterable[Sequence[Sample]]) -> None:
+    def append(self, rows: Iterable[Sequence[TokenSample]]) -> None:
         """Adds the samples of the table's next rows at the end; a row without any is dropped."""
         for samples in rows:
             for sample in samples:
@@ -128,7 +128,7 @@ class TokenWriter:
             self.rows += 1
             self.dropped_rows += not samples
 
-    def finish(self, *, cut_rows: int, notes: Sequence[str]) -> tuple[Columns, TokenCounts]:
+    def finish(self, *, cut_rows: int, notes: Sequence[str]) -> tuple[SampleColumns, TokenCounts]:
         """Writes columns, counts and checksum, and returns both."""
         columns = np.array([np.array(column, dtype=np.int32) for column in self._columns])
         counts = TokenCounts(

@@ -11,11 +11,18 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import numpy as np
 
-from speedtui.engine.workload.base import Progress, Report
+from speedtui.engine.workload.base import Report, ThrottledProgress
 from speedtui.engine.workload.cache import cache_folder, key_of, prune, replacing, touch
-from speedtui.engine.workload.data import Content, Table, check_table, nothing_to_learn
+from speedtui.engine.workload.data import Content, DataTable, check_table, nothing_to_learn
 from speedtui.engine.workload.encode import Encoder
-from speedtui.engine.workload.token_store import Columns, Sample, TokenCounts, TokenDataset, TokenWriter, open_tokens
+from speedtui.engine.workload.token_store import (
+    SampleColumns,
+    TokenCounts,
+    TokenDataset,
+    TokenSample,
+    TokenWriter,
+    open_tokens,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -24,7 +31,7 @@ BATCH_ROWS = 512
 """Rows tokenized at a time: enough to keep the tokenizer's threads busy, and a report every fraction of a second."""
 
 
-def tokenize(table: Table, tokenizer: PreTrainedTokenizerBase, max_length: int, report: Report) -> TokenDataset:
+def tokenize(table: DataTable, tokenizer: PreTrainedTokenizerBase, max_length: int, report: Report) -> TokenDataset:
     """The table's samples, from the cache or made now; without a usable cache they are held in memory.
 
     - prompt and response: `prompt + newline` is not learned, `response` and the end-of-sequence token are;
@@ -43,7 +50,7 @@ def tokenize(table: Table, tokenizer: PreTrainedTokenizerBase, max_length: int, 
 class SampleEncoder(Protocol):
     """Turns contents into tokens and counts what it cut."""
 
-    table: Table
+    table: DataTable
     max_length: int
     cut_rows: int
     way: list[Any]
@@ -56,7 +63,7 @@ class SampleEncoder(Protocol):
     def reset(self) -> None:
         """Counts from zero."""
 
-    def encode(self, batch: Sequence[tuple[str, Content | None]]) -> Iterator[Sequence[Sample]]:
+    def encode(self, batch: Sequence[tuple[str, Content | None]]) -> Iterator[Sequence[TokenSample]]:
         """The samples of each row, none where it has nothing to learn from."""
 
 
@@ -92,9 +99,9 @@ def _in_memory(encoder: SampleEncoder, rows: int, report: Report) -> TokenDatase
     return TokenDataset(flat, columns, counts)
 
 
-def _write_all(encoder: SampleEncoder, file: BinaryIO, rows: int, report: Report) -> tuple[Columns, TokenCounts]:
+def _write_all(encoder: SampleEncoder, file: BinaryIO, rows: int, report: Report) -> tuple[SampleColumns, TokenCounts]:
     encoder.reset()
-    progress = Progress(report, f"tokenizing {encoder.table.path.name}", rows)
+    progress = ThrottledProgress(report, f"tokenizing {encoder.table.path.name}", rows)
     writer = TokenWriter(file)
     contents = encoder.table.contents()
     while batch := list(islice(contents, BATCH_ROWS)):

@@ -25,7 +25,7 @@ from speedtui.engine.session.start import StartOptions, start_training
 from speedtui.engine.timing import curve as curves
 from speedtui.engine.timing.curve import design, fit_curve
 from speedtui.engine.timing.workload_shape import grouping_saving, shape_of
-from speedtui.engine.trial.batches import Rows, spread_strata
+from speedtui.engine.trial.batches import RowSubset, spread_strata
 from speedtui.engine.trial.probe import ProbeSetup, run_steps
 from speedtui.engine.trial.runner import TrialRunner
 from speedtui.engine.trial.steady import Observation, judge
@@ -232,7 +232,7 @@ def micro_steps(folder: Path, runs: Path, seed: int) -> list[Step]:
             setup = ProbeSetup(context=context, workload=workload, model=model, settings=settings, device=CPU, trial=0,
                                check=lambda: None)  # fmt: skip
             order = epoch_order(len(workload.train_dataset), None, seed=seed, epoch=0, group=None)
-            rows = Rows(workload.train_dataset, [int(row) for row in order])
+            rows = RowSubset(workload.train_dataset, [int(row) for row in order])
             probed = run_steps(setup, "throughput", rows, len(order) // (MICRO * setup.probe_accumulation),
                                keep_timings=True)  # fmt: skip
     return [step for timing in probed.timings for step in timing.micro_steps][4:]

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from speedtui.tui.cli import application
-from speedtui.tui.commands.options import Look, screen_options, typed_look
+from speedtui.tui.commands.options import AppearanceOptions, screen_options, typed_look
 
 SCREENS = ("attach", "replay", "tune", "train", "demo", "plan")
 
@@ -31,23 +31,23 @@ def look(*arguments: str, **env: str) -> str:
 
 
 def test_they_are_taken_before_the_command_and_after_it() -> None:
-    wanted = repr(Look(rate=0.5, ascii=True, mouse=False, theme="ansi-light"))
+    wanted = repr(AppearanceOptions(rate=0.5, ascii=True, mouse=False, theme="ansi-light"))
     assert look("--ascii", "--rate", "0.5", "show", "--no-mouse", "--theme", "ansi-light") == wanted
 
 
 def test_they_can_be_set_in_the_environment_and_the_command_line_wins() -> None:
-    assert look("show", SPEEDTUI_RATE="0.2", SPEEDTUI_ASCII="1") == repr(Look(rate=0.2, ascii=True))
-    assert look("show", "--rate", "1", SPEEDTUI_RATE="0.2") == repr(Look(rate=1.0))
+    assert look("show", SPEEDTUI_RATE="0.2", SPEEDTUI_ASCII="1") == repr(AppearanceOptions(rate=0.2, ascii=True))
+    assert look("show", "--rate", "1", SPEEDTUI_RATE="0.2") == repr(AppearanceOptions(rate=1.0))
 
 
 def test_nothing_said_leaves_the_screens_own_defaults() -> None:
-    assert look("show") == repr(Look())
-    assert Look().values() == {}
+    assert look("show") == repr(AppearanceOptions())
+    assert AppearanceOptions().values() == {}
 
 
 def test_a_slow_connection_has_a_rate_no_mouse_and_few_colours_and_a_rate_typed_wins() -> None:
-    assert Look(link="slow").values() == {"slow_link": True, "rate_hz": 0.5, "mouse": False}
-    assert Look(link="slow", rate=1.0).values()["rate_hz"] == 1.0
+    assert AppearanceOptions(link="slow").values() == {"slow_link": True, "rate_hz": 0.5, "mouse": False}
+    assert AppearanceOptions(link="slow", rate=1.0).values()["rate_hz"] == 1.0
 
 
 @pytest.mark.parametrize("arguments", [("--rate", "0.1"), ("--rate", "50"), ("--theme", "mauve"), ("--link", "fast")])

@@ -13,7 +13,7 @@ import pytest
 from speedtui.engine import events as e
 from speedtui.engine.advise.gains import turns_of
 from speedtui.engine.advise.strategies import Advised, advised, diagnosis_of
-from speedtui.engine.advise.strategy import Strategy
+from speedtui.engine.advise.strategy import AdvisorStrategy
 from speedtui.engine.candidate import Measurement
 from speedtui.engine.log.tail import read_events
 from speedtui.engine.planned import Choice, Plan, ProfileRow, Saving
@@ -27,7 +27,7 @@ def of(events: list[e.AnyEvent]) -> Advised:
     return advised(run, run)
 
 
-def named(found: Advised, name: str) -> Strategy:
+def named(found: Advised, name: str) -> AdvisorStrategy:
     return next(one for one in found.strategies if one.name == name)
 
 

@@ -12,13 +12,13 @@ from speedtui.tui.terminal.pace import (
     CLEAN_TICKS,
     MEASURED_TICKS,
     WINDOW_SECONDS,
-    Pace,
+    RefreshRate,
     Traffic,
 )
 
 
 def test_the_rate_moves_in_steps_and_stops_at_the_ends() -> None:
-    pace = Pace(2.0)
+    pace = RefreshRate(2.0)
     rates = []
     for steps in (1, 1, 1, 1, -1, -1, -1, -1, -1):
         pace.change(steps)
@@ -27,7 +27,7 @@ def test_the_rate_moves_in_steps_and_stops_at_the_ends() -> None:
 
 
 def test_a_terminal_that_is_behind_gets_no_frame_and_a_lower_rate_each_time() -> None:
-    pace = Pace(2.0)
+    pace = RefreshRate(2.0)
     rates = []
     for _ in range(4):
         assert not pace.tick(BACKLOG + 1)
@@ -37,7 +37,7 @@ def test_a_terminal_that_is_behind_gets_no_frame_and_a_lower_rate_each_time() ->
 
 
 def test_the_rate_comes_back_step_by_step_when_the_terminal_keeps_up() -> None:
-    pace = Pace(2.0)
+    pace = RefreshRate(2.0)
     pace.tick(BACKLOG + 1)
     pace.tick(BACKLOG + 1)
     rates = []
@@ -50,13 +50,13 @@ def test_the_rate_comes_back_step_by_step_when_the_terminal_keeps_up() -> None:
 
 
 def test_too_many_bytes_lower_the_rate_but_draw_the_frame() -> None:
-    pace = Pace(2.0)
+    pace = RefreshRate(2.0)
     assert pace.tick(0, BUDGET_BYTES_PER_SECOND + 1)
     assert pace.rate_hz == 1.0 and pace.held_back_by == "traffic limit"
 
 
 def test_the_rate_stays_low_where_the_higher_one_would_be_too_much_again() -> None:
-    pace = Pace(2.0)
+    pace = RefreshRate(2.0)
     pace.tick(0, BUDGET_BYTES_PER_SECOND * 1.5)
     for _ in range(3 * CLEAN_TICKS):
         pace.tick(0, BUDGET_BYTES_PER_SECOND * 0.75)  # half of the rate, half of the bytes
@@ -67,7 +67,7 @@ def test_the_rate_stays_low_where_the_higher_one_would_be_too_much_again() -> No
 
 
 def test_after_a_flood_the_rate_comes_back_within_seconds_and_as_far_as_the_budget_allows() -> None:
-    pace = Pace(2.0)
+    pace = RefreshRate(2.0)
     for _ in range(3):
         pace.tick(0, BUDGET_BYTES_PER_SECOND * 3)
     assert pace.rate_hz == 0.2
@@ -80,7 +80,7 @@ def test_after_a_flood_the_rate_comes_back_within_seconds_and_as_far_as_the_budg
 
 
 def test_until_the_bytes_are_counted_the_rate_does_not_come_back() -> None:
-    pace = Pace(2.0)
+    pace = RefreshRate(2.0)
     pace.tick(0, BUDGET_BYTES_PER_SECOND * 2)
     for _ in range(3 * CLEAN_TICKS):
         pace.tick(0, None)
@@ -88,14 +88,14 @@ def test_until_the_bytes_are_counted_the_rate_does_not_come_back() -> None:
 
 
 def test_who_asks_for_more_redraws_gets_more_bytes_for_them() -> None:
-    pace = Pace(5.0)
+    pace = RefreshRate(5.0)
     assert pace.budget_bytes_per_second == BUDGET_BYTES_PER_SECOND * 2.5
-    assert Pace(0.5).budget_bytes_per_second == BUDGET_BYTES_PER_SECOND
-    assert Pace(0.5, slow=True).budget_bytes_per_second == BUDGET_BYTES_PER_SECOND / 4
+    assert RefreshRate(0.5).budget_bytes_per_second == BUDGET_BYTES_PER_SECOND
+    assert RefreshRate(0.5, slow=True).budget_bytes_per_second == BUDGET_BYTES_PER_SECOND / 4
 
 
 def test_a_choice_of_a_person_ends_the_holding_back() -> None:
-    pace = Pace(2.0)
+    pace = RefreshRate(2.0)
     pace.tick(BACKLOG + 1)
     pace.change(-1)
     assert pace.rate_hz == 5.0 and not pace.slow_link and pace.held_back_by == ""
@@ -103,7 +103,7 @@ def test_a_choice_of_a_person_ends_the_holding_back() -> None:
 
 def test_charts_are_due_once_a_second_at_any_rate() -> None:
     for rate in (5.0, 2.0, 1.0):
-        pace = Pace(rate)
+        pace = RefreshRate(rate)
         due = 0
         for _ in range(int(rate * 10)):
             pace.tick(0)
@@ -113,7 +113,7 @@ def test_charts_are_due_once_a_second_at_any_rate() -> None:
 
 @pytest.mark.parametrize("rate", [5.0, 2.0, 1.0, 0.5, 0.2])
 def test_on_a_slow_connection_charts_are_due_every_five_seconds_at_most(rate: float) -> None:
-    pace = Pace(rate, slow=True)
+    pace = RefreshRate(rate, slow=True)
     due = []
     for tick in range(60):
         pace.tick(0)
@@ -123,7 +123,7 @@ def test_on_a_slow_connection_charts_are_due_every_five_seconds_at_most(rate: fl
 
 
 def test_numbers_slow_down_while_a_trial_is_measured() -> None:
-    pace = Pace(2.0)
+    pace = RefreshRate(2.0)
     drawn = 0
     for _ in range(20):
         pace.tick(0)

@@ -9,13 +9,13 @@ from speedtui.engine.config.paths import convert, value_at, with_values
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.errors import ConfigError
 from speedtui.tui.draft.draft import Draft, DraftChange, diff_as_toml
-from speedtui.tui.draft.fields import Sizes, adjusted, fields_of
+from speedtui.tui.draft.fields import RunSizes, adjusted, fields_of
 
 BASE = with_values(convert(b.config(), "test"), {"data.eval": "/data/eval.jsonl"}, "test")
 EVERY, EPOCHS = "schedule.eval_every", "train.epochs"
 
 
-NO_SIZES = Sizes()
+NO_SIZES = RunSizes()
 
 
 def draft() -> Draft:
@@ -91,7 +91,7 @@ def test_the_changes_read_as_tables_of_the_file() -> None:
     )
 
 
-def field_value(path: str, value: object, by: int, *, sizes: Sizes = NO_SIZES) -> object:
+def field_value(path: str, value: object, by: int, *, sizes: RunSizes = NO_SIZES) -> object:
     settings = with_values(BASE, {path: value, "data.eval": "/e"}, "test")
     field = next(field for field in fields_of(settings) if field.path == path)
     return adjusted(field, settings, by, sizes)
@@ -122,7 +122,7 @@ def test_a_deadline_moves_by_minutes_and_keeps_how_it_is_written() -> None:
 
 
 def test_rows_end_in_all_of_them_and_steps_between_in_never() -> None:
-    sizes = Sizes(total_steps=500, epoch_steps=100, eval_rows=512)
+    sizes = RunSizes(total_steps=500, epoch_steps=100, eval_rows=512)
     assert field_value("data.eval_rows", None, -1, sizes=sizes) == 500
     assert field_value("data.eval_rows", 500, 1, sizes=sizes) is None
     assert field_value(EVERY, "400 steps", 10, sizes=sizes) == "500 steps"
@@ -132,7 +132,7 @@ def test_rows_end_in_all_of_them_and_steps_between_in_never() -> None:
 
 def test_every_rung_is_a_value_that_the_configuration_takes() -> None:
     settings = with_values(BASE, {"data.eval": "/e", "window.length": "3h"}, "test")
-    sizes = Sizes(total_steps=18_000, epoch_steps=500, eval_rows=512)
+    sizes = RunSizes(total_steps=18_000, epoch_steps=500, eval_rows=512)
     for field in fields_of(settings):
         for by in (-10, -3, -1, 1, 2, 10):
             value = adjusted(field, settings, by, sizes)

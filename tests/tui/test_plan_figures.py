@@ -17,7 +17,7 @@ from speedtui.engine.log.tail import read_events
 from speedtui.engine.planned import Plan, Saving
 from speedtui.engine.state import fold
 from speedtui.tui.draft.draft import Value
-from speedtui.tui.draft.next_run import Line, NextRun
+from speedtui.tui.draft.next_run import NextRun, NextRunRow
 from speedtui.tui.draft.schedule_edit import settings_now
 from speedtui.tui.drawing.text import Row, plain
 from speedtui.tui.frame import Frame
@@ -44,7 +44,7 @@ def with_saving() -> list[e.AnyEvent]:
     return planned(savings=[saving])
 
 
-def line(shown: NextRun, name: str) -> Line:
+def line(shown: NextRun, name: str) -> NextRunRow:
     return next(one for one in shown.lines if one.option.name == name)
 
 

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from speedtui.tui.streams import NOBODY_READS, Printed, Sink, representable
+from speedtui.tui.streams import NOBODY_READS, LossyOutput, Printed, representable
 
 EVERYTHING = "".join(map(chr, range(0x10000))) + "\U0001f680\U00020000"
 
@@ -30,7 +30,7 @@ def test_text_in_ascii_is_sent_as_ascii_though_click_prints_it() -> None:
     import click
 
     reader, writer = os.pipe()
-    stream = Printed(Sink(writer, None), "ascii", by_lines=True)
+    stream = Printed(LossyOutput(writer, None), "ascii", by_lines=True)
     click.echo("Größe – 学習", file=stream)
     stream.flush()
     os.close(writer)
@@ -41,7 +41,7 @@ def test_text_in_ascii_is_sent_as_ascii_though_click_prints_it() -> None:
 def test_a_reader_that_has_gone_is_noted_and_nothing_is_raised() -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    sink = Sink(writer, None)
+    sink = LossyOutput(writer, None)
     stream = Printed(sink, "utf-8", by_lines=True)
     for _ in range(3):
         print("x" * 100_000, file=stream, flush=True)
@@ -60,7 +60,7 @@ def test_a_pipe_that_never_waits_loses_nothing() -> None:
             taken.write(file.read())
 
     thread = threading.Thread(target=take)
-    stream = Printed(Sink(writer, None), "utf-8", by_lines=False)
+    stream = Printed(LossyOutput(writer, None), "utf-8", by_lines=False)
     stream.write("start\n")
     thread.start()
     for number in range(20_000):

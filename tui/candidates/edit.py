@@ -7,7 +7,7 @@ from typing import Any
 
 from speedtui.engine.clean import UNBOUNDED, clean, toml_text
 from speedtui.engine.config.settings import Scalar
-from speedtui.tui.screens.edit import Check, Edited
+from speedtui.tui.screens.edit import Edited, ParseLines
 from speedtui.tui.values import format_value, parse_lines
 
 
@@ -20,7 +20,7 @@ def _typed(text: str) -> str:
     return text if clean(text, UNBOUNDED) == text else toml_text(text)
 
 
-def candidate_check(config: Mapping[str, Any]) -> Check:
+def candidate_check(config: Mapping[str, Any]) -> ParseLines:
     """Reads lines as settings laid over the run's configuration."""
 
     def check(lines: Sequence[str]) -> Edited:

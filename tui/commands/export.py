@@ -15,7 +15,7 @@ from speedtui.engine.export.places import Target
 from speedtui.engine.output import say, say_json
 from speedtui.engine.runs import find_run
 from speedtui.tui.commands.options import Common, common_options
-from speedtui.tui.commands.progress import Progress, say_passed_over
+from speedtui.tui.commands.progress import ProgressLine, say_passed_over
 
 
 @click.command("export")
@@ -30,7 +30,7 @@ def command(common: Common, run: str | None, to: Target, out: Path | None) -> Ex
 
     Exporting a run again replaces what the last export left.
     """
-    progress = Progress(silent=common.quiet or common.json)
+    progress = ProgressLine(silent=common.quiet or common.json)
     exported = export_run(find_run(common.runs, run), to, out, progress)
     say_passed_over(exported.passed_over)
     if common.json:

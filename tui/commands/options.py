@@ -33,7 +33,7 @@ class Output(StrEnum):
     SCREEN = "screen"
 
 
-class Look(msgspec.Struct, frozen=True, kw_only=True):
+class AppearanceOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How a screen is to look and how much it may send; None and empty: what suits the terminal and the command."""
 
     rate: float | None = None
@@ -64,7 +64,7 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     verbose: bool
     plain: bool = False
     """Lines even on a terminal."""
-    look: Look = Look()
+    look: AppearanceOptions = AppearanceOptions()
 
     @property
     def output(self) -> Output:
@@ -163,10 +163,10 @@ def _check_theme(name: str) -> None:
         raise click.BadParameter(f"{name!r} is none; there are {', '.join(sorted({*THEMES, *BUILTIN_THEMES}))}")
 
 
-def typed_look() -> Look:
+def typed_look() -> AppearanceOptions:
     """What this command line says of the screen."""
     context = click.get_current_context(silent=True)
-    return Look(**context.meta.get(LOOK, {})) if context is not None else Look()
+    return AppearanceOptions(**context.meta.get(LOOK, {})) if context is not None else AppearanceOptions()
 
 
 def engine_option(function: F) -> F:

@@ -12,7 +12,7 @@ PROGRESS_SECONDS = 1.0
 """Before the first and between two lines of progress: a short log needs none."""
 
 
-class Progress:
+class ProgressLine:
     """How much of something long is read, now and then."""
 
     def __init__(self, what: str = "the log", *, silent: bool = False) -> None:

@@ -23,7 +23,7 @@ from speedtui.engine.report.training import PAGE_NAME, expected_of
 from speedtui.engine.runs import RunFolder, find_run
 from speedtui.engine.state import RunState
 from speedtui.tui.commands.options import Common, common_options
-from speedtui.tui.commands.progress import Progress, say_passed_over
+from speedtui.tui.commands.progress import ProgressLine, say_passed_over
 from speedtui.tui.streams import require_printed
 
 IN_THE_RUN = "in the run's folder"
@@ -40,7 +40,7 @@ IN_THE_RUN = "in the run's folder"
 def command(common: Common, html: str | None, run: str | None) -> ExitCode:
     """Print what a run found and did; without RUN the newest one's. With --json as one JSON object."""
     folder = find_run(common.runs, run)
-    state = read_state(folder.events, Progress(silent=common.quiet))
+    state = read_state(folder.events, ProgressLine(silent=common.quiet))
     if not state.run:
         raise RunFolderError(
             f"{folder.events}: {no_run_words(state, folder.events)}", "`speedtui runs` lists the runs."

@@ -11,7 +11,7 @@ from speedtui.engine.report.listing import RunEntry, list_entries
 from speedtui.engine.units import format_span
 from speedtui.engine.workload.cache import cache_folder
 from speedtui.tui.commands.options import Common, common_options
-from speedtui.tui.commands.progress import Progress
+from speedtui.tui.commands.progress import ProgressLine
 from speedtui.tui.streams import require_printed
 
 
@@ -19,7 +19,7 @@ from speedtui.tui.streams import require_printed
 @common_options
 def command(common: Common) -> ExitCode:
     """List the runs, the newest first."""
-    entries = list_entries(common.runs, Progress("the runs", silent=common.quiet), kept=cache_folder("runs"))
+    entries = list_entries(common.runs, ProgressLine("the runs", silent=common.quiet), kept=cache_folder("runs"))
     if common.json:
         for entry in entries:
             say_json(entry)

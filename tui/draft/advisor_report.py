@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from speedtui.engine.advise.strategy import Strategy
+from speedtui.engine.advise.strategy import AdvisorStrategy
 from speedtui.engine.clean import clean, clean_lines
 from speedtui.engine.errors import RunFolderError
 from speedtui.engine.files import write_whole
@@ -58,7 +58,7 @@ def report_text(frame: Frame, shown: Shown, following: str) -> str:
     return clean_lines("\n\n".join(parts)) + "\n"
 
 
-def _strategy(strategy: Strategy, shown: Shown) -> str:
+def _strategy(strategy: AdvisorStrategy, shown: Shown) -> str:
     return _cells([
         strategy.name, f"`{change_text(strategy)}`", speed_text(strategy), peak_text(strategy), strategy.risk,
         evidence_text(strategy), saves_text(strategy), state_span(strategy, shown).text,

@@ -20,7 +20,7 @@ MOST_UNDONE = 200
 """Edits that can be taken back."""
 
 Value = Scalar | None
-Values = Mapping[str, Value]
+SettingValues = Mapping[str, Value]
 
 
 class DraftChange(NamedTuple):
@@ -60,7 +60,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
         """Of the next run."""
         return laid_over(self.base, {**self.layers.chosen, **self.layers.edits})
 
-    def edit(self, values: Values) -> Draft:
+    def edit(self, values: SettingValues) -> Draft:
         """With these settings by path.
 
         Raises:
@@ -70,7 +70,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
         check(laid_over(self.base, {**self.layers.chosen, **edits}), WHERE)
         return self._with(msgspec.structs.replace(self.layers, edits=edits))
 
-    def edit_among(self, paths: Collection[str], values: Values) -> Draft:
+    def edit_among(self, paths: Collection[str], values: SettingValues) -> Draft:
         """With these settings, and every other one of `paths` as the run has it.
 
         Raises:
@@ -85,7 +85,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
         check(laid_over(self.base, {**chosen, **edits}), WHERE)
         return self._with(msgspec.structs.replace(self.layers, chosen=chosen, edits=edits))
 
-    def take(self, profile: str, values: Values) -> Draft:
+    def take(self, profile: str, values: SettingValues) -> Draft:
         """With a profile in place of the one before; edits stay, since somebody made them.
 
         Raises:
@@ -136,7 +136,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, layers=layers, past=(*self.past, self.layers)[-MOST_UNDONE:])
 
 
-def laid_over(settings: Settings, values: Values) -> Settings:
+def laid_over(settings: Settings, values: SettingValues) -> Settings:
     """Settings with others in them; epochs that are asked for take the place of a number of steps.
 
     Raises:

@@ -26,11 +26,11 @@ LENGTH_RUNGS = (64, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 
 """Tokens."""
 NEVER = "never"
 
-Kind = Literal["steps", "epochs", "frequency", "rows", "count", "patience", "flag", "divisor", "tokens", "window",
+FieldKind = Literal["steps", "epochs", "frequency", "rows", "count", "patience", "flag", "divisor", "tokens", "window",
                "margin"]  # fmt: skip
 
 
-class Sizes(NamedTuple):
+class RunSizes(NamedTuple):
     """Of the run that is edited; None where it is not known."""
 
     total_steps: int | None = None
@@ -38,33 +38,36 @@ class Sizes(NamedTuple):
     eval_rows: int | None = None
 
 
-class Field(NamedTuple):
+class DraftField(NamedTuple):
     """One line to be edited."""
 
     path: str
     label: str
-    kind: Kind
+    kind: FieldKind
 
 
-def fields_of(settings: Settings, *, evaluates: bool = True) -> list[Field]:
+def fields_of(settings: Settings, *, evaluates: bool = True) -> list[DraftField]:
     """Those that do something in this run, the most telling first."""
     schedule = settings.schedule
     steps = settings.train.max_steps is not None
-    found = [Field("train.max_steps", "steps", "steps") if steps else Field("train.epochs", "epochs", "epochs")]
+    found = [
+        DraftField("train.max_steps", "steps", "steps") if steps else DraftField("train.epochs", "epochs", "epochs")
+    ]
     if evaluates:
-        found += [Field("schedule.eval_every", "eval every", "frequency")]
-    found += [Field("schedule.checkpoint_every", "ckpt every", "frequency"), window_field(settings)]
-    found += [Field("window.margin", "margin", "margin")]
+        found += [DraftField("schedule.eval_every", "eval every", "frequency")]
+    found += [DraftField("schedule.checkpoint_every", "ckpt every", "frequency"), window_field(settings)]
+    found += [DraftField("window.margin", "margin", "margin")]
     if evaluates:
         found += [
-            Field("schedule.fast_eval_every", "loss every", "frequency"), Field("data.eval_rows", "eval rows", "rows"),
-            Field("schedule.generate", "generate", "flag"), Field("schedule.patience", "patience", "patience"),
-            Field("schedule.save_only_best", "only best", "flag"),
+            DraftField("schedule.fast_eval_every", "loss every", "frequency"),
+            DraftField("data.eval_rows", "eval rows", "rows"),
+            DraftField("schedule.generate", "generate", "flag"), DraftField("schedule.patience", "patience",
+            "patience"), DraftField("schedule.save_only_best", "only best", "flag"),
         ]  # fmt: skip
-    found += [Field("schedule.keep_checkpoints", "keep ckpts", "count")]
-    found += [Field("train.micro_batch_size", "micro-batch", "divisor")]
+    found += [DraftField("schedule.keep_checkpoints", "keep ckpts", "count")]
+    found += [DraftField("train.micro_batch_size", "micro-batch", "divisor")]
     if settings.model.kind != "python":
-        found += [Field("data.max_length", "max length", "tokens")]
+        found += [DraftField("data.max_length", "max length", "tokens")]
     return [field for field in found if field.path != "schedule.generate" or _answers(settings, schedule.generate)]
 
 
@@ -73,14 +76,14 @@ def _answers(settings: Settings, generates: bool) -> bool:
     return generates or settings.model.kind == "seq2seq" or bool(settings.schedule.metric)
 
 
-def window_field(settings: Settings) -> Field:
+def window_field(settings: Settings) -> DraftField:
     """The end of the window as it is written: a clock time, or a length."""
     if settings.window.deadline:
-        return Field("window.deadline", "finish by", "window")
-    return Field("window.length", "window", "window")
+        return DraftField("window.deadline", "finish by", "window")
+    return DraftField("window.length", "window", "window")
 
 
-def adjusted(field: Field, settings: Settings, by: int, sizes: Sizes) -> Value:
+def adjusted(field: DraftField, settings: Settings, by: int, sizes: RunSizes) -> Value:
     """The field's value so many rungs on; the same one at an end."""
     return _ADJUST[field.kind](value_at(settings, field.path), by, settings, sizes)
 
@@ -104,18 +107,18 @@ def _along(rungs: Sequence[float], now: float, by: int) -> float:
     return below[max(len(below) + by, 0)] if below else now
 
 
-def _steps(value: Value, by: int, _: Settings, sizes: Sizes) -> Value:
+def _steps(value: Value, by: int, _: Settings, sizes: RunSizes) -> Value:
     return int(_along(_rungs(1, 10_000_000), _number(value, sizes.total_steps or 1000), by))
 
 
-def _epochs(value: Value, by: int, _: Settings, __: Sizes) -> Value:
+def _epochs(value: Value, by: int, _: Settings, __: RunSizes) -> Value:
     now = _number(value, 1)
     if now + by >= 1 and now == int(now):
         return float(now + by)
     return float(_along(EPOCH_RUNGS, now, by))
 
 
-def _frequency(value: Value, by: int, _: Settings, sizes: Sizes) -> Value:
+def _frequency(value: Value, by: int, _: Settings, sizes: RunSizes) -> Value:
     now = parse_frequency(str(value))
     if now.seconds is not None:
         seconds = _along(CLOCK_RUNGS, now.seconds, by)
@@ -132,7 +135,7 @@ def _frequency(value: Value, by: int, _: Settings, sizes: Sizes) -> Value:
     return frequency_text(Frequency(steps=sizes.total_steps)) if sizes.total_steps else "1 epoch"
 
 
-def _rows(value: Value, by: int, _: Settings, sizes: Sizes) -> Value:
+def _rows(value: Value, by: int, _: Settings, sizes: RunSizes) -> Value:
     """None is all of them, which comes after the last rung."""
     most = sizes.eval_rows
     if value is None:
@@ -141,29 +144,29 @@ def _rows(value: Value, by: int, _: Settings, sizes: Sizes) -> Value:
     return None if most is not None and rows >= most else rows
 
 
-def _count(value: Value, by: int, _: Settings, __: Sizes) -> Value:
+def _count(value: Value, by: int, _: Settings, __: RunSizes) -> Value:
     return max(int(_number(value, 1)) + by, 1)
 
 
-def _patience(value: Value, by: int, _: Settings, __: Sizes) -> Value:
+def _patience(value: Value, by: int, _: Settings, __: RunSizes) -> Value:
     """None, which is off, comes before 1."""
     patience = int(_number(value, 0)) + by
     return patience if patience >= 1 else None
 
 
-def _flag(value: Value, _: int, __: Settings, ___: Sizes) -> Value:
+def _flag(value: Value, _: int, __: Settings, ___: RunSizes) -> Value:
     return not value
 
 
-def _divisor(value: Value, by: int, settings: Settings, _: Sizes) -> Value:
+def _divisor(value: Value, by: int, settings: Settings, _: RunSizes) -> Value:
     return int(_along(sorted(divisors(settings.train.effective_batch_size)), _number(value, 1), by))
 
 
-def _tokens(value: Value, by: int, _: Settings, __: Sizes) -> Value:
+def _tokens(value: Value, by: int, _: Settings, __: RunSizes) -> Value:
     return int(_along(LENGTH_RUNGS, _number(value, 1024), by))
 
 
-def _window(value: Value, by: int, settings: Settings, _: Sizes) -> Value:
+def _window(value: Value, by: int, settings: Settings, _: RunSizes) -> Value:
     if settings.window.deadline:
         return later(str(value), by * DEADLINE_STEP_SECONDS)
     if not value:
@@ -172,7 +175,7 @@ def _window(value: Value, by: int, settings: Settings, _: Sizes) -> Value:
     return duration_text(round(seconds)) if seconds >= WINDOW_STEP_SECONDS else None
 
 
-def _margin(value: Value, by: int, _: Settings, __: Sizes) -> Value:
+def _margin(value: Value, by: int, _: Settings, __: RunSizes) -> Value:
     seconds = round(_along(MARGIN_RUNGS, _seconds(str(value)), by))
     return duration_text(seconds) if seconds else "0s"
 
@@ -189,7 +192,7 @@ def _number(value: Value, otherwise: float) -> float:
     return value if isinstance(value, int | float) else otherwise
 
 
-_ADJUST: dict[Kind, Callable[[Value, int, Settings, Sizes], Value]] = {
+_ADJUST: dict[FieldKind, Callable[[Value, int, Settings, RunSizes], Value]] = {
     "steps": _steps, "epochs": _epochs, "frequency": _frequency, "rows": _rows, "count": _count,
     "patience": _patience, "flag": _flag, "divisor": _divisor, "tokens": _tokens, "window": _window,
     "margin": _margin,

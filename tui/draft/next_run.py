@@ -20,21 +20,21 @@ from speedtui.engine.plan.goals import seek_goals
 from speedtui.engine.plan.known import Option, plan_options, run_option, trial_options, with_savings
 from speedtui.engine.plan.schedules import schedules
 from speedtui.engine.plan.tables import checkpoint_frequencies, eval_frequencies
-from speedtui.engine.plan.what_if import Known, nearest_known, unmeasured, what_if
+from speedtui.engine.plan.what_if import KnownRun, nearest_known, unmeasured, what_if
 from speedtui.engine.planned import Fit, FrequencyRow, Goal, ScheduleRow
 from speedtui.engine.profile.apply import apply_profile, values_of
 from speedtui.engine.profile.load import Profiles
 from speedtui.engine.state import RunState
 from speedtui.engine.timing.schedule_time import COMPUTED
 from speedtui.engine.timing.verdict import judge_finish, safe_room_seconds, spare_seconds
-from speedtui.tui.draft.draft import WHERE, Draft, Values, laid_over
-from speedtui.tui.draft.fields import Field, Sizes, fields_of
+from speedtui.tui.draft.draft import WHERE, Draft, SettingValues, laid_over
+from speedtui.tui.draft.fields import DraftField, RunSizes, fields_of
 
 MOST_TRIALS = 6
 """Of a study: the fastest ones; the Trials have them all."""
 
 
-class Line(NamedTuple):
+class NextRunRow(NamedTuple):
     """A choice with the edits over it."""
 
     option: Option
@@ -87,9 +87,9 @@ class NextRun(msgspec.Struct, frozen=True, kw_only=True):
     fit: Fit = "unknown"
     option: Option | None = None
     """What the estimate rests on."""
-    lines: tuple[Line, ...] = ()
-    fields: tuple[Field, ...] = ()
-    sizes: Sizes = Sizes()
+    lines: tuple[NextRunRow, ...] = ()
+    fields: tuple[DraftField, ...] = ()
+    sizes: RunSizes = RunSizes()
     frequencies: tuple[FrequencyRow, ...] = ()
     schedules: tuple[ScheduleRow, ...] = ()
     goals: tuple[Goal, ...] = ()
@@ -142,7 +142,7 @@ def _unknown(name: str, base: Settings, profiles: Profiles) -> Option:
     )  # fmt: skip
 
 
-def knowns_of(options: Sequence[Option]) -> list[tuple[Known, Option]]:
+def knowns_of(options: Sequence[Option]) -> list[tuple[KnownRun, Option]]:
     """What was measured comes first."""
     found = [(option.known, option) for option in options if option.known is not None]
     return sorted(found, key=lambda pair: not pair[1].measured)
@@ -166,7 +166,7 @@ def next_run(draft: Draft, options: Sequence[Option], run: RunState, plan_run: R
     return shown if known is None else _with_tables(shown, settings, known)
 
 
-def _with_tables(shown: NextRun, settings: Settings, known: Known) -> NextRun:
+def _with_tables(shown: NextRun, settings: Settings, known: KnownRun) -> NextRun:
     def estimate(asked: Settings) -> Estimate | None:
         return what_if(known, asked)
 
@@ -181,14 +181,14 @@ def _with_tables(shown: NextRun, settings: Settings, known: Known) -> NextRun:
     )
 
 
-def _answering(settings: Settings, pairs: Sequence[tuple[Known, Option]]) -> tuple[Known | None, Option | None]:
+def _answering(settings: Settings, pairs: Sequence[tuple[KnownRun, Option]]) -> tuple[KnownRun | None, Option | None]:
     known = nearest_known(settings, (known for known, _ in pairs))
     return next(((known, option) for one, option in pairs if one is known), (None, None))
 
 
 def _line(
-    option: Option, draft: Draft, pairs: Sequence[tuple[Known, Option]], window: Window | None, now: float
-) -> Line:  # fmt: skip
+    option: Option, draft: Draft, pairs: Sequence[tuple[KnownRun, Option]], window: Window | None, now: float
+) -> NextRunRow:  # fmt: skip
     edits = draft.layers.edits
     own = [(option.known, option)] if option.known is not None else []
     found = _laid(option, draft, edits, [*own, *pairs])
@@ -198,7 +198,7 @@ def _line(
         found = next((one for kept in (slow, {}) if (one := _laid(option, draft, kept, own)).estimate), found)
     estimate, basis = found.estimate, found.option or option
     taken = draft.profile == option.name if draft.profile else option.kind == "run"
-    return Line(
+    return NextRunRow(
         option=option, basis=basis, estimate=estimate, fit=_fit(now, estimate, window, option),
         finish=now + estimate.p50_seconds if estimate is not None else None,
         finish_p90=now + estimate.p90_seconds if estimate is not None else None,
@@ -214,7 +214,7 @@ class _Laid(NamedTuple):
     """What answers."""
 
 
-def _laid(option: Option, draft: Draft, edits: Values, pairs: Sequence[tuple[Known, Option]]) -> _Laid:
+def _laid(option: Option, draft: Draft, edits: SettingValues, pairs: Sequence[tuple[KnownRun, Option]]) -> _Laid:
     """Nothing where the edits do not go with the choice, or nobody measured that."""
     try:
         settings = laid_over(draft.base, {**option.values, **edits})
@@ -238,7 +238,7 @@ def _window(settings: Settings, now: float) -> tuple[Window | None, str]:
         return None, error.message.removeprefix(f"{WHERE}: ")
 
 
-def _missing(settings: Settings, pairs: Sequence[tuple[Known, Option]], plan_run: RunState) -> str:
+def _missing(settings: Settings, pairs: Sequence[tuple[KnownRun, Option]], plan_run: RunState) -> str:
     """The least that is missing; `nothing` where nothing is known of any run, `the plan` while it is made."""
     if plan_run.job == "plan" and plan_run.plan is None and plan_run.status.busy:
         return "the plan"
@@ -246,23 +246,25 @@ def _missing(settings: Settings, pairs: Sequence[tuple[Known, Option]], plan_run
     return next((what for what in found if what != "another step"), found[0] if found else "nothing")
 
 
-def _sizes(base: Settings, run: RunState, plan_run: RunState, known: Known | None, estimate: Estimate | None) -> Sizes:
+def _sizes(
+    base: Settings, run: RunState, plan_run: RunState, known: KnownRun | None, estimate: Estimate | None
+) -> RunSizes:
     model = run.model or plan_run.model
-    return Sizes(
+    return RunSizes(
         total_steps=estimate.total_steps if estimate is not None else None,
         epoch_steps=known.steps.epoch_steps if known is not None else None,
         eval_rows=model.eval_rows if model is not None and base.data.eval_rows is None else None,
     )
 
 
-def _evaluates(settings: Settings, known: Known | None, run: RunState, plan_run: RunState) -> bool:
+def _evaluates(settings: Settings, known: KnownRun | None, run: RunState, plan_run: RunState) -> bool:
     model = run.model or plan_run.model
     if known is not None:
         return known.evaluates
     return bool(model.eval_rows) if model is not None else settings.data.evaluates
 
 
-def _slower(shown: NextRun, known: Known) -> float | None:
+def _slower(shown: NextRun, known: KnownRun) -> float | None:
     estimate, window = shown.estimate, shown.window
     if estimate is None or window is None:
         return None

@@ -13,14 +13,14 @@ from speedtui.engine.errors import ConfigError, SpeedtuiError
 from speedtui.engine.profile.profile import ALLOWED_SETTINGS, ALLOWED_TABLES, EFFECTIVE_BATCH, MICRO_BATCH, Baseline
 from speedtui.tui.draft.desk import desk_of, look
 from speedtui.tui.draft.draft import WHERE, Draft, Value, laid_over
-from speedtui.tui.draft.fields import Field
+from speedtui.tui.draft.fields import DraftField
 from speedtui.tui.draft.next_run import NextRun
 from speedtui.tui.news import tell_error
 from speedtui.tui.values import format_value, value_words
 
 if TYPE_CHECKING:
     from speedtui.tui.app import SpeedtuiApp
-    from speedtui.tui.screens.edit import Check, Edited
+    from speedtui.tui.screens.edit import Edited, ParseLines
 
 GOAL_KEYS = {"evals": "v", "epochs": "p", "steps": "s"}
 GOAL_LABELS = {"evals": "most evaluations", "epochs": "most epochs", "steps": "most steps"}
@@ -54,7 +54,7 @@ def take_option(app: SpeedtuiApp, name: str) -> None:
     change(app, lambda draft: draft.take(profile, line.option.values))
 
 
-def type_value(app: SpeedtuiApp, field: Field) -> None:
+def type_value(app: SpeedtuiApp, field: DraftField) -> None:
     """Asks for a value, checked while it is typed."""
     # Imported when it is needed: input fields take 30 ms that the first paint need not wait for.
     from speedtui.tui.screens.edit import EditScreen
@@ -72,7 +72,7 @@ def type_value(app: SpeedtuiApp, field: Field) -> None:
     app.push_screen(EditScreen("Of the next run", [line], draft_check(desk.draft), setting_paths()), edited)
 
 
-def draft_check(draft: Draft) -> Check:
+def draft_check(draft: Draft) -> ParseLines:
     """Reads `setting = value` lines as edits of the draft, with the configuration's own messages."""
     from speedtui.tui.screens.edit import Edited
 
@@ -94,7 +94,7 @@ def draft_check(draft: Draft) -> Check:
 
 def seek_goal(app: SpeedtuiApp) -> None:
     """Asks what there is to be the most of; takes it."""
-    from speedtui.tui.screens.confirm import Choice, Question
+    from speedtui.tui.screens.confirm import Question, QuestionChoice
 
     shown = look(app)
     goals = [goal for goal in shown.goals if goal.values] if shown is not None else []
@@ -107,7 +107,7 @@ def seek_goal(app: SpeedtuiApp) -> None:
             if goal.what == answer:
                 set_values(app, goal.values)
 
-    choices = [Choice(goal.what, GOAL_KEYS[goal.what], GOAL_LABELS[goal.what], goal.text) for goal in goals]
+    choices = [QuestionChoice(goal.what, GOAL_KEYS[goal.what], GOAL_LABELS[goal.what], goal.text) for goal in goals]
     app.push_screen(Question("The most that still fits", "Everything else stays as it is.", choices), chosen)
 
 
@@ -207,7 +207,7 @@ def _baseline(app: SpeedtuiApp, shown: NextRun) -> Baseline:
 
 def plan_again(app: SpeedtuiApp) -> None:
     """Plans the next run's settings; asks whether to measure where the device is free."""
-    from speedtui.tui.screens.confirm import Choice, Question
+    from speedtui.tui.screens.confirm import Question, QuestionChoice
 
     if app.options.plan is None:
         app.notify("No plan can be made from here: `speedtui plan` makes one.", severity="warning")
@@ -227,8 +227,8 @@ def plan_again(app: SpeedtuiApp) -> None:
 
     app.push_screen(
         Question("Plan the next run", "Each profile is resolved against this device, the data and the window.", [
-            Choice("measure", "m", "measure", "probe each profile: takes the device for some minutes"),
-            Choice("predict", "n", "do not measure", "rest on earlier runs and predictions: takes seconds"),
+            QuestionChoice("measure", "m", "measure", "probe each profile: takes the device for some minutes"),
+            QuestionChoice("predict", "n", "do not measure", "rest on earlier runs and predictions: takes seconds"),
         ]),
         answered,
     )  # fmt: skip

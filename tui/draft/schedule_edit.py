@@ -16,7 +16,7 @@ from speedtui.engine.config.typed import split_setting
 from speedtui.engine.errors import RunFolderError
 from speedtui.engine.files import write_new
 from speedtui.engine.state import RunState
-from speedtui.tui.screens.edit import Check, Edited
+from speedtui.tui.screens.edit import Edited, ParseLines
 from speedtui.tui.values import format_value, value_words
 
 OFFERED = (
@@ -53,7 +53,7 @@ def schedule_lines(settings: Settings) -> list[str]:
     return [f"{name} = {'' if value is None else format_value(value)}".rstrip() for name, value in values.items()]
 
 
-def schedule_check(settings: Settings) -> Check:
+def schedule_check(settings: Settings) -> ParseLines:
     """Reads lines as settings of a training in progress; `settings`: as they are now."""
 
     def check(lines: Sequence[str]) -> Edited:

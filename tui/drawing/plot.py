@@ -24,7 +24,7 @@ X_AXIS_ROWS = 2
 """The line and its labels."""
 LIMIT = "│"
 
-Point = tuple[float, float]
+ChartPoint = tuple[float, float]
 Dot = tuple[int, int]
 """From the left and from the bottom."""
 Cells = list[list[str]]
@@ -34,7 +34,7 @@ Cells = list[list[str]]
 class Series(NamedTuple):
     """Points in one marker: `braille` joins them by a line, any character marks each."""
 
-    points: Sequence[Point]
+    points: Sequence[ChartPoint]
     marker: str = BRAILLE
 
 
@@ -71,7 +71,7 @@ def plot_columns(y: Axis, width: int) -> int:
     return width - 1 - max((len(label) for _, label in y.ticks), default=0)
 
 
-def _dots(points: Sequence[Point], x: Axis, y: Axis, columns: int, lines: int) -> tuple[Dot, ...]:
+def _dots(points: Sequence[ChartPoint], x: Axis, y: Axis, columns: int, lines: int) -> tuple[Dot, ...]:
     placed = ((x.place(px, columns * DOTS[0]), y.place(py, lines * DOTS[1])) for px, py in points)
     return tuple(dict.fromkeys(placed))
 

@@ -10,7 +10,7 @@ import msgspec
 from speedtui.engine.state import RunState, RunStatus, TrialRow
 
 if TYPE_CHECKING:
-    from speedtui.engine.advise.strategy import Strategy
+    from speedtui.engine.advise.strategy import AdvisorStrategy
 
 Scope = Literal["everywhere", "replay", "monitor", "trials", "plan", "advisor"]
 
@@ -22,7 +22,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     study: RunState
     selected: TrialRow | None = None
     """The trial under the cursor of the Trials."""
-    strategy: Strategy | None = None
+    strategy: AdvisorStrategy | None = None
     """The one under the cursor of the Advisor."""
     taken: bool = False
     """The next run has it already."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from speedtui.engine.advise.offers import COSTS, REASONS
-from speedtui.engine.advise.strategy import Need, Strategy, held
+from speedtui.engine.advise.strategy import AdvisorStrategy, Need, held
 from speedtui.engine.candidate import Measurement
 from speedtui.engine.state import StudyState
 from speedtui.engine.units import format_seconds
@@ -75,7 +75,7 @@ def _fact(label: str, lines: list[str], count: int, width: int) -> list[Row]:
     return [row(cell("" if i else label, LABEL, style="dim"), text) for i, text in enumerate(texts)]
 
 
-def _facts(strategy: Strategy, shown: Shown, study: StudyState | None) -> Iterator[tuple[str, str]]:
+def _facts(strategy: AdvisorStrategy, shown: Shown, study: StudyState | None) -> Iterator[tuple[str, str]]:
     yield "Why", clean(_why(strategy))
     yield "Gain", _gain(strategy, shown, study)
     yield "Cost", _cost(strategy)
@@ -85,7 +85,7 @@ def _facts(strategy: Strategy, shown: Shown, study: StudyState | None) -> Iterat
     yield "Undo", _undo(strategy, shown)
 
 
-def _why(strategy: Strategy) -> str:
+def _why(strategy: AdvisorStrategy) -> str:
     """Beside figures of trials what the setting does; elsewhere that is part of the reason already."""
     general = (
         REASONS.get(next(iter(strategy.values)), "") if strategy.gain is not None and len(strategy.values) == 1 else ""
@@ -93,7 +93,7 @@ def _why(strategy: Strategy) -> str:
     return "; ".join(part for part in (general, strategy.why) if part)
 
 
-def change_toml(strategy: Strategy) -> str:
+def change_toml(strategy: AdvisorStrategy) -> str:
     """As it stands in the configuration file, with what it was before."""
     # Imported when it is needed: the first paint need not wait for it.
     from speedtui.tui.draft.draft import DraftChange, diff_as_toml
@@ -103,7 +103,7 @@ def change_toml(strategy: Strategy) -> str:
     )
 
 
-def change_text(strategy: Strategy) -> str:
+def change_text(strategy: AdvisorStrategy) -> str:
     """`train.micro_batch_size: 2 → 4`"""
     return ", ".join(
         f"{path}: {value_words(strategy.before.get(path))} → {value_words(value)}"
@@ -111,7 +111,7 @@ def change_text(strategy: Strategy) -> str:
     )
 
 
-def _gain(strategy: Strategy, shown: Shown, study: StudyState | None) -> str:
+def _gain(strategy: AdvisorStrategy, shown: Shown, study: StudyState | None) -> str:
     gain = strategy.gain
     if gain is None:
         return _unmeasured(strategy, shown)
@@ -122,7 +122,7 @@ def _gain(strategy: Strategy, shown: Shown, study: StudyState | None) -> str:
     return f"{speed_text(strategy)}{f', {steps} a step' if steps else ''}; {strategy.evidence}, {how}"
 
 
-def _unmeasured(strategy: Strategy, shown: Shown) -> str:
+def _unmeasured(strategy: AdvisorStrategy, shown: Shown) -> str:
     if strategy.state == "to_probe":
         return (
             "not measured: b tries it"
@@ -132,7 +132,7 @@ def _unmeasured(strategy: Strategy, shown: Shown) -> str:
     return clean(strategy.evidence)
 
 
-def measured_pair(strategy: Strategy, study: StudyState | None) -> list[Measurement]:
+def measured_pair(strategy: AdvisorStrategy, study: StudyState | None) -> list[Measurement]:
     """What the trials without and with it measured; empty where one of them is gone."""
     gain = strategy.gain
     if gain is None or study is None or gain.before is None or gain.after is None:
@@ -143,7 +143,7 @@ def measured_pair(strategy: Strategy, study: StudyState | None) -> list[Measurem
     return measured if len(measured) == 2 else []
 
 
-def _cost(strategy: Strategy) -> str:
+def _cost(strategy: AdvisorStrategy) -> str:
     peak = peak_text(strategy)
     memory = f"peak {peak}" if strategy.peak_delta_bytes is not None else ""
     cost = COSTS.get(next(iter(strategy.values)), "")
@@ -154,7 +154,7 @@ def _need(need: Need) -> str:
     return f"{need.text} {MARKS[need.met]}"
 
 
-def _saves(strategy: Strategy) -> str:
+def _saves(strategy: AdvisorStrategy) -> str:
     saves = strategy.saves_seconds
     if saves is None:
         return "– (how long a run takes is not known yet)" if strategy.gain is not None else ""
@@ -165,7 +165,7 @@ def _saves(strategy: Strategy) -> str:
     return f"~{roughly(saves)}{of}{open_yet}"
 
 
-def _undo(strategy: Strategy, shown: Shown) -> str:
+def _undo(strategy: AdvisorStrategy, shown: Shown) -> str:
     if strategy.state == "applied":
         return "in use: the next run keeps it unless it is set otherwise on the Plan"
     if strategy.live and not held(strategy.values, shown.taken):

@@ -8,7 +8,7 @@ import msgspec
 
 from speedtui.engine.advise.diagnosis import Diagnosis
 from speedtui.engine.advise.strategies import Advised
-from speedtui.engine.advise.strategy import Strategy, held
+from speedtui.engine.advise.strategy import AdvisorStrategy, held
 from speedtui.engine.config.settings import Scalar
 from speedtui.tui.drawing.text import Row, Span
 from speedtui.tui.frame import Frame
@@ -27,7 +27,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
     advised: Advised = Advised()
     diagnosis: Diagnosis = Diagnosis()
-    rows: tuple[Strategy, ...] = ()
+    rows: tuple[AdvisorStrategy, ...] = ()
     """Those listed: sorted, and only what the filter lets through."""
     total: int = 0
     """How many there are without the filter."""
@@ -41,7 +41,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     sorted_by: str = "gain"
 
     @property
-    def selected(self) -> Strategy | None:
+    def selected(self) -> AdvisorStrategy | None:
         """The strategy under the cursor."""
         return self.rows[self.at] if self.at < len(self.rows) else None
 
@@ -59,7 +59,7 @@ class AdvisorPane(Pane):
         raise NotImplementedError
 
 
-def state_span(strategy: Strategy, shown: Shown, base: str = "") -> Span:
+def state_span(strategy: AdvisorStrategy, shown: Shown, base: str = "") -> Span:
     """A strategy's state in words; what is taken for the next run says so whatever it was before."""
     taken = strategy.state != "applied" and held(strategy.values, shown.taken)
     word, style = STATE_WORDS["next" if taken else strategy.state]

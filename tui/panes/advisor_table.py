@@ -9,7 +9,7 @@ from textual.events import Click, MouseScrollDown, MouseScrollUp
 from textual.geometry import Size
 from textual.message import Message
 
-from speedtui.engine.advise.strategy import Strategy
+from speedtui.engine.advise.strategy import AdvisorStrategy
 from speedtui.engine.state import RunState
 from speedtui.engine.units import GIB, MIB
 from speedtui.tui.drawing.text import Row, Span, cell, clean, crop, roughly, row, width_of
@@ -29,14 +29,14 @@ SORTED_BY = {"gain": "speed-up", "memory": "peak", "risk": "risk", "name": "stra
 """The column that stands for each order."""
 
 
-class Column(NamedTuple):
+class StrategyColumn(NamedTuple):
     """A column between name and state."""
 
     name: str
     width: int
     priority: int
     """The highest number goes first where there is no room."""
-    text: Callable[[Strategy], str]
+    text: Callable[[AdvisorStrategy], str]
     right: bool = False
 
 
@@ -105,7 +105,7 @@ def draw_strategies(shown: Shown, first: int, width: int, height: int) -> list[R
     return [crop(line, width) for line in rows]
 
 
-def _heading(shown: Shown, columns: Sequence[Column], name: int) -> Row:
+def _heading(shown: Shown, columns: Sequence[StrategyColumn], name: int) -> Row:
     """Names of the columns, an arrow at the sorted one; a filter stands in place of the first."""
     at = SORTED_BY.get(shown.sorted_by, "")
     note = crop(filter_note(shown.filter_text, len(shown.rows), shown.total), name - 1)
@@ -118,7 +118,7 @@ def _marked(heading: str, at: str) -> str:
     return f"{heading}{ARROW}" if heading.strip() == at else heading
 
 
-def _line(shown: Shown, at: int, columns: Sequence[Column], name: int) -> Row:
+def _line(shown: Shown, at: int, columns: Sequence[StrategyColumn], name: int) -> Row:
     strategy = shown.rows[at]
     under = at == shown.at
     base = "cursor " if under else ""
@@ -134,7 +134,7 @@ def _line(shown: Shown, at: int, columns: Sequence[Column], name: int) -> Row:
     return row(*spans, Span(" ", base), state_span(strategy, shown, base))
 
 
-def _chosen(width: int) -> tuple[list[Column], int]:
+def _chosen(width: int) -> tuple[list[StrategyColumn], int]:
     """The columns that fit, and the width of the name."""
     chosen = list(COLUMNS)
     while chosen and LEAD + NAME[0] + STATE + sum(column.width for column in chosen) > width:
@@ -148,7 +148,7 @@ def _chosen(width: int) -> tuple[list[Column], int]:
     return chosen, name
 
 
-def speed_text(strategy: Strategy) -> str:
+def speed_text(strategy: AdvisorStrategy) -> str:
     """`1.31× [1.29 1.33]`, `~1.09× computed`; without an interval where too little was measured to make one, and a dash
     where nothing is known."""
     gain = strategy.gain
@@ -161,13 +161,13 @@ def speed_text(strategy: Strategy) -> str:
     return f"{gain.ratio:.2f}× [{gain.low:.2f} {gain.high:.2f}]"
 
 
-def gain_text(strategy: Strategy) -> str:
+def gain_text(strategy: AdvisorStrategy) -> str:
     """The speed-up; of what does not change a step the time that it saves."""
     saved = saves_text(strategy) if strategy.gain is None else DASH
     return f"{SAVES} {saved}" if saved != DASH else speed_text(strategy)
 
 
-def peak_text(strategy: Strategy) -> str:
+def peak_text(strategy: AdvisorStrategy) -> str:
     """`+1.2 GiB`; an estimate has its sign."""
     delta = strategy.peak_delta_bytes
     if delta is None:
@@ -179,7 +179,7 @@ def peak_text(strategy: Strategy) -> str:
     return mark + size
 
 
-def saves_text(strategy: Strategy) -> str:
+def saves_text(strategy: AdvisorStrategy) -> str:
     """What a run takes less; a dash where it gains nothing."""
     saves = strategy.saves_seconds
     if saves is None or saves <= 0 or strategy.open or strategy.state in ("not_worth_it", "unproven"):
@@ -187,7 +187,7 @@ def saves_text(strategy: Strategy) -> str:
     return f"~{roughly(saves)}"
 
 
-def evidence_text(strategy: Strategy) -> str:
+def evidence_text(strategy: AdvisorStrategy) -> str:
     """Where it comes from."""
     if strategy.open:
         return f"{strategy.evidence.partition(',')[0]}, interval has 1.00"
@@ -195,10 +195,10 @@ def evidence_text(strategy: Strategy) -> str:
 
 
 COLUMNS = (
-    Column("speed-up", 18, 0, speed_text),
-    Column("peak", 10, 3, peak_text, right=True),
-    Column("  risk", 11, 2, lambda strategy: f"  {strategy.risk}"),
-    Column(SAVES, 9, 4, saves_text, right=True),
-    Column("  evidence", 39, 5, lambda strategy: f"  {clean(evidence_text(strategy))}"),
+    StrategyColumn("speed-up", 18, 0, speed_text),
+    StrategyColumn("peak", 10, 3, peak_text, right=True),
+    StrategyColumn("  risk", 11, 2, lambda strategy: f"  {strategy.risk}"),
+    StrategyColumn(SAVES, 9, 4, saves_text, right=True),
+    StrategyColumn("  evidence", 39, 5, lambda strategy: f"  {clean(evidence_text(strategy))}"),
 )
 """The speed-up stays as long as any."""

@@ -33,7 +33,7 @@ TWO_ROWS_BELOW = 100
 """Cells inside below which what there is to say takes two rows."""
 
 
-class Outlook(NamedTuple):
+class DeadlineText(NamedTuple):
     """What the pane says, before it is fitted to a size."""
 
     share: float | None
@@ -127,16 +127,16 @@ def _position(replay: ReplayPosition) -> Row:
     return row(sign, Span(f"  {format_span(replay.t)} / {format_span(replay.end)}", "dim"))
 
 
-def _outlook(frame: Frame, width: int) -> Outlook:
+def _outlook(frame: Frame, width: int) -> DeadlineText:
     run = frame.run
     if frame.error is not None:
-        return Outlook(None, "", [row(Span("✗ " + clean(frame.error.message), "bad"))])
+        return DeadlineText(None, "", [row(Span("✗ " + clean(frame.error.message), "bad"))])
     if run.status is RunStatus.FINISHED:
         return _finished(run)
     if run.status is RunStatus.LOST:
-        return Outlook(_share(run), "", [row(Span("✗ WORKER LOST", "bad"))])
+        return DeadlineText(_share(run), "", [row(Span("✗ WORKER LOST", "bad"))])
     if frame.note:
-        return Outlook(None, "", [row(Span("… " + frame.note, "accent"))])
+        return DeadlineText(None, "", [row(Span("… " + frame.note, "accent"))])
     if run.training is not None:
         return _training(frame, run.training, width)
     if run.progress is not None:
@@ -144,7 +144,7 @@ def _outlook(frame: Frame, width: int) -> Outlook:
     if run.study is not None:
         return _study(run, run.study)
     words = "starting the worker" if run.status is RunStatus.STARTING else "loading the model and the data"
-    return Outlook(None, "", [row(Span(f"… {words}", "dim"))])
+    return DeadlineText(None, "", [row(Span(f"… {words}", "dim"))])
 
 
 def _share(run: RunState) -> float | None:
@@ -155,7 +155,7 @@ def _share(run: RunState) -> float | None:
     return None
 
 
-def _training(frame: Frame, training: TrainingState, width: int) -> Outlook:
+def _training(frame: Frame, training: TrainingState, width: int) -> DeadlineText:
     run, now = frame.run, frame.now
     count = f"{training.progress * 100:.1f} %  step {training.step}/{training.total_steps}"
     paused = [row(Span("‖ PAUSED", "warn"))] if run.status is RunStatus.PAUSED else []
@@ -165,7 +165,7 @@ def _training(frame: Frame, training: TrainingState, width: int) -> Outlook:
     if eta is None or eta.p50_seconds is None:
         waiting = row(Span(f"… {_measuring(training)}", "dim")) if run.window is not None else row("finish –")
         pieces = [*paused, waiting, _between_steps(run, training), row(Span("finish not known yet", "dim"))]
-        return Outlook(training.progress, count, pieces)
+        return DeadlineText(training.progress, count, pieces)
     finish = run.ahead(eta.t, eta.p50_seconds)
     left = max(0.0, finish - now)
     pieces = [*paused, *_verdict(eta, run.window, training, finish)]
@@ -175,9 +175,9 @@ def _training(frame: Frame, training: TrainingState, width: int) -> Outlook:
     if eta.p90_seconds is not None:
         pieces.append(row("p90 ", clock(run.ahead(eta.t, eta.p90_seconds), now)))
     if run.window is None:
-        return Outlook(training.progress, count, [*pieces, row(Span("no deadline set", "dim"))])
+        return DeadlineText(training.progress, count, [*pieces, row(Span("no deadline set", "dim"))])
     pieces += [_spare(eta.spare_seconds), row("safe until ", clock(run.window.safe_until, now))]
-    return Outlook(training.progress, count, [*pieces, _needed(run, run.window, training, eta)])
+    return DeadlineText(training.progress, count, [*pieces, _needed(run, run.window, training, eta)])
 
 
 def _measuring(training: TrainingState) -> str:
@@ -225,16 +225,16 @@ def _verdict(eta: EtaUpdated, window: Window | None, training: TrainingState, fi
     return [row(Span(word, style))]
 
 
-def _loading(run: RunState) -> Outlook:
+def _loading(run: RunState) -> DeadlineText:
     progress = run.progress
     if progress is None:
-        return Outlook(None, "", [])
+        return DeadlineText(None, "", [])
     share = progress.done / progress.total if progress.total else None
     count = f"{progress.done}/{progress.total}" if progress.total else format_count(progress.done)
-    return Outlook(share, count, [row(Span("… " + clean(progress.what), "accent"))])
+    return DeadlineText(share, count, [row(Span("… " + clean(progress.what), "accent"))])
 
 
-def _study(run: RunState, study: StudyState) -> Outlook:
+def _study(run: RunState, study: StudyState) -> DeadlineText:
     finished = sum(trial.status.finished for trial in study.rows)
     count = f"{finished} of {len(study.rows)} trials done"
     best = study.row(study.best) if study.best is not None else None
@@ -242,7 +242,7 @@ def _study(run: RunState, study: StudyState) -> Outlook:
     best_piece = () if best is None or measured is None else row(
         "best ", Span(f"#{best.candidate.id}", "good"), f" {format_count(measured.samples_per_second)} samples/s"
     )  # fmt: skip
-    return Outlook(_share(run), count, [_study_now(run, study), best_piece, _budget(run, study)])
+    return DeadlineText(_share(run), count, [_study_now(run, study), best_piece, _budget(run, study)])
 
 
 def _study_now(run: RunState, study: StudyState) -> Row:
@@ -273,7 +273,7 @@ def _budget(run: RunState, study: StudyState) -> Row:
     return row(Span(f"{format_span(spent)} of {format_budget(study.budget_seconds)} spent", "dim"))
 
 
-def _finished(run: RunState) -> Outlook:
+def _finished(run: RunState) -> DeadlineText:
     word, style = OUTCOMES[run.outcome or "stopped"]
     if run.training is not None and run.training.finished is not None and run.training.finished.reason == "deadline":
         word = "ENDED BY THE DEADLINE"
@@ -288,4 +288,4 @@ def _finished(run: RunState) -> Outlook:
         pieces.append(row(f"best #{run.study.best}"))
     pieces.append(row(Span(f"took {roughly(run.t)}", "dim")))
     share = _share(run) if run.outcome not in ("ok", "late") or run.training is not None else 1.0
-    return Outlook(share, count, pieces)
+    return DeadlineText(share, count, pieces)

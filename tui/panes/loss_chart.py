@@ -10,7 +10,7 @@ from speedtui.engine.state import TrainingState
 from speedtui.engine.state.recent import MINUTE, TEN_MINUTES
 from speedtui.engine.units import format_count, format_figure, format_span
 from speedtui.tui.drawing.axes import Axis, log_axis, nice_step, value_axis
-from speedtui.tui.drawing.plot import X_AXIS_ROWS, Point, Series, draw_plot
+from speedtui.tui.drawing.plot import X_AXIS_ROWS, ChartPoint, Series, draw_plot
 from speedtui.tui.drawing.text import Row, Span, row
 from speedtui.tui.frame import TimeRange
 from speedtui.tui.panes.pane import middle
@@ -74,7 +74,7 @@ def _upwards(values: Sequence[float], lines: int, *, log: bool) -> Axis:
     return value_axis(without_spikes(values), lines, parts=max(2, lines // ROWS_A_TICK))
 
 
-def _beyond(points: Sequence[Point], y: Axis, mark: str) -> Series:
+def _beyond(points: Sequence[ChartPoint], y: Axis, mark: str) -> Series:
     found = [point for point in points if (point[1] > y.high if mark == ABOVE else point[1] < y.low)]
     return Series(found, mark)
 
@@ -86,11 +86,11 @@ def _outside(values: Sequence[float], y: Axis) -> Row:
     return row(*(row("  " if i else "", piece) for i, piece in enumerate(pieces)))
 
 
-def _over_run(training: TrainingState, width: int) -> tuple[Axis, Sequence[Point]]:
+def _over_run(training: TrainingState, width: int) -> tuple[Axis, Sequence[ChartPoint]]:
     return step_axis(training.step, training.total_steps, width), training.losses
 
 
-def _over_time(training: TrainingState, axis: TimeRange) -> tuple[Axis, Sequence[Point]]:
+def _over_time(training: TrainingState, axis: TimeRange) -> tuple[Axis, Sequence[ChartPoint]]:
     """Ends at a round time a little ahead of now, so that the chart moves a stretch at a time; ticks stay in place."""
     recent = training.recent_losses
     course, seconds = (recent.minute, MINUTE) if axis == "1m" else (recent.ten_minutes, TEN_MINUTES)
@@ -103,7 +103,7 @@ def _over_time(training: TrainingState, axis: TimeRange) -> tuple[Axis, Sequence
 
 def _marked(training: TrainingState, x: Axis, *, by_time: bool) -> list[Series]:
     """Evaluations by their marks, the later ones drawn over the earlier."""
-    points: dict[str, list[Point]] = {LOSS_ONLY_MARK: [], EVAL_MARK: [], BEST_MARK: []}
+    points: dict[str, list[ChartPoint]] = {LOSS_ONLY_MARK: [], EVAL_MARK: [], BEST_MARK: []}
     kinds = {"full": EVAL_MARK, "loss": LOSS_ONLY_MARK}
     marks = [(done, kinds[done.kind]) for done in training.evaluations]
     marks += [(training.best, BEST_MARK)] if training.best is not None else []

@@ -22,7 +22,7 @@ from speedtui.tui.drawing.text import Row, Span, clean, crop, row, wrap
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import middle, title
 from speedtui.tui.panes.plan_pane import (
-    Column,
+    PlanColumn,
     PlanPane,
     about,
     at_least,
@@ -44,17 +44,17 @@ LEAST_ROWS = 5
 BETWEEN, BETWEEN_WIDTH = "between two epochs: evaluations, checkpoints", 72
 """What a column of the schedules is, and where there is room to say it."""
 FREQUENCY = (
-    Column("every", 0, words=True), Column("times", 5), Column("time", 1), Column("share", 4), Column("finish", 2),
-    Column("fits", 3, words=True), Column("apart", 6),
+    PlanColumn("every", 0, words=True), PlanColumn("times", 5), PlanColumn("time", 1), PlanColumn("share", 4),
+    PlanColumn("finish", 2), PlanColumn("fits", 3, words=True), PlanColumn("apart", 6),
 )  # fmt: skip
 SCHEDULE = (
-    Column("schedule", 0, words=True), Column("epoch", 2), Column("between", 3), Column("total", 1),
-    Column("finish", 7), Column("fits", 1, words=True), Column("loss", 4, words=True), Column("answers", 5, words=True),
-    Column("ckpt", 6, words=True),
+    PlanColumn("schedule", 0, words=True), PlanColumn("epoch", 2), PlanColumn("between", 3), PlanColumn("total", 1),
+    PlanColumn("finish", 7), PlanColumn("fits", 1, words=True), PlanColumn("loss", 4, words=True),
+    PlanColumn("answers", 5, words=True), PlanColumn("ckpt", 6, words=True),
 )  # fmt: skip
 
 
-class Offer(NamedTuple):
+class CostChoice(NamedTuple):
     """One row that can be taken."""
 
     texts: list[Span]
@@ -71,7 +71,7 @@ class CostsPane(PlanPane):
     schedules_too = False
     """No other pane shows them."""
 
-    def offers(self) -> list[Offer]:
+    def offers(self) -> list[CostChoice]:
         """All rows."""
         if self.next_run is None:
             return []
@@ -111,8 +111,8 @@ class SchedulesPane(PlanPane):
 
 
 def draw_offers(
-    shown: NextRun | None, heading: Row, columns: Sequence[Column], offers: Sequence[Offer], cursor: int | None,
-    width: int, height: int,
+    shown: NextRun | None, heading: Row, columns: Sequence[PlanColumn], offers: Sequence[CostChoice],
+    cursor: int | None, width: int, height: int,
 ) -> list[Row]:  # fmt: skip
     """A table of rows to take, in a frame; words about the row under the cursor, or else about the one that is set.
 
@@ -135,7 +135,7 @@ def draw_offers(
     return framed(heading, row(Span(note, "dim")), [row("  ", found.head), *shown_rows, *words], width, height)
 
 
-def _row(offer: Offer, line: Row, here: bool, width: int) -> Row:
+def _row(offer: CostChoice, line: Row, here: bool, width: int) -> Row:
     sign = row(Span("›" if here else " ", "accent"), Span("●" if offer.current else " ", "good"))
     return lit(crop(row(sign, line), width), width, here=here)
 
@@ -165,13 +165,13 @@ def missing_words(shown: NextRun) -> str:
     return f"{shown.missing} was not measured{undo}.".capitalize()
 
 
-def frequency_offers(shown: NextRun) -> list[Offer]:
+def frequency_offers(shown: NextRun) -> list[CostChoice]:
     """Evaluations, then checkpoints, the most frequent first."""
     best = recommended_checkpoint(shown.frequencies)
     return [_frequency(found, shown, best) for found in shown.frequencies]
 
 
-def _frequency(found: FrequencyRow, shown: NextRun, best: FrequencyRow | None) -> Offer:
+def _frequency(found: FrequencyRow, shown: NextRun, best: FrequencyRow | None) -> CostChoice:
     of_eval, sure = found.what == "eval", shown.measured
     apart = apart_seconds(found) if of_eval else found.lost_seconds
     known = not found.count or found.cost_seconds > 0
@@ -183,7 +183,7 @@ def _frequency(found: FrequencyRow, shown: NextRun, best: FrequencyRow | None) -
         fit_span(found.fit, shown.unpriced), Span(about(span(apart), sure)),
     ]  # fmt: skip
     values: dict[str, Scalar] = {EVAL_EVERY if of_eval else CHECKPOINT_EVERY: found.every}
-    return Offer(texts, values, found.current, _words(found, best))
+    return CostChoice(texts, values, found.current, _words(found, best))
 
 
 def _finish(when: float | None, shown: NextRun) -> Span:
@@ -212,12 +212,12 @@ def _short(every: str) -> str:
     return every.removesuffix(" steps").removesuffix(" step") if every.endswith(("steps", "step")) else every
 
 
-def schedule_offers(shown: NextRun) -> list[Offer]:
+def schedule_offers(shown: NextRun) -> list[CostChoice]:
     """Full, fast and ultra fast."""
     return [_schedule(found, shown) for found in shown.schedules]
 
 
-def _schedule(found: ScheduleRow, shown: NextRun) -> Offer:
+def _schedule(found: ScheduleRow, shown: NextRun) -> CostChoice:
     sure = shown.measured
     texts = [
         Span(found.name), Span(about(format_seconds(found.epoch_seconds), sure)),
@@ -227,7 +227,7 @@ def _schedule(found: ScheduleRow, shown: NextRun) -> Offer:
     words = f"{found.name}, still monitored: {clean(found.monitored)}"
     settings = shown.draft.settings
     current = all(value_at(settings, path) == value for path, value in found.values.items())
-    return Offer(texts, found.values, current, words)
+    return CostChoice(texts, found.values, current, words)
 
 
 def _seen(found: ScheduleRow, shown: NextRun) -> list[Span]:
@@ -249,7 +249,7 @@ def _often(every: str, shown: NextRun) -> str:
     return "at end" if total and epoch and every == the_end(total, epoch) else every
 
 
-def _among_frequencies(offer: Offer) -> Offer:
+def _among_frequencies(offer: CostChoice) -> CostChoice:
     """A schedule's cells in the columns of the frequencies."""
     name, _, between, _, finish, fits, *_ = offer.texts
     return offer._replace(texts=[name, Span(""), Span(between.text), Span(""), finish, fits, Span("")])

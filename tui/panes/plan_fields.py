@@ -16,7 +16,7 @@ from speedtui.tui.panes.plan_pane import PlanPane, lit, pieces_that_fit, scrolle
 from speedtui.tui.values import format_value
 
 if TYPE_CHECKING:
-    from speedtui.tui.draft.fields import Field
+    from speedtui.tui.draft.fields import DraftField
     from speedtui.tui.draft.next_run import NextRun
 
 LABEL_WIDTH, VALUE_WIDTH = 12, 10
@@ -33,7 +33,7 @@ class FieldsPane(PlanPane):
     def count(self) -> int:
         return len(self.next_run.fields) if self.next_run is not None else 0
 
-    def selected(self) -> Field | None:
+    def selected(self) -> DraftField | None:
         """The setting under the cursor."""
         fields = self.next_run.fields if self.next_run is not None else ()
         return fields[min(self.at, len(fields) - 1)] if fields else None
@@ -53,7 +53,7 @@ def draw_fields(shown: NextRun | None, cursor: int | None, at: int, width: int, 
     return framed(heading, row(count), scrolled(rows, at, max(1, room)), width, height)
 
 
-def _row(field: Field, shown: NextRun, here: bool, width: int) -> Row:
+def _row(field: DraftField, shown: NextRun, here: bool, width: int) -> Row:
     draft = shown.draft
     value, before = value_at(draft.settings, field.path), value_at(draft.base, field.path)
     changed = value != before
@@ -70,7 +70,7 @@ def _row(field: Field, shown: NextRun, here: bool, width: int) -> Row:
     return lit(crop(row(line, note), width), width, here=here)
 
 
-def value_text(field: Field, value: object) -> str:
+def value_text(field: DraftField, value: object) -> str:
     """As it is read: what is not set has a word of its own, too."""
     if value is None:
         return NO_VALUE.get(field.kind, "–")
@@ -79,7 +79,7 @@ def value_text(field: Field, value: object) -> str:
     return clean(format_value(value))
 
 
-def _notes(field: Field, shown: NextRun, width: int) -> list[Row]:
+def _notes(field: DraftField, shown: NextRun, width: int) -> list[Row]:
     """What the setting comes to, the most telling first."""
     estimate = shown.estimate
     if field.kind in ("divisor", "tokens"):
@@ -103,7 +103,7 @@ def _notes(field: Field, shown: NextRun, width: int) -> list[Row]:
     return []
 
 
-def _steps_note(field: Field, shown: NextRun) -> Row:
+def _steps_note(field: DraftField, shown: NextRun) -> Row:
     settings = shown.draft.settings
     changed = value_at(settings, field.path) != value_at(shown.draft.base, field.path)
     if shown.missing == "another step" and changed:
@@ -123,7 +123,7 @@ def _window_notes(shown: NextRun) -> list[Row]:
     return [row(Span(until, "dim")), row(Span(f"{roughly(shown.window.deadline - shown.now)} from now", "dim"))]
 
 
-def _length_notes(field: Field, shown: NextRun, estimate: Estimate) -> list[Row]:
+def _length_notes(field: DraftField, shown: NextRun, estimate: Estimate) -> list[Row]:
     goal = shown.goal("epochs" if field.kind == "epochs" else "steps")
     notes = []
     if goal is not None and goal.value:

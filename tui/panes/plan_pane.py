@@ -109,7 +109,7 @@ def pieces_that_fit(pieces: Iterable[Row], width: int, gap: str = "  ") -> Row:
     return line
 
 
-class Column(NamedTuple):
+class PlanColumn(NamedTuple):
     """Of a table."""
 
     name: str
@@ -119,7 +119,7 @@ class Column(NamedTuple):
     """Words stand at the left, figures at the right."""
 
 
-class Table(NamedTuple):
+class PlanTable(NamedTuple):
     """Rows at a width, and their heading."""
 
     head: Row
@@ -130,7 +130,7 @@ GAPS = ((100, 3), (48, 2), (0, 1))
 """From so many cells on, so many between two columns; below, figures are more welcome than the space between them."""
 
 
-def table(columns: Sequence[Column], texts: Sequence[Sequence[Span]], width: int) -> Table:
+def table(columns: Sequence[PlanColumn], texts: Sequence[Sequence[Span]], width: int) -> PlanTable:
     """Columns as wide as what is in them, those of least importance left out; the last one of words takes the rest."""
     sizes = [
         max(cell_len(column.name), *(cell_len(line[i].text) for line in texts), 0) for i, column in enumerate(columns)
@@ -145,20 +145,20 @@ def table(columns: Sequence[Column], texts: Sequence[Sequence[Span]], width: int
         kept.remove(max(kept, key=lambda i: columns[i].priority))
     lines = [_table_row([line[i] for i in kept], [columns[i] for i in kept], [sizes[i] for i in kept], width, gap)
              for line in ([Span(column.name, "dim") for column in columns], *texts)]  # fmt: skip
-    return Table(lines[0], lines[1:])
+    return PlanTable(lines[0], lines[1:])
 
 
 LAST_WORDS = 16
 """Cells that a last column of words needs at least; what does not fit is cut."""
 
 
-def _wide(kept: Sequence[int], columns: Sequence[Column], sizes: Sequence[int], gap: int) -> int:
+def _wide(kept: Sequence[int], columns: Sequence[PlanColumn], sizes: Sequence[int], gap: int) -> int:
     last = kept[-1]
     wanted = [min(sizes[i], LAST_WORDS) if i == last and columns[i].words else sizes[i] for i in kept]
     return sum(wanted) + gap * (len(kept) - 1)
 
 
-def _table_row(line: Sequence[Span], columns: Sequence[Column], sizes: Sequence[int], width: int, gap: int) -> Row:
+def _table_row(line: Sequence[Span], columns: Sequence[PlanColumn], sizes: Sequence[int], width: int, gap: int) -> Row:
     parts: list[Span] = []
     left = width
     for i, (text, column, size) in enumerate(zip(line, columns, sizes, strict=True)):

@@ -17,7 +17,7 @@ from speedtui.tui.drawing.text import Row, Span, cell, clean, crop, row
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import middle, title
 from speedtui.tui.panes.plan_pane import (
-    Column,
+    PlanColumn,
     PlanPane,
     about,
     at_least,
@@ -32,7 +32,7 @@ from speedtui.tui.panes.plan_pane import (
 
 if TYPE_CHECKING:
     from speedtui.engine.plan.known import Option
-    from speedtui.tui.draft.next_run import Line, NextRun
+    from speedtui.tui.draft.next_run import NextRun, NextRunRow
 
 LEAD = 4
 """Cursor, sign of what is taken, and gaps."""
@@ -41,9 +41,12 @@ NAME_MOST = 26
 MOST_ROWS = ((32, 8), (24, 4), (0, 2))
 """From so many rows of the screen on, so many choices without scrolling: the schedule below has a claim on the rest."""
 COLUMNS = (
-    Column("profile", 0, words=True), Column("step", 6), Column("tok/s", 8), Column("peak", 7), Column("free", 9),
-    Column("eval", 11), Column("ckpt", 12), Column("total", 2), Column("finish", 3), Column("p90", 10),
-    Column("spare", 4), Column("fits", 1, words=True), Column("source", 5, words=True), Column("note", 13, words=True),
+    PlanColumn("profile", 0, words=True), PlanColumn("step", 6), PlanColumn("tok/s", 8), PlanColumn("peak", 7),
+    PlanColumn("free", 9),
+    PlanColumn("eval", 11), PlanColumn("ckpt", 12), PlanColumn("total", 2), PlanColumn("finish", 3),
+    PlanColumn("p90", 10),
+    PlanColumn("spare", 4), PlanColumn("fits", 1, words=True), PlanColumn("source", 5, words=True),
+    PlanColumn("note", 13, words=True),
 )  # fmt: skip
 
 
@@ -59,7 +62,7 @@ class ProfilesPane(PlanPane):
         folded = self.next_run is not None and bool(choices(self.next_run.lines).folded)
         return EDGES + 1 + max(1, min(most, self.count() + folded))
 
-    def selected(self) -> Line | None:
+    def selected(self) -> NextRunRow | None:
         """The choice under the cursor."""
         lines = choices(self.next_run.lines).shown if self.next_run is not None else ()
         return lines[min(self.at, len(lines) - 1)] if lines else None
@@ -71,13 +74,13 @@ class ProfilesPane(PlanPane):
 class Choices(NamedTuple):
     """What there is to be taken."""
 
-    shown: tuple[Line, ...]
+    shown: tuple[NextRunRow, ...]
     """A row each."""
-    folded: tuple[Line, ...]
+    folded: tuple[NextRunRow, ...]
     """Nothing is known of them: they share a row."""
 
 
-def choices(lines: Sequence[Line]) -> Choices:
+def choices(lines: Sequence[NextRunRow]) -> Choices:
     """A single profile of which nothing is known keeps its row, as does the one that is taken."""
     unknown = tuple(line for line in lines if line.option.kind == "profile" and not line.known and not line.taken)
     if len(unknown) < 2:
@@ -108,7 +111,7 @@ def _in_all(shown: NextRun | None, room: int) -> str:
     return f"   {len(known)} in all" if len(known) > room - 1 - bool(folded) else ""
 
 
-def _folded_words(folded: Sequence[Line], width: int) -> str:
+def _folded_words(folded: Sequence[NextRunRow], width: int) -> str:
     """`fast, balanced: not known yet; R plans them, p takes one`, or their number where the names are too long."""
     names = ", ".join(clean(line.option.name) for line in folded)
     told = ("not known yet; R plans them, p takes one", "not known yet; R plans them", "not known yet")
@@ -117,11 +120,11 @@ def _folded_words(folded: Sequence[Line], width: int) -> str:
 
 
 def draw_lines(
-    lines: Sequence[Line], now: float, cursor: int | None, at: int, width: int, height: int
+    lines: Sequence[NextRunRow], now: float, cursor: int | None, at: int, width: int, height: int
 ) -> list[Row]:  # fmt: skip
     """Heading and as many choices as there is room for."""
     texts = [_texts(line, now) for line in lines]
-    columns: Sequence[Column] = COLUMNS
+    columns: Sequence[PlanColumn] = COLUMNS
     if not any(line[-1].text for line in texts):
         columns, texts = COLUMNS[:-1], [line[:-1] for line in texts]
     found = table(columns, texts, width - LEAD)
@@ -131,14 +134,14 @@ def draw_lines(
     return [row(" " * LEAD, found.head), *scrolled(rows, at, max(1, height - 1))]
 
 
-def _marked(line: Line, text: Row, here: bool, width: int) -> Row:
+def _marked(line: NextRunRow, text: Row, here: bool, width: int) -> Row:
     sign = row(
         Span("› " if here else "  ", "accent"), Span("● " if line.taken else "○ ", "good" if line.taken else "dim")
     )
     return lit(crop(row(sign, text), width), width, here=here)
 
 
-def _texts(line: Line, now: float) -> list[Span]:
+def _texts(line: NextRunRow, now: float) -> list[Span]:
     """A cell a column."""
     option, basis, estimate = line.option, line.basis, line.estimate
     sure, computed = line.measured, estimate if line.computed else None
@@ -201,7 +204,7 @@ def _source(option: Option, computed: Estimate | None) -> str:
     return option.source or "not known"
 
 
-def _note(line: Line) -> str:
+def _note(line: NextRunRow) -> str:
     if line.unpriced:
         return f"without {' and '.join(line.unpriced)}"
     if line.option.note:

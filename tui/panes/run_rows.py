@@ -63,7 +63,7 @@ def _sign(glance: RunGlance, opened: Collection[Path], front: Path | None) -> st
     return "○" if glance.folder.path in opened else " "
 
 
-class Columns(msgspec.Struct, frozen=True):
+class RunColumnWidths(msgspec.Struct, frozen=True):
     """Cells of each column; 0 for one that has no room."""
 
     what: int
@@ -72,22 +72,22 @@ class Columns(msgspec.Struct, frozen=True):
     age: int
 
 
-def _columns(width: int) -> Columns:
+def _columns(width: int) -> RunColumnWidths:
     """What a run is doing comes first, then how far it is and when it ends; the rest is for what it is."""
     left = width - 4 - JOB_CELLS - STATUS_CELLS
     done = DONE_CELLS if left >= DONE_CELLS else 0
     ends = ENDS_CELLS if left - done >= ENDS_CELLS + 8 else 0
     age = AGE_CELLS if left - done - ends >= AGE_CELLS + 12 else 0
-    return Columns(max(0, left - done - ends - age), done, ends, age)
+    return RunColumnWidths(max(0, left - done - ends - age), done, ends, age)
 
 
-def _heading(columns: Columns, width: int) -> Row:
+def _heading(columns: RunColumnWidths, width: int) -> Row:
     words = [("job", JOB_CELLS), ("status", STATUS_CELLS), ("done", columns.done), ("finish", columns.ends),
              ("age", columns.age), ("what", columns.what)]  # fmt: skip
     return crop(row("    ", *(cell(word, cells, style="dim") for word, cells in words if cells)), width)
 
 
-def _line(glance: RunGlance, columns: Columns, width: int, *, here: bool, sign: str, now: float) -> Row:
+def _line(glance: RunGlance, columns: RunColumnWidths, width: int, *, here: bool, sign: str, now: float) -> Row:
     base = "cursor " if here else ""
     state = _as_it_is(glance)
     status = status_span(state) if not glance.problem else Span("✗ unreadable", "warn")

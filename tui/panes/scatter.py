@@ -30,7 +30,7 @@ LABELS = 3
 """Numbers of trials beside dots that touch; more are counted."""
 
 
-class Dot(NamedTuple):
+class TrialDot(NamedTuple):
     """A trial in the chart."""
 
     trial: int
@@ -41,7 +41,7 @@ class Dot(NamedTuple):
     mark: str
 
 
-class Cells(NamedTuple):
+class ScatterGrid(NamedTuple):
     """How the chart is divided: what lies in one cell cannot be told apart."""
 
     width: int
@@ -68,7 +68,7 @@ class ScatterPane(Pane):
         return draw_scatter(frame.study, self.selected, width, height)
 
 
-def dots(study: StudyState | None, selected: int | None) -> list[Dot]:
+def dots(study: StudyState | None, selected: int | None) -> list[TrialDot]:
     """What can be placed; a trial that only has a prediction lies on the axis, its throughput being unknown."""
     if study is None:
         return []
@@ -77,7 +77,7 @@ def dots(study: StudyState | None, selected: int | None) -> list[Dot]:
     ahead = lead(study)
     best = UNPROVEN if ahead is not None and ahead[1].open else BEST
 
-    def mark(dot: Dot) -> str:
+    def mark(dot: TrialDot) -> str:
         if dot.trial == selected:
             return CURSOR
         if dot.trial == study.best and dot.mark == DOT:
@@ -87,17 +87,17 @@ def dots(study: StudyState | None, selected: int | None) -> list[Dot]:
     return [dot._replace(mark=mark(dot)) for dot in found]
 
 
-def _dot(trial: TrialRow) -> Dot | None:
+def _dot(trial: TrialRow) -> TrialDot | None:
     found, memory = measured(trial), memory_of(trial)
     if found is not None and memory is not None and memory.peak_bytes is not None:
-        return Dot(trial.candidate.id, memory.peak_bytes, found.tokens_per_second, DOT)
+        return TrialDot(trial.candidate.id, memory.peak_bytes, found.tokens_per_second, DOT)
     open_still = trial.status in (TrialStatus.RUNNING, TrialStatus.QUEUED, TrialStatus.WAITING)
     if open_still and trial.predicted_bytes is not None:
-        return Dot(trial.candidate.id, trial.predicted_bytes, 0.0, EXPECTED)
+        return TrialDot(trial.candidate.id, trial.predicted_bytes, 0.0, EXPECTED)
     return None
 
 
-def _beaten(dot: Dot, others: Sequence[Dot]) -> bool:
+def _beaten(dot: TrialDot, others: Sequence[TrialDot]) -> bool:
     """Whether another one is as fast in less memory, or faster in no more."""
     return any(
         other.peak <= dot.peak and other.rate >= dot.rate and (other.peak, other.rate) != (dot.peak, dot.rate)
@@ -121,14 +121,14 @@ def draw_scatter(run: RunState, selected: int | None, width: int, height: int) -
     sizes = [dot.peak for dot in placed] + ([limit] if limit is not None else [])
     lines = inner_height - X_AXIS_ROWS
     y = _rate_axis([dot.rate for dot in placed], lines)
-    cells = Cells(inner_width, plot_columns(y, inner_width), lines)
+    cells = ScatterGrid(inner_width, plot_columns(y, inner_width), lines)
     x = value_axis(sizes, cells.columns, parts=max(2, inner_width // 14), from_zero=True)
     under = len(placed) - len(_by_cell(placed, x, y, cells))
     legend = _legend({dot.mark for dot in placed}, selected, unit_name, limit, under, width - LEGEND_GAP)
     return framed(name, legend, _plot(placed, x, y, cells, limit), width, height)
 
 
-def _plot(placed: Sequence[Dot], x: Axis, y: Axis, cells: Cells, limit: float | None) -> list[Row]:
+def _plot(placed: Sequence[TrialDot], x: Axis, y: Axis, cells: ScatterGrid, limit: float | None) -> list[Row]:
     series = [Series([(dot.peak, dot.rate) for dot in placed if dot.mark == mark], mark) for mark in DRAWN]
     texts = [(x.value(column, cells.columns), y.value(line, cells.lines), text)
              for line, column, text in labels(placed, x, y, cells)]  # fmt: skip
@@ -138,7 +138,7 @@ def _plot(placed: Sequence[Dot], x: Axis, y: Axis, cells: Cells, limit: float | 
 
 
 def _limit_label(
-    placed: Sequence[Dot], x: Axis, y: Axis, cells: Cells, limit: float
+    placed: Sequence[TrialDot], x: Axis, y: Axis, cells: ScatterGrid, limit: float
 ) -> list[tuple[float, float, str]]:  # fmt: skip
     """A word left of the line of the limit, in the highest row in which nothing is in its way."""
     column = x.place(limit, cells.columns) - len(LIMIT) - 1
@@ -150,7 +150,7 @@ def _limit_label(
     return []
 
 
-def labels(placed: Sequence[Dot], x: Axis, y: Axis, cells: Cells) -> list[tuple[int, int, str]]:
+def labels(placed: Sequence[TrialDot], x: Axis, y: Axis, cells: ScatterGrid) -> list[tuple[int, int, str]]:
     """(line, column, text) of the trials' numbers: right of their dot, else left of it, else none.
 
     No number covers a dot or another number; dots in one cell have their numbers in one text.
@@ -174,15 +174,15 @@ def labels(placed: Sequence[Dot], x: Axis, y: Axis, cells: Cells) -> list[tuple[
     return found
 
 
-def _by_cell(placed: Sequence[Dot], x: Axis, y: Axis, cells: Cells) -> dict[tuple[int, int], list[Dot]]:
-    together: dict[tuple[int, int], list[Dot]] = {}
+def _by_cell(placed: Sequence[TrialDot], x: Axis, y: Axis, cells: ScatterGrid) -> dict[tuple[int, int], list[TrialDot]]:
+    together: dict[tuple[int, int], list[TrialDot]] = {}
     for dot in placed:
         at = y.place(dot.rate, cells.lines), x.place(dot.peak, cells.columns)
         together.setdefault(at, []).append(dot)
     return together
 
 
-def _numbers(group: Sequence[Dot]) -> str:
+def _numbers(group: Sequence[TrialDot]) -> str:
     numbers = ",".join(str(dot.trial) for dot in group[:LABELS])
     return numbers if len(group) <= LABELS else f"{numbers}+{len(group) - LABELS}"
 

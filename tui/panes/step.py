@@ -7,7 +7,7 @@ from typing import NamedTuple
 from speedtui.engine.events import DeviceBusyMeasured
 from speedtui.engine.state import RunState
 from speedtui.engine.state.lines import phase_words
-from speedtui.engine.state.series import Course
+from speedtui.engine.state.series import BucketMeans
 from speedtui.engine.state.windows import Recent, StepWindow
 from speedtui.engine.units import format_count, format_seconds, format_share
 from speedtui.tui.drawing.bars import in_order, phase_bar, phase_mark, sparkline
@@ -174,7 +174,7 @@ def _charts(run: RunState, steps: StepWindow, names: list[str], axis: TimeRange,
     return Charts("step times", {names[0]: Span(times, "history")})
 
 
-def _over(recent: Recent, axis: TimeRange) -> Course:
+def _over(recent: Recent, axis: TimeRange) -> BucketMeans:
     return recent.minute if axis == "1m" else recent.ten_minutes
 
 

@@ -14,7 +14,7 @@ GAP = 2
 """Cells between two labels."""
 
 
-class Mark(NamedTuple):
+class TimeMark(NamedTuple):
     """A moment on the line."""
 
     epoch: float
@@ -47,16 +47,16 @@ def draw_axis(run: RunState, width: int, now: float) -> list[Row]:
     return [line, _labels(now, marks, [len(start) + 1 + x for x in columns], width)]
 
 
-def _marks(run: RunState, now: float) -> list[Mark]:
+def _marks(run: RunState, now: float) -> list[TimeMark]:
     """The most important first: where room is short the last ones have no label."""
-    marks = [Mark(now, NOW, "ended" if run.status is RunStatus.FINISHED else "now", "bar")]
+    marks = [TimeMark(now, NOW, "ended" if run.status is RunStatus.FINISHED else "now", "bar")]
     eta = run.training.eta if run.training is not None else None
     if eta is not None and run.status is not RunStatus.FINISHED:
         for seconds, glyph, name in ((eta.p50_seconds, P50, "p50"), (eta.p90_seconds, P90, "p90")):
             if seconds is not None:
-                marks.append(Mark(run.ahead(eta.t, seconds), glyph, name))
+                marks.append(TimeMark(run.ahead(eta.t, seconds), glyph, name))
     if run.window is not None and run.window.margin_seconds:
-        marks.insert(2, Mark(run.window.safe_until, SAFE, "safe", "limit"))
+        marks.insert(2, TimeMark(run.window.safe_until, SAFE, "safe", "limit"))
     return marks
 
 
@@ -65,7 +65,7 @@ def _column(epoch: float, run: RunState, deadline: float, room: int) -> int:
     return min(room - 1, max(0, round(share * (room - 1))))
 
 
-def _labels(now: float, marks: list[Mark], columns: list[int], width: int) -> Row:
+def _labels(now: float, marks: list[TimeMark], columns: list[int], width: int) -> Row:
     """Each as near to its mark as its neighbours let it; those that find no room are left out, the last ones first."""
     texts = [row(Span(mark.glyph, mark.style), Span(f" {mark.name} ", "dim"), clock(mark.epoch, now)) for mark in marks]
     for count in range(len(marks), 0, -1):

@@ -58,7 +58,7 @@ class Told(NamedTuple):
         return Told(run, study, base_of(run), ahead is not None and ahead[1].open)
 
 
-class Column(NamedTuple):
+class TrialColumn(NamedTuple):
     """A column after number and configuration."""
 
     name: str
@@ -74,7 +74,7 @@ class Column(NamedTuple):
         return f"vs #{told.base.candidate.id}" + " " * PROOF if named and told.base is not None else self.name
 
 
-def chosen_columns(width: int, longest: int, lead: int) -> tuple[list[Column], int]:
+def chosen_columns(width: int, longest: int, lead: int) -> tuple[list[TrialColumn], int]:
     """The columns that fit beside a lead of so many cells, and the cells for the configuration's name.
 
     `longest`: cells that the longest name would take.
@@ -217,22 +217,22 @@ def _note(told: Told, trial: TrialRow) -> Text:
 
 
 COLUMNS = (
-    Column("status", 14, 0, _status),
-    Column("step ±", 15, 6, _step),
-    Column("smp/s", 7, 2, _samples),
-    Column("tok/s", 7, 9, _tokens),
-    Column("peak", 10, 4, _peak),
-    Column("free", 7, 5, _free),
-    Column("predicted", 11, 11, _predicted),
-    Column("vs base", 21, 7, _against_base),
-    Column("ETA", 9, 3, _full_run),
-    Column("p90", 9, 12, _p90),
-    Column("finish", 10, 10, _finish),
-    Column("fits", 8, 1, _fits),
-    Column("note", 18, 8, _note),
+    TrialColumn("status", 14, 0, _status),
+    TrialColumn("step ±", 15, 6, _step),
+    TrialColumn("smp/s", 7, 2, _samples),
+    TrialColumn("tok/s", 7, 9, _tokens),
+    TrialColumn("peak", 10, 4, _peak),
+    TrialColumn("free", 7, 5, _free),
+    TrialColumn("predicted", 11, 11, _predicted),
+    TrialColumn("vs base", 21, 7, _against_base),
+    TrialColumn("ETA", 9, 3, _full_run),
+    TrialColumn("p90", 9, 12, _p90),
+    TrialColumn("finish", 10, 10, _finish),
+    TrialColumn("fits", 8, 1, _fits),
+    TrialColumn("note", 18, 8, _note),
 )
 """The most telling ones have the lowest priority numbers. ETA: how long the whole run takes, at P50."""
-WITH_WORDS = {"free": Column("free", 12, 5, _free_or_over)}
+WITH_WORDS = {"free": TrialColumn("free", 12, 5, _free_or_over)}
 """In place of columns of the same names on a wide screen."""
-SHORT = {"status": Column("status", 13, 0, _short_status)}
+SHORT = {"status": TrialColumn("status", 13, 0, _short_status)}
 """And on a narrow one."""

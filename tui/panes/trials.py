@@ -14,7 +14,7 @@ from speedtui.tui.candidates.listing import PLAIN, Listing, listed
 from speedtui.tui.drawing.text import Row, Span, cell, clean, crop, row, width_of
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import Pane, middle
-from speedtui.tui.panes.trial_columns import LEFT, Column, Told, chosen_columns
+from speedtui.tui.panes.trial_columns import LEFT, Told, TrialColumn, chosen_columns
 
 LEAD = 6
 """Cursor, mark, number and a gap, before the configuration."""
@@ -200,7 +200,7 @@ def draw_trials(
     return rows
 
 
-def _heading(told: Told, columns: list[Column], config: int, listing: Listing, part: str) -> Row:
+def _heading(told: Told, columns: list[TrialColumn], config: int, listing: Listing, part: str) -> Row:
     """Names of the columns, an arrow at the sorted one; `part`: which rows are seen, where not all are."""
     by_number = listing.sort == "#" and listing.reverse
     number = cell(
@@ -213,7 +213,7 @@ def _heading(told: Told, columns: list[Column], config: int, listing: Listing, p
     )
 
 
-def _head(told: Told, column: Column, listing: Listing) -> Span:
+def _head(told: Told, column: TrialColumn, listing: Listing) -> Span:
     words = column.name in LEFT
     name, style = column.heading(told), "dim"
     if column.name == listing.sort:
@@ -222,7 +222,7 @@ def _head(told: Told, column: Column, listing: Listing) -> Span:
 
 
 def _line(
-    told: Told, trial: TrialRow, columns: list[Column], config: int, under: bool, marked: bool
+    told: Told, trial: TrialRow, columns: list[TrialColumn], config: int, under: bool, marked: bool
 ) -> Row:  # fmt: skip
     candidate = trial.candidate
     base = "cursor " if under else ""

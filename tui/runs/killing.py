@@ -32,11 +32,11 @@ def ask_and_kill(app: SpeedtuiApp, *, study: bool = False) -> None:
 
 def ask_kill(run: RunState) -> Question:
     """Keeping is the first answer; the text says what is lost and what comes after."""
-    from speedtui.tui.screens.confirm import Choice, Question
+    from speedtui.tui.screens.confirm import Question, QuestionChoice
 
     return Question("Kill the worker?", what_is_lost(run), [
-        Choice("keep", "n", "keep", "change nothing; `s` ends it safely at its next step"),
-        Choice("kill", "", "kill", "the worker and all of its processes, at once (SIGKILL)"),
+        QuestionChoice("keep", "n", "keep", "change nothing; `s` ends it safely at its next step"),
+        QuestionChoice("kill", "", "kill", "the worker and all of its processes, at once (SIGKILL)"),
     ])  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import Container
 
 from speedtui.engine.advise.strategies import Advised, advised, diagnosis_of
-from speedtui.engine.advise.strategy import Strategy, held
+from speedtui.engine.advise.strategy import AdvisorStrategy, held
 from speedtui.engine.commands import AddCandidate
 from speedtui.engine.state import RunState
 from speedtui.tui.frame import Frame
@@ -28,7 +28,7 @@ from speedtui.tui.panes.pane import matches
 from speedtui.tui.screens.view import View
 
 RISKS = ("none", "memory", "schedule", "order", "numbers")
-SORTS: dict[str, Callable[[Strategy], Any]] = {
+SORTS: dict[str, Callable[[AdvisorStrategy], Any]] = {
     "gain": lambda _: 0,  # as it comes
     "memory": lambda strategy: (strategy.peak_delta_bytes is None, strategy.peak_delta_bytes or 0),
     "risk": lambda strategy: RISKS.index(strategy.risk),
@@ -113,7 +113,7 @@ class AdvisorScreen(View):
             footer.redraw()
 
     @property
-    def strategy(self) -> Strategy | None:
+    def strategy(self) -> AdvisorStrategy | None:
         """The one under the cursor."""
         return self.shown.selected
 
@@ -196,7 +196,7 @@ class AdvisorScreen(View):
         if not waiting:
             self.app.notify("Every strategy here was measured or is known not to help.")
 
-    def _probe(self, strategy: Strategy) -> None:
+    def _probe(self, strategy: AdvisorStrategy) -> None:
         values = {**self._advised.apart, **strategy.values}
         self.speedtui.orders.send(AddCandidate(values=values, queued=True), study=True)
 
@@ -214,7 +214,7 @@ class AdvisorScreen(View):
             write_report(self.speedtui, self.frame, self.shown)
 
 
-def _text(strategy: Strategy) -> str:
+def _text(strategy: AdvisorStrategy) -> str:
     """What the filter looks at."""
     return " ".join(
         (strategy.name, strategy.risk, strategy.state.replace("_", " "), strategy.evidence, *strategy.values)

@@ -22,7 +22,7 @@ EXPLANATION_CELLS = 28
 """Below which an explanation has a row of its own."""
 
 
-class Choice(NamedTuple):
+class QuestionChoice(NamedTuple):
     """One answer."""
 
     answer: str
@@ -44,7 +44,7 @@ class Question(Dialog[str | None]):
         Binding("enter", "choose", "choose", show=False),
     ]
 
-    def __init__(self, heading: str, text: str, choices: Sequence[Choice]) -> None:
+    def __init__(self, heading: str, text: str, choices: Sequence[QuestionChoice]) -> None:
         super().__init__(heading)
         self._text, self._choices = text, tuple(choices)
         self._at = 0
@@ -85,7 +85,7 @@ class Question(Dialog[str | None]):
                 return
 
 
-def draw_question(text: str, choices: Sequence[Choice], at: int, width: int) -> list[Row]:
+def draw_question(text: str, choices: Sequence[QuestionChoice], at: int, width: int) -> list[Row]:
     """The text, its paragraphs divided by line ends, then the choices with the cursor on one."""
     label = max(len(choice.label) for choice in choices) + 2
     rows: list[Row] = [*(row(line) for part in text.splitlines() for line in wrap(part, width)), ()]
@@ -94,7 +94,7 @@ def draw_question(text: str, choices: Sequence[Choice], at: int, width: int) -> 
     return rows
 
 
-def _choice(choice: Choice, label: int, width: int, *, here: bool) -> list[Row]:
+def _choice(choice: QuestionChoice, label: int, width: int, *, here: bool) -> list[Row]:
     """Letter and label with the explanation beside them, or below them where it would be broken too often."""
     base = "cursor " if here else ""
     start = row(Span("› " if here else "  ", base + "accent"), Span(f"{choice.key or ' '}  ", base + "key"))
@@ -114,17 +114,21 @@ def confirm_delete(trial: int, label: str, *, has_result: bool) -> Question:
     """Deleting takes the result with it, so it is asked for."""
     what = "Its result goes, too." if has_result else "It has no result yet."
     return Question(f"Delete #{trial}?", f"{label}. {what}", [
-        Choice("keep", "n", "keep", "change nothing"),
-        Choice("delete", "y", "delete", "its number is not used again"),
+        QuestionChoice("keep", "n", "keep", "change nothing"),
+        QuestionChoice("delete", "y", "delete", "its number is not used again"),
     ])  # fmt: skip
 
 
 def ask_promote(trial: int, label: str, *, can_train: bool) -> Question:
     """Promoting writes a configuration; training starts only when asked for."""
-    choices = [Choice("promote", "p", "promote", "write its settings as the configuration of the next training")]
+    choices = [
+        QuestionChoice("promote", "p", "promote", "write its settings as the configuration of the next training")
+    ]
     if can_train:
-        choices.append(Choice("train", "t", "promote and train", "end the study and start the training now"))
-    choices.append(Choice("profile", "s", "save as profile", "keep its settings under a name, for any later run"))
+        choices.append(QuestionChoice("train", "t", "promote and train", "end the study and start the training now"))
+    choices.append(
+        QuestionChoice("profile", "s", "save as profile", "keep its settings under a name, for any later run")
+    )
     return Question(f"Promote #{trial}?", f"{label}", choices)
 
 
@@ -132,29 +136,31 @@ def ask_apply(lever: Advice) -> Question:
     """Asked once, with what is going to be set."""
     values = ", ".join(f"{path} = {value_words(value)}" for path, value in lever.changes.items())
     return Question("Apply at the next step boundary?", f"{lever.lever}. Sets {values}.", [
-        Choice("apply", "y", "apply", "this run goes on with it from the next step on"),
-        Choice("keep", "n", "keep", "change nothing"),
+        QuestionChoice("apply", "y", "apply", "this run goes on with it from the next step on"),
+        QuestionChoice("keep", "n", "keep", "change nothing"),
     ])  # fmt: skip
 
 
 def ask_take(changes: str) -> Question:
     """Settings of the next run for the one in progress."""
     return Question("Take this into the run in progress?", changes, [
-        Choice("apply", "y", "take it", "from the next step on; it is in the run's log"),
-        Choice("keep", "n", "keep", "change nothing in this run"),
+        QuestionChoice("apply", "y", "take it", "from the next step on; it is in the run's log"),
+        QuestionChoice("keep", "n", "keep", "change nothing in this run"),
     ])  # fmt: skip
 
 
 def ask_which_run(changes: str, *, this_run: bool) -> Question:
     """The next run comes first: that leaves the one in progress alone. `this_run`: whether it can be changed."""
     choices = [
-        Choice("next", "n", "the next run", "write a configuration into this run's folder; this run stays as it is")
+        QuestionChoice(
+            "next", "n", "the next run", "write a configuration into this run's folder; this run stays as it is"
+        )
     ]
     if this_run:
-        choices.append(Choice("this", "t", "this run", "from the next step on; it is in the run's log"))
+        choices.append(QuestionChoice("this", "t", "this run", "from the next step on; it is in the run's log"))
     return Question("Change which run?", changes, choices)
 
 
 def say(heading: str, text: str) -> Question:
     """Something to be read before it goes away."""
-    return Question(heading, text, [Choice("ok", "o", "ok", "")])
+    return Question(heading, text, [QuestionChoice("ok", "o", "ok", "")])

@@ -28,7 +28,7 @@ class Edited(NamedTuple):
     """What they come to, in words."""
 
 
-Check = Callable[[Sequence[str]], Edited]
+ParseLines = Callable[[Sequence[str]], Edited]
 """Reads the lines, or raises a ConfigError that says what is wrong with them and what was expected."""
 
 Result = TypeVar("Result")
@@ -120,7 +120,7 @@ class EditScreen(LinesScreen[dict[str, Scalar]]):
     """Comes back with the values, one a setting, or None."""
 
     def __init__(
-        self, heading: str, lines: Sequence[str], check: Check, names: Sequence[str],
+        self, heading: str, lines: Sequence[str], check: ParseLines, names: Sequence[str],
         config: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
         """`check` reads the lines; the others are those of all such screens."""

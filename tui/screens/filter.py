@@ -14,7 +14,7 @@ from textual.widgets import Input, Static
 from speedtui.tui.drawing.field import Field
 from speedtui.tui.drawing.text import clean
 
-Typed = Callable[[str], None]
+OnTyped = Callable[[str], None]
 """Takes the text as far as it is typed."""
 HINT = "enter keeps · esc takes it away"
 HINT_COLUMNS = 60
@@ -27,7 +27,7 @@ class FilterScreen(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "clear", "take it away", show=False)]
     AUTO_FOCUS = "Input"
 
-    def __init__(self, text: str, typed: Typed) -> None:
+    def __init__(self, text: str, typed: OnTyped) -> None:
         """`text`: the filter so far."""
         super().__init__(id="filter-prompt")
         self._text, self._typed = text, typed

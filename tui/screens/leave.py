@@ -6,9 +6,9 @@ from typing import Literal
 
 from speedtui.engine.state import RunState, RunStatus
 from speedtui.tui.drawing.text import clean
-from speedtui.tui.screens.confirm import Choice, Question
+from speedtui.tui.screens.confirm import Question, QuestionChoice
 
-Leaving = Literal["detach", "stop", "cancel"]
+LeaveChoice = Literal["detach", "stop", "cancel"]
 
 
 def ask_leave(run: RunState, *, named: bool = False, in_thread: bool = False) -> Question:
@@ -20,13 +20,15 @@ def ask_leave(run: RunState, *, named: bool = False, in_thread: bool = False) ->
     )
     which = f": {clean(run.run)}" if named else ""
     kept = "save a checkpoint, " if run.training is not None else ""
-    leave = Choice("detach", "d", "detach", "leave it running; `speedtui attach` shows it again")
+    leave = QuestionChoice("detach", "d", "detach", "leave it running; `speedtui attach` shows it again")
     if in_thread:
-        leave = Choice("detach", "d", "leave", "it runs in this program, so leaving ends it safely after this step")
+        leave = QuestionChoice(
+            "detach", "d", "leave", "it runs in this program, so leaving ends it safely after this step"
+        )
     return Question("Leave?", f"{what}{which}.", [
         leave,
-        Choice("stop", "", "stop safely", f"finish the step, {kept}write the files, then leave"),
-        Choice("cancel", "", "cancel", "end at the next step without saving, then leave"),
+        QuestionChoice("stop", "", "stop safely", f"finish the step, {kept}write the files, then leave"),
+        QuestionChoice("cancel", "", "cancel", "end at the next step without saving, then leave"),
     ])  # fmt: skip
 
 
@@ -35,10 +37,11 @@ def ask_stop(run: RunState) -> Question:
     training = run.training
     if training is None or training.finished is not None:
         return Question("Stop the run?", "What is measured stays.", [
-            Choice("keep", "n", "go on", "change nothing"),
-            Choice("stop", "", "stop safely", "finish the step in progress and write the files"),
+            QuestionChoice("keep", "n", "go on", "change nothing"),
+            QuestionChoice("stop", "", "stop safely", "finish the step in progress and write the files"),
         ])  # fmt: skip
     return Question("Stop the training?", f"It is at step {training.step} of {training.total_steps}.", [
-        Choice("keep", "n", "go on", "change nothing"),
-        Choice("stop", "", "stop safely", "finish the step and save a checkpoint; `--resume` goes on from there"),
+        QuestionChoice("keep", "n", "go on", "change nothing"),
+        QuestionChoice("stop", "", "stop safely",
+                       "finish the step and save a checkpoint; `--resume` goes on from there"),
     ])  # fmt: skip

@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from speedtui.engine.units import format_span
-from speedtui.tui.draft.next_run import Line, NextRun
+from speedtui.tui.draft.next_run import NextRun, NextRunRow
 from speedtui.tui.drawing.text import Row, Span, clean, pack, row, wrap
 from speedtui.tui.panes.plan_profiles import draw_lines
 from speedtui.tui.screens.dialog import Dialog
@@ -65,7 +65,7 @@ class ProfilesScreen(Dialog[tuple[str, str] | None]):
         self.dismiss((action, self._shown.lines[self._at].option.name))
 
 
-def draw_details(line: Line, width: int) -> list[Row]:
+def draw_details(line: NextRunRow, width: int) -> list[Row]:
     """What the choice is, what it changes and what it gives up."""
     option = line.option
     texts = [option.description, _changes(line), option.note]
@@ -77,7 +77,7 @@ def draw_details(line: Line, width: int) -> list[Row]:
     return [row(Span(part, "dim")) for text in texts if text for part in wrap(clean(text), width, 2)]
 
 
-def _changes(line: Line) -> str:
+def _changes(line: NextRunRow) -> str:
     """`sets micro_batch_size 8, max_length 1024`."""
     pairs = [f"{path.rpartition('.')[2]} {value_words(value)}" for path, value in line.option.values.items()]
     more = f" and {len(pairs) - MOST_CHANGES} more" if len(pairs) > MOST_CHANGES else ""

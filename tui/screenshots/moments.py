@@ -8,7 +8,7 @@ from speedtui.engine import events as e
 from speedtui.engine.candidate import TrialStatus
 
 Log = Sequence[e.AnyEvent]
-Moment = Callable[[Log], int | None]
+PictureMoment = Callable[[Log], int | None]
 """The index of the last event that is seen; None where the recording has no such moment."""
 
 STEADY_SHARE, LAST_SHARE = 0.25, 2 / 3
@@ -86,7 +86,7 @@ def finished(log: Log) -> int | None:
     return _first(log, lambda event: isinstance(event, e.RunFinished))
 
 
-MOMENTS: dict[str, Moment] = {
+MOMENTS: dict[str, PictureMoment] = {
     "loading": loading, "measuring": measuring, "out_of_memory": out_of_memory, "study_finished": study_finished,
     "training": training, "on_track": on_track, "late": late, "finished": finished,
 }  # fmt: skip

@@ -14,7 +14,7 @@ from textual.message import Message
 from speedtui.engine.clean import clean
 from speedtui.tui.drawing.ascii import to_ascii
 from speedtui.tui.terminal.process import stop_group
-from speedtui.tui.terminal.typed import Typed
+from speedtui.tui.terminal.typed import TypedKeys
 
 if TYPE_CHECKING:
     from speedtui.tui.app import SpeedtuiApp
@@ -67,8 +67,8 @@ class TerminalDriver(LinuxDriver):
             self._typed.hear(key)
 
     @cached_property
-    def _typed(self) -> Typed:
-        return Typed(super().process_message, self._speedtui.ignore_pasted)
+    def _typed(self) -> TypedKeys:
+        return TypedKeys(super().process_message, self._speedtui.ignore_pasted)
 
     def write(self, data: str) -> None:
         """Sends this to the terminal, or drops it where nothing has been taken for a while."""

@@ -71,7 +71,7 @@ class Traffic:
         return round(known / 1024) if known is not None else None
 
 
-class Pace:
+class RefreshRate:
     """Decides at each tick whether to draw, and what."""
 
     def __init__(self, rate_hz: float, *, slow: bool = False) -> None:

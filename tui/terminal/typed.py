@@ -16,7 +16,7 @@ WRITTEN = {"enter": "\n", "ctrl+j": "\n", "tab": "\t", "space": " "}
 """Keys that a text has, too, by the names that they have then."""
 
 
-class Typed:
+class TypedKeys:
     """Holds keys back until it is known whether more come with them. Lives in the app's loop."""
 
     def __init__(self, pass_on: Callable[[Key], None], ignore: Callable[[int], None]) -> None:

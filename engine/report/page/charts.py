@@ -9,7 +9,7 @@ import msgspec
 from speedtui.engine.report.page.axes import Scale, number_labels, ticks, value_scale
 from speedtui.engine.report.page.markup import EMPTY, Markup, join, tag
 from speedtui.engine.spikes import without_spikes
-from speedtui.engine.state.series import Point
+from speedtui.engine.state.series import SeriesPoint
 from speedtui.engine.units import format_figure
 
 WIDTH = 930
@@ -20,7 +20,7 @@ FEW_MARKS = 80
 """Up to so many marks each has its own circle; more would be a band."""
 
 
-class Mark(msgspec.Struct, frozen=True, kw_only=True):
+class ChartMark(msgspec.Struct, frozen=True, kw_only=True):
     """A single value on a curve."""
 
     x: float
@@ -32,7 +32,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def curve(
-    points: Sequence[Point], *, last_step: int, what: str, colour: str, marks: Sequence[Mark] = (),
+    points: Sequence[SeriesPoint], *, last_step: int, what: str, colour: str, marks: Sequence[ChartMark] = (),
     mark_colour: str = "evals", from_zero: bool = False,
     labels: Callable[[Sequence[float]], list[str]] = number_labels,
 ) -> Markup:  # fmt: skip
@@ -76,7 +76,7 @@ def _outside(values: Sequence[float], y: Scale) -> Markup:
     return join(words)
 
 
-def _path(points: Sequence[Point], x: Scale, y: Scale, colour: str) -> Markup:
+def _path(points: Sequence[SeriesPoint], x: Scale, y: Scale, colour: str) -> Markup:
     if not points:
         return EMPTY
     if len(points) == 1:
@@ -85,7 +85,7 @@ def _path(points: Sequence[Point], x: Scale, y: Scale, colour: str) -> Markup:
     return tag("polyline", class_=f"line {colour}", points=places)
 
 
-def _marks(marks: Sequence[Mark], x: Scale, y: Scale, colour: str) -> Markup:
+def _marks(marks: Sequence[ChartMark], x: Scale, y: Scale, colour: str) -> Markup:
     if not marks:
         return EMPTY
     line = _path([(mark.x, mark.y) for mark in marks], x, y, colour) if len(marks) > 1 else EMPTY
@@ -93,7 +93,7 @@ def _marks(marks: Sequence[Mark], x: Scale, y: Scale, colour: str) -> Markup:
     return join([line, *(_mark(mark, x, y, colour) for mark in few)])
 
 
-def _mark(mark: Mark, x: Scale, y: Scale, colour: str) -> Markup:
+def _mark(mark: ChartMark, x: Scale, y: Scale, colour: str) -> Markup:
     across, up = x.at(mark.x), y.at(mark.y)
     circle = tag(
         "circle", tag("title", mark.title), class_=f"{colour} seam", cx=across, cy=up, r=5.5 if mark.label else 3.6

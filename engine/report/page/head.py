@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from speedtui.engine.events import Outcome
 from speedtui.engine.report.page.markup import EMPTY, Markup, join, tag
-from speedtui.engine.report.record import FinalVerdict, Judgement, TrainingReport
+from speedtui.engine.report.record import AccuracyGrade, FinalVerdict, TrainingReport
 from speedtui.engine.report.words import clock, end_words, evaluation_words
 from speedtui.engine.state import RunState, RunStatus, StudyState
 from speedtui.engine.state.study import PLAN
@@ -17,7 +17,7 @@ OUTCOMES: dict[Outcome, tuple[str, str]] = {
 VERDICTS: dict[FinalVerdict, tuple[str, str]] = {
     "on_track": ("in time", "good"), "tight": ("in time, margin used", "warn"), "late": ("late", "bad"),
 }  # fmt: skip
-JUDGEMENTS: dict[Judgement, str] = {
+JUDGEMENTS: dict[AccuracyGrade, str] = {
     "goal": "goal is 95-105 %", "good": "good; goal is 95-105 %", "off": "outside 85-115 %",
 }  # fmt: skip
 KINDS = {"train": "Training", "tune": "Study", "plan": "Plan", "demo": "Demo"}

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from speedtui.engine.events import CheckpointSaved, EvaluationCompleted
 from speedtui.engine.report.page.axes import seconds_labels
-from speedtui.engine.report.page.charts import Mark, curve
+from speedtui.engine.report.page.charts import ChartMark, curve
 from speedtui.engine.report.page.markup import EMPTY, Markup, tag
 from speedtui.engine.report.page.tables import cells, section, table
 from speedtui.engine.report.record import TrainingReport
@@ -25,7 +25,7 @@ T = TypeVar("T")
 def loss_section(report: TrainingReport) -> Markup:
     """The training's loss with the evaluations on it."""
     marks = [
-        Mark(
+        ChartMark(
             x=done.step, y=done.loss, title=f"step {done.step:,}: {evaluation_words(done)}",
             label=f"best {format_figure(done.loss)}" if done is report.best else "",
         )

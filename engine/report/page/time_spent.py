@@ -9,7 +9,7 @@ from speedtui.engine.report.page.bars import Bar, Limit, Piece, books_bar, compa
 from speedtui.engine.report.page.markup import EMPTY, Markup, join, tag
 from speedtui.engine.report.page.style import GROUP_CLASSES
 from speedtui.engine.report.page.tables import section
-from speedtui.engine.report.record import Comparison, TrainingReport
+from speedtui.engine.report.record import EstimateComparison, TrainingReport
 from speedtui.engine.report.words import accuracy_words, clock, deadline_words, gain_words
 from speedtui.engine.state.lines import phase_words
 from speedtui.engine.units import format_share, format_span
@@ -73,7 +73,7 @@ def expected_section(report: TrainingReport, *, alone: bool) -> Markup:
     )  # fmt: skip
 
 
-def _expected_bars(comparison: Comparison) -> list[Bar]:
+def _expected_bars(comparison: EstimateComparison) -> list[Bar]:
     estimate = comparison.estimate
     if estimate is None:
         running = comparison.running_seconds

@@ -12,7 +12,7 @@ from speedtui.engine.config.paths import with_values
 from speedtui.engine.config.settings import DataSettings, ModelSettings, ScheduleSettings, Settings, TrainSettings
 from speedtui.engine.context.order import Alternative
 from speedtui.engine.planned import Advice
-from speedtui.engine.timing.due import Position, Prices
+from speedtui.engine.timing.due import Prices, TrainingPosition
 from speedtui.engine.timing.remaining import Remaining
 
 MINUTE = 60.0
@@ -33,7 +33,8 @@ def remaining(prices: Prices = PRICES, step: int = 1000, **fields: object) -> Re
     seconds = 1000 * prices.step + 10 * prices.full + 9 * prices.save
     made = Remaining(
         seconds=seconds, steps_seconds=1000 * prices.step, total_steps=2000, epoch_steps=500, evaluates=True,
-        at=Position(step=step, passed=2 * seconds), prices=prices, generate_seconds=3 * MINUTE, metric_seconds=MINUTE,
+        at=TrainingPosition(step=step, passed=2 * seconds), prices=prices, generate_seconds=3 * MINUTE,
+        metric_seconds=MINUTE,
     )  # fmt: skip
     return msgspec.structs.replace(made, **fields)
 
@@ -141,7 +142,8 @@ def test_what_gains_less_than_a_second_or_a_hundredth_is_not_worth_a_word() -> N
     assert late_levers(case(3600.0, remaining=cheap)) == []
     short = Remaining(
         seconds=3.0, steps_seconds=0.0, total_steps=20, epoch_steps=20, evaluates=True,
-        at=Position(step=19, passed=100.0), prices=Prices(step=0.1, full=3.0), metric_seconds=0.9, generate_seconds=0.9,
+        at=TrainingPosition(step=19, passed=100.0), prices=Prices(step=0.1, full=3.0), metric_seconds=0.9,
+        generate_seconds=0.9,
     )  # fmt: skip
     assert late_levers(case(60.0, remaining=short, settings=plain("1 epoch"))) == []
 

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from speedtui.engine.advise.offers import Here, Offer, offers
-from speedtui.engine.advise.scene import Scene
+from speedtui.engine.advise.offers import Here, UntriedChange, offers
+from speedtui.engine.advise.scene import AdviceContext
 from speedtui.engine.advise.strategy import ATTENTION, BF16, FP16, LIGER, TF32, change_name, risk_of
 from speedtui.engine.advise.untried import here_of
 from speedtui.engine.config.capability import Capability
@@ -21,7 +21,7 @@ from tests.engine.events_of_a_run import started
 GOOD = Settings(model=ModelSettings(path="tiny"), data=DataSettings(train="t.jsonl", text="text"))
 
 
-def offered(*, cuda: bool = True, capability: Capability | None = (9, 0), **values: Any) -> dict[str, Offer]:
+def offered(*, cuda: bool = True, capability: Capability | None = (9, 0), **values: Any) -> dict[str, UntriedChange]:
     settings = with_values(GOOD, {name.replace("__", "."): value for name, value in values.items()}, "test")
     here = Here(settings=settings, cuda=cuda, capability=capability if cuda else None, cores=4, padding=None, shares={})
     return {offer.path: offer for offer in offers(here, None, {})}
@@ -88,6 +88,6 @@ def test_what_a_device_has_is_read_from_its_run() -> None:
     found = []
     for devices in ([], [Device(index=0, kind="cuda", name="Tesla T4", memory_bytes=None, capability=(7, 5))]):
         state = fold([started(devices=devices, config=msgspec.to_builtins(GOOD))])
-        here = here_of(Scene(state, state))
+        here = here_of(AdviceContext(state, state))
         found.append((here.cuda, here.capability, FP16 in {offer.path for offer in offers(here, None, {})}))
     assert found == [(False, None, False), (True, (7, 5), True)]

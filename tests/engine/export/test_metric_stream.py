@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from speedtui.engine import events as e
-from speedtui.engine.export.metrics import ETA_SECONDS, MetricStream, Point
+from speedtui.engine.export.metrics import ETA_SECONDS, MetricPoint, MetricStream
 from tests.engine import events_of_a_run as a
 from tests.engine.export.recorded_run import (
     ESTIMATE,
@@ -20,12 +20,12 @@ from tests.engine.export.recorded_run import (
 )  # fmt: skip
 
 
-def points_of(events: Iterable[e.AnyEvent], **about: float | bool) -> list[Point]:
+def points_of(events: Iterable[e.AnyEvent], **about: float | bool) -> list[MetricPoint]:
     stream = MetricStream(**about)  # type: ignore[arg-type]
     return [point for event in events for point in stream.take(event)]
 
 
-def series(points: list[Point], name: str) -> list[tuple[int, float]]:
+def series(points: list[MetricPoint], name: str) -> list[tuple[int, float]]:
     return [(point.step, point.values[name]) for point in points if name in point.values]
 
 

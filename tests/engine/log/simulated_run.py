@@ -15,7 +15,7 @@ from speedtui.engine import events as e
 from speedtui.engine.log.clock import RunClock
 from speedtui.engine.log.writer import PUMP_SECONDS, EventLog
 from speedtui.engine.meter import meter as meter_module
-from speedtui.engine.meter.device import Mark
+from speedtui.engine.meter.device import PhaseMark
 from speedtui.engine.meter.meter import Meter
 from speedtui.engine.meter.phases import PhaseClock
 from speedtui.engine.workload.base import count_tokens
@@ -55,11 +55,11 @@ class SimulatedDevice:
     def mark(self, phase: int) -> None:
         self._marks.append((phase, self._clock.ns))
 
-    def cut(self) -> list[Mark]:
+    def cut(self) -> list[PhaseMark]:
         marks, self._marks = self._marks, self._marks[-1:]
         return marks  # type: ignore[return-value]  # `resolve` takes what this gives
 
-    def resolve(self, marks: list[Mark]) -> list[tuple[int, float]] | None:
+    def resolve(self, marks: list[PhaseMark]) -> list[tuple[int, float]] | None:
         moments: Sequence[tuple[int, int]] = marks  # type: ignore[assignment]
         return [(phase, (end - begin) / 1e9) for (phase, begin), (_, end) in pairwise(moments)]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from speedtui.engine import events as e
-from speedtui.engine.log.pace import BYTES_PER_SECOND, SAVED_SECONDS, Pace
+from speedtui.engine.log.pace import BYTES_PER_SECOND, SAVED_SECONDS, RateLimit
 from speedtui.engine.log.tail import read_events
 from tests.engine.log.simulated_run import Simulation, simulate
 
@@ -51,7 +51,7 @@ def eta(t: float, verdict: e.Verdict) -> e.EtaUpdated:
 
 
 def test_a_new_verdict_is_written_when_there_is_no_room_left() -> None:
-    pace = Pace()
+    pace = RateLimit()
     size = 10 * round(BYTES_PER_SECOND[e.EtaUpdated] * SAVED_SECONDS)
     assert pace.lets(eta(1.0, "on_track"), size)
     assert not pace.lets(eta(2.0, "on_track"), size)
@@ -60,7 +60,7 @@ def test_a_new_verdict_is_written_when_there_is_no_room_left() -> None:
 
 
 def test_readings_make_room_for_themselves_again() -> None:
-    pace = Pace()
+    pace = RateLimit()
     rate = BYTES_PER_SECOND[e.EtaUpdated]
     size = round(rate * 5)
     written = [t for t in range(2000) if pace.lets(eta(float(t), "tight"), size)]
@@ -70,5 +70,5 @@ def test_readings_make_room_for_themselves_again() -> None:
 
 
 def test_what_happens_is_always_written() -> None:
-    pace = Pace()
+    pace = RateLimit()
     assert all(pace.lets(e.Notice(t=1.0, level="info", text="x"), 10**9) for _ in range(100))

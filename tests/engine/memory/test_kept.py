@@ -13,12 +13,12 @@ import pytest
 from speedtui.engine.config.settings import LoraSettings
 from speedtui.engine.memory.kept import keep, kept, key_of_request
 from speedtui.engine.memory.predict import predict
-from speedtui.engine.memory.surface import Line, MemoryRequest, MemorySurface, Moment, Prediction
+from speedtui.engine.memory.surface import LinearBytes, MemoryRequest, MemorySurface, PeakMoment, Prediction
 from tests.engine.memory.small import Started, llama, no_process, starting
 
 KEY = key_of_request(llama())
-LINE = Line(fixed=1 / 3, per_row=0.1)
-MOMENTS = (Moment(name="backward", weights=LINE, gradients=LINE, optimizer=LINE, activations=LINE, logits=LINE),)
+LINE = LinearBytes(fixed=1 / 3, per_row=0.1)
+MOMENTS = (PeakMoment(name="backward", weights=LINE, gradients=LINE, optimizer=LINE, activations=LINE, logits=LINE),)
 SURFACE = MemorySurface(accumulating=MOMENTS, at_once=MOMENTS, single=MOMENTS, single_at_once=MOMENTS, layers=(2, 4))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from speedtui.engine.config.settings import ModelSettings, Settings, TrainSettings
 from speedtui.engine.memory.compute import surface
-from speedtui.engine.memory.surface import Device, MemoryRequest
+from speedtui.engine.memory.surface import DeviceKind, MemoryRequest
 from speedtui.engine.memory.trace import HiddenMemory
 from speedtui.engine.workload.base import silent
 from speedtui.engine.workload.load import load_workload
@@ -59,6 +59,6 @@ def test_a_plain_module_takes_what_was_predicted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("layer", "device"), [("LSTM", "cpu"), ("GRU", "cuda")])
-def test_a_workspace_that_only_a_library_knows_is_not_guessed(layer: str, device: Device, tmp_path: Path) -> None:
+def test_a_workspace_that_only_a_library_knows_is_not_guessed(layer: str, device: DeviceKind, tmp_path: Path) -> None:
     with pytest.raises(HiddenMemory, match=f"rnn is a {layer}"):
         surface(MemoryRequest(settings=recipe(tmp_path, layer), longest_tokens=0, device=device))

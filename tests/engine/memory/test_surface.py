@@ -6,19 +6,19 @@ import pytest
 
 from speedtui.engine.candidate import MemoryBreakdown
 from speedtui.engine.memory.assemble import highest
-from speedtui.engine.memory.surface import Calibration, Line, MemorySurface, Moment, calibrate
+from speedtui.engine.memory.surface import Calibration, LinearBytes, MemorySurface, PeakMoment, calibrate
 
-ZERO = Line(fixed=0.0, per_row=0.0)
+ZERO = LinearBytes(fixed=0.0, per_row=0.0)
 
 
-def moment(name: str, fixed: float, per_row: float, gradients: float = 0.0) -> Moment:
-    return Moment(
-        name=name, weights=Line(fixed=fixed, per_row=0.0), gradients=Line(fixed=gradients, per_row=0.0),
-        optimizer=ZERO, activations=Line(fixed=0.0, per_row=per_row), logits=ZERO,
+def moment(name: str, fixed: float, per_row: float, gradients: float = 0.0) -> PeakMoment:
+    return PeakMoment(
+        name=name, weights=LinearBytes(fixed=fixed, per_row=0.0), gradients=LinearBytes(fixed=gradients, per_row=0.0),
+        optimizer=ZERO, activations=LinearBytes(fixed=0.0, per_row=per_row), logits=ZERO,
     )  # fmt: skip
 
 
-def surface(*moments: Moment, at_once: Moment | None = None, single: float = 0.0) -> MemorySurface:
+def surface(*moments: PeakMoment, at_once: PeakMoment | None = None, single: float = 0.0) -> MemorySurface:
     alone = (moment("backward", single, 0.0),)
     return MemorySurface(
         accumulating=moments, at_once=moments if at_once is None else (at_once,), single=alone, single_at_once=alone
@@ -47,8 +47,8 @@ def test_gradients_of_an_earlier_micro_batch_are_held_only_where_a_step_accumula
 
 
 def test_a_breakdown_adds_up_to_the_peak_where_its_parts_are_fractions() -> None:
-    third = Line(fixed=1 / 3, per_row=0.4)
-    fractions = Moment(
+    third = LinearBytes(fixed=1 / 3, per_row=0.4)
+    fractions = PeakMoment(
         name="backward", weights=third, gradients=third, optimizer=third, activations=third, logits=third
     )
     parts = surface(fractions)

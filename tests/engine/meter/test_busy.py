@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from speedtui.engine.events import PHASES, STEP_PHASES
-from speedtui.engine.meter.busy import BETWEEN, Boundary, Kernel, busy_ns, busy_seconds
+from speedtui.engine.meter.busy import BETWEEN, Boundary, DeviceActivity, busy_ns, busy_seconds
 from speedtui.engine.meter.phases import INDEX
 
 STEP = ("data", "h2d", "forward", "backward", "optimizer", "other")
@@ -26,18 +26,18 @@ def timeline(random: random.Random) -> list[Boundary]:
     return boundaries
 
 
-def kernels(random: random.Random, end: int) -> list[Kernel]:
+def kernels(random: random.Random, end: int) -> list[DeviceActivity]:
     """On up to three streams, some of them at the same time, some launched outside any step."""
     made = []
     for _ in range(random.randrange(40)):
         launched = random.randrange(-10, end + 20)
         begin = launched + random.randrange(15)
-        made.append(Kernel(launched=launched, begin=begin, end=begin + random.randrange(25)))
+        made.append(DeviceActivity(launched=launched, begin=begin, end=begin + random.randrange(25)))
     random.shuffle(made)
     return made
 
 
-def by_the_nanosecond(made: list[Kernel], boundaries: list[Boundary]) -> dict[int, int]:
+def by_the_nanosecond(made: list[DeviceActivity], boundaries: list[Boundary]) -> dict[int, int]:
     """The same, looked up for each nanosecond by itself."""
     busy: dict[int, int] = {}
     ordered = sorted(made, key=lambda kernel: kernel.begin)
@@ -68,7 +68,9 @@ def test_kernels_on_another_stream_at_the_same_time_add_nothing(seed: int) -> No
     chance = random.Random(seed)
     boundaries = timeline(chance)
     made = kernels(chance, boundaries[-1][0])
-    shadows = [Kernel(kernel.launched, kernel.begin + 1, kernel.end) for kernel in made if kernel.end > kernel.begin]
+    shadows = [
+        DeviceActivity(kernel.launched, kernel.begin + 1, kernel.end) for kernel in made if kernel.end > kernel.begin
+    ]
     assert sum(busy_ns([*made, *shadows], boundaries).values()) == sum(busy_ns(made, boundaries).values())
 
 
@@ -87,14 +89,14 @@ def test_no_phase_is_busy_for_longer_than_it_took(seed: int) -> None:
 
 def test_a_kernel_belongs_to_the_phase_that_launched_it_however_late_it_runs() -> None:
     boundaries = [(0, INDEX["forward"]), (10, INDEX["backward"]), (20, BETWEEN)]
-    late = Kernel(launched=5, begin=15, end=18)
+    late = DeviceActivity(launched=5, begin=15, end=18)
     assert busy_ns([late], boundaries) == {INDEX["forward"]: 3}
 
 
 def test_what_was_launched_between_two_steps_is_nobodys() -> None:
     boundaries = [(0, INDEX["forward"]), (10, BETWEEN), (50, INDEX["forward"]), (60, BETWEEN)]
-    evaluation = Kernel(launched=12, begin=12, end=48)
-    assert busy_ns([evaluation, Kernel(70, 70, 80), Kernel(-5, -5, -1)], boundaries) == {}
+    evaluation = DeviceActivity(launched=12, begin=12, end=48)
+    assert busy_ns([evaluation, DeviceActivity(70, 70, 80), DeviceActivity(-5, -5, -1)], boundaries) == {}
 
 
 def test_a_phase_that_is_none_of_a_step_counts_as_other() -> None:

@@ -9,7 +9,7 @@ import torch
 
 from speedtui.engine.events import PHASES, Probe, StepCompleted
 from speedtui.engine.log.clock import RunClock
-from speedtui.engine.meter.device import Mark, device_clock
+from speedtui.engine.meter.device import PhaseMark, device_clock
 from speedtui.engine.meter.meter import Meter
 from speedtui.engine.meter.phases import INDEX, PhaseClock
 from speedtui.engine.workload.base import count_tokens
@@ -48,12 +48,12 @@ class ScriptedDevice:
         self._phase = phase
         self._marks.append((phase, Moment(self._now)))
 
-    def cut(self) -> list[Mark]:
+    def cut(self) -> list[PhaseMark]:
         marks = self._marks
         self._marks = marks[-1:]
         return marks  # type: ignore[return-value]  # a Moment does what the meter needs of an event
 
-    def resolve(self, marks: list[Mark]) -> list[tuple[int, float]] | None:
+    def resolve(self, marks: list[PhaseMark]) -> list[tuple[int, float]] | None:
         self._check()
         moments: list[tuple[int, Moment]] = marks  # type: ignore[assignment]
         if self._broken or moments[-1][1].seconds > self.reached:

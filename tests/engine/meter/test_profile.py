@@ -15,7 +15,7 @@ from speedtui.engine.log.clock import RunClock
 from speedtui.engine.log.writer import EventLog
 from speedtui.engine.meter.meter import Meter
 from speedtui.engine.meter.phases import PhaseClock
-from speedtui.engine.meter.profile import PROFILED_STEPS, Kernel, StepProfile, kernels_of
+from speedtui.engine.meter.profile import PROFILED_STEPS, DeviceActivity, StepProfile, kernels_of
 from speedtui.engine.workload.base import count_tokens
 
 BATCH = {"input_ids": torch.ones(2, 5, dtype=torch.int64)}
@@ -148,7 +148,11 @@ def test_a_kernel_is_launched_by_the_call_with_its_correlation_id() -> None:
         Seen("gpu_memcpy", 340, 10, 8), Seen("gpu_memset", 400, 1, 99), Seen("gpu_user_annotation", 0, 1000),
         Seen("cuda_sync", 500, 500),
     ]  # fmt: skip
-    assert kernels_of(events) == [Kernel(100, 300, 340), Kernel(120, 340, 350), Kernel(400, 400, 401)]
+    assert kernels_of(events) == [
+        DeviceActivity(100, 300, 340),
+        DeviceActivity(120, 340, 350),
+        DeviceActivity(400, 400, 401),
+    ]
 
 
 class SeenBefore(Seen):
@@ -160,4 +164,4 @@ class SeenBefore(Seen):
 def test_an_older_torch_that_does_not_say_what_an_event_is_still_tells_annotations_apart() -> None:
     events = [SeenBefore("cuda_runtime", 100, 5, 7), SeenBefore("kernel", 300, 40, 7),
               SeenBefore("gpu_user_annotation", 0, 1000)]  # fmt: skip
-    assert kernels_of(events) == [Kernel(100, 300, 340)]
+    assert kernels_of(events) == [DeviceActivity(100, 300, 340)]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from speedtui.engine.candidate import Estimate, Source
+from speedtui.engine.candidate import Estimate, FigureSource
 from speedtui.engine.config.settings import DataSettings, ScheduleSettings, Settings, TrainSettings
 from speedtui.engine.config.window import Window
 from speedtui.engine.timing.counts import count_steps
@@ -30,7 +30,7 @@ def settings(
 
 def estimator(
     *, step: float = 1.0, evaluation: float | None = 30.0, save: float = 5.0, load: float = 20.0, final: float = 5.0,
-    generate: float = 0.0, metric: float = 0.0, late: float = 1.05, source: Source = "measured",
+    generate: float = 0.0, metric: float = 0.0, late: float = 1.05, source: FigureSource = "measured",
 ) -> Callable[[Settings], Estimate]:  # fmt: skip
     """Seconds each; `evaluation` is over all 100 rows, None without any, `generate` and `metric` besides where the
     schedule has them; P90 = late x P50. No checkpoint is made early.

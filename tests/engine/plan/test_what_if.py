@@ -15,7 +15,7 @@ from speedtui.engine.config.settings import DataSettings, ModelSettings, Schedul
 from speedtui.engine.plan.goals import seek_goals
 from speedtui.engine.plan.known import known_from_training
 from speedtui.engine.plan.schedules import schedules
-from speedtui.engine.plan.what_if import Known, known_from_estimate, nearest_known, unmeasured, what_if
+from speedtui.engine.plan.what_if import KnownRun, known_from_estimate, nearest_known, unmeasured, what_if
 from speedtui.engine.planned import Saving
 from speedtui.engine.state import fold
 from speedtui.engine.timing.costs import RunCosts
@@ -52,7 +52,7 @@ def engine_says(settings: Settings, costs: RunCosts = COSTS):
 
 
 @pytest.fixture(scope="module")
-def known() -> Known:
+def known() -> KnownRun:
     return known_from_estimate(engine_says(MEASURED), MEASURED, rows=8000, eval_rows=512)
 
 
@@ -73,7 +73,7 @@ def known() -> Known:
         {"schedule.eval_share": 0.05},
     ],
 )
-def test_it_says_what_the_engine_would(known: Known, values: dict[str, object]) -> None:
+def test_it_says_what_the_engine_would(known: KnownRun, values: dict[str, object]) -> None:
     settings = with_values(MEASURED, values, "test")
     found, expected = what_if(known, settings), engine_says(settings)
     assert found is not None
@@ -81,7 +81,7 @@ def test_it_says_what_the_engine_would(known: Known, values: dict[str, object]) 
     assert found.evals == pytest.approx(expected.evals, abs=1) and found.total_steps == expected.total_steps
 
 
-def test_three_schedules_are_those_of_the_engine(known: Known) -> None:
+def test_three_schedules_are_those_of_the_engine(known: KnownRun) -> None:
     def engine(settings: Settings) -> Estimate:
         share = (settings.data.eval_rows or 512) / 512
         priced = {name: getattr(COSTS, name) * share for name in ("eval_seconds", "generate_seconds", "metric_seconds")}
@@ -101,13 +101,13 @@ def test_three_schedules_are_those_of_the_engine(known: Known) -> None:
     assert "answers and metric every epoch" in full.monitored and "answers" not in ultra.monitored
 
 
-def grouped(known: Known, *, share: float = 0.25) -> Known:
+def grouped(known: KnownRun, *, share: float = 0.25) -> KnownRun:
     saving = Saving(lever="group_by_length", seconds=share * 1200, share=share, padding_before=0.3, padding_after=0.02,
                     values={"train.group_by_length": True})  # fmt: skip
     return msgspec.structs.replace(known, savings=(saving,))
 
 
-def test_steps_that_were_computed_take_what_was_computed_and_say_so(known: Known) -> None:
+def test_steps_that_were_computed_take_what_was_computed_and_say_so(known: KnownRun) -> None:
     settings = with_values(MEASURED, {"train.group_by_length": True, "train.epochs": 3.0}, "test")
     assert what_if(known, settings) is None
     found, plain = what_if(grouped(known), settings), what_if(known, with_values(MEASURED, {"train.epochs": 3.0}, "t"))
@@ -118,7 +118,7 @@ def test_steps_that_were_computed_take_what_was_computed_and_say_so(known: Known
     assert unmeasured(grouped(known), other) == "another step"
 
 
-def test_a_measurement_of_the_same_steps_answers_before_a_computation(known: Known) -> None:
+def test_a_measurement_of_the_same_steps_answers_before_a_computation(known: KnownRun) -> None:
     settings = with_values(MEASURED, {"train.group_by_length": True}, "test")
     measured = known_from_estimate(engine_says(settings), settings, rows=8000, eval_rows=512)
     assert nearest_known(settings, [grouped(known), measured]) is measured
@@ -137,7 +137,7 @@ def test_what_an_estimate_takes_for_nothing_is_named() -> None:
     assert engine_says(MEASURED, RunCosts()).unmeasured == ("evaluations", "checkpoints")
 
 
-def test_the_ninety_percent_point_keeps_its_distance_from_what_is_computed(known: Known) -> None:
+def test_the_ninety_percent_point_keeps_its_distance_from_what_is_computed(known: KnownRun) -> None:
     longer = with_values(MEASURED, {"train.epochs": 12.0}, "test")
     found, expected = what_if(known, longer), engine_says(longer)
     assert found is not None
@@ -145,7 +145,7 @@ def test_the_ninety_percent_point_keeps_its_distance_from_what_is_computed(known
     assert late == pytest.approx(expected_late, rel=0.1) and late > 100
 
 
-def test_fewer_rows_make_an_evaluation_cheaper_in_proportion(known: Known) -> None:
+def test_fewer_rows_make_an_evaluation_cheaper_in_proportion(known: KnownRun) -> None:
     some = what_if(known, with_values(MEASURED, {"data.eval_rows": 128}, "test"))
     all_rows = what_if(known, MEASURED)
     assert some is not None and all_rows is not None
@@ -166,7 +166,7 @@ def test_fewer_rows_make_an_evaluation_cheaper_in_proportion(known: Known) -> No
         ({"schedule.metric": "other.py:f"}, "the time of the metric"),
     ],
 )
-def test_what_was_not_measured_is_not_answered(known: Known, values: dict[str, object], words: str) -> None:
+def test_what_was_not_measured_is_not_answered(known: KnownRun, values: dict[str, object], words: str) -> None:
     settings = with_values(MEASURED, values, "test")
     assert what_if(known, settings) is None and unmeasured(known, settings) == words
 
@@ -178,14 +178,14 @@ def test_an_evaluation_that_was_never_made_has_no_price() -> None:
     assert unmeasured(known, MEASURED) == "the time of an evaluation"
 
 
-def test_a_run_that_was_measured_with_those_settings_answers_instead(known: Known) -> None:
+def test_a_run_that_was_measured_with_those_settings_answers_instead(known: KnownRun) -> None:
     other = with_values(MEASURED, {"train.micro_batch_size": 8}, "test")
     second = msgspec.structs.replace(known, settings=other)
     assert nearest_known(other, [known, second]) is second
     assert nearest_known(with_values(other, {"train.micro_batch_size": 2}, "test"), [known, second]) is None
 
 
-def test_goals_are_sought_with_it(known: Known) -> None:
+def test_goals_are_sought_with_it(known: KnownRun) -> None:
     from speedtui.engine.config.window import Window
 
     window = Window(deadline=3600.0, margin_seconds=300.0)

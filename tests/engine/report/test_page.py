@@ -11,7 +11,7 @@ from speedtui.engine import events as e
 from speedtui.engine.config.window import Window
 from speedtui.engine.report.compose import RunExpectation
 from speedtui.engine.report.page.axes import number_labels, round_step, ticks, time_label, time_ticks
-from speedtui.engine.report.page.charts import Mark, curve
+from speedtui.engine.report.page.charts import ChartMark, curve
 from speedtui.engine.report.page.markup import Markup, tag
 from speedtui.engine.report.page.page import render_page
 from speedtui.engine.report.page.planned import plan_section
@@ -152,7 +152,9 @@ def test_the_pieces_of_the_books_bar_fill_it() -> None:
 def test_a_curve_of_one_point_and_of_none() -> None:
     assert curve([], last_step=10, what="Loss", colour="steps") == ""
     assert "<circle" in curve([(1, 2.0)], last_step=10, what="Loss", colour="steps")
-    flat = curve([(1, 2.0), (10, 2.0)], last_step=10, what="Loss", colour="steps", marks=[Mark(x=5, y=2.0, title="m")])
+    flat = curve(
+        [(1, 2.0), (10, 2.0)], last_step=10, what="Loss", colour="steps", marks=[ChartMark(x=5, y=2.0, title="m")]
+    )
     assert "<polyline" in flat and "nan" not in flat
 
 

@@ -8,7 +8,7 @@ from speedtui.engine.config.window import Window
 from speedtui.engine.report.books import GROUPS, books_rows, closed_books, rounded
 from speedtui.engine.report.compose import RunExpectation, training_report
 from speedtui.engine.report.document import training_document
-from speedtui.engine.report.record import Comparison
+from speedtui.engine.report.record import EstimateComparison
 from speedtui.engine.report.summary import summarize
 from speedtui.engine.report.text import render_books, render_training
 from speedtui.engine.report.words import accuracy_words
@@ -129,7 +129,7 @@ def test_without_an_estimate_the_first_of_the_training_itself_stands_beside_the_
     assert comparison.estimate is None and comparison.accuracy is None
     assert comparison.running_step == EPOCH_STEPS
     assert accuracy_words(comparison).startswith("none before the run; at step 60 it said ")
-    assert accuracy_words(Comparison()) == "none was made"
+    assert accuracy_words(EstimateComparison()) == "none was made"
 
 
 def test_a_change_on_the_way_is_said_beside_the_accuracy() -> None:

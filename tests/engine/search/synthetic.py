@@ -16,7 +16,7 @@ import msgspec
 from speedtui.engine.candidate import Candidate, Measurement, Memory, TrialResult, TrialStatus
 from speedtui.engine.config.batch import divisors
 from speedtui.engine.config.settings import DataSettings, ModelSettings, Settings, TrainSettings
-from speedtui.engine.memory.surface import MARGIN, Calibration, Line, MemorySurface, Moment
+from speedtui.engine.memory.surface import MARGIN, Calibration, LinearBytes, MemorySurface, PeakMoment
 from speedtui.engine.search.auto import Auto, memory_classes
 from speedtui.engine.search.base import Ask, Compare, Compared, Strategy, Trial, Try
 from speedtui.engine.search.candidates import apply_candidate, make_candidate
@@ -68,10 +68,10 @@ class Device:
         """What a perfect predictor of tensors would say, which knows of no allocator."""
         per_row = self.per_row[settings.train.gradient_checkpointing]
         per_row += self.eager_row * (settings.model.attention == "eager")
-        zero = Line(fixed=0.0, per_row=0.0)
-        moment = Moment(
-            name="backward", weights=Line(fixed=self.weights, per_row=0.0), gradients=zero, optimizer=zero,
-            activations=Line(fixed=0.0, per_row=per_row), logits=zero,
+        zero = LinearBytes(fixed=0.0, per_row=0.0)
+        moment = PeakMoment(
+            name="backward", weights=LinearBytes(fixed=self.weights, per_row=0.0), gradients=zero, optimizer=zero,
+            activations=LinearBytes(fixed=0.0, per_row=per_row), logits=zero,
         )  # fmt: skip
         return MemorySurface(
             accumulating=(moment,), at_once=(moment,), single=(moment,), single_at_once=(moment,)

@@ -5,7 +5,7 @@ import pytest
 
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.config.settings import DataSettings, ModelSettings, Settings, TrainSettings
-from speedtui.engine.memory.surface import MARGIN, Calibration, Line, MemorySurface
+from speedtui.engine.memory.surface import MARGIN, Calibration, LinearBytes, MemorySurface
 from speedtui.engine.search.auto import Auto, memory_classes
 from speedtui.engine.search.base import Compare, Try
 from speedtui.engine.search.candidates import apply_candidate, make_candidate
@@ -207,7 +207,7 @@ class Masking(Device):
         found = super().surface(settings)
         more = 1.4 if settings.train.compile else 1.0
         moment = found.single[0]
-        line = Line(fixed=0.0, per_row=moment.activations.per_row * more)
+        line = LinearBytes(fixed=0.0, per_row=moment.activations.per_row * more)
         moments = (msgspec.structs.replace(moment, activations=line),)
         return MemorySurface(accumulating=moments, at_once=moments, single=moments, single_at_once=moments)
 

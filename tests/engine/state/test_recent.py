@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from speedtui.engine.state.recent import BUCKETS, RecentFold
-from speedtui.engine.state.series import Course, RecentSeries
+from speedtui.engine.state.series import BucketMeans, RecentSeries
 
 
 def test_values_of_a_stretch_become_their_mean() -> None:
     series = RecentSeries(10.0, 5)
     for t, value in ((0.0, 1.0), (1.9, 3.0), (2.0, 5.0)):
         series.add(t, value)
-    assert series.course(2.5) == Course(end=4.0, bucket_seconds=2.0, values=(2.0, 5.0))
+    assert series.course(2.5) == BucketMeans(end=4.0, bucket_seconds=2.0, values=(2.0, 5.0))
 
 
 def test_a_stretch_in_which_nothing_came_is_none() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from speedtui.engine.config.settings import ScheduleSettings
 from speedtui.engine.timing.counts import first_save_step
-from speedtui.engine.timing.due import Due, Position, Prices, Rules, rules_of
+from speedtui.engine.timing.due import Due, Prices, Rules, TrainingPosition, rules_of
 from speedtui.engine.timing.due_sums import records
 from speedtui.engine.timing.walk import count_due
 from tests.engine.timing.walked_training import Run
@@ -69,9 +69,9 @@ def test_what_is_left_in_the_middle_is_what_the_whole_has_besides_the_first_half
     rules = rules_of(ScheduleSettings(eval_every="30 steps", fast_eval_every="10 steps"), 200, EPOCH, evaluates=True)
     prices = Prices(step=1.0)
     assert count_due(rules, 200, prices) == Due(full=7, loss=13, saves=1)  # the early checkpoint
-    assert count_due(rules, 200, prices, Position(step=100, passed=100.0)) == Due(full=4, loss=6, saves=0)
-    assert count_due(rules, 200, prices, Position(step=199, passed=199.0)) == Due(full=1)
-    assert count_due(rules, 200, prices, Position(step=200, passed=200.0)) == Due()
+    assert count_due(rules, 200, prices, TrainingPosition(step=100, passed=100.0)) == Due(full=4, loss=6, saves=0)
+    assert count_due(rules, 200, prices, TrainingPosition(step=199, passed=199.0)) == Due(full=1)
+    assert count_due(rules, 200, prices, TrainingPosition(step=200, passed=200.0)) == Due()
 
 
 def test_without_a_last_step_nothing_is_made_because_it_is_the_last() -> None:

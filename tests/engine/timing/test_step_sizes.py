@@ -8,7 +8,7 @@ import pytest
 from speedtui.engine.config.settings import Settings, TrainSettings
 from speedtui.engine.timing.counts import counts_of
 from speedtui.engine.timing.step_sizes import step_sizes
-from speedtui.engine.timing.track import Sizes
+from speedtui.engine.timing.track import StepSizes
 from speedtui.engine.timing.workload_shape import shape_of
 from speedtui.engine.workload.order import epoch_order
 from tests.engine.timing.workloads import skewed, workload_of
@@ -69,7 +69,7 @@ def test_a_recipes_samples_have_no_known_lengths() -> None:
 
 
 def test_any_stretch_of_them_is_added_up_and_goes_on_beyond_the_end_as_before() -> None:
-    sizes = Sizes(np.array([1.0, 2.0, 3.0, 4.0]))
+    sizes = StepSizes(np.array([1.0, 2.0, 3.0, 4.0]))
     assert (sizes.between(0, 4), sizes.between(1, 3), sizes.between(3, 3)) == (10.0, 5.0, 0.0)
     assert sizes.between(2, 6) == pytest.approx(7.0 + 2 * 2.5)
-    assert Sizes(None).between(0, 4) == 0.0
+    assert StepSizes(None).between(0, 4) == 0.0

@@ -13,7 +13,7 @@ from speedtui.engine.plan.goals import seek_goals
 from speedtui.engine.plan.report import VERDICTS
 from speedtui.engine.planned import ProfileRow
 from speedtui.engine.report.files import fits
-from speedtui.engine.timing.verdict import Held, judge, judge_finish, spare_seconds
+from speedtui.engine.timing.verdict import SteadyVerdict, judge, judge_finish, spare_seconds
 from tests.engine.plan.estimators import NOW, STEPS_PER_EPOCH, estimator, settings, window
 
 HOURS_12 = window(12 * 3600.0, margin=1800.0)  # safe for 41400 s
@@ -62,7 +62,7 @@ def test_plan_screen_trials_advice_and_report_say_the_same_of_the_same_finish(ma
 
 def running(p50: float, p90: float, given: Window) -> str:
     """As a training that has so much before it says it for the first time."""
-    return Held().take(judge(NOW + p50, NOW + p90, given), 0.0)
+    return SteadyVerdict().take(judge(NOW + p50, NOW + p90, given), 0.0)
 
 
 def test_without_an_estimate_or_a_window_there_is_no_verdict() -> None:

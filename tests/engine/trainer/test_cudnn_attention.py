@@ -13,8 +13,8 @@ import torch
 from speedtui.engine.trainer.cudnn_attention import (
     LENGTHS,
     AttentionTimes,
-    Choice,
     CudaKernels,
+    CudnnChoice,
     Heads,
     KernelTimes,
     RunLengths,
@@ -60,7 +60,7 @@ def kind(tmp_path_factory: pytest.TempPathFactory) -> Kind:
     return kind._replace(settings=changed(kind.settings, "train", bf16=True, micro_batch_size=2))
 
 
-def chosen(kind: Kind, kernels: Scripted, **train: Any) -> Choice | None:
+def chosen(kind: Kind, kernels: Scripted, **train: Any) -> CudnnChoice | None:
     settings = changed(kind.settings, "train", **train) if train else kind.settings
     return choose(kind.workload.model, kind.workload, settings, CUDA, kernels)
 
@@ -134,7 +134,7 @@ def test_a_kernel_that_fails_is_switched_off_and_asked_again_next_time(kind: Kin
             raise RuntimeError("cuDNN Frontend error: No execution plans support the graph.\nmore")
 
     failed = chosen(kind, Failing(0.0, 0.0, 0.0))
-    assert failed == Choice(
+    assert failed == CudnnChoice(
         cudnn=False,
         reason="cuDNN's attention is off: it could not be measured (cuDNN Frontend error: No execution plans support "
         "the graph.)",

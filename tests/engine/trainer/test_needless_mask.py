@@ -19,7 +19,7 @@ from speedtui.engine.meter.phases import PhaseClock
 from speedtui.engine.trainer.arguments import training_arguments
 from speedtui.engine.trainer.needless_mask import runs_without_mask
 from speedtui.engine.trainer.trainer import MeteredTrainer
-from speedtui.engine.trial.batches import Rows
+from speedtui.engine.trial.batches import RowSubset
 from speedtui.engine.trial.prepared import make_trainable
 from speedtui.engine.workload.base import Workload, count_tokens
 from tests.engine.trainer.kinds import LORA, MIXTRAL, ROWS, Kind, make, of_text
@@ -56,7 +56,7 @@ class Watched(MeteredTrainer):
     def __init__(self, kind: Kind, model: nn.Module, folder: Path, micro: int, *, masked: bool) -> None:
         settings = changed(kind.settings, "train", micro_batch_size=micro, effective_batch_size=ROWS, max_steps=1,
                            optimizer="sgd", learning_rate=1e-30)  # fmt: skip
-        dataset: Any = Rows(kind.workload.train_dataset, range(ROWS))
+        dataset: Any = RowSubset(kind.workload.train_dataset, range(ROWS))
         self.steps: list[StepCompleted] = []
         meter = Meter(PhaseClock(), RunClock(), self.steps.append, count_tokens=count_tokens)
         super().__init__(

@@ -26,7 +26,7 @@ from speedtui.engine.trainer.arguments import training_arguments
 from speedtui.engine.trainer.loaded import tell_loaded
 from speedtui.engine.trainer.measure_loss import weighing_of
 from speedtui.engine.trainer.trainer import MeteredTrainer
-from speedtui.engine.trial.batches import Rows
+from speedtui.engine.trial.batches import RowSubset
 from speedtui.engine.trial.prepared import make_trainable
 from speedtui.engine.workload.base import count_tokens
 from tests.engine.trainer import kinds
@@ -43,7 +43,7 @@ class OneStep(MeteredTrainer):
     def __init__(self, kind: Kind, model: nn.Module, folder: Path, micro: int, rows: Any = None) -> None:
         settings = changed(kind.settings, "train", micro_batch_size=micro, effective_batch_size=ROWS, max_steps=1,
                            optimizer="sgd", learning_rate=1e-30)  # fmt: skip
-        dataset: Any = Rows(kind.workload.train_dataset, range(ROWS)) if rows is None else rows
+        dataset: Any = RowSubset(kind.workload.train_dataset, range(ROWS)) if rows is None else rows
         super().__init__(
             model=model, args=training_arguments(settings, folder, CPU), train_dataset=dataset, in_order=True,
             eval_dataset=kind.workload.eval_dataset, data_collator=kind.workload.collator,

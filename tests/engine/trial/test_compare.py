@@ -15,7 +15,7 @@ from speedtui.engine.candidate import Candidate, TrialStatus
 from speedtui.engine.log.tail import read_events
 from speedtui.engine.meter.meter import StepTiming
 from speedtui.engine.search.candidates import make_candidate
-from speedtui.engine.trial.compare import Comparison, compared, epoch_share
+from speedtui.engine.trial.compare import SpeedComparison, compared, epoch_share
 from speedtui.engine.trial.failures import TrialEnded
 from speedtui.engine.trial.runner import TrialRunner
 from speedtui.engine.workload.guard import hash_tensor
@@ -109,9 +109,9 @@ def test_one_pair_decides_nothing() -> None:
 
 
 def test_a_comparison_is_settled_when_it_is_decided_or_narrow() -> None:
-    faster = Comparison(ratio=1.2, low=1.1, high=1.3, pairs=4)
-    same = Comparison(ratio=1.0, low=0.995, high=1.005, pairs=4)
-    unclear = Comparison(ratio=1.02, low=0.9, high=1.1, pairs=4)
+    faster = SpeedComparison(ratio=1.2, low=1.1, high=1.3, pairs=4)
+    same = SpeedComparison(ratio=1.0, low=0.995, high=1.005, pairs=4)
+    unclear = SpeedComparison(ratio=1.02, low=0.9, high=1.1, pairs=4)
     assert (faster.decided, same.decided, unclear.decided) == (True, False, False)
     assert (faster.settled, same.settled, unclear.settled) == (True, True, False)
 

@@ -8,7 +8,7 @@ import pytest
 from speedtui.engine.config.settings import TrainSettings
 from speedtui.engine.meter.meter import StepTiming
 from speedtui.engine.trial.batches import plan_probe
-from speedtui.engine.trial.judgement import Judgement
+from speedtui.engine.trial.judgement import ProbeRules
 from tests.engine.trial.test_steady import workload_of
 
 SHARES = {"data": 0.05, "h2d": 0.02, "forward": 0.3, "backward": 0.6, "other": 0.02, "log": 0.01}
@@ -34,7 +34,7 @@ def test_the_phases_of_a_trials_step_add_up_to_it(seed: int, in_probe: int, in_t
                 loss=1.0,
             )
         )  # fmt: skip
-    judged = Judgement(
+    judged = ProbeRules(
         plan=plan, batches=10, micro_batch_size=4, accumulation=in_training, lengths_known=True
     ).measurement(timings)
     assert sum(judged.phases.values()) == pytest.approx(judged.step_seconds, rel=1e-6)

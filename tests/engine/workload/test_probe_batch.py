@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils.data import DataLoader, default_collate
 
 from speedtui.engine.workload import DataFacts, Workload
-from speedtui.engine.workload.base import Progress, count_tokens, silent
+from speedtui.engine.workload.base import ThrottledProgress, count_tokens, silent
 from speedtui.engine.workload.collate import PadRight
 from speedtui.engine.workload.probe_batch import longest_index, sample_size
 
@@ -88,7 +88,7 @@ def test_the_size_of_a_sample_counts_what_it_holds() -> None:
 
 def test_quick_work_is_not_reported() -> None:
     seen: list[Any] = []
-    progress = Progress(lambda *told: seen.append(told), "counting", 10)
+    progress = ThrottledProgress(lambda *told: seen.append(told), "counting", 10)
     for done in range(10):
         progress.at(done)
     progress.finish(10)

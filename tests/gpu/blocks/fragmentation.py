@@ -13,7 +13,7 @@ from speedtui.engine.memory.predict import predict
 from speedtui.engine.memory.surface import Calibration, MemorySurface
 from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.search.classes import memory_request
-from speedtui.engine.trial.batches import Rows
+from speedtui.engine.trial.batches import RowSubset
 from speedtui.engine.trial.probe import ProbeSetup, run_steps
 from speedtui.engine.trial.runner import TrialRunner
 from speedtui.engine.units import GIB, MIB
@@ -78,7 +78,7 @@ def taken(site: Site, runner: TrialRunner, settings: Settings, cap: int) -> dict
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_stats()["num_alloc_retries"]
         try:
-            run_steps(setup, "throughput", Rows(workload.train_dataset, order), count)
+            run_steps(setup, "throughput", RowSubset(workload.train_dataset, order), count)
         finally:
             torch.cuda.set_per_process_memory_fraction(1.0, site.device)
         stats = torch.cuda.memory_stats()
