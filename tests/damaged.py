@@ -20,8 +20,8 @@ import pytest
 from speedtui.engine import events as e
 from speedtui.engine.errors import ExitCode, SpeedtuiError
 from speedtui.engine.log import tail
-from speedtui.engine.log.glance import Glances
 from speedtui.engine.log.read import read_state
+from speedtui.engine.log.run_summary import RunSummaries
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.attached import AttachedSession
 from speedtui.engine.session.replay import ReplaySession
@@ -288,7 +288,7 @@ class Walk:
         assert [row["state"] for name, row in rows.items() if name != self._run.id] == ["ok", "ok"]
         told = rows[self._run.id]
         assert told["state"] == "unreadable" or told["passed_over"] == expected.words
-        assert [one.folder.id[-4:] for one in Glances(self._runs).look()] == ["cccc", "bbbb", "aaaa"]
+        assert [one.folder.id[-4:] for one in RunSummaries(self._runs).look()] == ["cccc", "bbbb", "aaaa"]
 
     def _session(self, make: Callable[[], AttachedSession | ReplaySession], whole: Any) -> None:
         session = make()

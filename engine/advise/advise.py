@@ -11,7 +11,7 @@ from speedtui.engine.advise.too_fast import too_fast
 from speedtui.engine.advise.too_slow import too_slow
 from speedtui.engine.advise.wasteful import wasteful
 from speedtui.engine.advise.will_not_fit import will_not_fit
-from speedtui.engine.planned import Advice
+from speedtui.engine.plan_types import Advice
 
 RULES: tuple[Callable[[RuleInput], list[Advice]], ...] = (
     will_not_fit, too_slow, wasteful, looking_back, too_fast, estimate_off,

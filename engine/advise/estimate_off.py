@@ -8,7 +8,7 @@ from speedtui.engine.advise.case import Actual, RuleInput
 from speedtui.engine.advise.words import age_words
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.events import STEP_PHASES
-from speedtui.engine.planned import Advice, ProfileRow
+from speedtui.engine.plan_types import Advice, ProfileRow
 from speedtui.engine.units import format_share, format_span
 
 GOOD = (0.85, 1.15)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.events import NonFiniteFound
-from speedtui.engine.planned import Advice
+from speedtui.engine.plan_types import Advice
 
 RATE, POLICY = "train.learning_rate", "schedule.on_nonfinite"
 LOWER = 0.5

@@ -11,7 +11,7 @@ from speedtui.engine.config.paths import value_at
 from speedtui.engine.config.recorded import recorded_settings
 from speedtui.engine.config.same_steps import same_steps
 from speedtui.engine.config.settings import Scalar, Settings
-from speedtui.engine.planned import Plan
+from speedtui.engine.plan_types import Plan
 from speedtui.engine.state import RunState, TrialRow
 
 WHERE = "the run's configuration"

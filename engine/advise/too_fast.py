@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from speedtui.engine.advise.case import RuleInput
 from speedtui.engine.advise.words import change_words
-from speedtui.engine.planned import Advice
+from speedtui.engine.plan_types import Advice
 from speedtui.engine.units import format_share, format_span
 
 UNUSED = 0.5

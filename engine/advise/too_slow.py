@@ -8,7 +8,7 @@ from speedtui.engine.advise.case import RuleInput
 from speedtui.engine.advise.words import change_words, frequency_words
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import Scalar
-from speedtui.engine.planned import Advice, FrequencyRow
+from speedtui.engine.plan_types import Advice, FrequencyRow
 from speedtui.engine.units import format_span
 
 GROWING = ("steps", "evals", "generate", "metric", "saves")

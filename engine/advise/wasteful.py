@@ -6,7 +6,7 @@ from speedtui.engine.advise.case import RuleInput
 from speedtui.engine.advise.words import change_words, frequency_words
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.events import STEP_PHASES
-from speedtui.engine.planned import Advice, FrequencyRow
+from speedtui.engine.plan_types import Advice, FrequencyRow
 from speedtui.engine.units import format_share, format_span
 
 PADDING = 0.20

@@ -6,7 +6,7 @@ import math
 
 from speedtui.engine.advise.case import MemoryOption, RuleInput
 from speedtui.engine.advise.words import change_words
-from speedtui.engine.planned import Advice
+from speedtui.engine.plan_types import Advice
 from speedtui.engine.units import format_size, format_span
 
 SHOWN = 3

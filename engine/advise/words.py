@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from speedtui.engine.config.paths import value_at
 from speedtui.engine.config.settings import Scalar, Settings
-from speedtui.engine.planned import FrequencyRow
+from speedtui.engine.plan_types import FrequencyRow
 from speedtui.engine.units import format_span, plural
 
 MICRO_BATCH = "train.micro_batch_size"

@@ -6,7 +6,7 @@ from typing import Literal
 
 from speedtui.engine.candidate import Candidate, MemoryBreakdown, TrialResult
 from speedtui.engine.events.base import Event
-from speedtui.engine.planned import Advice, Plan
+from speedtui.engine.plan_types import Advice, Plan
 
 
 class StudyStarted(Event, frozen=True, kw_only=True):

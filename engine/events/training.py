@@ -5,7 +5,7 @@ from __future__ import annotations
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.efficiency import ModelFlops
 from speedtui.engine.events.base import EndReason, EvaluationKind, Event, NonFinite, Probe, SaveReason, Verdict
-from speedtui.engine.planned import Advice
+from speedtui.engine.plan_types import Advice
 
 
 class StepCompleted(Event, frozen=True, kw_only=True, omit_defaults=True):

@@ -16,7 +16,7 @@ from speedtui.engine.errors import JobError, RunFolderError, SpeedtuiError, Usag
 from speedtui.engine.export.base import TrackedRun
 from speedtui.engine.export.csv import write_tables
 from speedtui.engine.export.metrics import MetricPoint, MetricStream
-from speedtui.engine.export.places import Target, default_folder
+from speedtui.engine.export.paths import Target, default_folder
 from speedtui.engine.export.sinks import let_go, open_sink
 from speedtui.engine.log.read import ReadProgress, WholeLog, read_state
 from speedtui.engine.runs import RunFolder

@@ -18,7 +18,7 @@ from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import SpeedtuiError
 from speedtui.engine.export.base import TrackedRun
 from speedtui.engine.export.metrics import MetricPoint, MetricStream
-from speedtui.engine.export.places import default_folder
+from speedtui.engine.export.paths import default_folder
 from speedtui.engine.export.sinks import let_go, open_sink
 
 CAPACITY = 20_000

@@ -32,7 +32,7 @@ from speedtui.engine.log.writer import EventLog
 from speedtui.engine.output import warn_traceback
 from speedtui.engine.report.training import write_run_report
 from speedtui.engine.runs import RunFolder
-from speedtui.engine.state import Folder, RunState
+from speedtui.engine.state import RunState, StateReducer
 
 VERSIONED = ("speedtui", "torch", "transformers", "peft", "accelerate", "datasets", "bitsandbytes")
 
@@ -222,7 +222,7 @@ def _stopped(context: JobContext, stopped: JobStopped) -> JobResult:
 
 def _replay(folder: RunFolder) -> tuple[RunState, frozenset[str]]:
     """What an earlier worker of this run left: its state, and the commands it answered."""
-    state, log, handled = Folder(), WholeLog(folder.events), set()
+    state, log, handled = StateReducer(), WholeLog(folder.events), set()
     if folder.events.exists():
         for event in log.events():
             state.apply(event)

@@ -10,7 +10,7 @@ from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.history.keys import evaluating_settings
 from speedtui.engine.jobs.remember import Remembering
-from speedtui.engine.planned import ProfileRow
+from speedtui.engine.plan_types import ProfileRow
 from speedtui.engine.search.candidates import label
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.made import Made

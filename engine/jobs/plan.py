@@ -17,7 +17,7 @@ from speedtui.engine.jobs.settled import settle_attention
 from speedtui.engine.jobs.tune import Tuning
 from speedtui.engine.memory.surface import Calibration, DeviceKind, MemoryRequest
 from speedtui.engine.plan.report import plan_document
-from speedtui.engine.planned import Choice, Plan, ProfileRow
+from speedtui.engine.plan_types import Choice, Plan, ProfileRow
 from speedtui.engine.profile.load import list_profiles
 from speedtui.engine.profile.profile import EFFECTIVE_BATCH, MAX_LENGTH, MAX_STEPS
 from speedtui.engine.profile.select import choose

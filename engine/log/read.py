@@ -8,7 +8,7 @@ from pathlib import Path
 from speedtui.engine import events as e
 from speedtui.engine.errors import RunFolderError
 from speedtui.engine.log.tail import EventTail
-from speedtui.engine.state import Folder, RunState
+from speedtui.engine.state import RunState, StateReducer
 from speedtui.engine.state.passed_over import PassedOver
 
 ReadProgress = Callable[[int, int], None]
@@ -50,7 +50,7 @@ class WholeLog:
         Raises:
             RunFolderError: it cannot be read.
         """
-        folder = Folder()
+        folder = StateReducer()
         for event in self.events():
             folder.apply(event)
         folder.pass_over(self.passed_over)

@@ -12,8 +12,8 @@ from pathlib import Path
 from speedtui.engine import events as e
 from speedtui.engine.files import open_plain
 from speedtui.engine.log.clock import RunClock
-from speedtui.engine.log.pace import RateLimit, worth_writing
-from speedtui.engine.log.where import Whereabouts, folder_of_open
+from speedtui.engine.log.location import LogLocation, folder_of_open
+from speedtui.engine.log.rate_limit import RateLimit, worth_writing
 from speedtui.engine.output import warn_traceback
 from speedtui.engine.units import format_span
 
@@ -41,7 +41,7 @@ class EventLog:
         self._path = path
         self._file = open_plain(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
         self._isolate_torn_line()
-        self._whereabouts = Whereabouts(path, os.fstat(self._file))
+        self._whereabouts = LogLocation(path, os.fstat(self._file))
         self._queue: deque[e.AnyEvent] = deque()
         self._unwritten = b""
         self._dropped = 0

@@ -8,7 +8,7 @@ import msgspec
 
 from speedtui.engine.candidate import MemoryBreakdown
 from speedtui.engine.config.settings import Scalar, Settings
-from speedtui.engine.planned import Change, Choice
+from speedtui.engine.plan_types import Change, Choice
 from speedtui.engine.profile.adjust import fit_to_memory
 from speedtui.engine.profile.apply import apply_profile, values_of
 from speedtui.engine.profile.levers import Facts, MemoryOf

@@ -12,7 +12,7 @@ from speedtui.engine.config.frequency import Frequency, frequency_text
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.config.window import Window
 from speedtui.engine.plan.tables import EVAL_EVERY, Estimator, eval_cost
-from speedtui.engine.planned import Goal
+from speedtui.engine.plan_types import Goal
 from speedtui.engine.timing.verdict import DECIDING, judge_finish, safe_room_seconds
 from speedtui.engine.units import format_span
 

@@ -16,7 +16,7 @@ from speedtui.engine.config.same_steps import same_steps
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.plan.what_if import KnownRun, epoch_steps_of, known_from_estimate, step_seconds
-from speedtui.engine.planned import Change, ProfileRow, Saving
+from speedtui.engine.plan_types import Change, ProfileRow, Saving
 from speedtui.engine.profile.apply import values_of
 from speedtui.engine.state import RunState, TrainingState, TrialRow
 from speedtui.engine.timing.costs import RunCosts

@@ -23,7 +23,7 @@ from speedtui.engine.plan.numbers import (
     trained_epochs,
     whole,
 )
-from speedtui.engine.planned import Change
+from speedtui.engine.plan_types import Change
 from speedtui.engine.profile.adjust import Adjusted, fit_to_window
 from speedtui.engine.profile.apply import apply_profile
 from speedtui.engine.profile.load import find_profile, list_profiles

@@ -17,7 +17,7 @@ from speedtui.engine.plan.told import (
     spacing_notes,
     spacing_rows,
 )
-from speedtui.engine.planned import Plan
+from speedtui.engine.plan_types import Plan
 
 WIDTH = 100
 """Columns; a narrow terminal has 80, which the tables keep to unless a cell is long."""

@@ -10,7 +10,7 @@ import msgspec
 
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.window import Window
-from speedtui.engine.planned import Fit, Plan, ProfileRow
+from speedtui.engine.plan_types import Fit, Plan, ProfileRow
 
 VERDICTS: dict[Fit, str | None] = {
     "fits": "on_track", "tight": "tight", "late": "late", "no_memory": "no_memory", "unknown": None,

@@ -11,7 +11,7 @@ from speedtui.engine.config.paths import value_at, with_values
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.config.window import Window
 from speedtui.engine.plan.tables import CHECKPOINT_EVERY, EVAL_EVERY, WAY_BACK, Estimator, eval_cost, the_end
-from speedtui.engine.planned import Fit, ScheduleRow
+from speedtui.engine.plan_types import Fit, ScheduleRow
 from speedtui.engine.timing.verdict import judge_finish
 
 EVAL_ROWS, FAST_EVERY, ONLY_BEST = "data.eval_rows", "schedule.fast_eval_every", "schedule.save_only_best"

@@ -8,7 +8,7 @@ from datetime import datetime
 from speedtui.engine.advise.words import age_words, value_words
 from speedtui.engine.config.window import Window
 from speedtui.engine.plan.tables import CHECKPOINT_SHARE, recommended_checkpoint
-from speedtui.engine.planned import Change, Fit, FrequencyRow, Plan, ProfileRow
+from speedtui.engine.plan_types import Change, Fit, FrequencyRow, Plan, ProfileRow
 from speedtui.engine.rows import row_words
 from speedtui.engine.units import (
     format_count,

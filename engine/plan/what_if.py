@@ -14,7 +14,7 @@ from speedtui.engine.candidate import Estimate, FigureSource
 from speedtui.engine.config.paths import value_at, with_values
 from speedtui.engine.config.same_steps import same_steps
 from speedtui.engine.config.settings import ScheduleSettings, Settings
-from speedtui.engine.planned import Saving
+from speedtui.engine.plan_types import Saving
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.counts import counts_of
 from speedtui.engine.timing.due import Due

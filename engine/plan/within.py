@@ -10,7 +10,7 @@ from speedtui.engine.config.batch import divisors
 from speedtui.engine.config.paths import value_at, with_values
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.plan.cases import ResolvedProfile
-from speedtui.engine.planned import Change
+from speedtui.engine.plan_types import Change
 from speedtui.engine.profile.profile import EFFECTIVE_BATCH, MAX_LENGTH
 from speedtui.engine.search.candidates import MICRO_BATCH
 from speedtui.engine.timing.counts import counts_of

@@ -19,7 +19,7 @@ import msgspec
 
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import Settings
-from speedtui.engine.planned import Change
+from speedtui.engine.plan_types import Change
 from speedtui.engine.profile.levers import (
     MEMORY_SHARES,
     TIME_SHARES,

@@ -11,7 +11,7 @@ from speedtui.engine.config.batch import largest_divisor
 from speedtui.engine.config.paths import setting_paths, value_at, with_values
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.errors import ConfigError
-from speedtui.engine.planned import Change
+from speedtui.engine.plan_types import Change
 from speedtui.engine.profile.profile import (
     EFFECTIVE_BATCH,
     EPOCHS,

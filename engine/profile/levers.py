@@ -13,7 +13,7 @@ from speedtui.engine.config.batch import divisors
 from speedtui.engine.config.frequency import Frequency, frequency_text, parse_frequency
 from speedtui.engine.config.paths import value_at
 from speedtui.engine.config.settings import Scalar, Settings
-from speedtui.engine.planned import Change
+from speedtui.engine.plan_types import Change
 from speedtui.engine.profile.profile import EPOCHS, MAX_LENGTH, MAX_STEPS, MICRO_BATCH
 from speedtui.engine.units import format_share, plural
 

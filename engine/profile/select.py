@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from speedtui.engine.config.batch import largest_divisor
-from speedtui.engine.planned import Choice
+from speedtui.engine.plan_types import Choice
 from speedtui.engine.profile.profile import EFFECTIVE_BATCH, EPOCHS, MAX_LENGTH, MICRO_BATCH, Profile
 from speedtui.engine.units import plural
 

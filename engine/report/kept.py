@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from speedtui.engine.files import make_folder, write_whole
-from speedtui.engine.log.glance import Stamp, stamp_of
+from speedtui.engine.log.run_summary import Stamp, stamp_of
 from speedtui.engine.regular import read_regular
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.workload.cache import key_of

@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 
 from speedtui.engine.errors import SpeedtuiError
-from speedtui.engine.log.glance import RunGlance, glance
 from speedtui.engine.log.read import read_state
+from speedtui.engine.log.run_summary import RunSummary, glance
 from speedtui.engine.report.kept import KeptEntries
 from speedtui.engine.run_start import started_at
 from speedtui.engine.runs import RunFolder, list_runs
@@ -92,7 +92,7 @@ def _entry(folder: RunFolder, *, alive: bool) -> RunEntry:
     )
 
 
-def _as_a_whole(seen: RunGlance) -> RunGlance:
+def _as_a_whole(seen: RunSummary) -> RunSummary:
     try:
         state = read_state(seen.folder.events)
     except SpeedtuiError:
@@ -103,7 +103,7 @@ def _as_a_whole(seen: RunGlance) -> RunGlance:
     )
 
 
-def _result(seen: RunGlance) -> str:
+def _result(seen: RunSummary) -> str:
     state = seen.state
     if state.training is not None:
         training = state.training

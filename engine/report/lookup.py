@@ -13,9 +13,9 @@ from speedtui.engine.config.paths import value_at, with_values
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.context.order import Alternative
 from speedtui.engine.errors import ConfigError, RunFolderError
-from speedtui.engine.log.glance import glance
 from speedtui.engine.log.read import read_state
-from speedtui.engine.planned import ProfileRow
+from speedtui.engine.log.run_summary import glance
+from speedtui.engine.plan_types import ProfileRow
 from speedtui.engine.report.promote import CONFIG_NAME
 from speedtui.engine.runs import RunFolder, find_run, list_runs
 from speedtui.engine.state.passed_over import PassedOver

@@ -28,7 +28,7 @@ from speedtui.engine.context.order import read_order
 from speedtui.engine.errors import RunFolderError, SpeedtuiError
 from speedtui.engine.files import keep_private, open_plain
 from speedtui.engine.locks import hold_lock, is_locked
-from speedtui.engine.log.where import Whereabouts
+from speedtui.engine.log.location import LogLocation
 from speedtui.engine.output import warn
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.follower import Follower, WatchedRun
@@ -57,7 +57,7 @@ class Alerter(WatchedRun):
         self._rules = AlertRules(notify.on, run=folder.id, zero=time.time())
         self._due: deque[Alert] = deque()
         self._begun = self._read = time.monotonic()
-        self._place = Whereabouts(folder.path)
+        self._place = LogLocation(folder.path)
         self._place.changed()
         self._held = self._started = self._told = False
         """Whether somebody has taken the run up, a worker has begun, and its end was told, all since `after`."""

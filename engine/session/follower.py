@@ -12,17 +12,17 @@ from speedtui.engine import events as e
 from speedtui.engine.commands import AnyCommand
 from speedtui.engine.locks import hold_lock
 from speedtui.engine.log.commands import append_command
+from speedtui.engine.log.location import LogLocation
 from speedtui.engine.log.read import unreadable
 from speedtui.engine.log.tail import CHUNK_BYTES, EventTail
-from speedtui.engine.log.where import Whereabouts
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.append import append_event
 from speedtui.engine.session.base import OnLine
-from speedtui.engine.session.room import DiskSpaceWatch
+from speedtui.engine.session.disk_space import DiskSpaceWatch
 from speedtui.engine.session.stacks import ask_for_stacks
 from speedtui.engine.session.stall import StallBudgets, StallWatch
 from speedtui.engine.session.suspended import is_stopped
-from speedtui.engine.state import Folder, RunState
+from speedtui.engine.state import RunState, StateReducer
 
 SILENT_SECONDS = 3.0
 """Without an event, of which the hardware's come every second, before a worker is looked at from outside."""
@@ -38,12 +38,12 @@ class Follower:
 
     def __init__(self, folder: RunFolder) -> None:
         self._tail = EventTail(folder.events)
-        self._folder = Folder()
+        self._folder = StateReducer()
         self._state = self._folder.snapshot()
         self._folding = threading.Lock()  # a screen may read while the session's thread does
         self._path = folder.events
         self._read_all = False
-        self.whereabouts = Whereabouts(folder.events)
+        self.whereabouts = LogLocation(folder.events)
         self._behind = 0.0
         self._heard = time.monotonic()
         self.share: float | None = None

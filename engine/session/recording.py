@@ -18,7 +18,7 @@ from speedtui.engine.events import AnyEvent, decode
 from speedtui.engine.log.tail import CHUNK_BYTES, MOST_LINE_BYTES, EventTail
 from speedtui.engine.regular import open_regular
 from speedtui.engine.session.base import OnLine
-from speedtui.engine.state import Folder, RunState
+from speedtui.engine.state import RunState, StateReducer
 from speedtui.engine.state.fold import LOG_LINES
 from speedtui.engine.state.snapshot import LogLine
 from speedtui.engine.units import format_span
@@ -110,7 +110,7 @@ class Cursor:
         self._tail = EventTail(path, mark.offset if mark is not None else 0)
         self._marks = marks
         self._pending: deque[tuple[bytes, AnyEvent]] = deque()
-        self._folder: Folder = pickle.loads(mark.state) if mark is not None else Folder()
+        self._folder: StateReducer = pickle.loads(mark.state) if mark is not None else StateReducer()
         self._begun = mark is not None
         self._before = self._passed_over = self._folder.snapshot().passed_over
         self.at_end = False

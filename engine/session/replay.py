@@ -12,7 +12,7 @@ from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.base import OnLine
 from speedtui.engine.session.play_clock import PlayClock
 from speedtui.engine.session.recording import Cursor, Marks, end_of
-from speedtui.engine.state import Folder, RunState
+from speedtui.engine.state import RunState, StateReducer
 
 TICK_SECONDS = 0.05
 """Events that fall into one of these are taken in together."""
@@ -58,7 +58,7 @@ class ReplaySession:
         self._marks = Marks()
         self._cursor = Cursor(folder.events, self._marks)
         self._ahead: Cursor | None = None
-        self._state = Folder().snapshot()
+        self._state = StateReducer().snapshot()
         self._wanted: float | None = None
         self._backwards = False
         self._share: float | None = None

@@ -7,7 +7,7 @@ from collections import deque
 import msgspec
 
 from speedtui.engine import events as e
-from speedtui.engine.state.signs import SIGNS_OF_LIFE
+from speedtui.engine.state.liveness import SIGNS_OF_LIFE
 
 RECENT_STEPS = 50
 """Lines of the log whose slowest step counts, as many as the state keeps."""

@@ -1,9 +1,19 @@
 """What is known of a run: events folded into one immutable snapshot that every reader shares."""
 
-from speedtui.engine.state.fold import Folder, fold
+from speedtui.engine.state.fold import StateReducer, fold
 from speedtui.engine.state.snapshot import LogLine, RunState, RunStatus
 from speedtui.engine.state.study_state import StudyState, TrialRow
 from speedtui.engine.state.totals import Totals
 from speedtui.engine.state.training_state import TrainingState
 
-__all__ = ["Folder", "LogLine", "RunState", "RunStatus", "StudyState", "Totals", "TrainingState", "TrialRow", "fold"]
+__all__ = [
+    "LogLine",
+    "RunState",
+    "RunStatus",
+    "StateReducer",
+    "StudyState",
+    "Totals",
+    "TrainingState",
+    "TrialRow",
+    "fold",
+]

@@ -9,15 +9,15 @@ from typing import assert_never
 import msgspec
 
 from speedtui.engine import events as e
-from speedtui.engine.planned import Advice, Plan
+from speedtui.engine.plan_types import Advice, Plan
 from speedtui.engine.state.lines import describe, kind_of, trial_of
+from speedtui.engine.state.liveness import Liveness
 from speedtui.engine.state.passed_over import PassedOver
 from speedtui.engine.state.recent import MINUTE
 from speedtui.engine.state.series import RecentSeries
-from speedtui.engine.state.signs import Signs
 from speedtui.engine.state.snapshot import HardwareHistory, LogLine, RunState, RunStatus
 from speedtui.engine.state.study import StudyFold
-from speedtui.engine.state.told import ToldLever
+from speedtui.engine.state.told_levers import ToldLever
 from speedtui.engine.state.training import TrainingFold
 from speedtui.engine.state.wall import Moves
 
@@ -33,13 +33,13 @@ ADVICE = 64
 
 def fold(events: Iterable[e.AnyEvent]) -> RunState:
     """The state after all of the events."""
-    folder = Folder()
+    folder = StateReducer()
     for event in events:
         folder.apply(event)
     return folder.snapshot()
 
 
-class Folder:
+class StateReducer:
     """Takes in events one by one and gives snapshots; applying one costs the same however long the run is."""
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class Folder:
         self._last_history = -HISTORY_SECONDS
         self._log: deque[LogLine] = deque(maxlen=LOG_LINES)
         self._books: e.Books | None = None
-        self._signs = Signs()
+        self._signs = Liveness()
         self._moves = Moves()
         self._dropped = 0
         self._passed_over = PassedOver()

@@ -19,7 +19,7 @@ from speedtui.engine.events import (
     Stalled,
     WorkerSuspended,
 )
-from speedtui.engine.planned import Advice, Plan
+from speedtui.engine.plan_types import Advice, Plan
 from speedtui.engine.state.passed_over import PassedOver
 from speedtui.engine.state.series import BucketMeans
 from speedtui.engine.state.study_state import StudyState

@@ -6,8 +6,8 @@ from collections import deque
 
 from speedtui.engine import events as e
 from speedtui.engine.config.settings import Scalar
-from speedtui.engine.planned import Advice
-from speedtui.engine.state.besides import EvaluationFold, SavingFold
+from speedtui.engine.plan_types import Advice
+from speedtui.engine.state.evaluations_checkpoints import CheckpointFold, EvaluationFold
 from speedtui.engine.state.losses import Losses
 from speedtui.engine.state.recent import RecentFold
 from speedtui.engine.state.series import GrowingSeries
@@ -61,7 +61,7 @@ class TrainingFold:
         self._step_totals = Totals()
         self._recent = RecentSteps()
         self._evaluations = EvaluationFold()
-        self._saving = SavingFold()
+        self._saving = CheckpointFold()
         self._eta: e.EtaUpdated | None = None
         self._first_eta: e.EtaUpdated | None = None
         self._first_eta_step = 0

@@ -16,7 +16,7 @@ from speedtui.engine.events import (
     NonFiniteFound,
     TrainingFinished,
 )
-from speedtui.engine.planned import Advice
+from speedtui.engine.plan_types import Advice
 from speedtui.engine.state.series import SeriesPoint
 from speedtui.engine.state.totals import Totals
 from speedtui.engine.state.windows import Recent, StepWindow

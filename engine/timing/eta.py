@@ -19,10 +19,10 @@ from speedtui.engine.timing.due import NOTHING
 from speedtui.engine.timing.durations import GUESS_SPREAD
 from speedtui.engine.timing.guarded import one_thread_at_a_time
 from speedtui.engine.timing.made import Made
-from speedtui.engine.timing.pace import StepTimeModel
 from speedtui.engine.timing.pending import Interruption, Pending
 from speedtui.engine.timing.remaining import Remaining
 from speedtui.engine.timing.spending import ONLY_FULL, Spending
+from speedtui.engine.timing.step_time import StepTimeModel
 from speedtui.engine.timing.track import StepSizes, Track
 from speedtui.engine.timing.verdict import SteadyVerdict, judge, steady_enough
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from speedtui.engine import events as e
 from speedtui.engine.timing.curve import Floats
-from speedtui.engine.timing.pace import StepTimeModel
+from speedtui.engine.timing.step_time import StepTimeModel
 
 LAG_SECONDS = 1.0
 """Most of the time since the last line that may be steps already made and not told: lines come three times a second,

@@ -7,7 +7,7 @@ import math
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.window import Window
 from speedtui.engine.events import Verdict
-from speedtui.engine.planned import Fit
+from speedtui.engine.plan_types import Fit
 
 STEADY, STEADY_SHARE = 20, 0.05
 """Steps before there is a verdict, or this share of a short run (measurement.md)."""

@@ -8,7 +8,7 @@ from speedtui.engine import events as e
 from speedtui.engine.advise.late import LateCase, late_levers
 from speedtui.engine.advise.not_finite import not_finite_levers
 from speedtui.engine.context.context import JobContext
-from speedtui.engine.planned import Advice
+from speedtui.engine.plan_types import Advice
 from speedtui.engine.timing.eta import Eta
 from speedtui.engine.trainer.finite import FiniteWatch
 from speedtui.engine.trainer.live import LiveSettings

@@ -18,7 +18,7 @@ from figures import keep, median_of, table
 from recorded import RecordedSession
 
 from speedtui.engine import events as e
-from speedtui.engine.state import Folder
+from speedtui.engine.state import StateReducer
 from speedtui.tui.app import SpeedtuiApp
 from speedtui.tui.options import ScreenOptions
 
@@ -118,7 +118,7 @@ def test_large_runs_stay_within_budget(tmp_path: Path) -> None:
 def fold_figures(name: str) -> dict[str, Any]:
     """Decoding and folding a log's lines, as attaching to it does; memory from a tenth of it on."""
     lines = sum(1 for _ in LOGS[name]())
-    folder, process = Folder(), psutil.Process()
+    folder, process = StateReducer(), psutil.Process()
     gc.collect()
     memory: list[int] = []
     used = 0.0
@@ -139,7 +139,7 @@ def fold_figures(name: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def snapshot_ms(folder: Folder) -> float:
+def snapshot_ms(folder: StateReducer) -> float:
     """CPU of a picture of the run, which each frame begins with."""
     last = b.hardware(1e6)
     used = []

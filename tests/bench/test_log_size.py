@@ -16,7 +16,7 @@ from figures import keep, table
 
 from speedtui.engine import events as e
 from speedtui.engine.log.tail import EventTail
-from speedtui.engine.state import Folder
+from speedtui.engine.state import StateReducer
 from tests.engine.log.simulated_run import TWELVE_HOURS, SimulatedRun, Simulation, Written, allocator_of_a_gpu, simulate
 
 REQUIRED_MEGABYTES = 100.0
@@ -129,7 +129,7 @@ def worker(log: Path) -> dict[str, Any]:
 
 def session(log: Path) -> dict[str, Any]:
     """The session's side: its log read as it grows, folded, and looked at twice a second."""
-    memory, folder = Memory(), Folder()
+    memory, folder = Memory(), StateReducer()
     looked, shown = 0.0, 0
     for t, event in _read(log):
         folder.apply(event)

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from speedtui.engine import events as e
-from speedtui.engine.planned import Advice
+from speedtui.engine.plan_types import Advice
 from speedtui.tui.commands import words
 from speedtui.tui.commands.words import Words
 from tests.engine.events_of_a_run import started, step, training

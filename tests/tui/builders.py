@@ -13,7 +13,7 @@ from speedtui.engine.candidate import Candidate, Measurement, Memory, TrialResul
 from speedtui.engine.config.settings import DataSettings, ModelSettings, Settings, TrainSettings
 from speedtui.engine.config.window import Window
 from speedtui.engine.efficiency import DeviceConditions, ModelFlops
-from speedtui.engine.planned import Advice
+from speedtui.engine.plan_types import Advice
 from speedtui.engine.units import GIB
 
 STARTED_AT = 1_767_225_600.0

@@ -10,7 +10,7 @@ import msgspec
 from speedtui.engine import events as e
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.window import Window
-from speedtui.engine.planned import Choice, Plan, ProfileRow
+from speedtui.engine.plan_types import Choice, Plan, ProfileRow
 from speedtui.engine.profile.load import Profiles, built_in_profiles
 from speedtui.engine.state import fold
 from speedtui.engine.units import GIB

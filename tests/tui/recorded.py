@@ -11,7 +11,7 @@ from speedtui.engine.commands import AnyCommand
 from speedtui.engine.errors import ExitCode, SpeedtuiError
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.base import OnLine
-from speedtui.engine.state import Folder, RunState
+from speedtui.engine.state import RunState, StateReducer
 
 
 class RecordedSession:
@@ -25,7 +25,7 @@ class RecordedSession:
         error: SpeedtuiError | None = None,
     ) -> None:
         self._folder = RunFolder(folder)
-        self._state = Folder()
+        self._state = StateReducer()
         for event in events:
             self._state.apply(event)
         self._error = error

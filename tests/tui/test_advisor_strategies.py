@@ -16,7 +16,7 @@ from speedtui.engine.advise.strategies import Advised, advised, diagnosis_of
 from speedtui.engine.advise.strategy import AdvisorStrategy
 from speedtui.engine.candidate import Measurement
 from speedtui.engine.log.tail import read_events
-from speedtui.engine.planned import Choice, Plan, ProfileRow, Saving
+from speedtui.engine.plan_types import Choice, Plan, ProfileRow, Saving
 from speedtui.engine.state import RunState, fold
 
 DEMO = Path(__file__).parents[1] / "data/recordings/demo.jsonl"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builders as b
 import pytest
 
-from speedtui.engine.state import Folder, RunState
+from speedtui.engine.state import RunState, StateReducer
 from speedtui.tui.drawing.text import plain, width_of
 from speedtui.tui.keys import KEYS, Key, Scope, Situation
 from speedtui.tui.keys.key import always
@@ -15,7 +15,7 @@ from speedtui.tui.screens.help import draw_help, found_keys
 
 
 def fold(events: list[object]) -> RunState:
-    folder = Folder()
+    folder = StateReducer()
     for event in events:
         folder.apply(event)  # type: ignore[arg-type]
     return folder.snapshot()

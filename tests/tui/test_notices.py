@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from speedtui.engine import events as e
-from speedtui.engine.planned import Advice
+from speedtui.engine.plan_types import Advice
 from speedtui.engine.state import RunState, fold
 from speedtui.tui.drawing.text import plain
 from speedtui.tui.frame import Frame

@@ -14,7 +14,7 @@ from builders_plan import made
 from speedtui.engine import events as e
 from speedtui.engine.config.paths import value_at
 from speedtui.engine.log.tail import read_events
-from speedtui.engine.planned import Plan, Saving
+from speedtui.engine.plan_types import Plan, Saving
 from speedtui.engine.state import fold
 from speedtui.tui.draft.draft import Value
 from speedtui.tui.draft.next_run import NextRun, NextRunRow

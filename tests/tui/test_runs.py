@@ -17,7 +17,7 @@ from textual.pilot import Pilot
 from speedtui.engine import events as e
 from speedtui.engine.errors import ExitCode
 from speedtui.engine.locks import hold_lock
-from speedtui.engine.log.glance import RunGlance, glance
+from speedtui.engine.log.run_summary import RunSummary, glance
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.attached import AttachedSession
 from speedtui.tui.app import SpeedtuiApp
@@ -214,7 +214,7 @@ async def test_several_runs_that_others_have_started_are_left_without_a_question
             assert app.leaving.status is ExitCode.DONE
 
 
-def rows_of(runs: Path) -> list[RunGlance]:
+def rows_of(runs: Path) -> list[RunSummary]:
     return [glance(RunFolder(path.resolve())) for path in sorted(runs.glob("2026*"))]
 
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from speedtui.engine import events as e
-from speedtui.engine.planned import Advice
+from speedtui.engine.plan_types import Advice
 from speedtui.engine.state import RunState, fold
 from speedtui.engine.state.lines import describe
 from speedtui.tui.drawing.text import Row, plain

@@ -124,9 +124,9 @@ def shown(dialog: Dialog[str | None]) -> list[str]:
 
 
 def state_of_training():  # type: ignore[no-untyped-def]
-    from speedtui.engine.state import Folder
+    from speedtui.engine.state import StateReducer
 
-    folder = Folder()
+    folder = StateReducer()
     for event in b.training_log(200):
         folder.apply(event)
     return folder.snapshot()

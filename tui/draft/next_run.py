@@ -21,7 +21,7 @@ from speedtui.engine.plan.known import Option, plan_options, run_option, trial_o
 from speedtui.engine.plan.schedules import schedules
 from speedtui.engine.plan.tables import checkpoint_frequencies, eval_frequencies
 from speedtui.engine.plan.what_if import KnownRun, nearest_known, unmeasured, what_if
-from speedtui.engine.planned import Fit, FrequencyRow, Goal, ScheduleRow
+from speedtui.engine.plan_types import Fit, FrequencyRow, Goal, ScheduleRow
 from speedtui.engine.profile.apply import apply_profile, values_of
 from speedtui.engine.profile.load import Profiles
 from speedtui.engine.state import RunState

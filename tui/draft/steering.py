@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from speedtui.engine.commands import Set
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.errors import SpeedtuiError
-from speedtui.engine.planned import Advice
+from speedtui.engine.plan_types import Advice
 from speedtui.tui.draft.draft import Draft
 from speedtui.tui.draft.planning import change, write
 from speedtui.tui.draft.schedule_edit import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from speedtui.engine.events import CheckpointFailed, NonFiniteFound, Stalled, WorkerSuspended
-from speedtui.engine.planned import Advice
+from speedtui.engine.plan_types import Advice
 from speedtui.engine.state import RunState, RunStatus, TrainingState
 from speedtui.engine.state.lines import describe_nonfinite
 from speedtui.engine.units import format_size, format_span

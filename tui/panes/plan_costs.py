@@ -14,7 +14,7 @@ from speedtui.engine.plan.tables import (
     recommended_checkpoint,
     the_end,
 )
-from speedtui.engine.planned import FrequencyRow, ScheduleRow
+from speedtui.engine.plan_types import FrequencyRow, ScheduleRow
 from speedtui.engine.units import format_seconds
 from speedtui.tui.draft.draft import laid_over
 from speedtui.tui.drawing.frame import EDGES, INSET, framed

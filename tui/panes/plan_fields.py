@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.paths import value_at
-from speedtui.engine.planned import FrequencyRow
+from speedtui.engine.plan_types import FrequencyRow
 from speedtui.engine.units import format_count, format_seconds
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
 from speedtui.tui.drawing.text import Row, Span, cell, clean, clock, crop, roughly, row, width_of

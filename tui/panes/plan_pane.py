@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rich.cells import cell_len
 
-from speedtui.engine.planned import Fit
+from speedtui.engine.plan_types import Fit
 from speedtui.engine.units import format_seconds
 from speedtui.tui.drawing.text import Row, Span, cell, clock, roughly, row, width_of
 from speedtui.tui.frame import Frame

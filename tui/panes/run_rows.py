@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from speedtui.engine.log.glance import RunGlance, status_of
+from speedtui.engine.log.run_summary import RunSummary, status_of
 from speedtui.engine.state import RunState, RunStatus
 from speedtui.tui.drawing.text import Row, Span, cell, clean, clock, crop, fit, roughly, row
 from speedtui.tui.panes.pane import status_span
@@ -20,13 +20,13 @@ VERDICTS = {"on_track": "on track", "tight": "tight", "late": "LATE", "measuring
 VERDICT_STYLES = {"on_track": "good", "tight": "warn", "late": "bad"}
 
 
-def matching(glances: Sequence[RunGlance], words: str) -> list[RunGlance]:
+def matching(glances: Sequence[RunSummary], words: str) -> list[RunSummary]:
     """Those that have all of the words, in whatever they say."""
     wanted = words.lower().split()
     return [glance for glance in glances if all(word in _all_text(glance) for word in wanted)]
 
 
-def _all_text(glance: RunGlance) -> str:
+def _all_text(glance: RunSummary) -> str:
     state = glance.state
     parts = (glance.folder.id, state.job, _what(glance), status_span(_as_it_is(glance)).text, state.reason,
              glance.problem, "alive" if glance.alive else "")  # fmt: skip
@@ -34,7 +34,7 @@ def _all_text(glance: RunGlance) -> str:
 
 
 def draw_runs(
-    glances: Sequence[RunGlance], at: int, width: int, height: int, *, opened: Collection[Path], front: Path | None,
+    glances: Sequence[RunSummary], at: int, width: int, height: int, *, opened: Collection[Path], front: Path | None,
     now: float, entry: str = "",
 ) -> list[Row]:  # fmt: skip
     """At most `height` rows: a heading, the runs around the cursor, and more about the one under it.
@@ -57,7 +57,7 @@ def draw_runs(
     return [*([crop(row(Span(entry, "accent")), width)] if entry else []), *head, *rows, *below]
 
 
-def _sign(glance: RunGlance, opened: Collection[Path], front: Path | None) -> str:
+def _sign(glance: RunSummary, opened: Collection[Path], front: Path | None) -> str:
     if glance.folder.path == front:
         return "●"
     return "○" if glance.folder.path in opened else " "
@@ -87,7 +87,7 @@ def _heading(columns: RunColumnWidths, width: int) -> Row:
     return crop(row("    ", *(cell(word, cells, style="dim") for word, cells in words if cells)), width)
 
 
-def _line(glance: RunGlance, columns: RunColumnWidths, width: int, *, here: bool, sign: str, now: float) -> Row:
+def _line(glance: RunSummary, columns: RunColumnWidths, width: int, *, here: bool, sign: str, now: float) -> Row:
     base = "cursor " if here else ""
     state = _as_it_is(glance)
     status = status_span(state) if not glance.problem else Span("✗ unreadable", "warn")
@@ -107,11 +107,11 @@ def _in_style(line: Row, base: str) -> Row:
     )
 
 
-def _as_it_is(glance: RunGlance) -> RunState:
+def _as_it_is(glance: RunSummary) -> RunState:
     return msgspec.structs.replace(glance.state, status=status_of(glance))
 
 
-def _what(glance: RunGlance) -> str:
+def _what(glance: RunSummary) -> str:
     """The training's settings or the study's size, and the model."""
     state = glance.state
     if glance.problem:
@@ -126,7 +126,7 @@ def _what(glance: RunGlance) -> str:
     return name
 
 
-def _done(glance: RunGlance) -> str:
+def _done(glance: RunSummary) -> str:
     """Share of the steps, or trials of a study whose whole log was read."""
     state = glance.state
     if state.training is not None:
@@ -150,7 +150,7 @@ def _ends(state: RunState, now: float) -> tuple[str, str]:
     return f"~{finish} {words}".rstrip(), VERDICT_STYLES.get(eta.verdict or "", "") if words else ""
 
 
-def _age(glance: RunGlance, now: float) -> str:
+def _age(glance: RunSummary, now: float) -> str:
     """Since it was started."""
     started = glance.state.started_at
     if not started:
@@ -159,7 +159,7 @@ def _age(glance: RunGlance, now: float) -> str:
     return f"{days:.0f} days" if days >= 2 else roughly(max(0.0, now - started))
 
 
-def _about(glance: RunGlance, width: int) -> list[Row]:
+def _about(glance: RunSummary, width: int) -> list[Row]:
     """Its id, as commands take it, and what is to be known besides."""
     state = glance.state
     where = f" on {state.host}" if state.host else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from speedtui.engine.log.glance import RunGlance
+from speedtui.engine.log.run_summary import RunSummary
 from speedtui.engine.session.attached import AttachedSession
 
 if TYPE_CHECKING:
@@ -19,14 +19,14 @@ def choose_run(app: SpeedtuiApp) -> None:
         app.notify("Only this run is shown here; `speedtui runs` lists the others.", severity="warning")
         return
 
-    def chosen(glance: RunGlance | None) -> None:
+    def chosen(glance: RunSummary | None) -> None:
         if glance is not None:
             show_run(app, glance)
 
     app.push_screen(RunsScreen(app.fleet, app.options.runs, app.options.clock), chosen)
 
 
-def show_run(app: SpeedtuiApp, glance: RunGlance) -> None:
+def show_run(app: SpeedtuiApp, glance: RunSummary) -> None:
     """Brings a run to the front; attached to, where it is not open yet."""
     following = app.fleet.opened(glance.folder)
     if following is not None:

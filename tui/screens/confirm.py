@@ -11,7 +11,7 @@ from typing import ClassVar, NamedTuple
 from textual.binding import Binding, BindingType
 from textual.events import Key
 
-from speedtui.engine.planned import Advice
+from speedtui.engine.plan_types import Advice
 from speedtui.tui.drawing.text import Row, Span, cell, row, wrap
 from speedtui.tui.screens.dialog import Dialog
 from speedtui.tui.values import value_words

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from speedtui.engine.planned import Advice
+from speedtui.engine.plan_types import Advice
 from speedtui.engine.state import RunState
 from speedtui.engine.state.lines import describe_nonfinite
 from speedtui.tui.drawing.text import Row, Span, cell, clean, clock, crop, roughly, row, width_of, wrap

@@ -10,7 +10,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.events import Key
 
-from speedtui.engine.log.glance import Glances, RunGlance
+from speedtui.engine.log.run_summary import RunSummaries, RunSummary
 from speedtui.tui.drawing.frame import EDGES
 from speedtui.tui.drawing.text import Row, Span, row
 from speedtui.tui.panes.run_rows import draw_runs, matching
@@ -21,7 +21,7 @@ LOOK_SECONDS = 1.0
 """Between two looks at the folder; only logs that have grown are read, and of those the ends."""
 
 
-class RunsScreen(Dialog[RunGlance | None]):
+class RunsScreen(Dialog[RunSummary | None]):
     """Comes back with the run that is to be shown, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -40,8 +40,8 @@ class RunsScreen(Dialog[RunGlance | None]):
     def __init__(self, fleet: Fleet, runs: Path, clock: Callable[[], float]) -> None:
         super().__init__("Runs")
         self._fleet, self._runs, self._clock = fleet, runs, clock
-        self._glances = Glances(runs)
-        self._found: list[RunGlance] | None = None
+        self._glances = RunSummaries(runs)
+        self._found: list[RunSummary] | None = None
         self._chosen: Path | None = None
         """The run under the cursor, which stays there when others come."""
         self._filter = ""
@@ -62,7 +62,7 @@ class RunsScreen(Dialog[RunGlance | None]):
         self.draw()
 
     @property
-    def shown(self) -> list[RunGlance]:
+    def shown(self) -> list[RunSummary]:
         """Those that have all words of the filter."""
         return matching(self._found or [], self._filter)
 

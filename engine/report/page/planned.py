@@ -15,7 +15,7 @@ from speedtui.engine.plan.told import (
     spacing_notes,
     spacing_rows,
 )
-from speedtui.engine.planned import Plan
+from speedtui.engine.plan_types import Plan
 from speedtui.engine.report.page.markup import EMPTY, Markup, join, tag
 from speedtui.engine.report.page.tables import cells, facts, section, table
 from speedtui.engine.state import RunState

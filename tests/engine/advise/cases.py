@@ -10,7 +10,7 @@ from speedtui.engine.advise.case import RuleInput
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import DataSettings, ScheduleSettings, Settings, TrainSettings
 from speedtui.engine.config.window import Window
-from speedtui.engine.planned import Fit, FrequencyRow, Goal, ProfileRow, Saving
+from speedtui.engine.plan_types import Fit, FrequencyRow, Goal, ProfileRow, Saving
 
 HOUR, MINUTE, GIB = 3600.0, 60.0, 1024**3
 NOW = 1_000_000.0

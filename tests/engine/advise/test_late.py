@@ -11,7 +11,7 @@ from speedtui.engine.config.live import LIVE_SETTINGS
 from speedtui.engine.config.paths import with_values
 from speedtui.engine.config.settings import DataSettings, ModelSettings, ScheduleSettings, Settings, TrainSettings
 from speedtui.engine.context.order import Alternative
-from speedtui.engine.planned import Advice
+from speedtui.engine.plan_types import Advice
 from speedtui.engine.timing.due import Prices, TrainingPosition
 from speedtui.engine.timing.remaining import Remaining
 

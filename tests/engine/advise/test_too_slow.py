@@ -5,7 +5,7 @@ import pytest
 
 from speedtui.engine.advise.advise import advise
 from speedtui.engine.advise.case import Actual
-from speedtui.engine.planned import Advice, Fit, FrequencyRow, Goal
+from speedtui.engine.plan_types import Advice, Fit, FrequencyRow, Goal
 from tests.engine.advise.cases import HOUR, MINUTE, SETTINGS, WINDOW, case, epochs, grouping, row, spacing
 
 

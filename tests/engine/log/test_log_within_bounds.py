@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from speedtui.engine import events as e
-from speedtui.engine.log.pace import BYTES_PER_SECOND, SAVED_SECONDS, RateLimit
+from speedtui.engine.log.rate_limit import BYTES_PER_SECOND, SAVED_SECONDS, RateLimit
 from speedtui.engine.log.tail import read_events
 from tests.engine.log.simulated_run import Simulation, simulate
 

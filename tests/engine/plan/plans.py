@@ -12,7 +12,7 @@ from speedtui.engine.config.window import Window
 from speedtui.engine.plan.goals import seek_goals
 from speedtui.engine.plan.schedules import schedules
 from speedtui.engine.plan.tables import checkpoint_frequencies, eval_frequencies
-from speedtui.engine.planned import Advice, Change, Choice, Plan, ProfileRow, Saving
+from speedtui.engine.plan_types import Advice, Change, Choice, Plan, ProfileRow, Saving
 from speedtui.engine.timing.verdict import judge_finish, spare_seconds
 from tests.engine.plan.estimators import EVAL_ROWS, STEPS_PER_EPOCH, estimator, settings
 

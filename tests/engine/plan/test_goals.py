@@ -8,7 +8,7 @@ import pytest
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.plan.goals import _largest, seek_goals
-from speedtui.engine.planned import Goal
+from speedtui.engine.plan_types import Goal
 from tests.engine.plan.estimators import NOW, STEPS_PER_EPOCH, estimator, settings, window
 
 

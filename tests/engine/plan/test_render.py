@@ -9,7 +9,7 @@ import pytest
 from speedtui.engine.plan.render import WIDTH, render_plan
 from speedtui.engine.plan.report import plan_document
 from speedtui.engine.plan.tables import checkpoint_frequencies
-from speedtui.engine.planned import Plan
+from speedtui.engine.plan_types import Plan
 from tests.engine.plan.estimators import STEPS_PER_EPOCH, estimator, settings
 from tests.engine.plan.plans import MADE_AT, WINDOW, plan, row
 

@@ -16,7 +16,7 @@ from speedtui.engine.plan.goals import seek_goals
 from speedtui.engine.plan.known import known_from_training
 from speedtui.engine.plan.schedules import schedules
 from speedtui.engine.plan.what_if import KnownRun, known_from_estimate, nearest_known, unmeasured, what_if
-from speedtui.engine.planned import Saving
+from speedtui.engine.plan_types import Saving
 from speedtui.engine.state import fold
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.estimate import estimate_schedule

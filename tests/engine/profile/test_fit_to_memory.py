@@ -4,7 +4,7 @@ import pytest
 
 from speedtui.engine.config.paths import with_values
 from speedtui.engine.config.settings import Settings
-from speedtui.engine.planned import Change
+from speedtui.engine.plan_types import Change
 from speedtui.engine.profile.adjust import fit_to_memory
 from tests.engine.profile.synthetic_run import SETTINGS, Run
 

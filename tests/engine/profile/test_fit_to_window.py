@@ -9,7 +9,7 @@ from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.frequency import parse_frequency
 from speedtui.engine.config.paths import with_values
 from speedtui.engine.config.settings import Settings
-from speedtui.engine.planned import Change
+from speedtui.engine.plan_types import Change
 from speedtui.engine.profile.adjust import Adjusted, fit_to_window
 from speedtui.engine.profile.apply import values_of
 from tests.engine.profile.synthetic_run import SETTINGS, Run

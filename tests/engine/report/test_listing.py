@@ -11,7 +11,7 @@ import pytest
 from speedtui.engine import events as e
 from speedtui.engine.errors import RunFolderError
 from speedtui.engine.locks import hold_lock
-from speedtui.engine.log import glance as glances
+from speedtui.engine.log import run_summary as glances
 from speedtui.engine.report import kept, listing
 from speedtui.engine.report.listing import RunEntry, list_entries
 from speedtui.engine.report.lookup import find_trial
@@ -61,7 +61,7 @@ def test_one_run_that_cannot_be_read_costs_its_own_row_whatever_is_in_the_place_
         "lder": ("unreadable", "events.jsonl is a folder where a file is expected", ""),
     }
     assert all(row.seconds is None for row in found.values() if row.state == "unreadable"), "nothing lasted 0 s"
-    assert [one.folder.id for one in glances.Glances(runs).look()] == [folder.id for folder in list_runs(runs)]
+    assert [one.folder.id for one in glances.RunSummaries(runs).look()] == [folder.id for folder in list_runs(runs)]
 
 
 def test_the_newest_run_is_the_one_that_was_started_last_and_no_copy_of_it(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from speedtui.engine.config.window import Window
 from speedtui.engine.context.order import PlanOrder
 from speedtui.engine.errors import ExitCode
 from speedtui.engine.jobs.plan import measuring_seconds
-from speedtui.engine.planned import Plan, ProfileRow
+from speedtui.engine.plan_types import Plan, ProfileRow
 from speedtui.engine.session.start import StartOptions, start_plan, start_training
 from tests.engine.session.conftest import Driven
 

@@ -7,7 +7,7 @@ import pytest
 
 from speedtui.engine import events as e
 from speedtui.engine.candidate import TrialStatus
-from speedtui.engine.state import Folder, RunStatus, fold
+from speedtui.engine.state import RunStatus, StateReducer, fold
 from speedtui.engine.state.series import GrowingSeries
 from tests.engine.events_of_a_run import candidate, finished, ok, out_of_memory, started, step, study, training
 
@@ -157,7 +157,7 @@ def test_the_end_of_a_run_carries_its_outcome_and_books() -> None:
 
 
 def test_a_snapshot_never_changes_once_it_is_taken() -> None:
-    folder = Folder()
+    folder = StateReducer()
     for event in (started("train"), training(), step(1)):
         folder.apply(event)
     before = folder.snapshot()
@@ -168,7 +168,7 @@ def test_a_snapshot_never_changes_once_it_is_taken() -> None:
 
 
 def test_folding_costs_the_same_however_long_the_run_is() -> None:
-    folder = Folder()
+    folder = StateReducer()
     for event in (started("train"), training(total=200_000)):
         folder.apply(event)
 

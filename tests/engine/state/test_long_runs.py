@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from speedtui.engine import events as e
-from speedtui.engine.state import Folder, RunState, Totals, fold
+from speedtui.engine.state import RunState, StateReducer, Totals, fold
 from speedtui.engine.state.series import GrowingSeries, ThinnedList
 from tests.engine.events_of_a_run import started, step, training
 
@@ -227,7 +227,7 @@ def test_a_thinned_list_is_spread_over_all_that_came() -> None:
 
 
 def test_a_longer_run_holds_no_more() -> None:
-    folder = Folder()
+    folder = StateReducer()
     for event in (started("train"), training(total=1_000_000)):
         folder.apply(event)
 

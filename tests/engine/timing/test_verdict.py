@@ -11,7 +11,7 @@ from speedtui.engine.config.settings import Settings
 from speedtui.engine.config.window import Window
 from speedtui.engine.plan.goals import seek_goals
 from speedtui.engine.plan.report import VERDICTS
-from speedtui.engine.planned import ProfileRow
+from speedtui.engine.plan_types import ProfileRow
 from speedtui.engine.report.files import fits
 from speedtui.engine.timing.verdict import SteadyVerdict, judge, judge_finish, spare_seconds
 from tests.engine.plan.estimators import NOW, STEPS_PER_EPOCH, estimator, settings, window

@@ -63,7 +63,7 @@ class EvaluationFold:
         return tuple(sorted(found.values(), key=lambda event: event.t))
 
 
-class SavingFold:
+class CheckpointFold:
     """Folds checkpoints and the final save."""
 
     def __init__(self) -> None:

@@ -9,8 +9,8 @@ import msgspec
 
 from speedtui.engine import events as e
 from speedtui.engine.locks import hold_lock
-from speedtui.engine.log import glance as module
-from speedtui.engine.log.glance import AT_END, Glances, glance, status_of
+from speedtui.engine.log import run_summary as module
+from speedtui.engine.log.run_summary import AT_END, RunSummaries, glance, status_of
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.state import RunStatus, fold
 from tests.engine.events_of_a_run import finished, ok, started, step, study, training
@@ -33,7 +33,7 @@ def test_those_that_are_alive_come_first_and_then_the_newest(tmp_path: Path) -> 
     alive = make(tmp_path, "alive", TRAINING, age=200)
     make(tmp_path, "new", [*TRAINING, END], age=100)
     with hold_lock(alive.worker_lock):
-        found = Glances(tmp_path).look()
+        found = RunSummaries(tmp_path).look()
     assert [(one.folder.id, one.alive) for one in found] == [("alive", True), ("new", False), ("old", False)]
     assert [status_of(one) for one in found] == [RunStatus.TRAINING, RunStatus.FINISHED, RunStatus.FINISHED]
 
@@ -61,7 +61,7 @@ def test_an_unreadable_log_is_a_row_with_its_reason(tmp_path: Path) -> None:
     broken = RunFolder(tmp_path / "broken")
     broken.path.mkdir()
     broken.events.symlink_to("/proc/self/mem")  # a file that nobody can read from its beginning
-    found = {one.folder.id: one.problem for one in Glances(tmp_path).look()}
+    found = {one.folder.id: one.problem for one in RunSummaries(tmp_path).look()}
     assert found["fine"] == "" and "cannot be read" in found["broken"]
 
 
@@ -102,7 +102,7 @@ def test_trials_of_which_a_part_is_not_read_are_not_counted(tmp_path: Path) -> N
 
 def test_a_log_is_read_again_only_when_it_has_grown(tmp_path: Path) -> None:
     folder = make(tmp_path, "run", TRAINING)
-    glances = Glances(tmp_path)
+    glances = RunSummaries(tmp_path)
     first = glances.look()[0]
     assert glances.look()[0] is first
     with folder.events.open("ab") as file:

@@ -13,7 +13,7 @@ from speedtui.engine import events as e
 from speedtui.engine.log.tail import EventTail
 from speedtui.engine.regular import open_regular
 from speedtui.engine.runs import RunFolder, list_runs
-from speedtui.engine.state import Folder, RunState, RunStatus
+from speedtui.engine.state import RunState, RunStatus, StateReducer
 from speedtui.engine.state.passed_over import PassedOver
 
 HEAD_BYTES = 1 << 18
@@ -36,7 +36,7 @@ Stamp = tuple[int, ...]
 """Of a file: another one whenever its content is."""
 
 
-class RunGlance(msgspec.Struct, frozen=True, kw_only=True):
+class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A run as a list shows it."""
 
     folder: RunFolder
@@ -52,20 +52,20 @@ class RunGlance(msgspec.Struct, frozen=True, kw_only=True):
     """Why nothing is known of it."""
 
 
-class Glances:
+class RunSummaries:
     """Looks at all runs of a folder again and again; a log that has not grown is not read again."""
 
     def __init__(self, runs: Path) -> None:
         self._runs = runs
-        self._known: dict[Path, tuple[Stamp, RunGlance]] = {}
+        self._known: dict[Path, tuple[Stamp, RunSummary]] = {}
 
-    def look(self) -> list[RunGlance]:
+    def look(self) -> list[RunSummary]:
         """Every run, those that are alive first, then the newest."""
         found = [self._glance(folder) for folder in list_runs(self._runs)]
         self._known = {glance.folder.path: self._known[glance.folder.path] for glance in found}
         return sorted(found, key=lambda glance: not glance.alive)
 
-    def _glance(self, folder: RunFolder) -> RunGlance:
+    def _glance(self, folder: RunFolder) -> RunSummary:
         alive = folder.worker_alive() or folder.owned()
         stamp = stamp_of(folder.events)
         known = self._known.get(folder.path)
@@ -76,7 +76,7 @@ class Glances:
         return glance
 
 
-def glance(folder: RunFolder) -> RunGlance:
+def glance(folder: RunFolder) -> RunSummary:
     """One run now."""
     return msgspec.structs.replace(_read(folder), alive=folder.worker_alive() or folder.owned())
 
@@ -90,14 +90,14 @@ def stamp_of(path: Path) -> Stamp:
     return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
-def status_of(glance: RunGlance) -> RunStatus:
+def status_of(glance: RunSummary) -> RunStatus:
     """What it is doing; a run that is not alive and has not ended has lost its worker."""
     if glance.alive or glance.state.status is RunStatus.FINISHED:
         return glance.state.status
     return RunStatus.LOST
 
 
-def _read(folder: RunFolder) -> RunGlance:
+def _read(folder: RunFolder) -> RunSummary:
     """A run that cannot be read costs its own row, whatever is the matter with it."""
     try:
         return _read_log(folder)
@@ -106,10 +106,10 @@ def _read(folder: RunFolder) -> RunGlance:
         problem = problem if error.errno == errno.EINVAL else f"{folder.events.name} cannot be read: {error.strerror}"
     except Exception as error:  # not foreseen; the other runs are listed
         problem = f"{folder.events.name} cannot be read: {type(error).__name__}: {error}"
-    return RunGlance(folder=folder, alive=False, state=Folder().snapshot(), problem=problem)
+    return RunSummary(folder=folder, alive=False, state=StateReducer().snapshot(), problem=problem)
 
 
-def _read_log(folder: RunFolder) -> RunGlance:
+def _read_log(folder: RunFolder) -> RunSummary:
     passed_over = PassedOver()
     with open_regular(folder.events) as file:
         size = os.fstat(file.fileno()).st_size
@@ -122,7 +122,7 @@ def _read_log(folder: RunFolder) -> RunGlance:
             begin = _events(file.read(HEAD_BYTES))
             events = [event for event in begin if isinstance(event, BEGINNING)] + _of_end(file, size)
     state = _fold(events, passed_over)
-    return RunGlance(
+    return RunSummary(
         folder=folder, alive=False, state=state, whole=whole, step=_step(state, events, whole=whole),
         problem="" if state.run else _why_nothing(folder, size, passed_over),
     )  # fmt: skip
@@ -161,7 +161,7 @@ def _events(piece: bytes) -> list[e.AnyEvent]:
 
 
 def _fold(events: list[e.AnyEvent], passed_over: PassedOver) -> RunState:
-    state = Folder()
+    state = StateReducer()
     for event in events:
         state.apply(event)
     state.pass_over(passed_over)

@@ -19,7 +19,7 @@ STALLS = 16
 """Kept of the stalls; a run with more of them has one cause."""
 
 
-class Signs:
+class Liveness:
     """Follows stalls and commands over a run."""
 
     def __init__(self) -> None:

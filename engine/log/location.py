@@ -10,7 +10,7 @@ DELETED = " (deleted)"
 """What Linux puts after the name of an open file that has none any more."""
 
 
-class Whereabouts:
+class LogLocation:
     """Looks again and again for a file that was there."""
 
     def __init__(self, path: Path, known: os.stat_result | None = None) -> None:
