@@ -48,8 +48,8 @@ cast: $(INSTALLED)  ## Record the demo in a terminal as an asciicast
 walk: $(INSTALLED)  ## Walk through every screen by keyboard in a terminal, recorded as an asciicast
 	$(BIN)/python -m tests.data.walk screenshots/walk.cast
 
-screenshots: $(INSTALLED)  ## Draw every screen from recorded runs into screenshots/
-	$(BIN)/python -m speedtui.tui.screenshots tests/data/recordings screenshots
+screenshots: $(INSTALLED)  ## Draw every screen from recorded runs into screenshots/, or at SIZES into OUT
+	$(BIN)/python -m speedtui.tui.screenshots tests/data/recordings $${OUT:-screenshots} $$SIZES
 
 schema: $(INSTALLED)  ## Write the JSON Schema of the events from their types
 	$(BIN)/python -m speedtui.engine.schema > engine/events.schema.json.new && mv engine/events.schema.json.new engine/events.schema.json

@@ -12,7 +12,6 @@ from speedtui.engine.log.tail import EventTail, read_events
 from speedtui.engine.state import fold
 from speedtui.tui.app import SpeedtuiApp
 from speedtui.tui.screenshots import __main__ as program
-from speedtui.tui.screenshots import draw
 from speedtui.tui.screenshots.moments import MOMENTS
 from speedtui.tui.screenshots.scenes import SCENES, Scene, keys_of_scene
 
@@ -50,23 +49,31 @@ def test_the_cursor_goes_to_the_trial_that_the_moment_is_about(moment: str, row:
 
 def test_pictures_are_written_with_a_list_and_old_ones_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene("training", "training", "monitor", "A training")
-    for module in (draw, program):
-        monkeypatch.setattr(module, "SIZES", ((80, 24),))
     monkeypatch.setattr(program, "SCENES", (scene, Scene("training", "late", "monitor", "Never late")))
     monkeypatch.setattr(program, "same_everywhere", lambda: None)
     (tmp_path / "training.jsonl").write_bytes(b"".join(e.encode(event) for event in b.training_log(100)))
     out = tmp_path / "out"
     out.mkdir()
-    (out / "training-long-ago-80x24.svg").touch()
+    (out / "training-long-ago-80x24.png").touch()
     (out / "demo.cast").touch()
-    assert program.main([str(tmp_path), str(out)]) == 1  # one moment is not in the recording
+    assert program.main([str(tmp_path), str(out), "80x24"]) == 1  # one moment is not in the recording
     name = "training-training-monitor-80x24"
-    assert {path.name for path in out.iterdir()} == {f"{name}.svg", f"{name}.png", "README.md", "demo.cast"}
+    assert {path.name for path in out.iterdir()} == {f"{name}.png", "README.md", "demo.cast"}
     assert (out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert f"- A training: [80x24]({name}.png)" in (out / "README.md").read_text()
-    first = (out / f"{name}.svg").read_bytes()
-    program.main([str(tmp_path), str(out)])
-    assert (out / f"{name}.svg").read_bytes() == first
+    first = (out / f"{name}.png").read_bytes()
+    program.main([str(tmp_path), str(out), "80x24"])
+    assert (out / f"{name}.png").read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["recordings"], ["recordings", "out", "80"], ["recordings", "out", "80x24", "big"]]
+)
+def test_arguments_that_are_none_are_told_how_they_are_written(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert program.main(arguments) == 2
+    assert "COLUMNSxROWS" in capsys.readouterr().err
 
 
 # -- what is recorded ----------------------------------------------------------------------------------

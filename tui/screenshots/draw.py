@@ -1,9 +1,10 @@
-"""Draws scenes as SVG and PNG, the same from the same recordings."""
+"""Draws scenes as PNG, the same from the same recordings."""
 
 from __future__ import annotations
 
 import asyncio
 import html
+import io
 import os
 import re
 import threading
@@ -23,7 +24,7 @@ from speedtui.engine.session.base import OnLine
 from speedtui.engine.state import RunState, fold
 from speedtui.tui.options import ScreenOptions
 from speedtui.tui.screenshots.moments import MOMENTS, Log
-from speedtui.tui.screenshots.scenes import SIZES, Scene, keys_of_scene
+from speedtui.tui.screenshots.scenes import Scene, Size, keys_of_scene
 
 if TYPE_CHECKING:
     from speedtui.tui.app import SpeedtuiApp
@@ -37,6 +38,8 @@ TEXT = re.compile(
     r"(?P<text>[^<]*)</text>"
 )
 SAME_EVERYWHERE = {"TZ": "UTC", "TEXTUAL_ANIMATIONS": "none", "COLORTERM": "truecolor"}
+COLORS = 128
+"""Of a picture: a screen has some forty, and the edges of its letters shades between them."""
 NOT_HERE = Path("/srv/finetune/runs")
 """Where the runs seem to lie; nothing is read there."""
 
@@ -83,16 +86,20 @@ class Picture(msgspec.Struct, frozen=True):
     """One that was drawn."""
 
     scene: Scene
-    size: tuple[int, int]
+    size: Size
     svg: str
 
     @property
     def png(self) -> bytes:
-        """The same in pixels."""
-        import resvg_py  # a development dependency, not needed to run anything
+        """The same in pixels, in a palette: a fifth of the bytes that a photograph's colours take."""
+        import resvg_py  # both are development dependencies, not needed to run anything
+        from PIL import Image
 
         svg = cell_by_cell(self.svg)
-        return bytes(resvg_py.svg_to_bytes(svg_string=svg, monospace_family=FONT, font_family=FONT))
+        drawn = bytes(resvg_py.svg_to_bytes(svg_string=svg, monospace_family=FONT, font_family=FONT))
+        pixels, out = Image.open(io.BytesIO(drawn)).convert("RGB"), io.BytesIO()
+        pixels.quantize(COLORS, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+        return out.getvalue()
 
 
 def cell_by_cell(svg: str) -> str:
@@ -117,8 +124,8 @@ def same_everywhere() -> None:
     time.tzset()
 
 
-def drawn(recordings: Path, scenes: Sequence[Scene]) -> Iterator[Picture]:
-    """The scenes whose recording has their moment, at every size."""
+def drawn(recordings: Path, scenes: Sequence[Scene], sizes: Sequence[Size]) -> Iterator[Picture]:
+    """The scenes whose recording has their moment, at these sizes."""
     from speedtui.tui.app import SpeedtuiApp
 
     logs: dict[str, Log] = {}
@@ -130,13 +137,13 @@ def drawn(recordings: Path, scenes: Sequence[Scene]) -> Iterator[Picture]:
         if index is None:
             continue
         state = fold(log[: index + 1])
-        for size in SIZES:
+        for size in sizes:
             options = ScreenOptions(start_screen=scene.screen, clock=lambda now=state.now: now)  # type: ignore[misc]
             app = SpeedtuiApp(StillSession(state), options)
             yield Picture(scene, size, asyncio.run(_svg(app, size, keys_of_scene(scene, state))))
 
 
-async def _svg(app: SpeedtuiApp, size: tuple[int, int], keys: Sequence[str]) -> str:
+async def _svg(app: SpeedtuiApp, size: Size, keys: Sequence[str]) -> str:
     """The screen after some keys, with no cursor that blinks."""
     from textual.widgets import Input
 

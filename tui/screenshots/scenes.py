@@ -8,7 +8,8 @@ from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.state import RunState
 from speedtui.tui.options import StartScreen
 
-SIZES = ((80, 24), (140, 40))
+Size = tuple[int, int]
+"""(columns, rows)."""
 """The smallest terminal that shows everything, and a large one."""
 
 AT_TRIAL = "at the trial"
@@ -16,7 +17,7 @@ AT_TRIAL = "at the trial"
 
 
 class Scene(msgspec.Struct, frozen=True):
-    """One picture, drawn at every size."""
+    """What a picture shows."""
 
     recording: str
     """Name of its file, without the ending."""
@@ -29,8 +30,8 @@ class Scene(msgspec.Struct, frozen=True):
     over: str = ""
     """What lies over the screen, as it is called in the file's name; empty for the screen itself."""
 
-    def name(self, size: tuple[int, int]) -> str:
-        """Of its files, without the ending."""
+    def name(self, size: Size) -> str:
+        """Of its file, without the ending."""
         parts = (self.recording, self.moment, self.over or self.screen, f"{size[0]}x{size[1]}")
         return "-".join(part for part in parts if part)
 
