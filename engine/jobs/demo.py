@@ -6,8 +6,8 @@ from pathlib import Path
 
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.demo.prepare import prepare
-from speedtui.engine.jobs.execute import JobResult
 from speedtui.engine.jobs.plan import Planning
+from speedtui.engine.jobs.result import JobResult
 from speedtui.engine.jobs.train import train
 from speedtui.engine.jobs.tune import Tuning
 from speedtui.engine.search.candidates import apply_candidate

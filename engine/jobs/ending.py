@@ -11,10 +11,10 @@ from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import ExitCode, JobError
-from speedtui.engine.jobs.execute import JobResult
 from speedtui.engine.jobs.going_on import go_on_lower, resume_command
 from speedtui.engine.jobs.legs import Legs
 from speedtui.engine.jobs.look_back import look_back
+from speedtui.engine.jobs.result import JobResult
 from speedtui.engine.timing.eta import Eta
 from speedtui.engine.timing.verdict import judge
 from speedtui.engine.trainer.finite import Divergence

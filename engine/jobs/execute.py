@@ -25,6 +25,7 @@ from speedtui.engine.hardware.sampler import LOST_HINT, HardwareSampler
 from speedtui.engine.home import said_of_home
 from speedtui.engine.jobs.going_on import how_to_go_on
 from speedtui.engine.jobs.loaders import loader_death
+from speedtui.engine.jobs.result import JobResult, TrainingBroken, WorkerSpent
 from speedtui.engine.locks import hold_lock
 from speedtui.engine.log.clock import RunClock
 from speedtui.engine.log.read import WholeLog
@@ -35,25 +36,6 @@ from speedtui.engine.runs import RunFolder
 from speedtui.engine.state import RunState, StateReducer
 
 VERSIONED = ("speedtui", "torch", "transformers", "peft", "accelerate", "datasets", "bitsandbytes")
-
-
-class WorkerSpent(Exception):
-    """This process cannot be trusted with more work, for instance after an illegal memory access."""
-
-
-class TrainingBroken(WorkerSpent):
-    """The training failed, and the session that started this worker may start another one for it."""
-
-
-class JobResult(msgspec.Struct, frozen=True, kw_only=True):
-    """How a job ended."""
-
-    outcome: e.Outcome = "ok"
-    exit_code: ExitCode = ExitCode.DONE
-    reason: str = ""
-    next: str = ""
-    final: bool = False
-    """Another worker with the same settings would fail in the same way: none is started."""
 
 
 def execute(

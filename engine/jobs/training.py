@@ -22,11 +22,11 @@ from speedtui.engine.context.order import COMMAND_LINE
 from speedtui.engine.errors import JobError, SpeedtuiError
 from speedtui.engine.evaluate.evaluator import Evaluator
 from speedtui.engine.jobs.ending import end_training
-from speedtui.engine.jobs.execute import JobResult
 from speedtui.engine.jobs.found import checkpoint_of, find_checkpoint
 from speedtui.engine.jobs.going_on import how_to_go_on
 from speedtui.engine.jobs.legs import earlier_legs
 from speedtui.engine.jobs.loaders import loader_death
+from speedtui.engine.jobs.result import JobResult
 from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.timing.counts import counts_of, first_save_step, frequency_steps

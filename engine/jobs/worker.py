@@ -16,7 +16,8 @@ from types import FrameType
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import ExitCode, SpeedtuiError
 from speedtui.engine.files import keep_private
-from speedtui.engine.jobs.execute import TrainingBroken, WorkerSpent, execute
+from speedtui.engine.jobs.execute import execute
+from speedtui.engine.jobs.result import TrainingBroken, WorkerSpent
 from speedtui.engine.jobs.status import BROKEN, RESTARTABLE, SPENT
 from speedtui.engine.output import warn
 from speedtui.engine.runs import RunFolder

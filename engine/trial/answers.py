@@ -15,7 +15,7 @@ from speedtui.engine.meter.memory import allocator_peaks, release_memory, reset_
 from speedtui.engine.output import warn_traceback
 from speedtui.engine.trainer.answer_costs import AnswerCosts, answer_costs
 from speedtui.engine.trial.failures import TrialEnded, describe_failure
-from speedtui.engine.trial.probe import ProbeSetup
+from speedtui.engine.trial.probe_setup import ProbeSetup
 from speedtui.engine.workload.base import Workload
 from speedtui.engine.workload.broken import is_broken
 

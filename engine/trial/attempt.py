@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import msgspec
 from torch import nn
@@ -27,20 +26,18 @@ from speedtui.engine.trial.batches import RowSubset, plan_probe
 from speedtui.engine.trial.costs import cost_key, measure_costs
 from speedtui.engine.trial.failures import Failure, TrialEnded, describe_failure
 from speedtui.engine.trial.memory_probe import memory_probe
+from speedtui.engine.trial.model_host import ModelHost
 from speedtui.engine.trial.probe import (
-    ProbeSetup,
     Throughput,
     data_seconds,
     run_steps,
     throughput_probe,
 )
+from speedtui.engine.trial.probe_setup import ProbeSetup
 from speedtui.engine.units import format_size
 from speedtui.engine.workload.base import Workload
 from speedtui.engine.workload.evaluation_batch import generation_rows
 from speedtui.engine.workload.precision import precision_warning
-
-if TYPE_CHECKING:
-    from speedtui.engine.trial.runner import TrialRunner
 
 OVER = 1.02
 """A peak this much over the limit does not fit; below it, what the allocator rounds up and what it shares decide."""
@@ -51,8 +48,8 @@ COST_STEPS = 2
 class Attempt:
     """Probes one candidate; what happens in it is a result."""
 
-    def __init__(self, runner: TrialRunner, candidate: Candidate, settings: Settings) -> None:
-        self._runner = runner
+    def __init__(self, host: ModelHost, candidate: Candidate, settings: Settings) -> None:
+        self._host = host
         self._candidate = candidate
         self._settings = settings
         self._memory: Memory | None = None
@@ -67,7 +64,7 @@ class Attempt:
             status, reason = failure.status, failure.reason
         elif self._found is not None and self._found.loses:
             status, reason = TrialStatus.PRUNED, "slower than the best so far even at its optimistic bound"
-        unchanged, lost = self._runner.guard.unchanged, self._runner.guard.lost
+        unchanged, lost = self._host.guard.unchanged, self._host.guard.lost
         if status is TrialStatus.OK and unchanged is False:
             status, reason = TrialStatus.FAILED, "the base weights were not the same after the trial"
         elif status is TrialStatus.OK and lost:
@@ -88,7 +85,7 @@ class Attempt:
 
     def guarded(self, attempt: Callable[[], None]) -> Failure | None:
         """Runs it with its failure told in words: no exception, and so no tensor of its frames, gets out."""
-        self._runner.guard.begin()
+        self._host.guard.begin()
         try:
             attempt()
         except JobStopped:
@@ -96,14 +93,14 @@ class Attempt:
         except Exception as error:
             failure = describe_failure(error)
             if failure.poisoned:
-                self._runner.poisoned = failure.reason
+                self._host.poisoned = failure.reason
             return failure
         return None
 
     def measure_costs(self) -> None:
         """Two steps, then an evaluation's batches, an epoch's beginning and the saves."""
-        runner = self._runner
-        with runner.trial(self._settings) as (workload, model):
+        host = self._host
+        with host.trial(self._settings) as (workload, model):
             setup = self._setup(workload, model)
             count = COST_STEPS * setup.probe_accumulation
             plan = plan_probe(workload, self._settings.train, count, count)
@@ -114,30 +111,30 @@ class Attempt:
         self.start = RunCosts(start_seconds=probed.start_seconds)
 
     def _setup(self, workload: Workload, model: nn.Module) -> ProbeSetup:
-        runner = self._runner
+        host = self._host
         return ProbeSetup(
-            context=runner.context,
+            context=host.context,
             workload=workload,
             model=model,
             settings=self._settings,
-            device=runner.device,
+            device=host.device,
             trial=self._candidate.id,
-            check=lambda: runner.check_trial(self._candidate),
+            check=lambda: host.check_trial(self._candidate),
         )
 
     def _probe(self, best: Measurement | None) -> None:
-        runner = self._runner
-        with runner.trial(self._settings) as (workload, model):
-            runner.context.warn_once(precision_warning(model, self._settings))
+        host = self._host
+        with host.trial(self._settings) as (workload, model):
+            host.context.warn_once(precision_warning(model, self._settings))
             setup = self._setup(workload, model)
-            with runner.limit(model):
-                self._memory, first_longer = memory_probe(setup, runner.context.order.memory_limit_bytes)
+            with host.limit(model):
+                self._memory, first_longer = memory_probe(setup, host.context.order.memory_limit_bytes)
             self._check_peak(self._memory)
             self._require_finite(model)
             setup = msgspec.structs.replace(
                 setup,
                 eval_rows=self._memory.evaluation_rows,
-                flops=runner.arithmetic.of(model, workload, self._settings),
+                flops=host.arithmetic.of(model, workload, self._settings),
             )
             found = throughput_probe(setup, best, lambda trainer, data: self._first_costs(setup, trainer, data))
             self._memory = _over_lengths(self._memory, found)
@@ -159,7 +156,7 @@ class Attempt:
             raise TrialEnded(TrialStatus.FAILED, f"it diverged: {found.nonfinite_steps} losses were not finite")
         if found is not None and found.nonfinite_steps:
             count = "1 loss was" if found.nonfinite_steps == 1 else f"{found.nonfinite_steps} losses were"
-            self._runner.context.notice(f"#{self._candidate.id}: {count} not finite", level="warning")
+            self._host.context.notice(f"#{self._candidate.id}: {count} not finite", level="warning")
 
     def _beginning(self, found: Throughput, first_longer: float) -> RunCosts:
         """What is slow about the first steps counts as compiling where that is on, and else as starting."""
@@ -169,18 +166,18 @@ class Attempt:
 
     def _first_costs(self, setup: ProbeSetup, trainer: MeteredTrainer, data_seconds: float) -> None:
         """Once for each kind of run: the rest of a study goes without. Not after the budget is spent."""
-        if cost_key(self._settings) in self._runner.costs:
+        if cost_key(self._settings) in self._host.costs:
             return
-        if self._runner.over_budget:
+        if self._host.over_budget:
             setup.context.warn_once("the budget was spent before evaluations and checkpoints were measured")
             return
         self._keep_costs(setup, trainer, data_seconds)
 
     def _keep_costs(self, setup: ProbeSetup, trainer: MeteredTrainer, data_seconds: float) -> None:
         key = cost_key(self._settings)
-        before = self._runner.costs.get(key)
+        before = self._host.costs.get(key)
         answers = before.answers if before is not None else None
-        self._runner.costs[key] = measured = measure_costs(setup, trainer, data_seconds, answers)
+        self._host.costs[key] = measured = measure_costs(setup, trainer, data_seconds, answers)
         if answers is None and self._memory is not None and measured.answers is not None:
             rows = measured.answers.most_rows or generation_rows(self._settings, setup.workload)
             peak = measured.answers.peak_bytes
@@ -191,25 +188,25 @@ class Attempt:
     def _check_peak(self, memory: Memory) -> None:
         """The process's first trial has some room beyond the limit, see `CpuLimit`; its peak has none."""
         peak, limit = memory.peak_bytes, memory.limit_bytes
-        if self._runner.context.order.enforce_limit and peak is not None and limit is not None and peak > limit * OVER:
+        if self._host.context.order.enforce_limit and peak is not None and limit is not None and peak > limit * OVER:
             reason = f"its peak of {format_size(peak)} is over the limit of {format_size(limit)}"
             raise TrialEnded(TrialStatus.OUT_OF_MEMORY, reason)
 
     def _with_prediction(self) -> Memory:
-        memory = self._memory or Memory(limit_bytes=self._runner.context.order.memory_limit_bytes)
-        predicted = self._runner.predictions.get(self._candidate.id)
+        memory = self._memory or Memory(limit_bytes=self._host.context.order.memory_limit_bytes)
+        predicted = self._host.predictions.get(self._candidate.id)
         if predicted is None:
             return memory
         return msgspec.structs.replace(memory, predicted_bytes=predicted[0], breakdown=predicted[1])
 
     def _estimate(self) -> Estimate | None:
-        workload = self._runner.workload
+        workload = self._host.workload
         if self._found is None or workload is None:
             return None
         return estimate_run(
             self._found.curve,
             shape_of(workload, self._settings),
-            self._runner.run_costs(self._settings, self.start),
+            self._host.run_costs(self._settings, self.start),
             self._settings.schedule,
             evaluates=workload.eval_dataset is not None,
         )

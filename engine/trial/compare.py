@@ -6,7 +6,6 @@ import math
 import statistics
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
 
 import msgspec
 from torch import nn
@@ -19,10 +18,9 @@ from speedtui.engine.search.candidates import apply_candidate
 from speedtui.engine.trial.batches import RowSubset, plan_blocks
 from speedtui.engine.trial.failures import TrialEnded, describe_failure
 from speedtui.engine.trial.judgement import besides_seconds
-from speedtui.engine.trial.probe import ProbeSetup, run_steps
-
-if TYPE_CHECKING:
-    from speedtui.engine.trial.runner import TrialRunner
+from speedtui.engine.trial.model_host import ModelHost
+from speedtui.engine.trial.probe import run_steps
+from speedtui.engine.trial.probe_setup import ProbeSetup
 
 MOST_PAIRS = 8
 """Pairs after which it ends: with 1 % between pairs the interval is then 1.7 % wide."""
@@ -54,7 +52,7 @@ class SpeedComparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compare_candidates(
-    runner: TrialRunner, incumbent: Candidate, challenger: Candidate, *, most_pairs: int = MOST_PAIRS
+    host: ModelHost, incumbent: Candidate, challenger: Candidate, *, most_pairs: int = MOST_PAIRS
 ) -> SpeedComparison:
     """Short probes in the order ABBA ABBA, the same rows each time, until the difference is known.
 
@@ -68,16 +66,16 @@ def compare_candidates(
         SpeedtuiError: the model or the data of the run cannot be used.
     """
     with ExitStack() as stack:
-        found = _take_turns(_Turns(runner, (incumbent, challenger), stack), most_pairs)
-    _require_put_back(runner)
-    if runner.guard.unchanged is False:
+        found = _take_turns(_Turns(host, (incumbent, challenger), stack), most_pairs)
+    _require_put_back(host)
+    if host.guard.unchanged is False:
         raise TrialEnded(TrialStatus.FAILED, "the base weights were not the same after the comparison")
     return found
 
 
-def _require_put_back(runner: TrialRunner) -> None:
-    if runner.guard.lost:
-        raise TrialEnded(TrialStatus.FAILED, runner.guard.lost)
+def _require_put_back(host: ModelHost) -> None:
+    if host.guard.lost:
+        raise TrialEnded(TrialStatus.FAILED, host.guard.lost)
 
 
 def _take_turns(turns: _Turns, most_pairs: int) -> SpeedComparison:
@@ -106,10 +104,10 @@ def compared(logs: Sequence[float]) -> SpeedComparison:
 class _Turns:
     """The model made ready for one candidate or the other, and put back between them."""
 
-    def __init__(self, runner: TrialRunner, candidates: tuple[Candidate, Candidate], stack: ExitStack) -> None:
-        self._runner = runner
+    def __init__(self, host: ModelHost, candidates: tuple[Candidate, Candidate], stack: ExitStack) -> None:
+        self._host = host
         self._candidates = candidates
-        self._settings = [apply_candidate(candidate, runner.context.settings) for candidate in candidates]
+        self._settings = [apply_candidate(candidate, host.context.settings) for candidate in candidates]
         self._block = math.lcm(*(settings.train.micro_batch_size for settings in self._settings))
         self._warmup_blocks = 2 if any(settings.train.compile for settings in self._settings) else 1
         self._stack = stack
@@ -125,31 +123,31 @@ class _Turns:
         except Exception as error:
             failure = describe_failure(error)
             if failure.poisoned:
-                self._runner.poisoned = failure.reason
+                self._host.poisoned = failure.reason
             raise TrialEnded(failure.status, f"#{self._candidates[arm].id}: {failure.reason}") from None
 
     def _probe(self, arm: int) -> float:
-        runner, settings, candidate = self._runner, self._settings[arm], self._candidates[arm]
+        host, settings, candidate = self._host, self._settings[arm], self._candidates[arm]
         model = self._ready(arm, settings)
-        assert runner.workload is not None
+        assert host.workload is not None
         setup = ProbeSetup(
-            context=runner.context, workload=runner.workload, model=model, settings=settings, device=runner.device,
-            trial=candidate.id, check=lambda: runner.check_trial(candidate),
+            context=host.context, workload=host.workload, model=model, settings=settings, device=host.device,
+            trial=candidate.id, check=lambda: host.check_trial(candidate),
         )  # fmt: skip
-        rows = plan_blocks(runner.workload, self._block, settings.train.seed, self._warmup_blocks)
-        dataset = RowSubset(runner.workload.train_dataset, rows)
+        rows = plan_blocks(host.workload, self._block, settings.train.seed, self._warmup_blocks)
+        dataset = RowSubset(host.workload.train_dataset, rows)
         micro_steps = len(rows) // settings.train.micro_batch_size
         steps = math.ceil(micro_steps / setup.probe_accumulation)
         probed = run_steps(setup, "throughput", dataset, steps, keep_timings=True)
         warmup = self._warmup_blocks * self._block // settings.train.micro_batch_size
-        return epoch_share(probed.timings, warmup, settings, runner.workload.facts.train_rows)
+        return epoch_share(probed.timings, warmup, settings, host.workload.facts.train_rows)
 
     def _ready(self, arm: int, settings: Settings) -> nn.Module:
         if self._on != arm or self._model is None:
             self._stack.close()  # the other candidate's adapter comes off first
-            _require_put_back(self._runner)
+            _require_put_back(self._host)
             self._on, self._model = None, None
-            _, self._model = self._stack.enter_context(self._runner.trial(settings))
+            _, self._model = self._stack.enter_context(self._host.trial(settings))
             self._on = arm
         return self._model
 

@@ -23,7 +23,7 @@ from speedtui.engine.trainer.answer_costs import AnswerCosts
 from speedtui.engine.trainer.trainer import MeteredTrainer
 from speedtui.engine.trial.answers import measure_answers
 from speedtui.engine.trial.batches import RowSubset
-from speedtui.engine.trial.probe import ProbeSetup
+from speedtui.engine.trial.probe_setup import ProbeSetup
 from speedtui.engine.units import format_size
 from speedtui.engine.workload.base import MapDataset, Workload
 from speedtui.engine.workload.broken import is_broken

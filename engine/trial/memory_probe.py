@@ -20,10 +20,12 @@ from speedtui.engine.trainer.trainer import MeteredTrainer
 from speedtui.engine.trial.allocator import AllocatorWatch
 from speedtui.engine.trial.batches import RowSubset
 from speedtui.engine.trial.failures import TrialEnded
-from speedtui.engine.trial.probe import Probed, ProbeSetup, run_steps
+from speedtui.engine.trial.probe import Probed, run_steps
+from speedtui.engine.trial.probe_setup import ProbeSetup
 from speedtui.engine.workload.evaluation_batch import evaluation_order
 from speedtui.engine.workload.kernels import attends_by_sdpa
 from speedtui.engine.workload.memory import is_out_of_memory
+from speedtui.engine.workload.probe_batch import stress_dataset
 from speedtui.engine.workload.quantized import held_tensors
 
 MEMORY_STEPS = 2
@@ -51,7 +53,7 @@ def memory_probe(setup: ProbeSetup, limit_bytes: int | None) -> tuple[Memory, fl
     on_cuda, compiled = setup.device.type == "cuda", setup.settings.train.compile
     bare = BARE_STEPS if on_cuda and _mask_decides(setup) else 0
     steps, per_step = MEMORY_STEPS + bare, setup.probe_accumulation
-    stress = setup.workload.stress_dataset(micro, steps * per_step, setup.context.progress, bare=bare * per_step)
+    stress = stress_dataset(setup.workload, micro, steps * per_step, setup.context.progress, bare=bare * per_step)
     if on_cuda and compiled:
         torch.compiler.reset()
     peaks: PeakReader = DevicePeaks(setup.device) if on_cuda else HostPeaks(setup.model)

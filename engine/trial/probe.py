@@ -9,14 +9,10 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 
 import msgspec
-import torch
 from accelerate.state import AcceleratorState
-from torch import nn
 
 from speedtui.engine.candidate import Curve, Measurement
-from speedtui.engine.config.settings import Settings
-from speedtui.engine.context.context import JobContext
-from speedtui.engine.efficiency import DeviceConditions, ModelFlops
+from speedtui.engine.efficiency import DeviceConditions
 from speedtui.engine.events import Probe
 from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.meter.device import device_clock
@@ -30,45 +26,15 @@ from speedtui.engine.trainer.trainer import MeteredTrainer
 from speedtui.engine.trial.allocator import AllocatorWatch
 from speedtui.engine.trial.batches import RowSubset, plan_probe
 from speedtui.engine.trial.judgement import ProbeRules
+from speedtui.engine.trial.probe_setup import ProbeSetup
 from speedtui.engine.trial.step_check import StepCheck
-from speedtui.engine.workload.base import MapDataset, Workload, count_tokens
+from speedtui.engine.workload.base import MapDataset, count_tokens
 from speedtui.engine.workload.evaluation_batch import evaluation_rows
 
-MICRO_STEPS = 2
-"""Micro-steps in a probe's step where there is accumulation: one writes the gradients, one adds to them."""
 PROBE_FOLDER = "probe"
 """Below the run's folder: where a probe saves to see how long that takes; gone afterwards."""
 WARMUP_ROOM, LEAST_ROOM = 0.5, 4
 """Micro-batches for warm-up before the probe is over in any case: a share of those to be measured, and at least."""
-
-
-class ProbeSetup(msgspec.Struct, frozen=True, kw_only=True):
-    """What both probes of a trial need."""
-
-    context: JobContext
-    workload: Workload
-    model: nn.Module
-    """As it is trained: with its adapter, if any."""
-    settings: Settings
-    """With the candidate's in them."""
-    device: torch.device
-    trial: int
-    check: Callable[[], None]
-    """Called at every step boundary; raises to end the trial."""
-    eval_rows: int | None = None
-    """Of an evaluation batch, where it is known what fits; None takes what the settings ask for."""
-    flops: ModelFlops | None = None
-    """The model's operations beside the device's peak; None where they are not known."""
-
-    @property
-    def accumulation(self) -> int:
-        """Micro-batches an optimizer step of the training."""
-        return self.settings.train.effective_batch_size // self.settings.train.micro_batch_size
-
-    @property
-    def probe_accumulation(self) -> int:
-        """Micro-batches an optimizer step of a probe."""
-        return min(self.accumulation, MICRO_STEPS)
 
 
 class Probed(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
@@ -13,9 +13,7 @@ from speedtui.engine.meter.meter import Meter, StepTiming
 from speedtui.engine.meter.profile import BusySteps, StepProfile
 from speedtui.engine.trial.failures import TrialEnded
 from speedtui.engine.trial.judgement import ProbeRules
-
-if TYPE_CHECKING:
-    from speedtui.engine.trial.probe import ProbeSetup
+from speedtui.engine.trial.probe_setup import ProbeSetup
 
 
 class StepCheck(TrainerCallback):

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedTokenizerBase
 
-    from speedtui.engine.workload.probe_batch import StressDataset
-
 Report = Callable[[str, int, "int | None"], None]
 """Told how far something is: what, done, total (None where the total is not known)."""
 
@@ -184,7 +182,8 @@ class Workload:
     """What a recipe tells its metric of each row of the evaluation dataset."""
     asked: MapDataset | None = None
     """The rows that a language model is asked, uncut; None where they are those of the evaluation dataset."""
-    _longest: int | None = field(default=None, init=False, repr=False)
+    longest: int | None = field(default=None, init=False, repr=False)
+    """Index of the longest row; None until `longest_row` looked for it."""
 
     @property
     def questions(self) -> MapDataset | None:
@@ -229,39 +228,6 @@ class Workload:
         if self.lengths is None:
             raise ValueError(f"{self.name}: a recipe's samples have no known lengths")
         return [self.lengths] if self.target_lengths is None else [self.lengths, self.target_lengths]
-
-    def longest_index(self, report: Report = silent) -> int:
-        """Index of the longest row; a recipe's samples are read for it, within a time limit."""
-        if self._longest is None:
-            from speedtui.engine.workload.probe_batch import longest_index
-
-            self._longest = longest_index(self.train_dataset, self.row_tokens, report)
-        return self._longest
-
-    def stress_dataset(
-        self, micro_batch_size: int, count: int, report: Report = silent, *, bare: int = 0
-    ) -> StressDataset:
-        """`count` micro-batches of the longest row, to be read in order, with one pad token in each.
-
-        The last row of a micro-batch is one token shorter, so that attention takes its masked path. Not so where
-        there is no padding in training either: at `micro_batch_size` 1, and where the collator cannot pad. Of a
-        seq2seq model it is the longest source with the longest target, each one token shorter in the last row. A
-        pack gets a border before its last token, so that the mask between samples is made in any case.
-
-        `bare`: the last so many micro-batches have neither padding nor a border, for devices where attention takes a
-        kernel of another kind without a mask.
-        """
-        from speedtui.engine.workload.probe_batch import StressDataset, longest_pair, with_border, without_border
-
-        if self.lengths is not None and self.target_lengths is not None:
-            sample = longest_pair(self.train_dataset, self.lengths, self.target_lengths)
-        else:
-            sample = self.train_dataset[self.longest_index(report)]
-        return StressDataset(
-            with_border(sample) if self.packed else sample, self.collator, micro_batch_size, count,
-            pair=self.target_lengths is not None, bare=bare,
-            whole=without_border(sample) if self.packed else None,
-        )  # fmt: skip
 
 
 def _added(sides: list[NDArray[np.int32]]) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from speedtui.engine.workload.base import Collator, MapDataset, Report, ThrottledProgress
+from speedtui.engine.workload.base import Collator, MapDataset, Report, ThrottledProgress, Workload, silent
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,6 +47,13 @@ def longest_index(
     return longest
 
 
+def longest_row(workload: Workload, report: Report = silent) -> int:
+    """Index of the workload's longest row, looked for once; a recipe's samples are read for it, within a time limit."""
+    if workload.longest is None:
+        workload.longest = longest_index(workload.train_dataset, workload.row_tokens, report)
+    return workload.longest
+
+
 def _spread(count: int) -> Iterator[int]:
     """Every index below `count`, once."""
     step = max(1, int(count * GOLDEN))
@@ -69,8 +76,32 @@ def sample_size(sample: Any) -> int:
     return int(getattr(sample, "size", 0)) if hasattr(sample, "shape") else 0
 
 
+def stress_dataset(
+    workload: Workload, micro_batch_size: int, count: int, report: Report = silent, *, bare: int = 0
+) -> StressDataset:
+    """`count` micro-batches of the longest row, to be read in order, with one pad token in each.
+
+    The last row of a micro-batch is one token shorter, so that attention takes its masked path. Not so where
+    there is no padding in training either: at `micro_batch_size` 1, and where the collator cannot pad. Of a
+    seq2seq model it is the longest source with the longest target, each one token shorter in the last row. A
+    pack gets a border before its last token, so that the mask between samples is made in any case.
+
+    `bare`: the last so many micro-batches have neither padding nor a border, for devices where attention takes a
+    kernel of another kind without a mask.
+    """
+    if workload.lengths is not None and workload.target_lengths is not None:
+        sample = longest_pair(workload.train_dataset, workload.lengths, workload.target_lengths)
+    else:
+        sample = workload.train_dataset[longest_row(workload, report)]
+    return StressDataset(
+        with_border(sample) if workload.packed else sample, workload.collator, micro_batch_size, count,
+        pair=workload.target_lengths is not None, bare=bare,
+        whole=without_border(sample) if workload.packed else None,
+    )  # fmt: skip
+
+
 class StressDataset:
-    """`count` micro-batches of one sample, in order; see `Workload.stress_dataset`."""
+    """`count` micro-batches of one sample, in order; see `stress_dataset`."""
 
     def __init__(
         self, sample: Any, collator: Collator, micro_batch_size: int, count: int, *, pair: bool = False,

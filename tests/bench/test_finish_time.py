@@ -26,7 +26,8 @@ from speedtui.engine.timing import curve as curves
 from speedtui.engine.timing.curve import design, fit_curve
 from speedtui.engine.timing.workload_shape import grouping_saving, shape_of
 from speedtui.engine.trial.batches import RowSubset, spread_strata
-from speedtui.engine.trial.probe import ProbeSetup, run_steps
+from speedtui.engine.trial.probe import run_steps
+from speedtui.engine.trial.probe_setup import ProbeSetup
 from speedtui.engine.trial.runner import TrialRunner
 from speedtui.engine.trial.steady import Observation, judge
 from speedtui.engine.workload.base import Workload

@@ -22,7 +22,7 @@ from speedtui.engine.runs import RunFolder
 from speedtui.engine.state import RunState
 from speedtui.engine.trial.memory_probe import memory_probe
 from speedtui.engine.trial.prepared import make_trainable
-from speedtui.engine.trial.probe import ProbeSetup
+from speedtui.engine.trial.probe_setup import ProbeSetup
 from speedtui.engine.workload.base import DataFacts, Workload
 from speedtui.engine.workload.collate import PadPairs, PadRight
 from speedtui.engine.workload.pretrained import DTYPES, auto_model

@@ -19,7 +19,7 @@ from speedtui.engine.search.candidates import make_candidate
 from speedtui.engine.search.own import knob_candidates
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.trial.memory_probe import memory_probe
-from speedtui.engine.trial.probe import ProbeSetup
+from speedtui.engine.trial.probe_setup import ProbeSetup
 from speedtui.engine.trial.runner import TrialRunner
 from tests.engine.trial.conftest import CPU, NewRunner, attempt
 

@@ -11,7 +11,8 @@ from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.log.tail import read_events
 from speedtui.engine.trial.failures import TrialEnded
 from speedtui.engine.trial.memory_probe import memory_probe
-from speedtui.engine.trial.probe import MICRO_STEPS, ProbeSetup, throughput_probe
+from speedtui.engine.trial.probe import throughput_probe
+from speedtui.engine.trial.probe_setup import MICRO_STEPS, ProbeSetup
 from speedtui.engine.trial.steady import ENOUGH
 from tests.engine.trial.conftest import CPU, NewRunner, attempt
 from tests.engine.trial.test_costs import evaluated

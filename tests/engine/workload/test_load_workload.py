@@ -20,6 +20,7 @@ from speedtui.engine.workload import Workload
 from speedtui.engine.workload.base import count_tokens, silent
 from speedtui.engine.workload.guard import hash_tensor
 from speedtui.engine.workload.load import load_workload
+from speedtui.engine.workload.probe_batch import longest_row
 from speedtui.engine.workload.recipe import rebuild_needed
 
 CPU = torch.device("cpu")
@@ -53,7 +54,7 @@ def test_a_saved_model_and_its_data_give_a_loss(pairs_file: Path, model_folder: 
     assert workload.facts.train_rows == len(workload.train_dataset) == 3
     assert workload.facts.eval_rows == 2
     assert workload.facts.total_tokens == int(workload.lengths.sum())
-    assert workload.longest_index() == int(workload.lengths.argmax())
+    assert longest_row(workload) == int(workload.lengths.argmax())
     batch = next(iter(DataLoader(workload.train_dataset, batch_size=3, collate_fn=workload.collator)))  # type: ignore[arg-type]  # a plain sequence will do
     assert workload.model(**batch).loss.isfinite()
     assert count_tokens(batch) == (workload.facts.total_tokens, 3 * max(workload.lengths) - int(workload.lengths.sum()))

@@ -34,6 +34,7 @@ from speedtui.engine.workload.collate import PadPacks, PadRight
 from speedtui.engine.workload.model import set_gradient_checkpointing
 from speedtui.engine.workload.packed import joined, require_isolation
 from speedtui.engine.workload.packing import pack_lengths
+from speedtui.engine.workload.probe_batch import stress_dataset
 from tests.engine.workload.conftest import WriteRows
 from tests.engine.workload.small import CPU, LLAMA, changed, load, make_trainer, settings_of
 
@@ -329,7 +330,7 @@ def test_each_stress_batch_of_packs_has_a_border_and_one_pad_token(
     workload = load(settings_of(path, model={"path": str(model_folder)}, data={"packing": True}))
     assert workload.lengths is not None
     assert workload.lengths.max() == 48
-    stress = workload.stress_dataset(micro, 2)
+    stress = stress_dataset(workload, micro, 2)
     batches = list(DataLoader(stress, batch_size=micro, collate_fn=workload.collator))  # type: ignore[arg-type]
     assert len(batches) == 2
     for batch in batches:

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, default_collate
 from speedtui.engine.workload import DataFacts, Workload
 from speedtui.engine.workload.base import ThrottledProgress, count_tokens, silent
 from speedtui.engine.workload.collate import PadRight
-from speedtui.engine.workload.probe_batch import longest_index, sample_size
+from speedtui.engine.workload.probe_batch import longest_index, sample_size, stress_dataset
 
 
 def sample(length: int) -> dict[str, torch.Tensor]:
@@ -49,24 +49,24 @@ def test_tokens_and_padding_are_told_apart() -> None:
 
 
 def test_each_stress_batch_holds_the_longest_sample_and_one_pad_token() -> None:
-    probe = workload([sample(2), sample(7), sample(4)], PadRight(0), [2, 7, 4]).stress_dataset(4, 3)
+    probe = stress_dataset(workload([sample(2), sample(7), sample(4)], PadRight(0), [2, 7, 4]), 4, 3)
     batches = list(DataLoader(probe, batch_size=4, collate_fn=PadRight(0)))
     assert [count_tokens(batch) for batch in batches] == [(27, 1)] * 3
 
 
 def test_a_stress_batch_of_one_sample_has_no_padding() -> None:
-    probe = workload([sample(2), sample(7)], PadRight(0), [2, 7]).stress_dataset(1, 2)
+    probe = stress_dataset(workload([sample(2), sample(7)], PadRight(0), [2, 7]), 1, 2)
     assert [len(probe[i]["input_ids"]) for i in range(len(probe))] == [7, 7]
 
 
 def test_a_recipe_without_ids_is_duplicated() -> None:
     dataset = [{"x": torch.ones(2)}, {"x": torch.ones(5)}]
-    probe = workload(dataset, default_collate).stress_dataset(2, 1)
+    probe = stress_dataset(workload(dataset, default_collate), 2, 1)
     assert [len(probe[i]["x"]) for i in range(2)] == [5, 5]
 
 
 def test_a_collator_that_cannot_pad_gets_samples_of_one_length() -> None:
-    probe = workload([sample(3), sample(3)], default_collate).stress_dataset(2, 1)
+    probe = stress_dataset(workload([sample(3), sample(3)], default_collate), 2, 1)
     assert [len(probe[i]["input_ids"]) for i in range(2)] == [3, 3]
 
 

@@ -11,6 +11,7 @@ from speedtui.engine.config.settings import ModelSettings, Settings
 from speedtui.engine.errors import ConfigError, DataError
 from speedtui.engine.workload.base import silent
 from speedtui.engine.workload.load import reload_data
+from speedtui.engine.workload.probe_batch import longest_row
 from speedtui.engine.workload.recipe import data_differs, rebuild_needed
 from tests.engine.workload.conftest import WriteRows
 from tests.engine.workload.small import LLAMA, T5, changed, load, settings_of
@@ -91,8 +92,8 @@ def test_reloading_keeps_the_model_and_changes_everything_else(settings: Setting
 def test_the_longest_row_is_found_anew(write_rows: WriteRows, settings: Settings) -> None:
     first = load(settings)
     other = write_rows("other.jsonl", [{"question": "a", "answer": "b"}, {"question": "a", "answer": "b" * 30}])
-    assert first.longest_index() > 1
-    assert reload_data(first, changed(settings, "data", train=str(other)), silent).longest_index() == 1
+    assert longest_row(first) > 1
+    assert longest_row(reload_data(first, changed(settings, "data", train=str(other)), silent)) == 1
 
 
 def test_a_seq2seq_workload_is_reloaded_with_its_targets(write_rows: WriteRows) -> None:

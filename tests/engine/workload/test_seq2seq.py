@@ -23,6 +23,7 @@ from speedtui.engine.workload.collate import PadPairs
 from speedtui.engine.workload.data import table_of
 from speedtui.engine.workload.model import attach_lora, detach_lora, set_gradient_checkpointing
 from speedtui.engine.workload.pairs import PairDataset, marks, tokenize_pairs
+from speedtui.engine.workload.probe_batch import longest_row, stress_dataset
 from tests.engine.workload.conftest import WriteRows
 from tests.engine.workload.small import BART, CPU, LLAMA, T5, changed, load, make_trainer, settings_of, train
 
@@ -149,7 +150,7 @@ def test_a_saved_model_tells_its_facts(pairs_file: Path, folder: Path) -> None:
     assert workload.facts.longest_side == max(lengths.max(), targets.max())
     assert workload.facts.stressed_tokens == lengths.max() + targets.max()
     assert workload.facts.eval_rows == 3
-    assert workload.longest_index() == int((lengths + targets).argmax())
+    assert longest_row(workload) == int((lengths + targets).argmax())
     batch = next(iter(DataLoader(workload.train_dataset, batch_size=3, collate_fn=workload.collator)))  # type: ignore[arg-type]
     assert workload.model(**batch).loss.isfinite()
     assert workload.model.training
@@ -203,7 +204,7 @@ def test_the_stress_batch_joins_the_longest_source_with_the_longest_target(
     assert workload.lengths is not None and workload.target_lengths is not None
     source, target = int(workload.lengths.max()), int(workload.target_lengths.max())
     assert workload.lengths.argmax() != workload.target_lengths.argmax()
-    stress = workload.stress_dataset(micro, 2)
+    stress = stress_dataset(workload, micro, 2)
     batches = list(DataLoader(stress, batch_size=micro, collate_fn=workload.collator))  # type: ignore[arg-type]
     assert len(batches) == 2
     for batch in batches:

@@ -14,7 +14,8 @@ from speedtui.engine.memory.surface import Calibration, MemorySurface
 from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.search.classes import memory_request
 from speedtui.engine.trial.batches import RowSubset
-from speedtui.engine.trial.probe import ProbeSetup, run_steps
+from speedtui.engine.trial.probe import run_steps
+from speedtui.engine.trial.probe_setup import ProbeSetup
 from speedtui.engine.trial.runner import TrialRunner
 from speedtui.engine.units import GIB, MIB
 from speedtui.engine.workload.base import silent

@@ -17,7 +17,7 @@ from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.search.candidates import apply_candidate, make_candidate
 from speedtui.engine.search.classes import class_key, memory_request
 from speedtui.engine.trial.memory_probe import memory_probe
-from speedtui.engine.trial.probe import ProbeSetup
+from speedtui.engine.trial.probe_setup import ProbeSetup
 from speedtui.engine.trial.runner import TrialRunner
 from speedtui.engine.workload.base import silent
 from tests.gpu.material import CHECKPOINTING, GPT2, HALF, LARGE, MICRO, settings_for
