@@ -68,6 +68,11 @@ def peak_flops(name: str, precision: Precision | None) -> float | None:
 
     Names are compared as a whole: a laptop's chip, a slice of a device and a variant for one market have others.
     """
-    known = PEAK_TERAFLOPS.get(name.strip().lower().removeprefix("nvidia ").removeprefix("tesla "), {})
+    known = PEAK_TERAFLOPS.get(plain_name(name), {})
     peak = known.get(precision or "")
     return None if peak is None else peak * TERA
+
+
+def plain_name(name: str) -> str:
+    """A driver's name of a device as the tables here have it."""
+    return name.strip().lower().removeprefix("nvidia ").removeprefix("tesla ")

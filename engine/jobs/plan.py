@@ -15,7 +15,7 @@ from speedtui.engine.jobs.remember import Remembering
 from speedtui.engine.jobs.result import JobResult
 from speedtui.engine.jobs.settled import settle_attention
 from speedtui.engine.jobs.tune import Tuning
-from speedtui.engine.memory.surface import Calibration, DeviceKind, MemoryRequest
+from speedtui.engine.memory.surface import Calibration, MemoryRequest
 from speedtui.engine.plan.report import plan_document
 from speedtui.engine.plan_types import Choice, Plan, ProfileRow
 from speedtui.engine.profile.load import list_profiles
@@ -175,20 +175,20 @@ class Planning:
 
     def _expectations(self, shelf: DataShelf) -> Expectations:
         """As the study inside predicts; of a model that is not loaded the mask is counted."""
-        from speedtui.engine.jobs.predicting import device_of, free_bytes
+        from speedtui.engine.jobs.predicting import device_of, free_bytes, planned_device
         from speedtui.engine.plan.expectations import Expectations
         from speedtui.engine.search.classes import with_mask
 
-        limit, without_mask, other = self._context.order.memory_limit_bytes, with_mask, bool(self._order.device)
-        gpu = next((device for device in self._context.devices if device.kind == "cuda"), None)
-        device: DeviceKind = "cuda" if other or gpu else "cpu"
-        capability = gpu.capability if gpu is not None and not other else None
+        limit, without_mask = self._context.order.memory_limit_bytes, with_mask
+        calibration = Calibration() if self._order.device else self._calibration
         if self._tuning is not None:
             limit = free_bytes(self._tuning.runner, self._context)
             (device, capability), without_mask = device_of(self._tuning.runner.device), self._tuning.runner.without_mask
+        else:
+            device, capability = planned_device(self._context)
         return Expectations(
-            shelf.get, limit, Calibration() if other else self._calibration, self._context.progress, device=device,
-            capability=capability, without_mask=without_mask,
+            shelf.get, limit, calibration, self._context.progress, device=device, capability=capability,
+            without_mask=without_mask,
         )  # fmt: skip
 
     def _cases(

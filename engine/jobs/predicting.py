@@ -9,10 +9,12 @@ import msgspec
 
 from speedtui.engine import events as e
 from speedtui.engine.candidate import Candidate, TrialResult
-from speedtui.engine.config.capability import Capability
+from speedtui.engine.config.capability import FLASH, Capability, words
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext, JobStopped
 from speedtui.engine.hardware.limits import available_memory_bytes
+from speedtui.engine.hardware.named import named_device
+from speedtui.engine.jobs.device import settle_device
 from speedtui.engine.memory.predict import predict
 from speedtui.engine.memory.surface import (
     Calibration,
@@ -184,6 +186,29 @@ def device_of(device: torch.device) -> tuple[DeviceKind, Capability | None]:
     import torch
 
     return "cuda", torch.cuda.get_device_capability(device)
+
+
+def planned_device(context: JobContext) -> tuple[DeviceKind, Capability | None]:
+    """The same of what a plan is for that measures nothing; tells of a GPU whose capability is not known.
+
+    Raises:
+        UsageError: it is for this machine, on which the run could not be made.
+    """
+    asked = context.order.plan.device if context.order.plan is not None else ""
+    if asked:
+        found = [(asked, named_device(asked).capability)]
+    elif settle_device(context).type == "cuda":
+        found = [(device.name, device.capability) for device in context.devices if device.kind == "cuda"]
+    else:
+        return "cpu", None
+    name, capability = found[0] if found else ("the GPU", None)
+    if capability is None:
+        context.notice(
+            f"the compute capability of {name} is not known: memory is predicted as for {words(FLASH)}, "
+            "and an older GPU needs more",
+            hint="A known name tells it, such as --device L40S." if asked else "",
+        )  # fmt: skip
+    return "cuda", capability
 
 
 def free_bytes(runner: TrialRunner, context: JobContext) -> int | None:

@@ -10,7 +10,7 @@ from speedtui.engine import events as e
 from speedtui.engine.candidate import Candidate, TrialStatus
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
-from speedtui.engine.errors import NothingFits
+from speedtui.engine.errors import NothingFits, UsageError
 from speedtui.engine.hardware.limits import usable_cores
 from speedtui.engine.jobs.predicting import Predictor
 from speedtui.engine.jobs.study import Study
@@ -96,7 +96,7 @@ class Search:
         settings = self._context.settings
         without_mask = self._runner.without_mask
         if settings.search.knobs:
-            return sampled_classes(settings, without_mask)
+            return sampled_classes(settings, without_mask, self._refusal)
         return memory_classes(settings, self._machine(), without_mask)
 
     def _new_strategy(self) -> Strategy:
@@ -104,7 +104,7 @@ class Search:
         if settings.search.knobs:
             return Sampled(
                 settings, predictor.surfaces, free_bytes=predictor.free_bytes, past=predictor.past,
-                without_mask=self._runner.without_mask,
+                without_mask=self._runner.without_mask, refusal=self._refusal,
             )  # fmt: skip
         from speedtui.engine.timing.counts import counts_of
 
@@ -114,6 +114,17 @@ class Search:
             total_steps=counts_of(settings, workload.facts.train_rows).total_steps if workload is not None else None,
             without_mask=self._runner.without_mask,
         )  # fmt: skip
+
+    def _refusal(self, settings: Settings) -> str:
+        from speedtui.engine.workload.packages import require_training_packages
+        from speedtui.engine.workload.precision import require_device
+
+        try:
+            require_training_packages(settings.model)
+            require_device(settings, self._runner.device)
+        except UsageError as error:
+            return error.in_one
+        return ""
 
     def _machine(self) -> Machine:
         from speedtui.engine.workload.attention import own_attention

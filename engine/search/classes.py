@@ -34,6 +34,15 @@ def with_mask(settings: Settings) -> bool:
     return False
 
 
+Refusal = Callable[[Settings], str]
+"""Why a run with these settings is refused on this machine, whatever its memory; empty where it is not."""
+
+
+def no_refusal(settings: Settings) -> str:
+    """The `Refusal` of a machine that has everything."""
+    return ""
+
+
 class SearchPoint(msgspec.Struct, frozen=True):
     """One configuration: a micro-batch, and every other setting that the search moves."""
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from speedtui.engine.candidate import Candidate
-from speedtui.engine.config.settings import Settings
+from speedtui.engine.config.paths import resolve_path
+from speedtui.engine.config.settings import Scalar, Settings
+from speedtui.engine.errors import UsageError
 from speedtui.engine.search.ladder import COUNTS, mode_candidates
 from speedtui.engine.search.own import knob_candidates, read_configs
 from speedtui.engine.search.sampled import check_knobs
 from speedtui.engine.trust import require
+from speedtui.engine.workload.packages import require_liger_package
+
+LIGER = "train.liger"
 
 
 class StudyPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +35,7 @@ def plan_study(settings: Settings, memory_bytes: int) -> StudyPlan:
 
     Raises:
         ConfigError: a file of candidates or a knob that cannot be used.
-        UsageError: mode auto with knobs, and without Optuna.
+        UsageError: mode auto with knobs, and without Optuna; a knob all of whose values need a package that is missing.
     """
     search = settings.search
     if search.configs:
@@ -41,9 +47,29 @@ def plan_study(settings: Settings, memory_bytes: int) -> StudyPlan:
         return StudyPlan(mode="auto", candidates=[])
     count = COUNTS[search.mode]
     if search.knobs:
-        candidates, total = knob_candidates(search.knobs, settings, count)
-        note = ""
+        knobs, note = _usable(search.knobs)
+        candidates, total = knob_candidates(knobs, settings, count)
         if total > count:
-            note = f"the knobs make {total} combinations; mode {search.mode} tries {count} spread over them"
+            spread = f"the knobs make {total} combinations; mode {search.mode} tries {count} spread over them"
+            note = f"{spread}; {note}" if note else spread
         return StudyPlan(mode="knobs", candidates=candidates, note=note)
     return StudyPlan(mode=search.mode, candidates=mode_candidates(search.mode, settings, memory_bytes))
+
+
+def _usable(knobs: Mapping[str, list[Scalar]]) -> tuple[dict[str, list[Scalar]], str]:
+    """The knobs without a value whose package is missing, and what to say of it.
+
+    Raises:
+        UsageError: there is no other value.
+    """
+    name = next((name for name in knobs if resolve_path(name, "search.knobs") == LIGER), None)
+    if name is None or True not in knobs[name]:
+        return dict(knobs), ""
+    try:
+        require_liger_package()
+    except UsageError as error:
+        without = [value for value in knobs[name] if value is not True]
+        if not without:
+            raise UsageError(f"search.knobs: {error.message}", error.hint) from None
+        return {**knobs, name: without}, f"{error.message}, and is not tried: {error.hint}"
+    return dict(knobs), ""

@@ -19,7 +19,7 @@ from speedtui.engine.errors import ConfigError, UsageError
 from speedtui.engine.memory.surface import Calibration
 from speedtui.engine.search.base import Ask, Compared, Decision, Surfaces, Trial, Try
 from speedtui.engine.search.candidates import MICRO_BATCH, WORKERS, apply_candidate, make_candidate
-from speedtui.engine.search.classes import WithoutMask, as_key, class_key, with_mask
+from speedtui.engine.search.classes import Refusal, WithoutMask, as_key, class_key, no_refusal, with_mask
 from speedtui.engine.search.course import measurement_of
 from speedtui.engine.search.room import MemoryFit
 from speedtui.engine.units import format_size
@@ -63,8 +63,10 @@ def check_knobs(settings: Settings) -> None:
             make_candidate(0, {name: value}, settings, WHERE)
 
 
-def sampled_classes(settings: Settings, without_mask: WithoutMask = with_mask) -> list[Settings]:
-    """One configuration of each memory class that the knobs make, as many as are worth predicting."""
+def sampled_classes(
+    settings: Settings, without_mask: WithoutMask = with_mask, refusal: Refusal = no_refusal
+) -> list[Settings]:
+    """One configuration of each memory class that the knobs make here, as many as are worth predicting."""
     knobs = {resolve_path(name, WHERE): values for name, values in settings.search.knobs.items()}
     deciding = {path: values for path, values in knobs.items() if path not in INDIFFERENT}
     first = {path: values[0] for path, values in knobs.items() if path != MICRO_BATCH} | {MICRO_BATCH: 1}
@@ -73,7 +75,8 @@ def sampled_classes(settings: Settings, without_mask: WithoutMask = with_mask) -
         candidate = _candidate(settings, first | dict(zip(deciding, values, strict=True)))
         if candidate is not None:
             resolved = apply_candidate(candidate, settings)
-            classes.setdefault(class_key(resolved, masked=not without_mask(resolved)), resolved)
+            if not refusal(resolved):
+                classes.setdefault(class_key(resolved, masked=not without_mask(resolved)), resolved)
         if len(classes) == MOST_CLASSES:
             break
     return list(classes.values())
@@ -90,8 +93,9 @@ def _candidate(settings: Settings, values: Mapping[str, Scalar]) -> Candidate | 
 class Sampled:
     """Optuna's tree-structured Parzen estimator, asked and told.
 
-    The configured values come first, combinations predicted not to fit are told as such without running, and nothing
-    runs twice. Its study lives in memory only: with the same seed and results it proposes the same again.
+    The configured values come first, combinations that cannot run here or are predicted not to fit are told as such
+    without running, and nothing runs twice. Its study lives in memory only: with the same seed and results it proposes
+    the same again.
     """
 
     incumbent: int | None = None
@@ -100,13 +104,13 @@ class Sampled:
 
     def __init__(
         self, settings: Settings, surfaces: Surfaces, *, free_bytes: int | None, past: Calibration | None = None,
-        most_trials: int = MOST_TRIALS, without_mask: WithoutMask = with_mask,
+        most_trials: int = MOST_TRIALS, without_mask: WithoutMask = with_mask, refusal: Refusal = no_refusal,
     ) -> None:  # fmt: skip
         """`surfaces` of `sampled_classes`; of what has none, the memory is found out by running it."""
         self._settings = settings
         self._knobs = {resolve_path(name, WHERE): values for name, values in settings.search.knobs.items()}
         self._surfaces, self._free_bytes, self._past = surfaces, free_bytes, past
-        self._most, self._without_mask = most_trials, without_mask
+        self._most, self._without_mask, self._refusal = most_trials, without_mask, refusal
         self._total = math.prod(len(values) for values in self._knobs.values())
         self._decisions: list[Decision] = []
         self._steps: Generator[Try, TrialResult, None] | None = None
@@ -141,6 +145,7 @@ class Sampled:
         study = _new_study(self._settings.train.seed)
         study.enqueue_trial(self._first())
         seen: dict[KnobValues, TrialResult | None] = {}
+        refused: set[str] = set()
         most = min(self._most, self._total)
         runs = repeats = 0
         while len(seen) < self._total and runs < self._most:
@@ -152,6 +157,10 @@ class Sampled:
             repeats = repeats + 1 if key in seen else 0
             if candidate is None:
                 self._unfit(trial, 1.0, None if key in seen else (_spoken(values), "the values do not go together"))
+            elif why := self._refusal(apply_candidate(candidate, self._settings)):
+                self._unfit(trial, 1.0, None if why in refused else (candidate.label, why))
+                refused.add(why)  # other combinations of what there is not here are no news
+                candidate = None
             elif seen.get(key) is None and self._ruled_out(trial, candidate, room, new=key not in seen):
                 candidate = None
             if candidate is None:

@@ -22,6 +22,7 @@ from speedtui.engine.events import Job
 from speedtui.engine.files import write_whole
 from speedtui.engine.hardware.available import device_memory_bytes
 from speedtui.engine.hardware.host import free_bytes
+from speedtui.engine.hardware.named import named_device
 from speedtui.engine.log.read import read_state
 from speedtui.engine.runs import RunFolder, create_run, discard
 from speedtui.engine.search.plan import plan_study
@@ -57,8 +58,7 @@ def start_study(settings: Settings, options: StartOptions, *, job: Job = "tune")
     require_training_packages(settings.model)
     if job != "demo":  # whose worker makes its own model and data
         check_sources(settings, options.where)
-    limit = parse_size(settings.search.memory_limit) if settings.search.memory_limit else None
-    memory = limit if limit is not None else device_memory_bytes()
+    memory = _memory_bytes(settings)
     plan = plan_study(settings, memory)
     order = Order(
         job=job,
@@ -69,11 +69,16 @@ def start_study(settings: Settings, options: StartOptions, *, job: Job = "tune")
         queued=options.queued,
         hold=options.hold,
         memory_limit_bytes=memory,
-        enforce_limit=limit is not None,
+        enforce_limit=bool(settings.search.memory_limit),
         window=_window(settings, options.where),
         train_command=list(options.train_command),
     )
     return _session(_write(settings, order, options.runs), options)
+
+
+def _memory_bytes(settings: Settings) -> int:
+    """What a trial here may take: the limit that is set, else the device's memory."""
+    return parse_size(settings.search.memory_limit) if settings.search.memory_limit else device_memory_bytes()
 
 
 def start_plan(settings: Settings, options: StartOptions, plan: PlanOrder) -> Session:
@@ -84,14 +89,13 @@ def start_plan(settings: Settings, options: StartOptions, plan: PlanOrder) -> Se
     """
     require_training_packages(settings.model)
     check_sources(settings, options.where)
-    size = plan.device or settings.search.memory_limit
     order = Order(
         job="plan",
         started_at=time.time(),
         mode="plan",
         plan=plan,
         profile=plan.profile,
-        memory_limit_bytes=parse_size(size) if size else device_memory_bytes(),
+        memory_limit_bytes=named_device(plan.device).memory_bytes if plan.device else _memory_bytes(settings),
         enforce_limit=settings.search.memory_limit is not None and not plan.device,
         window=_window(settings, options.where),
         train_command=list(options.train_command),

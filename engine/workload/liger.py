@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from importlib.util import find_spec
 from typing import Any
 
 import torch
 from torch import nn
 
-from speedtui.engine.errors import ConfigError, UsageError
+from speedtui.engine.errors import ConfigError
+from speedtui.engine.workload.packages import require_liger_package
 
-PACKAGE = "liger_kernel"
 _WRITTEN_OVER = "speedtui_liger"
 """Attribute of a model with such kernels: what they took the place of."""
 _ABSENT = object()
@@ -29,8 +28,7 @@ def require_liger(device: torch.device) -> None:
     """
     if device.type != "cuda":
         raise ConfigError("train.liger needs a GPU: its kernels are written in Triton", "Set train.liger = false.")
-    if find_spec(PACKAGE) is None:
-        raise UsageError("train.liger needs liger-kernel, which is not installed", "pip install 'speedtui[liger]'")
+    require_liger_package()
 
 
 def apply_liger(model: nn.Module) -> None:

@@ -15,6 +15,7 @@ OLDEST = {"transformers": "5.3"}
 of its own, `_clip_grad_norm`, from 5.3 on; before that the optimizer's time would be told as another phase's."""
 
 
+LIGER = "liger_kernel"
 OLDEST_BITSANDBYTES = "0.49"
 """Before it, memory cannot be predicted: 4-bit kernels end the process where a layer has no weights."""
 
@@ -49,6 +50,16 @@ def _require_bitsandbytes(quantize: str) -> None:
             f"bitsandbytes {found} is too old: model.quantize needs {OLDEST_BITSANDBYTES} or newer",
             f"pip install 'bitsandbytes>={OLDEST_BITSANDBYTES}'",
         )
+
+
+def require_liger_package() -> None:
+    """Refuses `train.liger` without the package whose kernels it is.
+
+    Raises:
+        UsageError: it is not installed.
+    """
+    if importlib.util.find_spec(LIGER) is None:
+        raise UsageError("train.liger needs liger-kernel, which is not installed", "pip install 'speedtui[liger]'")
 
 
 def installed(package: str) -> str | None:

@@ -201,11 +201,15 @@ def test_a_window_that_nothing_fits_ends_in_late_and_says_so(recalled: tuple[End
     assert (report["verdict"], report["fits_in_window"]) == ("late", False)
 
 
+UNKNOWN_KERNELS = "is not known: memory is predicted as for"
+
+
 def test_a_window_too_short_for_the_profile_leaves_the_steps_that_fit_and_names_what_fits(place: Place) -> None:
     place.configure({"train": {"max_steps": None}})
     _, env = own_profile(place, "slow", SLOW)
-    ended = place.run("plan", "--device", "80GiB", "--window", "6m", "--profile", "slow", "--json", env=env)
+    ended = place.run("plan", "--device", "L40S", "--window", "6m", "--profile", "slow", "--json", env=env)
     assert ended.code == ExitCode.LATE, ended.err
+    assert not [line for line in ended.lines() if UNKNOWN_KERNELS in line.get("text", "")]
     plan = plan_in(ended)
     (row,) = (row for row in plan["profiles"] if row["profile"] == "slow")
     steps = row["estimate"]["total_steps"]
@@ -223,6 +227,9 @@ def test_a_model_too_large_for_a_device_elsewhere_is_refused_with_the_least_it_t
     place.write_rows(pairs(40)[6:7] * 4)  # each length that is tried is predicted for some seconds: there is one
     ended = place.run("plan", "--device", "256MiB", "--json")
     assert ended.code == ExitCode.NO_FIT, ended.err
+    assert [line["hint"] for line in ended.lines() if UNKNOWN_KERNELS in line.get("text", "")] == [
+        "A known name tells it, such as --device L40S."
+    ]
     message, hint = ended.err.splitlines()
     assert message == "speedtui: no profile fits in memory"
     assert re.match(r"The least is \d+ MiB of 256 MiB; the weights alone take \d+ MiB\. ", hint), hint
@@ -288,7 +295,8 @@ def test_training_with_a_profile_takes_its_settings(place: Place) -> None:
          "command line: window.margin of 10m 00s leaves nothing of a window of 5m 00s"),
         (("plan", "--deadline", "2020-01-01 10:00"),
          "command line: window.deadline 2020-01-01 10:00 is in the past"),
-        (("plan", "--device", "8Gigs"), "--device: expected a size such as 24GiB or 800MiB, got '8Gigs'"),
+        (("plan", "--device", "8Gigs"),
+         "--device: expected a size such as 24GiB or 800MiB, or a known name, got '8Gigs'"),
         (("train", "--trial", "0", "--profile", "fast"), "--trial and --profile exclude each other"),
         (("train", "--plan", "absent"), "runs: no runs here"),
     ],

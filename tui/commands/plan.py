@@ -8,11 +8,11 @@ import msgspec
 from speedtui.engine.config.load import load_settings
 from speedtui.engine.context.order import PlanOrder
 from speedtui.engine.errors import ExitCode, UsageError
+from speedtui.engine.hardware.named import known_names, named_device
 from speedtui.engine.profile.apply import written_paths
 from speedtui.engine.profile.load import find_profile
 from speedtui.engine.session.base import Session
 from speedtui.engine.session.start import start_plan
-from speedtui.engine.units import parse_size
 from speedtui.tui.commands.following import follow
 from speedtui.tui.commands.options import Common, Output, common_options, engine_option, screen_options, typed
 from speedtui.tui.commands.screen import plan_screen
@@ -26,7 +26,7 @@ from speedtui.tui.commands.window import refuse_bad_window, window_flags, window
 @engine_option
 @window_options
 @click.option("--profile", metavar="NAME", help="Plan with this profile; by default the data decides.")
-@click.option("--device", metavar="SIZE", help="For a GPU that is not here, such as 80GiB; nothing is measured then.")
+@click.option("--device", metavar="NAME|SIZE", help="For a GPU that is not here: L40S, 80GiB; nothing is measured.")
 @click.option("--measure/--no-measure", default=True, help="Probe each profile, or rest on history and baselines.")
 @click.option("--budget", metavar="TIME", help="For measuring, such as 5m; by default 10m, or a tenth of the window.")
 @click.option("--screen", "on_screen", is_flag=True, help="Open the screen on the plan, to change and write it.")
@@ -42,7 +42,7 @@ def command(
         find_profile(profile)  # refuses an unknown one before a worker starts
     order = PlanOrder(
         profile=profile,
-        device=_checked_size(device) if device is not None else "",
+        device=_checked_device(device) if device is not None else "",
         measure=measure and device is None,
         written=tuple(sorted(written_paths(common.config))),
     )
@@ -61,11 +61,12 @@ def _require_terminal(common: Common) -> None:
         raise UsageError(f"--screen: {reason}", "Leave it out: the plan is text then.")
 
 
-def _checked_size(text: str) -> str:
+def _checked_device(text: str) -> str:
     try:
-        parse_size(text)
+        named_device(text)
     except ValueError as error:
-        raise UsageError(f"--device: {error}", "Give the memory of the device, such as 80GiB.") from None
+        known = ", ".join(known_names(text))
+        raise UsageError(f"--device: {error}", f"Give its memory, such as 80GiB, or a known name: {known}.") from None
     return text
 
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import msgspec
 import pytest
 import torch
 
+from speedtui.engine.config.capability import Capability
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
-from speedtui.engine.context.order import Order
+from speedtui.engine.context.order import Order, PlanOrder
 from speedtui.engine.errors import ExitCode, UsageError
-from speedtui.engine.events import Device
+from speedtui.engine.events import Device, Notice
 from speedtui.engine.hardware.limits import usable_memory_bytes
 from speedtui.engine.jobs.device import settle_device
+from speedtui.engine.jobs.predicting import planned_device
 from speedtui.engine.log.clock import RunClock
+from speedtui.engine.log.tail import read_events
 from speedtui.engine.log.writer import EventLog
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.state import RunState
@@ -33,8 +37,11 @@ def new_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[New
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     log = EventLog(tmp_path / "events.jsonl", RunClock())
 
-    def make(*devices: Device, limit_bytes: int | None = None) -> JobContext:
-        order = Order(job="tune", started_at=0.0, memory_limit_bytes=limit_bytes, enforce_limit=limit_bytes is not None)
+    def make(*devices: Device, limit_bytes: int | None = None, planned_for: str = "") -> JobContext:
+        order = Order(
+            job="tune", started_at=0.0, memory_limit_bytes=limit_bytes, enforce_limit=limit_bytes is not None,
+            plan=PlanOrder(device=planned_for),
+        )  # fmt: skip
         context = JobContext(RunFolder(tmp_path), Settings(), order, log, RunState(), frozenset())
         context.devices = list(devices)
         return context
@@ -100,3 +107,40 @@ def test_a_limit_over_the_size_of_a_gpu_is_refused_and_one_of_its_size_is_not(ne
 def test_a_limit_over_the_size_of_the_machine_is_refused(new_context: NewContext) -> None:
     message, _ = refused(new_context(THE_CPU, limit_bytes=usable_memory_bytes() + 1))
     assert message.startswith("search.memory_limit") and "more than this machine has" in message
+
+
+@pytest.mark.parametrize(
+    ("here", "planned_for", "expected"),
+    [
+        (THE_CPU, "Tesla T4", (7, 5)),
+        (msgspec.structs.replace(GPU, capability=(9, 0)), "L40S 40GiB", (8, 9)),
+        (msgspec.structs.replace(GPU, capability=(9, 0)), "80GiB", None),
+        (msgspec.structs.replace(GPU, capability=(9, 0)), "", (9, 0)),
+        (GPU, "", None),
+    ],
+)
+def test_memory_is_predicted_for_the_capability_of_the_named_gpu_and_an_unknown_one_is_told(
+    new_context: NewContext, here: Device, planned_for: str, expected: Capability | None
+) -> None:
+    context = new_context(here, planned_for=planned_for)
+    with simulated_cuda() if here.kind == "cuda" else nullcontext():
+        assert planned_device(context) == ("cuda", expected)
+    context.log.flush()
+    told = [notice.text for notice in read_events(context.folder.events) if isinstance(notice, Notice)]
+    unknown = f"the compute capability of {planned_for or GPU.name} is not known: memory is predicted as for 8.0"
+    assert [text.partition(", and")[0] for text in told] == ([] if expected else [unknown])
+
+
+def test_without_a_gpu_here_or_named_a_plan_is_for_the_cpu(new_context: NewContext) -> None:
+    assert planned_device(new_context(THE_CPU)) == ("cpu", None)
+
+
+def test_a_plan_that_measures_nothing_is_refused_where_its_run_would_be(
+    new_context: NewContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UsageError, match="more than this machine has"):
+        planned_device(new_context(THE_CPU, limit_bytes=usable_memory_bytes() + 1))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
+    with pytest.raises(UsageError, match="CUDA_VISIBLE_DEVICES=7 names no device of this machine"):
+        planned_device(new_context(THE_CPU))
+    assert planned_device(new_context(THE_CPU, planned_for="T4")) == ("cuda", (7, 5))

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 import msgspec
@@ -96,6 +98,42 @@ def test_values_that_do_not_go_together_are_dropped() -> None:
     study = run(Device(0), {"micro_batch_size": [1, 3], "effective_batch_size": [960, 32]})
     assert [t.candidate.effective_batch_size for t in study.trials if t.candidate.micro_batch_size == 3] == [960]
     assert any("do not go together" in line for line in study.told("drop"))
+
+
+MISSING = "train.liger needs liger-kernel, which is not installed"
+
+
+def test_what_cannot_run_here_is_told_once_and_neither_run_nor_predicted() -> None:
+    def refusal(settings: Settings) -> str:
+        return MISSING if settings.train.liger else ""
+
+    device = Device(0)
+    settings = with_knobs({"liger": [True, False], "micro_batch_size": [1, 2, 4], "loader_workers": [0, 2]})
+    classes = sampled_classes(settings, refusal=refusal)
+    assert [one.train.liger for one in classes] == [False]
+    surfaces = {class_key(one): device.surface(one) for one in classes}
+    study = Study(device, settings, Sampled(settings, surfaces, free_bytes=device.free_bytes, refusal=refusal)).run()
+    assert len(study.trials) == 6 and not any(t.candidate.values.get("train.liger") for t in study.trials)
+    assert [line for line in study.told("drop") if MISSING in line] == study.told("drop") and len(
+        study.told("drop")
+    ) == 1
+    assert "6 trials of 12 combinations, 6 dropped without running" in study.told("finish")[0]
+
+
+def test_a_list_goes_without_the_values_whose_package_is_missing_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    knobs: dict[str, list[Scalar]] = {"train.liger": [True, False], "micro_batch_size": [1, 2]}
+    settings = msgspec.structs.replace(with_knobs(knobs), search=SearchSettings(mode="quick", knobs=knobs))
+    monkeypatch.setitem(sys.modules, "liger_kernel", ModuleType("liger_kernel"))
+    sys.modules["liger_kernel"].__spec__ = ModuleSpec("liger_kernel", None)
+    whole = plan_study(settings, 24 * GIB)
+    assert (len(whole.candidates), whole.note) == (4, "")
+    monkeypatch.setitem(sys.modules, "liger_kernel", None)
+    left = plan_study(settings, 24 * GIB)
+    assert [(c.micro_batch_size, c.values.get("train.liger")) for c in left.candidates] == [(1, False), (2, False)]
+    assert left.note == f"{MISSING}, and is not tried: pip install 'speedtui[liger]'"
+    alone = msgspec.structs.replace(settings, search=SearchSettings(mode="quick", knobs={"liger": [True]}))
+    with pytest.raises(UsageError, match=rf"search\.knobs: {MISSING}"):
+        plan_study(alone, 24 * GIB)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from speedtui.engine.log.tail import read_events
 from speedtui.engine.search.candidates import make_candidate
 from speedtui.engine.trial.runner import TrialRunner
 from speedtui.engine.workload.float32 import float32_now
-from speedtui.engine.workload.liger import PACKAGE
+from speedtui.engine.workload.packages import LIGER as PACKAGE
 from tests.engine.trial.conftest import NewRunner, attempt
 from tests.simulated_cuda import simulated_cuda
 

@@ -16,7 +16,7 @@ from speedtui.engine.errors import ConfigError, UsageError
 from speedtui.engine.memory.surface import MemoryRequest, Unpredictable
 from speedtui.engine.memory.worker import answer
 from speedtui.engine.trial.prepared import make_trainable, restore_base
-from speedtui.engine.workload.liger import PACKAGE
+from speedtui.engine.workload.packages import LIGER as PACKAGE
 from speedtui.engine.workload.precision import require_device
 from tests.engine.workload.small import LLAMA, changed, load, settings_of
 
