@@ -68,7 +68,7 @@ def tell(app: App[Any], event: Noteworthy, *, sent: set[str], fresh: bool, run: 
             _notify(app, f"{event.reason}. {after}", "error", "The worker was lost")
         case TrialFinished() if fresh and event.result.status is TrialStatus.OUT_OF_MEMORY:
             _notify(app, event.result.reason or "It does not fit.", "warning", f"Trial #{event.trial}: out of memory")
-        case EvaluationCompleted() if fresh:
+        case EvaluationCompleted() if fresh and event.kind == "full":  # the loss alone comes too often, and is drawn
             _notify(app, _evaluation_words(event), "information", timeout=SHORT_SECONDS)
         case RunFinished() if fresh:
             text, severity = ENDINGS[event.outcome]

@@ -22,7 +22,7 @@ def computed(scene: AdviceContext) -> Iterator[AdvisorStrategy]:
             yield _advice(advice, "plan", scene)
     for advice in scene.front.advice:
         if advice.changes and advice.gain_seconds and not held(advice.changes, scene.values_of(advice.changes)):
-            yield _advice(advice, "this run's books", scene)
+            yield _advice(advice, "from this run's own figures", scene)
 
 
 def levers(scene: AdviceContext) -> Iterator[AdvisorStrategy]:

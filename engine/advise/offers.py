@@ -48,9 +48,9 @@ NOT_MOVED = 'mode auto leaves it as it is unless search.numerics = "may change"'
 NOT_LISTED = "mode auto tries it where search.knobs lists it"
 HOLD = "hold the losses of both against each other"
 COSTS: dict[str, str] = {
-    MICRO_BATCH: "with mixed lengths also more padding", WORKERS: "processes that start anew with every epoch",
-    ATTENTION: "rounding in the last digits", COMPILE: "compiling before the first steps, again for new shapes",
-    GROUPING: "the order of the samples is less random", BF16: HOLD, FP16: HOLD, TF32: HOLD, LIGER: HOLD,
+    MICRO_BATCH: "with mixed lengths also more padding", WORKERS: "its processes start anew each epoch",
+    ATTENTION: "rounding in the last digits", COMPILE: "compiling at first and for new shapes",
+    GROUPING: "less random", BF16: HOLD, FP16: HOLD, TF32: HOLD, LIGER: HOLD,
     PACKING: "a row then holds several samples",
 }  # fmt: skip
 """What each costs besides memory."""

@@ -23,7 +23,7 @@ from speedtui.engine.units import (
 END_WORDS: dict[EndReason, str] = {
     "steps": "all steps done",
     "deadline": "ended by the deadline",
-    "patience": "ended early: no better evaluation for as long as patience allows",
+    "patience": "ended early: no better evaluation within patience",
     "stop": "stopped on request",
     "diverged": "failed: it diverged",
 }

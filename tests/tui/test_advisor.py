@@ -15,7 +15,9 @@ from rich.cells import cell_len
 from speedtui.engine import commands as c
 from speedtui.engine import events as e
 from speedtui.engine.advise.diagnosis import Diagnosis
+from speedtui.engine.advise.offers import COSTS
 from speedtui.engine.advise.strategies import advised
+from speedtui.engine.advise.strategy import AdvisorStrategy, risk_of
 from speedtui.engine.state import fold
 from speedtui.tui.app import SpeedtuiApp
 from speedtui.tui.drawing.lines import Lines
@@ -79,6 +81,25 @@ def test_no_row_is_wider_than_its_pane(width: int) -> None:
         assert max(cell_len(plain(line)) for line in drawn) <= width
 
 
+def test_what_a_change_costs_and_how_it_is_taken_back_is_whole_at_80_columns() -> None:
+    for path in COSTS:
+        one = AdvisorStrategy(
+            name="x", values={path: 1}, before={path: 0}, state="to_probe", risk=risk_of(path, 0, 1), why="y" * 200
+        )  # fmt: skip
+        for probes in (True, False):
+            drawn = text_of(draw_strategy(Shown(rows=(one,), probes=probes), None, 80, 8)).splitlines()
+            assert not [line for line in drawn if "…" in line and "yyy" not in line]
+
+
+def test_a_time_saved_that_is_all_that_is_known_of_a_gain_is_told_as_the_gain() -> None:
+    one = AdvisorStrategy(
+        name="x", values={"train.group_by_length": True}, before={"train.group_by_length": False}, state="ready",
+        risk="order", why="padding", evidence="from this run's own figures", saves_seconds=17.0,
+    )  # fmt: skip
+    drawn = text_of(draw_strategy(Shown(rows=(one,)), None, 80, 8))
+    assert "Gain    saves ~17s; from this run's own figures" in drawn and "Saves" not in drawn
+
+
 def test_the_detail_never_cuts_the_exact_change() -> None:
     shown = shown_of(ba.stacked_study())
     for height in range(4, 12):
@@ -111,6 +132,7 @@ def test_the_stack_shows_each_trial_s_own_time() -> None:
 
 def test_where_nothing_was_measured_together_it_says_how_to() -> None:
     assert "speedtui tune --mode auto" in text_of(draw_together((), 140, 3))
+    assert "…" not in text_of(draw_together((), 80, 3))
 
 
 def test_the_next_run_names_what_it_takes() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import builders as b
+import msgspec
 import pytest
 from recorded import RecordedSession
 from textual.widgets._toast import Toast, ToastRack
@@ -49,6 +50,30 @@ async def test_what_happens_while_one_looks_is_told(event: e.AnyEvent, words: st
         session.hear(event)
         await pilot.pause(0.5)
         assert [text for text in told(pilot.app) if words in text]
+
+
+async def test_an_evaluation_of_the_loss_alone_is_drawn_and_not_told(open_app: OpenApp) -> None:
+    session = RecordedSession(b.training_log())
+    async with open_app(session, rate_hz=5.0).run_test(size=(100, 30)) as pilot:
+        await pilot.pause(0.15)
+        alone = [msgspec.structs.replace(EVALUATED, t=9000.0 + i, step=8400 + i, kind="loss") for i in range(3)]
+        session.hear(*alone, msgspec.structs.replace(EVALUATED, t=9004.0, step=8500))
+        await pilot.pause(0.5)
+        assert [text.partition(":")[0] for text in told(pilot.app)] == ["Evaluated at step 8500"]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (140, 40)])
+async def test_over_a_dialog_the_newest_notice_stands_alone(size: tuple[int, int], open_app: OpenApp) -> None:
+    session = RecordedSession(b.training_log())
+    async with open_app(session, rate_hz=5.0).run_test(size=size, notifications=True) as pilot:
+        await pilot.pause(0.15)
+        await pilot.press("s")
+        await pilot.pause()
+        session.hear(*[e.Notice(t=9000.0 + i, level="warning", text=f"{i} word " * 60) for i in range(4)])
+        await pilot.pause(0.5)
+        toasts = pilot.app.screen.get_child_by_type(ToastRack).query(Toast)
+        (shown,) = [toast for toast in toasts if toast.region.area]
+        assert shown._notification.message.startswith("3 word") and shown.region.height == 2
 
 
 async def test_the_end_of_a_run_that_is_not_in_front_names_it(open_app: OpenApp) -> None:

@@ -168,8 +168,25 @@ def ended(because: e.EndReason, outcome: e.Outcome, **more: object) -> list[e.An
 
 def test_a_training_without_patience_left_says_so_with_its_best_step_and_its_model() -> None:
     (line,) = said(ended("patience", "ok"), 200)
-    assert "no better evaluation for as long as patience allows, at step 7578" in line
+    assert "ended early: no better evaluation within patience, at step 7578" in line
     assert "best step 4800 (kept): exact 0.490" in line and line.endswith("model /r/model")
+
+
+def test_why_a_training_ended_early_is_whole_on_the_smallest_usual_terminal() -> None:
+    (line,) = said(ended("patience", "ok"), 76)
+    assert line == "ended early: no better evaluation within patience, at step 7578"
+
+
+def test_a_stop_is_told_once_by_the_outcome_and_leaves_its_row_to_what_the_run_came_to() -> None:
+    log = ended("stop", "stopped", reason="stopped on request", next="Go on: speedtui train --resume x")
+    go_on, came_to = said(log, 76)
+    assert go_on == "Go on: speedtui train --resume x" and came_to.startswith("best step 4800 (kept): exact 0.4900")
+
+
+def test_where_the_losses_have_no_room_for_a_chart_their_pane_says_how_to_see_it() -> None:
+    for height in range(3, 6):
+        drawn = "".join(plain(line) for line in draw_loss(fold(LATE), 40, height))
+        assert "tab here, z: the curve" in drawn and "1.248" in drawn
 
 
 def test_a_training_that_the_deadline_ended_says_why_and_how_to_go_on() -> None:

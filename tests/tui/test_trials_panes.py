@@ -135,7 +135,8 @@ def test_two_columns_never_touch() -> None:
         ends = [0]
         for column in chosen_columns(width, 20, LEAD)[0]:
             ends.append(ends[-1] + column.width)
-        for line in draw_trials(RUN, 0, 0, width, 12)[1:]:
+        far_over = fold([*bt.study(), bt.predicted(999.0, 7, 230.0)])
+        for line in (*draw_trials(RUN, 0, 0, width, 12)[1:], *draw_trials(far_over, 0, 0, width, 12)[1:]):
             cells = [span.text for span in line][-len(ends) + 1 :]
             for left, right in pairwise(cells):
                 assert left.endswith(" ") or right.startswith(" "), (width, left, right)

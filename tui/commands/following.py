@@ -132,7 +132,7 @@ def _summary(session: Session, *, next_step: bool) -> str:
 def _left_running(session: Session) -> str:
     if session.folder.worker_alive():
         name = session.folder.id
-        return f"Run {clean(name)} goes on. Look at it again: {shell_line('speedtui', 'attach', name)}"
+        return f"Run {clean(name)} goes on. Look at it again:\n{shell_line('speedtui', 'attach', name)}"
     return ""
 
 

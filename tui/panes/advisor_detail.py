@@ -20,7 +20,7 @@ from speedtui.tui.values import value_words
 LABEL = 8
 MARKS = {True: "✓", False: "✗", None: "?"}
 RISKS = {
-    "none": "the numbers stay as they are", "memory": "the numbers stay as they are; the memory changes",
+    "none": "the numbers stay as they are", "memory": "only the memory changes",
     "order": "the samples come in another order", "schedule": "less is seen or kept of the run",
     "numbers": "changes the numbers",
 }  # fmt: skip
@@ -127,9 +127,10 @@ def _unmeasured(strategy: AdvisorStrategy, shown: Shown) -> str:
         return (
             "not measured: b tries it"
             if shown.probes
-            else "not measured: b tries it, but needs a study that waits: speedtui tune"
+            else "not measured: b tries it in a study that waits: speedtui tune"
         )
-    return clean(strategy.evidence)
+    evidence = clean(strategy.evidence)
+    return evidence if strategy.saves_seconds is None else f"saves {_time_saved(strategy)}; {evidence}"
 
 
 def measured_pair(strategy: AdvisorStrategy, study: StudyState | None) -> list[Measurement]:
@@ -155,9 +156,15 @@ def _need(need: Need) -> str:
 
 
 def _saves(strategy: AdvisorStrategy) -> str:
+    if strategy.gain is None:
+        return ""  # all of the gain that is known, and told there
+    return _time_saved(strategy)
+
+
+def _time_saved(strategy: AdvisorStrategy) -> str:
     saves = strategy.saves_seconds
     if saves is None:
-        return "– (how long a run takes is not known yet)" if strategy.gain is not None else ""
+        return "– (how long a run takes is not known yet)"
     of = f" of {strategy.steps} steps" if strategy.steps is not None else ""
     if saves <= 0:
         return f"nothing: ~{roughly(-saves)} more{of}"
@@ -172,4 +179,4 @@ def _undo(strategy: AdvisorStrategy, shown: Shown) -> str:
         return "l takes it in this run from the next step on, after asking; enter takes it for the next run"
     if held(strategy.values, shown.taken):
         return "u takes it back; nothing is written before w on the Plan"
-    return "enter takes it for the next run, this one stays as it is; u takes it back"
+    return "enter takes it for the next run, not for this one; u takes it back"

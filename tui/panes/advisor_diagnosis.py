@@ -46,7 +46,7 @@ def nothing_known(run: RunState) -> str:
         return "The model is being loaded; a diagnosis needs a measured step."
     if run.status is RunStatus.FINISHED:
         return "No step of these settings was measured."
-    return "A diagnosis needs a measured step: a trial of the present settings, or the training."
+    return "A diagnosis needs a measured step: a trial of these settings, or a training."
 
 
 def _line(found: Diagnosis, run: RunState, width: int) -> Row:

@@ -49,7 +49,7 @@ def draw_together(stack: Sequence[Stacked], width: int, height: int) -> list[Row
     inner, room = width - EDGES - INSET, height - EDGES
     heading = title("Measured together", Span("never multiplied", "dim"))
     if not stack:
-        text = "Nothing yet: `speedtui tune --mode auto` adds one change after the other and measures each stack."
+        text = "Nothing yet: `speedtui tune --mode auto` stacks one change on the other."
         return framed(heading, (), [crop(row(Span(text, "dim")), inner)], width, height)
     if room < len(stack):
         return framed(heading, (), [_line(stack, inner)], width, height)

@@ -18,13 +18,14 @@ LINES = 2
 def ending(run: RunState, width: int, room: int) -> list[Row]:
     """The rows below the outcome, at most so many: why, where it did not end well, what comes next, and what the
     training came to. What comes next is whole: a command without its end is none."""
-    reason = run.reason if run.outcome != "ok" else ""
+    said = run.outcome == "ok" or run.reason == END_WORDS["stop"]  # the outcome says as much
+    reason = "" if said else run.reason
     after = [row(line) for line in wrap(run.next, width, room)]
     why = [row(line) for line in wrap(reason, width, max(0, min(LINES, room - len(after))))]
     rows = [*why, *after]
     if run.training is None or len(rows) >= room:
         return rows
-    pieces = [() if reason else _reason(run.training), _best(run.training), _accuracy(run, run.training)]
+    pieces = [_reason(run.training) if run.outcome == "ok" else (), _best(run.training), _accuracy(run, run.training)]
     return [*rows, pack([*pieces, _model(run, run.training)], width)]
 
 

@@ -49,11 +49,11 @@ class Chart(NamedTuple):
 
 
 def draw_chart(training: TrainingState, axis: TimeRange, width: int, height: int, *, log: bool) -> Chart:
-    """The chart at a size; none where it is too small. `log` has no effect where no loss is above zero."""
+    """The chart at a size; where that is too small, how to see it. `log` has no effect where no loss is above zero."""
     x, losses = _over_run(training, width) if axis == "run" else _over_time(training, axis)
     stretch = SO_FAR if axis == "run" and x.high < training.total_steps else STRETCHES[axis]
     if width < SMALLEST[0] or height < SMALLEST[1]:
-        return Chart([], stretch)
+        return Chart(middle([row(Span("tab here, z: the curve", "dim"))], height)[:height], stretch)
     marked = _marked(training, x, by_time=axis != "run")
     values = [y for _, y in losses] + [y for series in marked for _, y in series.points]
     if not values:

@@ -116,6 +116,7 @@ def draw_scatter(run: RunState, selected: int | None, width: int, height: int) -
     limit = _limit(run)
     largest = max([dot.peak for dot in placed] + ([limit] if limit is not None else []))
     unit, unit_name = (GIB, "GiB") if largest >= 2 * GIB else (MIB, "MiB")
+    name = title(f"Tokens/s against peak {unit_name}")
     placed = [dot._replace(peak=dot.peak / unit) for dot in placed]
     limit = limit / unit if limit is not None else None
     sizes = [dot.peak for dot in placed] + ([limit] if limit is not None else [])
@@ -198,11 +199,11 @@ def _legend(
         EXPECTED: "predicted",
         BEATEN: "beaten in both",
     }
-    pieces = [row(Span(f"│ limit {limit:.4g} {unit}", "limit"))] if limit is not None else [row(Span(unit, "dim"))]
+    pieces = [row(Span(f"│ limit {limit:.4g} {unit}", "limit"))] if limit is not None else []
     pieces.append(row(Span(CURSOR, STYLES[CURSOR]), f" #{selected}") if CURSOR in marks else ())
     pieces.append(row(Span(f"{under} under others", "warn")) if under else ())
     pieces += [row(Span(mark, STYLES[mark]), Span(f" {text}", "dim")) for mark, text in words.items() if mark in marks]
-    return pack([*pieces, row(Span("tok/s ↑", "dim"))], max(18, width), gap="  ")
+    return pack(pieces, max(18, width), gap="  ")
 
 
 def _limit(run: RunState) -> float | None:

@@ -115,7 +115,7 @@ def _short(name: str, median: float, mean: float, total: float, width: int) -> R
 
 def _brief(seconds: float) -> str:
     """At most six cells."""
-    if seconds < 0.0005:
+    if seconds <= 0.0005:  # which would be rounded to an even 0
         return "<1 ms" if seconds else "0 ms"
     return f"{seconds * 1000:.0f} ms" if seconds < 0.9995 else format_seconds(seconds)
 

@@ -35,6 +35,8 @@ SHORTEST_CONFIG, LEAST_CONFIG, MOST_CONFIG = 13, 19, 40
 PROOF = 2
 """Cells at the end of a comparison for the question mark of one that is open."""
 NOISE_FROM = "other work on this machine?"
+FREE = 7
+"""Cells of the free share where the screen has no room for words."""
 NARROW = 72
 """Cells below which a column more tells more than a longer name."""
 WIDE = 100
@@ -146,8 +148,9 @@ def _peak(told: Told, trial: TrialRow) -> Text:
 
 
 def _free(told: Told, trial: TrialRow) -> Text:
-    """Of the limit, at the peak: measured, else expected."""
-    return _free_text(told, trial, words=False)
+    """Of the limit, at the peak: measured, else expected; `~-182%` keeps a gap before it."""
+    text, style = _free_text(told, trial, words=False)
+    return text if len(text) < FREE else text.replace(" %", "%"), style
 
 
 def _free_or_over(told: Told, trial: TrialRow) -> Text:
@@ -222,7 +225,7 @@ COLUMNS = (
     TrialColumn("smp/s", 7, 2, _samples),
     TrialColumn("tok/s", 7, 9, _tokens),
     TrialColumn("peak", 10, 4, _peak),
-    TrialColumn("free", 7, 5, _free),
+    TrialColumn("free", FREE, 5, _free),
     TrialColumn("predicted", 11, 11, _predicted),
     TrialColumn("vs base", 21, 7, _against_base),
     TrialColumn("ETA", 9, 3, _full_run),
