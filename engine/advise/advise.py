@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from speedtui.engine.advise.case import RuleInput
 from speedtui.engine.advise.estimate_off import estimate_off
 from speedtui.engine.advise.looking_back import looking_back
+from speedtui.engine.advise.rule_input import RuleInput
 from speedtui.engine.advise.too_fast import too_fast
 from speedtui.engine.advise.too_slow import too_slow
 from speedtui.engine.advise.wasteful import wasteful

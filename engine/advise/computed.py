@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from speedtui.engine.advise.scene import AdviceContext
+from speedtui.engine.advise.context import AdviceContext
 from speedtui.engine.advise.strategy import PACKING, SEVERITY, AdvisorStrategy, Gain, Risk, change_name, held, risk_of
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.plan_types import Advice, Saving

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from speedtui.engine.advise.case import Actual, RuleInput
+from speedtui.engine.advise.rule_input import Actual, RuleInput
 from speedtui.engine.advise.words import age_words
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.events import STEP_PHASES

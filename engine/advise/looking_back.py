@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from speedtui.engine.advise.case import RuleInput
 from speedtui.engine.advise.costs import CHECKPOINTS, EVALUATION, Spent, checkpoint_lever, evaluation_lever
+from speedtui.engine.advise.rule_input import RuleInput
 from speedtui.engine.events import Books
 from speedtui.engine.plan_types import Advice
 from speedtui.engine.units import format_share, format_span

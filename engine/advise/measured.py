@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from speedtui.engine.advise.combinations import Stacked
+from speedtui.engine.advise.context import AdviceContext
 from speedtui.engine.advise.gains import Pair, TrialTable, measurement, peak_delta
-from speedtui.engine.advise.scene import AdviceContext
 from speedtui.engine.advise.strategy import (
     SEVERITY,
     AdvisorStrategy,
@@ -15,7 +16,6 @@ from speedtui.engine.advise.strategy import (
     risk_of,
     short_changes,
 )
-from speedtui.engine.advise.together import Stacked
 from speedtui.engine.advise.words import MICRO_BATCH
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.config.settings import Scalar

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from speedtui.engine.advise.case import RuleInput
+from speedtui.engine.advise.rule_input import RuleInput
 from speedtui.engine.advise.words import change_words
 from speedtui.engine.plan_types import Advice
 from speedtui.engine.units import format_share, format_span

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from speedtui.engine.advise.case import RuleInput
+from speedtui.engine.advise.rule_input import RuleInput
 from speedtui.engine.advise.words import change_words, frequency_words
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import Scalar

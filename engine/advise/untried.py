@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from speedtui.engine.advise.offers import Here, UntriedChange, offers
-from speedtui.engine.advise.scene import AdviceContext
+from speedtui.engine.advise.context import AdviceContext
 from speedtui.engine.advise.strategy import AdvisorStrategy, StrategyState, change_name, risk_of
 from speedtui.engine.advise.words import MICRO_BATCH
+from speedtui.engine.advise.worth_trying import Here, UntriedChange, offers
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.state import TrialRow

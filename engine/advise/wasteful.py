@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from speedtui.engine.advise.case import RuleInput
+from speedtui.engine.advise.rule_input import RuleInput
 from speedtui.engine.advise.words import change_words, frequency_words
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.events import STEP_PHASES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from speedtui.engine.advise.case import MemoryOption, RuleInput
+from speedtui.engine.advise.rule_input import MemoryOption, RuleInput
 from speedtui.engine.advise.words import change_words
 from speedtui.engine.plan_types import Advice
 from speedtui.engine.units import format_size, format_span

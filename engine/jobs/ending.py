@@ -11,10 +11,10 @@ from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import ExitCode, JobError
-from speedtui.engine.jobs.going_on import go_on_lower, resume_command
-from speedtui.engine.jobs.legs import Legs
-from speedtui.engine.jobs.look_back import look_back
+from speedtui.engine.jobs.earlier_workers import EarlierWorkers
+from speedtui.engine.jobs.estimate_accuracy import look_back
 from speedtui.engine.jobs.result import JobResult
+from speedtui.engine.jobs.resume_hint import go_on_lower, resume_command
 from speedtui.engine.timing.eta import Eta
 from speedtui.engine.timing.verdict import judge
 from speedtui.engine.trainer.finite import Divergence
@@ -27,7 +27,7 @@ MODEL_NAME = "model"
 
 def end_training(
     context: JobContext, settings: Settings, trainer: TrainingTrainer, schedule: TrainingSchedule, eta: Eta, *,
-    legs: Legs, seconds: float, estimate: Estimate | None, since: float,
+    legs: EarlierWorkers, seconds: float, estimate: Estimate | None, since: float,
 ) -> JobResult:  # fmt: skip
     """Saves the model, tells the end, writes the report; `seconds`: what the training took in this worker, after
     `legs` before it.

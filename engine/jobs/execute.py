@@ -23,9 +23,9 @@ from speedtui.engine.hardware.host import HostReader
 from speedtui.engine.hardware.nvml import NvmlReader
 from speedtui.engine.hardware.sampler import LOST_HINT, HardwareSampler
 from speedtui.engine.home import said_of_home
-from speedtui.engine.jobs.going_on import how_to_go_on
 from speedtui.engine.jobs.loaders import loader_death
 from speedtui.engine.jobs.result import JobResult, TrainingBroken, WorkerSpent
+from speedtui.engine.jobs.resume_hint import how_to_go_on
 from speedtui.engine.locks import hold_lock
 from speedtui.engine.log.clock import RunClock
 from speedtui.engine.log.read import WholeLog

@@ -63,7 +63,7 @@ def weights_bytes(settings: Settings) -> int | None:
     if architecture and "vocab_size" not in architecture:  # its tokenizer's
         return None
     from speedtui.engine.memory.build import build_model, config_of
-    from speedtui.engine.memory.surface import MemoryRequest
+    from speedtui.engine.memory.peak_model import MemoryRequest
 
     request = MemoryRequest(settings=settings, longest_tokens=1)
     try:

@@ -11,11 +11,11 @@ from speedtui.engine.context.context import JobContext
 from speedtui.engine.context.order import PlanOrder
 from speedtui.engine.errors import ExitCode, NothingFits, SpeedtuiError
 from speedtui.engine.jobs.first_load import first_load
-from speedtui.engine.jobs.remember import Remembering
+from speedtui.engine.jobs.job_history import JobHistory
 from speedtui.engine.jobs.result import JobResult
 from speedtui.engine.jobs.settled import settle_attention
 from speedtui.engine.jobs.tune import Tuning
-from speedtui.engine.memory.surface import Calibration, MemoryRequest
+from speedtui.engine.memory.peak_model import Calibration, MemoryRequest
 from speedtui.engine.plan.report import plan_document
 from speedtui.engine.plan_types import Choice, Plan, ProfileRow
 from speedtui.engine.profile.load import list_profiles
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from speedtui.engine.plan.rows import Basis
     from speedtui.engine.profile.levers import Facts
     from speedtui.engine.workload.base import Workload
-    from speedtui.engine.workload.shelf import DataShelf
+    from speedtui.engine.workload.data_cache import DataCache
 
 
 BUDGET_SECONDS = 600.0
@@ -76,7 +76,7 @@ class Planning:
         self._context = context
         self._order = context.order.plan or PlanOrder(written=(EFFECTIVE_BATCH,))
         self._settings = context.settings
-        self._remembering = Remembering(context)
+        self._remembering = JobHistory(context)
         self._calibration = self._remembering.calibration() or Calibration()
         self._study = tuning
         self._tuning = tuning
@@ -129,15 +129,15 @@ class Planning:
         devices = self._context.devices
         return self._order.device or (devices[0].name if devices else "unknown")
 
-    def _shelf(self) -> DataShelf:
+    def _shelf(self) -> DataCache:
         """The data, with the model where something is measured."""
         self._context.progress("importing torch", 0, None)
         with self._context.phases.phase("load"):
             with uncollected():
                 from speedtui.engine.timing.possible import require_possible
+                from speedtui.engine.workload.data_cache import DataCache
                 from speedtui.engine.workload.load import load_data
                 from speedtui.engine.workload.positions import places_of, positions_of
-                from speedtui.engine.workload.shelf import DataShelf
 
             settle_attention(self._context)
         self._settings = self._context.settings
@@ -150,7 +150,7 @@ class Planning:
                 workload.model = self._empty_model(workload)
                 require_possible(self._settings, workload)
         self._places, self._made_for = places_of(workload.model), positions_of(workload.model)
-        return DataShelf(workload, self._settings, self._context.progress)
+        return DataCache(workload, self._settings, self._context.progress)
 
     def _empty_model(self, workload: Workload) -> nn.Module:
         """What can be told of the model without its weights; nothing at all where it cannot be built so."""
@@ -164,7 +164,7 @@ class Planning:
         except SpeedtuiError:
             return workload.model
 
-    def _uncut(self, shelf: DataShelf) -> Workload:
+    def _uncut(self, shelf: DataCache) -> Workload:
         """The data at the largest maximum length that a profile has."""
         asked = [int(p.values[MAX_LENGTH]) for p in list_profiles().profiles if MAX_LENGTH in p.values]
         widest = max(*asked, self._settings.data.max_length)
@@ -173,11 +173,11 @@ class Planning:
         values = {MAX_LENGTH: widest, "data.packing": False}
         return shelf.get(with_values(self._settings, values, "plan"))
 
-    def _expectations(self, shelf: DataShelf) -> Expectations:
+    def _expectations(self, shelf: DataCache) -> Expectations:
         """As the study inside predicts; of a model that is not loaded the mask is counted."""
         from speedtui.engine.jobs.predicting import device_of, free_bytes, planned_device
         from speedtui.engine.plan.expectations import Expectations
-        from speedtui.engine.search.classes import with_mask
+        from speedtui.engine.search.space import with_mask
 
         limit, without_mask = self._context.order.memory_limit_bytes, with_mask
         calibration = Calibration() if self._order.device else self._calibration
@@ -192,7 +192,7 @@ class Planning:
         )  # fmt: skip
 
     def _cases(
-        self, choice: Choice, whole: Workload, expectations: Expectations, facts: Facts, shelf: DataShelf
+        self, choice: Choice, whole: Workload, expectations: Expectations, facts: Facts, shelf: DataCache
     ) -> list[ResolvedProfile]:  # fmt: skip
         from speedtui.engine.plan.cases import lay_over, resolve
         from speedtui.engine.plan.within import within
@@ -229,11 +229,11 @@ class Planning:
                 )
             )  # fmt: skip
 
-    def _bases(self, cases: list[ResolvedProfile], selected: str, shelf: DataShelf) -> dict[str, Basis]:
+    def _bases(self, cases: list[ResolvedProfile], selected: str, shelf: DataCache) -> dict[str, Basis]:
         """By profile."""
-        from speedtui.engine.jobs.bases import Bases
+        from speedtui.engine.jobs.plan_basis import PlanBases
 
-        bases = Bases(self._context, shelf, self._remembering, here=not self._order.device)
+        bases = PlanBases(self._context, shelf, self._remembering, here=not self._order.device)
         if self._study is not None:
             return bases.of_study(self._study, cases)
         if self._tuning is not None:

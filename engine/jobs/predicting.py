@@ -15,8 +15,7 @@ from speedtui.engine.context.context import JobContext, JobStopped
 from speedtui.engine.hardware.limits import available_memory_bytes
 from speedtui.engine.hardware.named import named_device
 from speedtui.engine.jobs.device import settle_device
-from speedtui.engine.memory.predict import predict
-from speedtui.engine.memory.surface import (
+from speedtui.engine.memory.peak_model import (
     Calibration,
     DeviceKind,
     MemoryRequest,
@@ -24,9 +23,10 @@ from speedtui.engine.memory.surface import (
     Prediction,
     Unpredictable,
 )
+from speedtui.engine.memory.predict import predict
 from speedtui.engine.search.candidates import apply_candidate, make_candidate
-from speedtui.engine.search.classes import class_key, memory_request
-from speedtui.engine.search.room import MemoryFit
+from speedtui.engine.search.memory_fit import MemoryFit
+from speedtui.engine.search.space import class_key, memory_request
 
 if TYPE_CHECKING:
     import torch

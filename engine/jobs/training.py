@@ -21,12 +21,12 @@ from speedtui.engine.context.context import JobContext, JobStopped
 from speedtui.engine.context.order import COMMAND_LINE
 from speedtui.engine.errors import JobError, SpeedtuiError
 from speedtui.engine.evaluate.evaluator import Evaluator
+from speedtui.engine.jobs.earlier_workers import earlier_legs
 from speedtui.engine.jobs.ending import end_training
-from speedtui.engine.jobs.found import checkpoint_of, find_checkpoint
-from speedtui.engine.jobs.going_on import how_to_go_on
-from speedtui.engine.jobs.legs import earlier_legs
 from speedtui.engine.jobs.loaders import loader_death
 from speedtui.engine.jobs.result import JobResult
+from speedtui.engine.jobs.resume_checkpoint import checkpoint_of, find_checkpoint
+from speedtui.engine.jobs.resume_hint import how_to_go_on
 from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.timing.counts import counts_of, first_save_step, frequency_steps
@@ -34,9 +34,9 @@ from speedtui.engine.timing.eta import Eta
 from speedtui.engine.timing.step_sizes import step_sizes
 from speedtui.engine.trainer.attending import attending
 from speedtui.engine.trainer.diverging import Diverging
+from speedtui.engine.trainer.eta_reporter import EtaReporter
 from speedtui.engine.trainer.live import RATE, REBUILDING, STEPS, LiveSettings
 from speedtui.engine.trainer.make import make_training_trainer, save_guess_seconds
-from speedtui.engine.trainer.outlook import EtaReporter
 from speedtui.engine.trainer.schedule import TrainingSchedule
 from speedtui.engine.trainer.training import TrainingTrainer
 from speedtui.engine.trial.arithmetic import Arithmetic

@@ -12,8 +12,8 @@ from speedtui.engine.context.context import JobContext, JobStopped
 from speedtui.engine.errors import ExitCode, NothingFits
 from speedtui.engine.jobs.device import settle_device
 from speedtui.engine.jobs.first_load import first_load
+from speedtui.engine.jobs.job_history import JobHistory
 from speedtui.engine.jobs.predicting import Predictor
-from speedtui.engine.jobs.remember import Remembering
 from speedtui.engine.jobs.result import JobResult, WorkerSpent
 from speedtui.engine.jobs.searching import Search
 from speedtui.engine.jobs.settled import settle_attention
@@ -64,7 +64,7 @@ class Tuning:
         budget = context.settings.search.budget
         self.budget_seconds = parse_duration(budget) if budget and budget_seconds is None else budget_seconds
         self.study = Study(context, self.budget_seconds)
-        self._remembering = Remembering(context)
+        self._remembering = JobHistory(context)
         self._runner: TrialRunner | None = None
         self._predictor: Predictor | None = None
         self._search: Search | None = None

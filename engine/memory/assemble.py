@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from speedtui.engine.memory.extend import DifferentSteps, Points, Vector
-from speedtui.engine.memory.surface import LinearBytes, MemorySurface, PeakMoment
+from speedtui.engine.memory.peak_model import LinearBytes, MemorySurface, PeakMoment
 from speedtui.engine.memory.timeline import Label
 
 SINGLE, SMALL, LARGE = 1, 2, 4

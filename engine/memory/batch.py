@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import torch
 
-from speedtui.engine.memory.surface import MemoryRequest
+from speedtui.engine.memory.peak_model import MemoryRequest
 from speedtui.engine.workload.base import Collator
 from speedtui.engine.workload.collate import MASK, PadPacks, PadPairs, PadRight
 from speedtui.engine.workload.probe_batch import StressDataset, with_border, without_border

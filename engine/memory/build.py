@@ -11,7 +11,7 @@ from transformers import AutoConfig
 
 from speedtui.engine.config.settings import ModelSettings, Settings
 from speedtui.engine.errors import ModelError
-from speedtui.engine.memory.surface import MemoryRequest
+from speedtui.engine.memory.peak_model import MemoryRequest
 from speedtui.engine.workload.architecture import DEFAULT_VOCABULARY, check_model_type
 from speedtui.engine.workload.hub import check_source
 from speedtui.engine.workload.model import attach_lora, set_attention, set_gradient_checkpointing

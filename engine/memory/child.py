@@ -13,7 +13,7 @@ from collections.abc import Callable
 import msgspec
 
 from speedtui.engine.line_pipes import LinePipes
-from speedtui.engine.memory.surface import MemoryRequest, Prediction
+from speedtui.engine.memory.peak_model import MemoryRequest, Prediction
 from speedtui.engine.units import format_seconds
 
 REQUEST_SECONDS = 180.0

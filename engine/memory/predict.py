@@ -6,8 +6,8 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 
 from speedtui.engine.memory.child import Child, ChildDied
-from speedtui.engine.memory.kept import keep, kept, key_of_request
-from speedtui.engine.memory.surface import MemoryRequest, Prediction, Unpredictable
+from speedtui.engine.memory.peak_model import MemoryRequest, Prediction, Unpredictable
+from speedtui.engine.memory.prediction_cache import keep, kept, key_of_request
 from speedtui.engine.workload.base import Report
 
 WHAT = "predicting memory"

@@ -12,7 +12,7 @@ from torch._subclasses import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from speedtui.engine.memory import known
+from speedtui.engine.memory import fake_values
 
 WEIGHTS, GRADIENTS, OPTIMIZER, ACTIVATIONS, LOGITS = range(5)
 
@@ -57,12 +57,12 @@ class Timeline(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if func is torch.ops.prim.device.default:  # asked twice an operation, and expensive to ask a fake tensor
             return args[0].fake_device if isinstance(args[0], FakeTensor) else args[0].device
         kwargs = kwargs or {}
-        decided = known.decide(func, args, kwargs)
+        decided = fake_values.decide(func, args, kwargs)
         if decided is not None:
             return tree_map(self._stand_in, decided)
         result = func(*args, **kwargs)
         tensors = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
-        known.follow(func, args, kwargs, tensors)
+        fake_values.follow(func, args, kwargs, tensors)
         for tensor in tensors:
             self._number(tensor)
         return result
@@ -124,7 +124,7 @@ class Timeline(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not isinstance(value, torch.Tensor):
             return value
         fake = torch.empty(value.shape, dtype=value.dtype, device=value.device)
-        known.know(fake, value)
+        fake_values.know(fake, value)
         self._number(fake)
         return fake
 

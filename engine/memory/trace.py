@@ -15,11 +15,11 @@ from speedtui.engine.config.capability import FLASH, Capability
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.memory.attention import CudaAttention
 from speedtui.engine.memory.build import make_trainable
-from speedtui.engine.memory.fakes import fake_batch, replace_tensors
-from speedtui.engine.memory.known import masks_by_value
+from speedtui.engine.memory.fake_tensors import fake_batch, replace_tensors
+from speedtui.engine.memory.fake_values import masks_by_value
 from speedtui.engine.memory.optimizers import make_optimizer
+from speedtui.engine.memory.peak_model import DeviceKind
 from speedtui.engine.memory.step import run_step
-from speedtui.engine.memory.surface import DeviceKind
 from speedtui.engine.memory.timeline import Segments, Timeline
 from speedtui.engine.meter.memory import collected
 from speedtui.engine.workload.quantized import is_quantized

@@ -17,7 +17,7 @@ import msgspec
 
 from speedtui.engine.errors import RecipeError, SpeedtuiError
 from speedtui.engine.memory.child import PredictionReply
-from speedtui.engine.memory.surface import MemoryRequest, Prediction, Unpredictable
+from speedtui.engine.memory.peak_model import MemoryRequest, Prediction, Unpredictable
 from speedtui.engine.output import warn_traceback
 from speedtui.engine.workload.imports import uncollected
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from speedtui.engine.advise.advise import advise
-from speedtui.engine.advise.case import MemoryOption, RuleInput
+from speedtui.engine.advise.rule_input import MemoryOption, RuleInput
 from speedtui.engine.config.paths import value_at, with_values
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.config.window import Window
-from speedtui.engine.memory.surface import MARGIN
+from speedtui.engine.memory.peak_model import MARGIN
 from speedtui.engine.plan.cases import ResolvedProfile
 from speedtui.engine.plan.forecast import DataFor, Forecast
 from speedtui.engine.plan.goals import seek_goals

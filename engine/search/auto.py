@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from speedtui.engine.config.settings import Settings
-from speedtui.engine.memory.surface import Calibration
+from speedtui.engine.memory.peak_model import Calibration
 from speedtui.engine.search.base import Ask, Compared, Decision, Surfaces, Trial
 from speedtui.engine.search.candidates import BF16, CHECKPOINTING, FP16
-from speedtui.engine.search.classes import SearchPoint, Space, WithoutMask, with_mask
-from speedtui.engine.search.course import SearchReplay, Steps, run_course
 from speedtui.engine.search.frontier import explore, frontier, too_large
 from speedtui.engine.search.knobs import (
     ATTENTION,
@@ -25,7 +23,9 @@ from speedtui.engine.search.knobs import (
     moved_paths,
     stacked_knobs,
 )
-from speedtui.engine.search.room import MemoryFit
+from speedtui.engine.search.memory_fit import MemoryFit
+from speedtui.engine.search.replay import SearchReplay, Steps, run_course
+from speedtui.engine.search.space import SearchPoint, Space, WithoutMask, with_mask
 from speedtui.engine.search.stack import Stack
 from speedtui.engine.units import plural
 

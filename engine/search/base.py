@@ -9,7 +9,7 @@ import msgspec
 
 from speedtui.engine.candidate import Candidate, TrialResult
 from speedtui.engine.config.settings import Scalar
-from speedtui.engine.memory.surface import MemorySurface, Unpredictable
+from speedtui.engine.memory.peak_model import MemorySurface, Unpredictable
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,8 +6,8 @@ import math
 
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.search.candidates import CHECKPOINTING
-from speedtui.engine.search.classes import SearchPoint, half_of
-from speedtui.engine.search.course import SearchReplay, Steps
+from speedtui.engine.search.replay import SearchReplay, Steps
+from speedtui.engine.search.space import SearchPoint, half_of
 from speedtui.engine.units import format_size
 
 WORTH = 1.01

@@ -12,8 +12,8 @@ from speedtui.engine.config.paths import resolve_path
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.errors import UsageError
 from speedtui.engine.search.ladder import COUNTS, mode_candidates
-from speedtui.engine.search.own import knob_candidates, read_configs
 from speedtui.engine.search.sampled import check_knobs
+from speedtui.engine.search.user_candidates import knob_candidates, read_configs
 from speedtui.engine.trust import require
 from speedtui.engine.workload.packages import require_liger_package
 

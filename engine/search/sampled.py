@@ -16,12 +16,12 @@ from speedtui.engine.candidate import Candidate, TrialResult, TrialStatus
 from speedtui.engine.config.paths import resolve_path, value_at
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.errors import ConfigError, UsageError
-from speedtui.engine.memory.surface import Calibration
+from speedtui.engine.memory.peak_model import Calibration
 from speedtui.engine.search.base import Ask, Compared, Decision, Surfaces, Trial, Try
 from speedtui.engine.search.candidates import MICRO_BATCH, WORKERS, apply_candidate, make_candidate
-from speedtui.engine.search.classes import Refusal, WithoutMask, as_key, class_key, no_refusal, with_mask
-from speedtui.engine.search.course import measurement_of
-from speedtui.engine.search.room import MemoryFit
+from speedtui.engine.search.memory_fit import MemoryFit
+from speedtui.engine.search.replay import measurement_of
+from speedtui.engine.search.space import Refusal, WithoutMask, as_key, class_key, no_refusal, with_mask
 from speedtui.engine.units import format_size
 
 if TYPE_CHECKING:

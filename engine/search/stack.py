@@ -9,10 +9,10 @@ from speedtui.engine.candidate import Measurement, TrialResult
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.search.base import Compared, Decision, Trial
 from speedtui.engine.search.candidates import CHECKPOINTING, TF32
-from speedtui.engine.search.classes import SearchPoint, half_of
-from speedtui.engine.search.course import SearchReplay, Steps, measurement_of
 from speedtui.engine.search.frontier import WORTH, gain_of_more
 from speedtui.engine.search.knobs import ATTENTION, COMPILE, Knob
+from speedtui.engine.search.replay import SearchReplay, Steps, measurement_of
+from speedtui.engine.search.space import SearchPoint, half_of
 from speedtui.engine.units import format_span
 
 PASSES = 2

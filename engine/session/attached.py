@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from speedtui.engine import events as e
 from speedtui.engine.commands import AnyCommand
 from speedtui.engine.errors import ExitCode, JobError, RunFolderError
-from speedtui.engine.jobs.going_on import how_to_go_on
+from speedtui.engine.jobs.resume_hint import how_to_go_on
 from speedtui.engine.locks import hold_lock
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.base import OnLine

@@ -11,7 +11,7 @@ from contextlib import suppress
 from speedtui.engine import events as e
 from speedtui.engine.candidate import TrialResult, TrialStatus
 from speedtui.engine.errors import ExitCode, JobError
-from speedtui.engine.jobs.going_on import how_to_go_on
+from speedtui.engine.jobs.resume_hint import how_to_go_on
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.append import append_event
 from speedtui.engine.session.stacks import arguments_of

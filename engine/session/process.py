@@ -18,7 +18,7 @@ from speedtui.engine.commands import Finish
 from speedtui.engine.context.order import COMMAND_LINE, read_order, write_order
 from speedtui.engine.errors import ExitCode, JobError, RunFolderError
 from speedtui.engine.files import open_plain
-from speedtui.engine.jobs.going_on import how_to_go_on
+from speedtui.engine.jobs.resume_hint import how_to_go_on
 from speedtui.engine.jobs.status import BROKEN, RESTARTABLE, SPENT
 from speedtui.engine.locks import hold_lock
 from speedtui.engine.report.training import write_run_report

@@ -14,10 +14,10 @@ from speedtui.engine.meter.meter import Meter
 from speedtui.engine.timing.eta import Eta
 from speedtui.engine.trainer.arguments import training_arguments
 from speedtui.engine.trainer.diverging import Diverging
+from speedtui.engine.trainer.eta_reporter import EtaReporter
 from speedtui.engine.trainer.evaluating import Evaluating
 from speedtui.engine.trainer.live import LiveSettings
 from speedtui.engine.trainer.needless_mask import runs_without_mask
-from speedtui.engine.trainer.outlook import EtaReporter
 from speedtui.engine.trainer.sampled_busy import SampledBusy
 from speedtui.engine.trainer.saving import CheckpointSaver
 from speedtui.engine.trainer.schedule import TrainingSchedule

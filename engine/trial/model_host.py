@@ -33,12 +33,12 @@ from speedtui.engine.trial.prepared import StateGuard
 from speedtui.engine.units import format_size
 from speedtui.engine.workload.base import Workload
 from speedtui.engine.workload.broken import first_line, why_broken
+from speedtui.engine.workload.data_cache import DataCache
 from speedtui.engine.workload.evaluation_batch import evaluation_rows, generation_rows
 from speedtui.engine.workload.load import load_workload, with_model
 from speedtui.engine.workload.precision import require_device
 from speedtui.engine.workload.quantized import held_tensors
 from speedtui.engine.workload.recipe import data_differs, rebuild_needed
-from speedtui.engine.workload.shelf import DataShelf
 
 RETURNED = 1 << 20
 """Bytes a trial may leave allocated on a GPU; more means something still holds its tensors, and costs a new worker.
@@ -59,7 +59,7 @@ class ModelHost:
         self._loaded_for: Settings | None = None
         self._without_mask: dict[bytes, bool] = {}
         """By what it hangs on besides the model."""
-        self._shelf: DataShelf | None = None
+        self._shelf: DataCache | None = None
         self.arithmetic = Arithmetic(context, device)
         self.guard = StateGuard(device)
         """Puts the model back after each trial."""
@@ -104,7 +104,7 @@ class ModelHost:
             workload = load_workload(settings, device=self.device, report=self.context.progress)
         keep_proof(workload.model, known)
         self.workload, self._loaded_for = workload, settings
-        self._shelf = DataShelf(workload, settings, self.context.progress)
+        self._shelf = DataCache(workload, settings, self.context.progress)
         self.loads += 1
         gc.freeze()  # what is loaded stays: else each of a trial's collections walks through all of torch again
         seconds = working_seconds() - started

@@ -13,11 +13,11 @@ from speedtui.engine.output import warn_traceback
 from speedtui.engine.workload.base import Workload
 from speedtui.engine.workload.broken import first_line
 from speedtui.engine.workload.float32 import float32_precision
-from speedtui.engine.workload.guard import Fingerprint, Snapshot
 from speedtui.engine.workload.liger import apply_liger, remove_liger
 from speedtui.engine.workload.model import attach_lora, detach_lora, set_attention, set_gradient_checkpointing
 from speedtui.engine.workload.precision import require_trainable
 from speedtui.engine.workload.quantized import set_compute_dtype
+from speedtui.engine.workload.weights_guard import Fingerprint, Snapshot
 
 
 def make_trainable(model: nn.Module, settings: Settings) -> nn.Module:

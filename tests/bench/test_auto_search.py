@@ -25,11 +25,11 @@ from speedtui.engine.context.context import JobContext
 from speedtui.engine.context.order import Order
 from speedtui.engine.log.clock import RunClock
 from speedtui.engine.log.writer import EventLog
+from speedtui.engine.memory.peak_model import Calibration, MemoryRequest, MemorySurface
 from speedtui.engine.memory.predict import predict
-from speedtui.engine.memory.surface import Calibration, MemoryRequest, MemorySurface
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.search.candidates import make_candidate
-from speedtui.engine.search.classes import divisors
+from speedtui.engine.search.space import divisors
 from speedtui.engine.state import RunState
 from speedtui.engine.trial.runner import TrialRunner
 from speedtui.engine.units import parse_size

@@ -12,8 +12,8 @@ import pytest
 from figures import keep, table
 
 from speedtui.engine.memory.compute import surface
+from speedtui.engine.memory.peak_model import MemoryRequest, MemorySurface, Prediction
 from speedtui.engine.memory.predict import predict
-from speedtui.engine.memory.surface import MemoryRequest, MemorySurface, Prediction
 from speedtui.engine.units import GIB, MIB
 from speedtui.engine.workload.base import silent
 from tests.engine.memory.real import peak_of, real_peak, request

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from speedtui.engine.config.paths import with_values
-from speedtui.engine.memory.kept import keep, key_of_request
+from speedtui.engine.memory.prediction_cache import keep, key_of_request
 from speedtui.engine.memory.worker import answer
-from speedtui.engine.search.classes import memory_request
+from speedtui.engine.search.space import memory_request
 from speedtui.engine.workload.base import silent
 from speedtui.engine.workload.load import load_data
 from tests.gpu.found import Findings

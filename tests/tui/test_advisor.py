@@ -15,9 +15,9 @@ from rich.cells import cell_len
 from speedtui.engine import commands as c
 from speedtui.engine import events as e
 from speedtui.engine.advise.diagnosis import Diagnosis
-from speedtui.engine.advise.offers import COSTS
 from speedtui.engine.advise.strategies import advised
 from speedtui.engine.advise.strategy import AdvisorStrategy, risk_of
+from speedtui.engine.advise.worth_trying import COSTS
 from speedtui.engine.state import fold
 from speedtui.tui.app import SpeedtuiApp
 from speedtui.tui.drawing.lines import Lines

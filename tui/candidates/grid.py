@@ -10,7 +10,7 @@ from speedtui.engine.config.recorded import recorded_settings
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.config.typed import split_setting, typed_value
 from speedtui.engine.errors import ConfigError
-from speedtui.engine.search.own import Expansion, expand_knobs
+from speedtui.engine.search.user_candidates import Expansion, expand_knobs
 from speedtui.engine.state import TrialRow
 
 WHERE = "grid"

@@ -10,7 +10,7 @@ import msgspec
 from speedtui.engine.clean import clean, shell_line
 from speedtui.engine.errors import ExitCode, RunFolderError, UsageError
 from speedtui.engine.files import write_whole
-from speedtui.engine.jobs.going_on import how_to_go_on
+from speedtui.engine.jobs.resume_hint import how_to_go_on
 from speedtui.engine.log.read import no_run_words, read_state
 from speedtui.engine.output import as_json, say, say_json, say_line
 from speedtui.engine.regular import read_regular

@@ -13,7 +13,7 @@ from speedtui.engine import events as e
 from speedtui.engine.clean import clean
 from speedtui.engine.config.live import live_values, parse_pairs
 from speedtui.engine.errors import ExitCode, JobError, RunFolderError, UsageError
-from speedtui.engine.jobs.going_on import how_to_go_on
+from speedtui.engine.jobs.resume_hint import how_to_go_on
 from speedtui.engine.log.read import read_state
 from speedtui.engine.output import say, say_line, warn
 from speedtui.engine.report.present import present_settings

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from speedtui.engine.advise.scene import settings_in_use
+from speedtui.engine.advise.context import settings_in_use
 from speedtui.engine.clean import clean, shell_line
 from speedtui.engine.config.live import LIVE_SETTINGS, live_values
 from speedtui.engine.config.load import dump_settings

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from speedtui.engine.advise.offers import COSTS, REASONS
 from speedtui.engine.advise.strategy import AdvisorStrategy, Need, held
+from speedtui.engine.advise.worth_trying import COSTS, REASONS
 from speedtui.engine.candidate import Measurement
 from speedtui.engine.state import StudyState
 from speedtui.engine.units import format_seconds

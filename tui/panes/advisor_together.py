@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from textual.geometry import Size
 
+from speedtui.engine.advise.combinations import Stacked
 from speedtui.engine.advise.strategy import Gain, short_changes
-from speedtui.engine.advise.together import Stacked
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.units import format_seconds
 from speedtui.tui.drawing.frame import EDGES, INSET, framed

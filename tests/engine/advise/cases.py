@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from speedtui.engine.advise.case import RuleInput
+from speedtui.engine.advise.rule_input import RuleInput
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import DataSettings, ScheduleSettings, Settings, TrainSettings
 from speedtui.engine.config.window import Window

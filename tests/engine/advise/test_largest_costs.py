@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from speedtui.engine.advise.advise import advise
-from speedtui.engine.advise.case import Actual
 from speedtui.engine.advise.costs import Cost, largest_costs
+from speedtui.engine.advise.rule_input import Actual
 from speedtui.engine.config.settings import DataSettings, ModelSettings, ScheduleSettings, Settings, TrainSettings
 from speedtui.engine.events import Books
 from speedtui.engine.timing.made import Made

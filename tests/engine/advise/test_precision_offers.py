@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from speedtui.engine.advise.offers import Here, UntriedChange, offers
-from speedtui.engine.advise.scene import AdviceContext
+from speedtui.engine.advise.context import AdviceContext
 from speedtui.engine.advise.strategy import ATTENTION, BF16, FP16, LIGER, TF32, change_name, risk_of
 from speedtui.engine.advise.untried import here_of
+from speedtui.engine.advise.worth_trying import Here, UntriedChange, offers
 from speedtui.engine.config.capability import Capability
 from speedtui.engine.config.paths import with_values
 from speedtui.engine.config.settings import DataSettings, ModelSettings, Settings

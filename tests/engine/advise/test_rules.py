@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from speedtui.engine.advise.advise import advise
-from speedtui.engine.advise.case import Actual, MemoryOption, RuleInput
+from speedtui.engine.advise.rule_input import Actual, MemoryOption, RuleInput
 from speedtui.engine.advise.words import age_words, change_words
 from speedtui.engine.config.settings import ScheduleSettings
 from tests.engine.advise.cases import (

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from speedtui.engine.advise.advise import advise
-from speedtui.engine.advise.case import Actual
+from speedtui.engine.advise.rule_input import Actual
 from speedtui.engine.plan_types import Advice, Fit, FrequencyRow, Goal
 from tests.engine.advise.cases import HOUR, MINUTE, SETTINGS, WINDOW, case, epochs, grouping, row, spacing
 

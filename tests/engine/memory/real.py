@@ -17,7 +17,7 @@ from speedtui.engine.context.order import Order
 from speedtui.engine.log.clock import RunClock
 from speedtui.engine.log.writer import EventLog
 from speedtui.engine.memory.build import config_of
-from speedtui.engine.memory.surface import MemoryRequest
+from speedtui.engine.memory.peak_model import MemoryRequest
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.state import RunState
 from speedtui.engine.trial.memory_probe import memory_probe

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from speedtui.engine.config.settings import DataSettings, ModelSettings, Settings, TrainSettings
-from speedtui.engine.memory.surface import MemoryRequest
-from speedtui.engine.search.classes import memory_request
+from speedtui.engine.memory.peak_model import MemoryRequest
+from speedtui.engine.search.space import memory_request
 from speedtui.engine.workload.base import Workload, silent
 from speedtui.engine.workload.load import load_workload
 from tests.engine.memory.real import CPU

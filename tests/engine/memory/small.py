@@ -5,7 +5,7 @@ from __future__ import annotations
 import psutil
 
 from speedtui.engine.config.settings import ModelSettings, Settings, TrainSettings
-from speedtui.engine.memory.surface import MemoryRequest
+from speedtui.engine.memory.peak_model import MemoryRequest
 
 
 def llama(**train: object) -> MemoryRequest:

@@ -10,7 +10,7 @@ import pytest
 
 from speedtui.engine.config.capability import Capability
 from speedtui.engine.memory.compute import surface
-from speedtui.engine.memory.surface import MemoryBreakdown, MemoryRequest, MemorySurface
+from speedtui.engine.memory.peak_model import MemoryBreakdown, MemoryRequest, MemorySurface
 from tests.engine.memory.real import request
 from tests.engine.memory.test_real_peaks import DEEP, LLAMA
 

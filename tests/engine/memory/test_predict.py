@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from speedtui.engine.config.settings import ModelSettings, Settings, TrainSettings
-from speedtui.engine.memory.kept import key_of_request
+from speedtui.engine.memory.peak_model import MemoryRequest, MemorySurface, Prediction, Unpredictable
 from speedtui.engine.memory.predict import WHAT, predict
-from speedtui.engine.memory.surface import MemoryRequest, MemorySurface, Prediction, Unpredictable
+from speedtui.engine.memory.prediction_cache import key_of_request
 from tests.engine.memory.small import llama
 
 RECIPES = """

@@ -8,7 +8,7 @@ import pytest
 
 from speedtui.engine.config.settings import ModelSettings, Settings, TrainSettings
 from speedtui.engine.memory.compute import surface
-from speedtui.engine.memory.surface import DeviceKind, MemoryRequest
+from speedtui.engine.memory.peak_model import DeviceKind, MemoryRequest
 from speedtui.engine.memory.trace import HiddenMemory
 from speedtui.engine.workload.base import silent
 from speedtui.engine.workload.load import load_workload

@@ -12,8 +12,8 @@ import pytest
 from speedtui.engine.config.settings import DataSettings, LoraSettings, ModelSettings, Settings, TrainSettings
 from speedtui.engine.memory.build import build_model, config_of
 from speedtui.engine.memory.compute import surface
-from speedtui.engine.memory.kept import key_of_request
-from speedtui.engine.memory.surface import MemoryRequest
+from speedtui.engine.memory.peak_model import MemoryRequest
+from speedtui.engine.memory.prediction_cache import key_of_request
 from speedtui.engine.memory.worker import answer
 from speedtui.engine.workload.base import Workload, silent
 from speedtui.engine.workload.load import load_workload

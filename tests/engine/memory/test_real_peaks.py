@@ -11,7 +11,7 @@ import pytest
 
 from speedtui.engine.config.settings import LoraSettings
 from speedtui.engine.memory.compute import surface
-from speedtui.engine.memory.surface import MemoryRequest, MemorySurface
+from speedtui.engine.memory.peak_model import MemoryRequest, MemorySurface
 from tests.engine.memory.real import real_peak, request
 
 ABOVE, BELOW = 0.03, 0.02

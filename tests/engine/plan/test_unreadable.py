@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from speedtui.engine.advise.scene import settings_in_use
+from speedtui.engine.advise.context import settings_in_use
 from speedtui.engine.advise.strategies import advised
 from speedtui.engine.config.frequency import parse_frequency
 from speedtui.engine.errors import ConfigError

@@ -16,12 +16,12 @@ import msgspec
 from speedtui.engine.candidate import Candidate, Measurement, Memory, TrialResult, TrialStatus
 from speedtui.engine.config.batch import divisors
 from speedtui.engine.config.settings import DataSettings, ModelSettings, Settings, TrainSettings
-from speedtui.engine.memory.surface import MARGIN, Calibration, LinearBytes, MemorySurface, PeakMoment
+from speedtui.engine.memory.peak_model import MARGIN, Calibration, LinearBytes, MemorySurface, PeakMoment
 from speedtui.engine.search.auto import Auto, memory_classes
 from speedtui.engine.search.base import Ask, Compare, Compared, Strategy, Trial, Try
 from speedtui.engine.search.candidates import apply_candidate, make_candidate
-from speedtui.engine.search.classes import WithoutMask, class_key, with_mask
 from speedtui.engine.search.knobs import Machine
+from speedtui.engine.search.space import WithoutMask, class_key, with_mask
 from speedtui.engine.units import GIB
 
 EFFECTIVE = 960

@@ -5,13 +5,13 @@ import pytest
 
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.config.settings import DataSettings, ModelSettings, Settings, TrainSettings
-from speedtui.engine.memory.surface import MARGIN, Calibration, LinearBytes, MemorySurface
+from speedtui.engine.memory.peak_model import MARGIN, Calibration, LinearBytes, MemorySurface
 from speedtui.engine.search.auto import Auto, memory_classes
 from speedtui.engine.search.base import Compare, Try
 from speedtui.engine.search.candidates import apply_candidate, make_candidate
-from speedtui.engine.search.classes import class_key
 from speedtui.engine.search.knobs import Machine
-from speedtui.engine.search.room import CAUTION, RETREAT
+from speedtui.engine.search.memory_fit import CAUTION, RETREAT
+from speedtui.engine.search.space import class_key
 from speedtui.engine.units import GIB
 from tests.engine.search.synthetic import EFFECTIVE, GOOD, MACHINE, NAIVE, TOTAL_STEPS, Device, Study, new_auto
 

@@ -17,8 +17,8 @@ from speedtui.engine.config.settings import (
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.search.candidates import apply_candidate, make_candidate
 from speedtui.engine.search.ladder import mode_candidates, nearest_divisor
-from speedtui.engine.search.own import knob_candidates, read_configs
 from speedtui.engine.search.plan import plan_study
+from speedtui.engine.search.user_candidates import knob_candidates, read_configs
 from speedtui.engine.units import GIB
 
 BASE = Settings(

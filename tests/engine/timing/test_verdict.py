@@ -5,7 +5,7 @@ import random
 import msgspec
 import pytest
 
-from speedtui.engine.advise.case import Actual, RuleInput
+from speedtui.engine.advise.rule_input import Actual, RuleInput
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.config.window import Window

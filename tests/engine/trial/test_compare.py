@@ -18,7 +18,7 @@ from speedtui.engine.search.candidates import make_candidate
 from speedtui.engine.trial.compare import SpeedComparison, compared, epoch_share
 from speedtui.engine.trial.failures import TrialEnded
 from speedtui.engine.trial.runner import TrialRunner
-from speedtui.engine.workload.guard import hash_tensor
+from speedtui.engine.workload.weights_guard import hash_tensor
 from tests.engine.trial.conftest import NewRunner
 
 

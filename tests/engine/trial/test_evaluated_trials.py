@@ -16,7 +16,7 @@ from speedtui.engine.config.settings import Scalar, ScheduleSettings, Settings
 from speedtui.engine.jobs.train import train
 from speedtui.engine.log.tail import read_events
 from speedtui.engine.search.candidates import make_candidate
-from speedtui.engine.search.own import knob_candidates
+from speedtui.engine.search.user_candidates import knob_candidates
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.trial.memory_probe import memory_probe
 from speedtui.engine.trial.probe_setup import ProbeSetup

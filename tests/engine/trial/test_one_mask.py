@@ -16,11 +16,11 @@ from speedtui.engine.context.order import PlanOrder
 from speedtui.engine.jobs.plan import Planning
 from speedtui.engine.jobs.predicting import Predictor
 from speedtui.engine.jobs.tune import Tuning
-from speedtui.engine.memory.surface import MemorySurface
+from speedtui.engine.memory.peak_model import MemorySurface
 from speedtui.engine.search.auto import memory_classes
-from speedtui.engine.search.classes import class_key
 from speedtui.engine.search.knobs import Machine
 from speedtui.engine.search.sampled import sampled_classes
+from speedtui.engine.search.space import class_key
 from speedtui.engine.trainer.needless_mask import keep_proof, proof_of, runs_without_mask
 from speedtui.engine.trial.prepared import make_trainable
 from speedtui.engine.workload.base import silent

@@ -14,8 +14,8 @@ from speedtui.engine.config.settings import Settings
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.log.tail import read_events
 from speedtui.engine.search.candidates import make_candidate
-from speedtui.engine.workload.guard import hash_tensor
 from speedtui.engine.workload.quantized import held_tensors
+from speedtui.engine.workload.weights_guard import hash_tensor
 from tests.engine.trial.conftest import NewRunner, attempt
 from tests.simulated_cuda import simulated_cuda
 

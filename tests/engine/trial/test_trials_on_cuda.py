@@ -15,7 +15,7 @@ from speedtui.engine.search.candidates import make_candidate
 from speedtui.engine.trial.failures import TrialEnded
 from speedtui.engine.trial.runner import TrialRunner
 from speedtui.engine.units import MIB
-from speedtui.engine.workload.guard import hash_tensor
+from speedtui.engine.workload.weights_guard import hash_tensor
 from tests.engine.trial.conftest import NewRunner, attempt
 from tests.simulated_cuda import SimulatedCuda, cuda_error, simulated_cuda
 

@@ -15,9 +15,9 @@ from speedtui.engine.checkpoint.start import load_start
 from speedtui.engine.config.settings import LoraSettings, TrainSettings
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.trainer.loaded import trained_of
-from speedtui.engine.workload.guard import hash_tensor
 from speedtui.engine.workload.model import attach_lora, detach_lora, loss_of, set_gradient_checkpointing
 from speedtui.engine.workload.targets import Targets
+from speedtui.engine.workload.weights_guard import hash_tensor
 
 
 class TwoLayers(nn.Module):

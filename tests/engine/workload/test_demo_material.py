@@ -14,8 +14,8 @@ from speedtui.engine.demo.corpus import samples
 from speedtui.engine.demo.prepare import prepare
 from speedtui.engine.errors import RunFolderError
 from speedtui.engine.workload.base import silent
-from speedtui.engine.workload.guard import hash_tensor
 from speedtui.engine.workload.load import load_workload
+from speedtui.engine.workload.weights_guard import hash_tensor
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from speedtui.engine.config.settings import LoraSettings
 from speedtui.engine.workload.base import DataFacts, Workload
 from speedtui.engine.workload.flops import NotCounted, count_flops, math_precision, telling_row
-from speedtui.engine.workload.guard import hash_tensor
 from speedtui.engine.workload.model import attach_lora, set_gradient_checkpointing
+from speedtui.engine.workload.weights_guard import hash_tensor
 
 LAYERS, HIDDEN, HEADS, FEED, VOCABULARY = 2, 32, 2, 64, 50
 LINEAR = LAYERS * (4 * HIDDEN * HIDDEN + 3 * HIDDEN * FEED) + HIDDEN * VOCABULARY

@@ -16,11 +16,11 @@ from speedtui.engine.evaluate.evaluator import Evaluator
 from speedtui.engine.meter.phases import PhaseClock
 from speedtui.engine.workload.base import silent
 from speedtui.engine.workload.data import answer_of
+from speedtui.engine.workload.data_cache import DataCache
 from speedtui.engine.workload.held_out import Part
 from speedtui.engine.workload.load import reload_data
 from speedtui.engine.workload.recipe import data_differs, rebuild_needed
 from speedtui.engine.workload.samples import evaluation_table, training_table
-from speedtui.engine.workload.shelf import DataShelf
 from tests.engine.workload.conftest import WriteRows
 from tests.engine.workload.small import LLAMA, T5, changed, load, settings_of
 
@@ -123,7 +123,7 @@ def test_evaluations_are_asked_for_without_a_file_of_their_own(rows_file: Path) 
 def test_another_share_or_seed_is_other_data(rows_file: Path, model_folder: Path) -> None:
     one = settings_of(rows_file, model={"path": str(model_folder)}, data={"validation_share": 0.1})
     workload = load(one)
-    shelf = DataShelf(workload, one, silent)
+    shelf = DataCache(workload, one, silent)
     for other in (changed(one, "data", validation_share=0.5), changed(one, "train", seed=1)):
         assert not rebuild_needed(one, other)
         assert data_differs(one, other)

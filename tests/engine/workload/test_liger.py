@@ -13,7 +13,7 @@ from transformers.models.llama import modeling_llama
 
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.errors import ConfigError, UsageError
-from speedtui.engine.memory.surface import MemoryRequest, Unpredictable
+from speedtui.engine.memory.peak_model import MemoryRequest, Unpredictable
 from speedtui.engine.memory.worker import answer
 from speedtui.engine.trial.prepared import make_trainable, restore_base
 from speedtui.engine.workload.packages import LIGER as PACKAGE

@@ -18,10 +18,10 @@ from speedtui.engine.config.settings import DataSettings, ModelSettings, Setting
 from speedtui.engine.errors import DataError, ExitCode, ModelError
 from speedtui.engine.workload import Workload
 from speedtui.engine.workload.base import count_tokens, silent
-from speedtui.engine.workload.guard import hash_tensor
 from speedtui.engine.workload.load import load_workload
 from speedtui.engine.workload.probe_batch import longest_row
 from speedtui.engine.workload.recipe import rebuild_needed
+from speedtui.engine.workload.weights_guard import hash_tensor
 
 CPU = torch.device("cpu")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from speedtui.engine.workload.guard import Fingerprint, Snapshot, hash_tensor
+from speedtui.engine.workload.weights_guard import Fingerprint, Snapshot, hash_tensor
 
 
 def network() -> nn.Sequential:

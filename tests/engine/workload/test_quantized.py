@@ -22,7 +22,6 @@ from speedtui.engine.trainer.loaded import trained_of
 from speedtui.engine.trial.prepared import make_trainable, restore_base
 from speedtui.engine.workload.architecture import build_architecture
 from speedtui.engine.workload.base import silent
-from speedtui.engine.workload.guard import Fingerprint, hash_tensor
 from speedtui.engine.workload.load import load_data
 from speedtui.engine.workload.packages import require_training_packages
 from speedtui.engine.workload.pretrained import load_pretrained, load_tokenizer
@@ -35,6 +34,7 @@ from speedtui.engine.workload.quantized import (
     scale_tensors,
     set_compute_dtype,
 )
+from speedtui.engine.workload.weights_guard import Fingerprint, hash_tensor
 from tests.engine.workload.small import CPU, changed, settings_of
 
 QUANTIZED = ("nf4", "int8")

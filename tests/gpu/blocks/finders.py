@@ -12,10 +12,10 @@ import torch
 from finders import Attempts, accelerate_finder, confirm, lightning_binsearch, lightning_power
 
 from speedtui.engine.jobs.predicting import device_of
+from speedtui.engine.memory.peak_model import Calibration, MemorySurface
 from speedtui.engine.memory.predict import predict
-from speedtui.engine.memory.surface import Calibration, MemorySurface
 from speedtui.engine.meter.memory import release_memory
-from speedtui.engine.search.classes import memory_request
+from speedtui.engine.search.space import memory_request
 from speedtui.engine.units import GIB, MIB
 from speedtui.engine.workload.base import silent
 from speedtui.engine.workload.load import load_workload

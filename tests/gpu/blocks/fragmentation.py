@@ -9,10 +9,10 @@ import torch
 
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.jobs.predicting import device_of
+from speedtui.engine.memory.peak_model import Calibration, MemorySurface
 from speedtui.engine.memory.predict import predict
-from speedtui.engine.memory.surface import Calibration, MemorySurface
 from speedtui.engine.meter.memory import release_memory
-from speedtui.engine.search.classes import memory_request
+from speedtui.engine.search.space import memory_request
 from speedtui.engine.trial.batches import RowSubset
 from speedtui.engine.trial.probe import run_steps
 from speedtui.engine.trial.probe_setup import ProbeSetup

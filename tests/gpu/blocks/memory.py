@@ -11,11 +11,11 @@ import torch
 
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.jobs.predicting import device_of
+from speedtui.engine.memory.peak_model import MemoryRequest, MemorySurface, Prediction, calibrate
 from speedtui.engine.memory.predict import predict
-from speedtui.engine.memory.surface import MemoryRequest, MemorySurface, Prediction, calibrate
 from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.search.candidates import apply_candidate, make_candidate
-from speedtui.engine.search.classes import class_key, memory_request
+from speedtui.engine.search.space import class_key, memory_request
 from speedtui.engine.trial.memory_probe import memory_probe
 from speedtui.engine.trial.probe_setup import ProbeSetup
 from speedtui.engine.trial.runner import TrialRunner

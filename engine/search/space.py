@@ -19,7 +19,7 @@ from speedtui.engine.config.settings import (
     TrainSettings,
     WindowSettings,
 )
-from speedtui.engine.memory.surface import DeviceKind, MemoryRequest
+from speedtui.engine.memory.peak_model import DeviceKind, MemoryRequest
 from speedtui.engine.search.candidates import MICRO_BATCH, apply_candidate, make_candidate
 from speedtui.engine.workload.base import DataFacts
 

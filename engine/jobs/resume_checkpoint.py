@@ -8,7 +8,7 @@ from speedtui.engine.checkpoint.fingerprint import model_fingerprint
 from speedtui.engine.checkpoint.store import CheckpointStore, Found
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import JobError
-from speedtui.engine.jobs.going_on import how_to_go_on
+from speedtui.engine.jobs.resume_hint import how_to_go_on
 
 
 def find_checkpoint(context: JobContext, store: CheckpointStore, model: nn.Module) -> Found | None:

@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from speedtui.engine.config.settings import LoraSettings
-from speedtui.engine.memory.kept import keep, kept, key_of_request
+from speedtui.engine.memory.peak_model import LinearBytes, MemoryRequest, MemorySurface, PeakMoment, Prediction
 from speedtui.engine.memory.predict import predict
-from speedtui.engine.memory.surface import LinearBytes, MemoryRequest, MemorySurface, PeakMoment, Prediction
+from speedtui.engine.memory.prediction_cache import keep, kept, key_of_request
 from tests.engine.memory.small import Started, llama, no_process, starting
 
 KEY = key_of_request(llama())
@@ -38,7 +38,7 @@ def test_whoever_asks_needs_no_torch(cache: Path) -> None:
     script = """
         import sys, msgspec
         from speedtui.engine.memory.predict import predict
-        from speedtui.engine.memory.surface import MemoryRequest
+        from speedtui.engine.memory.peak_model import MemoryRequest
         request = msgspec.json.decode(sys.argv[1], type=MemoryRequest)
         (found,) = predict([request], lambda *_: None)
         print(found.seconds, "torch" in sys.modules, "transformers" in sys.modules)

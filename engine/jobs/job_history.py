@@ -18,11 +18,11 @@ from speedtui.engine.history.keys import (
     versions_key,
 )
 from speedtui.engine.history.records import PastEvaluation, PastMeasurement, PastOutcome
-from speedtui.engine.memory.surface import Calibration, calibrate
+from speedtui.engine.memory.peak_model import Calibration, calibrate
 from speedtui.engine.timing.costs import RunCosts
 
 
-class Remembering:
+class JobHistory:
     """One job's way to the history; it is opened when it is needed and closed again."""
 
     def __init__(self, context: JobContext) -> None:

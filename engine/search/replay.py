@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from speedtui.engine.candidate import Measurement, TrialResult, TrialStatus
 from speedtui.engine.search.base import Ask, Compare, Compared, Decision, Trial, Try
-from speedtui.engine.search.classes import SearchPoint, Space, as_key
-from speedtui.engine.search.room import MemoryFit
+from speedtui.engine.search.memory_fit import MemoryFit
+from speedtui.engine.search.space import SearchPoint, Space, as_key
 from speedtui.engine.units import format_size
 
 SearchAnswer = Trial | Compared

@@ -9,10 +9,10 @@ from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import SpeedtuiError
 from speedtui.engine.history.records import PastEvaluation, PastMeasurement
-from speedtui.engine.jobs.remember import Remembering
+from speedtui.engine.jobs.job_history import JobHistory
 from speedtui.engine.jobs.tune import Tuning
 from speedtui.engine.memory.build import build_model, config_of
-from speedtui.engine.memory.surface import MemoryRequest
+from speedtui.engine.memory.peak_model import MemoryRequest
 from speedtui.engine.plan.cases import ResolvedProfile
 from speedtui.engine.plan.forecast import Forecast, stated_curve
 from speedtui.engine.plan.rows import Answered, Basis
@@ -23,19 +23,19 @@ from speedtui.engine.timing.durations import ONE_SPREAD
 from speedtui.engine.timing.workload_shape import shape_of
 from speedtui.engine.trial.failures import TrialEnded
 from speedtui.engine.units import format_budget, format_count
+from speedtui.engine.workload.data_cache import DataCache
 from speedtui.engine.workload.evaluation_batch import generation_rows
 from speedtui.engine.workload.quantized import parameter_count
-from speedtui.engine.workload.shelf import DataShelf
 
 UNFINISHED = (TrialStatus.TIMED_OUT, TrialStatus.PRUNED)
 """Without a curve these say nothing of the configuration."""
 UNKNOWN_SPEED = "nothing is known of its speed"
 
 
-class Bases:
+class PlanBases:
     """Finds a basis for each case."""
 
-    def __init__(self, context: JobContext, shelf: DataShelf, remembering: Remembering, *, here: bool) -> None:
+    def __init__(self, context: JobContext, shelf: DataCache, remembering: JobHistory, *, here: bool) -> None:
         """`here`: the device is this one, so that what was measured on it counts."""
         self._context = context
         self._shelf = shelf

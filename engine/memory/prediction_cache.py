@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from speedtui.engine.config.settings import ModelSettings
-from speedtui.engine.memory.surface import MemoryRequest, Prediction
+from speedtui.engine.memory.peak_model import MemoryRequest, Prediction
 from speedtui.engine.workload.cache import cache_folder, key_of, prune, replacing, touch
 
 VERSION = 4

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from speedtui.engine.memory import known
+from speedtui.engine.memory import fake_values
 from speedtui.engine.workload.quantized import carry_scales
 
 
@@ -38,8 +38,8 @@ def fake_batch(batch: Any) -> Any:
     """The micro-batch as fake CPU tensors whose values are known; inside a FakeTensorMode only."""
     if isinstance(batch, torch.Tensor):
         fake = torch.empty_strided(batch.size(), batch.stride(), dtype=batch.dtype, device="cpu")
-        if batch.numel() <= known.LIMIT and batch.device.type == "cpu":
-            known.know(fake, batch)
+        if batch.numel() <= fake_values.LIMIT and batch.device.type == "cpu":
+            fake_values.know(fake, batch)
         return fake
     if isinstance(batch, Mapping):
         return {key: fake_batch(value) for key, value in batch.items()}

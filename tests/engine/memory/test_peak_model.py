@@ -6,7 +6,7 @@ import pytest
 
 from speedtui.engine.candidate import MemoryBreakdown
 from speedtui.engine.memory.assemble import highest
-from speedtui.engine.memory.surface import Calibration, LinearBytes, MemorySurface, PeakMoment, calibrate
+from speedtui.engine.memory.peak_model import Calibration, LinearBytes, MemorySurface, PeakMoment, calibrate
 
 ZERO = LinearBytes(fixed=0.0, per_row=0.0)
 

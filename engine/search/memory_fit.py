@@ -8,7 +8,7 @@ import msgspec
 
 from speedtui.engine.candidate import MemoryBreakdown, TrialResult, TrialStatus
 from speedtui.engine.config.batch import divisors
-from speedtui.engine.memory.surface import MARGIN, Calibration, MemorySurface, calibrate
+from speedtui.engine.memory.peak_model import MARGIN, Calibration, MemorySurface, calibrate
 from speedtui.engine.search.base import Surfaces
 
 CAUTION = 0.85

@@ -9,7 +9,7 @@ from speedtui.engine.state.losses import Losses
 from speedtui.engine.timing.made import Made
 
 
-class Legs(msgspec.Struct, frozen=True, kw_only=True):
+class EarlierWorkers(msgspec.Struct, frozen=True, kw_only=True):
     """All of them together; nothing for the first one."""
 
     began_at: float
@@ -26,7 +26,7 @@ class Legs(msgspec.Struct, frozen=True, kw_only=True):
     """Checkpoints, without a final model."""
     losses: Losses
 
-    def going_back(self, steps: int) -> Legs:
+    def going_back(self, steps: int) -> EarlierWorkers:
         """With so many steps that this worker makes again."""
         return msgspec.structs.replace(self, steps_again=self.steps_again + steps)
 
@@ -37,14 +37,14 @@ class Legs(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def earlier_legs(context: JobContext, first_step: int) -> Legs:
+def earlier_legs(context: JobContext, first_step: int) -> EarlierWorkers:
     """`first_step`: steps that this worker goes on after."""
     before = context.before.training if context.order.resume else None
     if before is None:
-        return Legs(began_at=context.t, losses=Losses())
+        return EarlierWorkers(began_at=context.t, losses=Losses())
     losses = Losses(*before.loss_ends)
     losses.rewind(first_step)
-    return Legs(
+    return EarlierWorkers(
         began_at=before.started_at,
         seconds=before.trained_seconds,
         steps_again=before.steps_again + max(before.step - first_step, 0),

@@ -11,7 +11,7 @@ from speedtui.engine.workload.base import Report, Workload
 from speedtui.engine.workload.load import reload_data
 
 
-class DataShelf:
+class DataCache:
     """Gives a workload of the data that some settings name, without a model.
 
     It may outlive the model that came with the first of them, which must not stay in memory for its sake while the

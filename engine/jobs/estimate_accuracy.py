@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from speedtui.engine import events as e
 from speedtui.engine.advise.advise import advise
-from speedtui.engine.advise.case import Actual, RuleInput
+from speedtui.engine.advise.rule_input import Actual, RuleInput
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.history.keys import evaluating_settings
-from speedtui.engine.jobs.remember import Remembering
+from speedtui.engine.jobs.job_history import JobHistory
 from speedtui.engine.plan_types import ProfileRow
 from speedtui.engine.search.candidates import label
 from speedtui.engine.timing.costs import RunCosts
@@ -26,11 +26,11 @@ def look_back(
     were answered together. `alone`: the run was this training and nothing else, so that its books are the training's.
     """
     if evaluations and evaluating_settings(settings) == evaluating_settings(context.settings):  # else it is a mixture
-        Remembering(context).evaluations(settings, costs, count=evaluations, at_a_time=at_a_time)
+        JobHistory(context).evaluations(settings, costs, count=evaluations, at_a_time=at_a_time)
     if actual_seconds is None:
         return
     if estimate is not None:
-        Remembering(context).outcome(settings, estimate.p50_seconds, estimate.p90_seconds, actual_seconds)
+        JobHistory(context).outcome(settings, estimate.p50_seconds, estimate.p90_seconds, actual_seconds)
     case = RuleInput(
         settings=settings,
         row=_row(context, settings, estimate),
