@@ -29,6 +29,7 @@ COMMANDS = {
     "report": "Print what a run found and did.",
     "export": "Hand a run's numbers to a tracker, or write them as tables.",
     "keys": "List the keys of the screen, and check the file that changes them.",
+    "help": "Say what a command does, or what each setting means: help settings [WORD ...].",
     "doctor": "Check the device, the driver, the versions, the disk and the terminal.",
 }
 

@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from speedtui.engine.config.batch import divisors
+from speedtui.engine.config.bounds import hint_of, numbers_of, problem_of
 from speedtui.engine.config.formats import layout_of
 from speedtui.engine.config.frequency import parse_frequency
 from speedtui.engine.config.precision import check_precision
-from speedtui.engine.config.settings import Section, Settings
+from speedtui.engine.config.settings import Settings
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.units import parse_duration, parse_size
-
-_AT_LEAST: tuple[tuple[str, Callable[[Settings], float | None], float], ...] = (
-    ("data.max_length", lambda s: s.data.max_length, 2),
-    ("data.eval_rows", lambda s: s.data.eval_rows, 1),
-    ("train.max_steps", lambda s: s.train.max_steps, 1),
-    ("train.effective_batch_size", lambda s: s.train.effective_batch_size, 1),
-    ("train.micro_batch_size", lambda s: s.train.micro_batch_size, 1),
-    ("train.lora.r", lambda s: s.train.lora.r, 1),
-    ("train.lora.alpha", lambda s: s.train.lora.alpha, 1),
-    ("train.lora.dropout", lambda s: s.train.lora.dropout, 0),
-    ("train.lr_warmup_steps", lambda s: s.train.lr_warmup_steps, 0),
-    ("train.weight_decay", lambda s: s.train.weight_decay, 0),
-    ("train.max_grad_norm", lambda s: s.train.max_grad_norm, 0),
-    ("train.loader_workers", lambda s: s.train.loader_workers, 0),
-    ("search.batches", lambda s: s.search.batches, 1),
-    ("schedule.keep_checkpoints", lambda s: s.schedule.keep_checkpoints, 1),
-    ("schedule.eval_batch_size", lambda s: s.schedule.eval_batch_size, 1),
-    ("schedule.generation_batch_size", lambda s: s.schedule.generation_batch_size, 1),
-    ("schedule.beams", lambda s: s.schedule.beams, 1),
-    ("schedule.max_new_tokens", lambda s: s.schedule.max_new_tokens, 1),
-    ("schedule.metric_threads", lambda s: s.schedule.metric_threads, 1),
-    ("schedule.patience", lambda s: s.schedule.patience, 1),
-)
 
 
 def check(settings: Settings, where: str) -> None:
@@ -75,31 +52,9 @@ def check_batch(settings: Settings, where: str) -> None:
 
 
 def _check_numbers(settings: Settings, where: str) -> None:
-    for path, number in _numbers(settings):
-        if not math.isfinite(number):
-            raise ConfigError(f"{where}: {path} must be a finite number, got {number:g}")
-    for path, value_of, least in _AT_LEAST:
-        value = value_of(settings)
-        if value is not None and value < least:
-            raise ConfigError(f"{where}: {path} must be at least {least:g}, got {value:g}")
-    for path, number in (
-        ("train.epochs", settings.train.epochs),
-        ("train.learning_rate", settings.train.learning_rate),
-    ):
-        if number <= 0:
-            raise ConfigError(f"{where}: {path} must be above zero, got {number:g}")
-    if settings.train.lora.dropout >= 1:
-        raise ConfigError(f"{where}: train.lora.dropout must be below 1, got {settings.train.lora.dropout:g}")
-
-
-def _numbers(section: Section, prefix: str = "") -> Iterator[tuple[str, float]]:
-    """Every number that is set, with its path; those of the user's own tables are the user's."""
-    for name in section.__struct_fields__:
-        value = getattr(section, name)
-        if isinstance(value, Section):
-            yield from _numbers(value, f"{prefix}{name}.")
-        elif isinstance(value, float):
-            yield prefix + name, value
+    for path, number, bounds in numbers_of(settings):
+        if problem := problem_of(number, bounds):
+            raise ConfigError(f"{where}: {path} {problem}", hint_of(bounds))
 
 
 def _check_model(settings: Settings, where: str) -> None:
@@ -131,12 +86,7 @@ def _check_data(settings: Settings, where: str) -> None:
     for key, given in (("tools", data.tools), ("fold_system", data.fold_system)):
         if given and not data.chat:
             raise ConfigError(f"{where}: data.{key} goes with data.messages", f"Remove data.{key}.")
-    share = data.validation_share
-    if share is None:
-        return
-    if not 0 < share < 1:
-        raise ConfigError(f"{where}: data.validation_share must be between 0 and 1, got {share:g}", "0.05 is 5 %.")
-    if data.eval:
+    if data.validation_share is not None and data.eval:
         raise ConfigError(
             f"{where}: data.validation_share holds rows out of data.train, and data.eval names others",
             "Keep one of the two.",
@@ -166,9 +116,6 @@ def _check_layout(settings: Settings, where: str) -> None:
 
 def _check_schedule(settings: Settings, where: str) -> None:
     schedule = settings.schedule
-    share = schedule.eval_share
-    if share is not None and not 0 < share < 1:
-        raise ConfigError(f"{where}: schedule.eval_share must be between 0 and 1, got {share:g}", "0.05 is 5 %.")
     if schedule.metric and ":" not in schedule.metric:
         raise ConfigError(f"{where}: schedule.metric: expected file.py:function, got {schedule.metric!r}")
     if schedule.metric and not schedule.generate:

@@ -15,6 +15,8 @@ TEMPLATE = """\
 # kind = "python"                 # your own model: recipe = "recipe.py:build"
 {precision}{dtype_line:<34}# weights: float32, bfloat16, float16
 # quantize = "nf4"                # the base model in 4 bits, or "int8" in 8, for train.method = "lora": bitsandbytes
+# trust_remote_code = true        # run the code that comes with the model
+# start_from = "runs/ID/model"    # begin with what an earlier run has learned: its adapter or weights
 attention = "auto"                # sdpa where the model supports it, else eager; one of them, flash_attention_2 or _3
 
 [data]
@@ -65,6 +67,7 @@ target_modules = "all-linear"     # or a list of module names
 eval_every = "1 epoch"            # a full evaluation; also 200 steps, 20m, never
 # fast_eval_every = "200 steps"   # the loss alone, in between
 # eval_share = 0.05               # most of the run's time for full evaluations
+# check_evaluation = false        # do not evaluate a few rows before the first step
 # eval_batch_size = 16            # rows whose loss is computed at a time; by itself what should fit
 # generate = true                 # full evaluations write the model's answers to the prompts
 # beams = 4
