@@ -5,9 +5,10 @@ from __future__ import annotations
 from speedtui.engine.doctor.check import Check
 from speedtui.engine.doctor.torch_probe import TorchAnswer
 from speedtui.engine.events import Device
-from speedtui.engine.hardware.available import cpu_device
+from speedtui.engine.hardware.available import cpu_device, visible_gpus
 from speedtui.engine.hardware.nvml import NvmlReader
 from speedtui.engine.hardware.sampler import LOST_HINT
+from speedtui.engine.hardware.visible import VISIBLE, asked_devices
 from speedtui.engine.units import format_size
 
 PICK_TORCH = "https://pytorch.org/get-started/locally"
@@ -19,7 +20,8 @@ def check_devices(reader: NvmlReader, torch: TorchAnswer) -> list[Check]:
     devices = reader.devices()
     lost = [_lost(f"GPU {number} of this machine", reason) for number, reason in reader.lost.items()]
     if not devices:
-        return [*lost, _unread_device(reader, torch) if torch.usable else _no_device(reader)]
+        unread = [gpu.name for gpu in visible_gpus(reader)] or ([f"torch has {torch.devices}"] if torch.usable else [])
+        return [*lost, _unread_device(reader, unread) if unread else _no_device(reader)]
     cuda = "" if reader.cuda_version is None else ", CUDA up to {}.{}".format(*reader.cuda_version)
     driver = Check(name="NVIDIA driver", status="ok", found=f"{reader.driver_version or 'version unknown'}{cuda}")
     gone = {sample.index: sample.lost for sample in reader.sample() if sample.lost}
@@ -41,7 +43,7 @@ def check_torch_devices(reader: NvmlReader, torch: TorchAnswer) -> list[Check]:
     if torch.usable:
         found = f"{torch.devices} usable, built for {_build(torch)}"
         return [Check(name=name, status="ok", found=found)]
-    if not reader.devices():
+    if not visible_gpus(reader):
         return [Check(name=name, status="ok", found=f"CPU only, built for {_build(torch)}")]
     found = f"no GPU usable, built for {_build(torch)}"
     found += f": {torch.error}" if torch.error else ""
@@ -49,17 +51,21 @@ def check_torch_devices(reader: NvmlReader, torch: TorchAnswer) -> list[Check]:
 
 
 def _no_device(reader: NvmlReader) -> Check:
-    found = f"none; jobs run on the CPU ({cpu_device().name}). {' '.join(reader.notes)}"
+    asked, notes = asked_devices(), " ".join(reader.notes)
+    if asked is not None:
+        advice = f"Jobs are refused: {VISIBLE} has to name devices that exist, or to be unset or empty."
+        return Check(name="GPU", status="problem", found=f"{VISIBLE}={asked} names none. {notes}", advice=advice)
+    found = f"none; jobs run on the CPU ({cpu_device().name}). {notes}"
     if reader.hidden:
-        advice = "Unset CUDA_VISIBLE_DEVICES, or name devices that exist, to use them."
+        advice = f"Unset {VISIBLE}, or name devices that exist, to use them."
     else:
         advice = "If this machine has one: see that nvidia-smi works here (in a container: start it with GPU access)."
     return Check(name="GPU", status="warning", found=found, advice=advice)
 
 
-def _unread_device(reader: NvmlReader, torch: TorchAnswer) -> Check:
-    found = f"torch has {torch.devices}, which cannot be read. {' '.join(reader.notes)}"
-    advice = "Jobs can use it, with what CUDA says of its memory; its readings show as a dash."
+def _unread_device(reader: NvmlReader, unread: list[str]) -> Check:
+    found = f"{', '.join(unread)}: there, and cannot be read. {' '.join(reader.notes)}"
+    advice = "Of its memory there is what CUDA says; its readings show as a dash."
     return Check(name="GPU", status="warning", found=found, advice=advice)
 
 

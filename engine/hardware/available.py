@@ -19,9 +19,14 @@ def describe_devices() -> list[Device]:
     """The visible GPUs, or the CPU where there is none: then memory is what a process of this machine may use."""
     reader = NvmlReader()
     try:
-        return reader.devices() or (cuda_devices() if reader.driver_version is None else []) or [cpu_device()]
+        return visible_gpus(reader) or [cpu_device()]
     finally:
         reader.close()
+
+
+def visible_gpus(reader: NvmlReader) -> list[Device]:
+    """Those that jobs see: by NVML or, where it does not answer, by CUDA's own driver library."""
+    return reader.devices() or (cuda_devices() if reader.driver_version is None else [])
 
 
 def first_gpu() -> tuple[str, Capability | None] | None:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+HIDING = ("", "-1", "NoDevFiles", "none", "void")
+"""Its values that ask for no GPU; the third is Slurm's, the last two NVIDIA's container runtime's."""
 _LEADING_NUMBER = re.compile(r"\s*([+-]?\d+)", re.ASCII)
+
+
+def asked_devices() -> str | None:
+    """The variable's value where it asks for a GPU; None where it is not set or hides all of them."""
+    asked = os.environ.get(VISIBLE)
+    return None if asked is None or asked.strip() in HIDING else asked
 
 
 def visible_indices(setting: str | None, uuids: Sequence[str]) -> list[int]:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import UsageError
 from speedtui.engine.hardware.limits import usable_memory_bytes
+from speedtui.engine.hardware.visible import VISIBLE, asked_devices
 from speedtui.engine.units import format_size
 
 if TYPE_CHECKING:
     import torch
 
-VISIBLE = "CUDA_VISIBLE_DEVICES"
-HIDING = ("", "-1", "NoDevFiles", "none", "void")
-"""Its values that ask for no GPU; the third is Slurm's, the last two NVIDIA's container runtime's."""
 ON_THE_CPU = f"{VISIBLE}= (empty) runs on the CPU."
 
 
@@ -38,13 +35,12 @@ def _require_no_gpu(context: JobContext) -> None:
     """A run that would quietly take a hundred times as long is refused."""
     import torch
 
-    asked = os.environ.get(VISIBLE)
     gpus = [device.name for device in context.devices if device.kind == "cuda"]
     if gpus:
         why = "it is built for the CPU" if not _built_for_gpus() else "it sees no CUDA device"
         hint = "`speedtui doctor` says why." if _built_for_gpus() else "Install a CUDA build of torch."
         raise UsageError(f"torch {torch.__version__} cannot use {gpus[0]}: {why}", f"{hint} {ON_THE_CPU}")
-    if asked is not None and asked.strip() not in HIDING:
+    if (asked := asked_devices()) is not None:
         raise UsageError(
             f"{VISIBLE}={asked} names no device of this machine", f"`nvidia-smi -L` lists them. {ON_THE_CPU}"
         )

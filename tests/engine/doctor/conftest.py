@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-STAND_IN = Path(__file__).parent.parent / "hardware" / "nvml_stand_in.c"
+NVML, CUDA = (Path(__file__).parent.parent / "hardware" / f"{name}_stand_in.c" for name in ("nvml", "libcuda"))
 EXAMINE = """
 import sys
 from pathlib import Path
@@ -28,11 +28,20 @@ Examine = Callable[..., dict[str, Row]]
 @pytest.fixture(scope="session")
 def two_devices(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a stand-in for the driver library that has two devices."""
+    return _built(NVML, tmp_path_factory.mktemp("driver") / "libnvidia-ml.so.1")
+
+
+@pytest.fixture(scope="session")
+def unread_device(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with CUDA's own library in its place, which has one device."""
+    return _built(CUDA, tmp_path_factory.mktemp("cuda") / "libcuda.so.1")
+
+
+def _built(source: Path, library: Path) -> Path:
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         pytest.skip("no C compiler")
-    library = tmp_path_factory.mktemp("driver") / "libnvidia-ml.so.1"
-    command = [compiler, "-shared", "-fPIC", "-Wl,-soname,libnvidia-ml.so.1", "-o", str(library), str(STAND_IN)]
+    command = [compiler, "-shared", "-fPIC", f"-Wl,-soname,{library.name}", "-o", str(library), str(source)]
     subprocess.run(command, check=True)
     return library.parent
 

@@ -65,6 +65,23 @@ def test_hidden_devices_are_named_as_the_reason(examine: Examine, two_devices: P
     assert "CUDA_VISIBLE_DEVICES" in row["advice"]
 
 
+def test_a_device_asked_for_that_is_not_there_is_a_problem_as_jobs_are_refused(
+    examine: Examine, two_devices: Path
+) -> None:
+    row = examine(LD_LIBRARY_PATH=str(two_devices), CUDA_VISIBLE_DEVICES="7")["GPU"]
+    assert row["status"] == "problem"
+    assert row["found"].startswith("CUDA_VISIBLE_DEVICES=7 names none. ")
+    assert row["advice"].startswith("Jobs are refused: ")
+
+
+@pytest.mark.skipif(ctypes.util.find_library("nvidia-ml") is not None, reason="this machine has an NVIDIA driver")
+def test_a_device_without_nvml_is_there_and_judged_as_jobs_judge_it(examine: Examine, unread_device: Path) -> None:
+    rows = examine(LD_LIBRARY_PATH=str(unread_device), without=("CUDA_VISIBLE_DEVICES",))
+    assert rows["GPU"]["status"] == "warning"
+    assert rows["GPU"]["found"].startswith("Stand-in 139: there, and cannot be read. ")
+    assert rows["torch devices"]["found"].startswith("no GPU usable")
+
+
 def test_a_torch_that_crashes_on_import_is_a_problem(examine: Examine, tmp_path: Path) -> None:
     broken = tmp_path / "site" / "torch"
     broken.mkdir(parents=True)
