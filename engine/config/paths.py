@@ -188,8 +188,7 @@ def _kind_at(path: str) -> Any:
             options = get_args(section) if get_origin(section) in (Union, UnionType) else (section,)
             section = next((get_args(option)[0] for option in options if get_origin(option) is list), None)
         else:
-            hints = get_type_hints(section) if isinstance(section, type) else {}
-            section = hints.get(name)
+            section = get_type_hints(section).get(name) if isinstance(section, type) else None
     return section
 
 
