@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from speedtui.engine.regular import require_regular
+from speedtui.engine.regular_file import require_regular
 
 PRIVATE = 0o600
 PROGRAM = 0o700

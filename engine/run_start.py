@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from speedtui.engine.events import RunStarted, decode
-from speedtui.engine.regular import open_regular
+from speedtui.engine.regular_file import open_regular
 
 HEAD_BYTES = 1 << 16
 """Of a log's beginning, where a run's name does not say it."""

@@ -12,7 +12,7 @@ from speedtui.engine import events as e
 from speedtui.engine.clean import clean
 from speedtui.engine.config.settings import AlertKind
 from speedtui.engine.config.window import Window
-from speedtui.engine.state.lines import describe_nonfinite
+from speedtui.engine.state.event_words import describe_nonfinite
 from speedtui.engine.state.liveness import SIGNS_OF_LIFE
 from speedtui.engine.state.wall import WallFollower
 from speedtui.engine.units import format_span, zone_beside

@@ -15,7 +15,7 @@ from speedtui.engine.config.check import check
 from speedtui.engine.config.paths import convert, with_values
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.errors import ConfigError
-from speedtui.engine.regular import require_regular
+from speedtui.engine.regular_file import require_regular
 from speedtui.engine.trust import flaw_of_open, refuse
 
 DEFAULT_NAME = "speedtui.toml"

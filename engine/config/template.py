@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from speedtui.engine.config.first import PLAIN, FirstPrecision
+from speedtui.engine.config.first_precision import PLAIN, FirstPrecision
 
 TEMPLATE = """\
 # speedtui.toml: what to train, on what, and how much time there is. Settings left out take the value shown.

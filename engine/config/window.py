@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from speedtui.engine.config.moment import read_moment
+from speedtui.engine.config.parse_time import read_moment
 from speedtui.engine.config.settings import WindowSettings
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.units import format_span, parse_duration

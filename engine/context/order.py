@@ -10,7 +10,7 @@ from speedtui.engine.config.window import Window
 from speedtui.engine.events import Job
 from speedtui.engine.events.bounds import absurd
 from speedtui.engine.files import write_whole
-from speedtui.engine.regular import read_regular
+from speedtui.engine.regular_file import read_regular
 from speedtui.engine.runs import RunFolder
 
 COMMAND_LINE = "command line"

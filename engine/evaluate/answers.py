@@ -12,8 +12,8 @@ from transformers import StoppingCriteria, StoppingCriteriaList
 
 from speedtui.engine.config.settings import ScheduleSettings, Settings
 from speedtui.engine.errors import RecipeError
+from speedtui.engine.evaluate.answer_frame import chat_frame, plain_frame
 from speedtui.engine.evaluate.answering import configured, generation_config
-from speedtui.engine.evaluate.frame import chat_frame, plain_frame
 from speedtui.engine.evaluate.prompts import Prompts, allowed_tokens
 from speedtui.engine.workload.base import Generate
 from speedtui.engine.workload.positions import positions_of

@@ -21,7 +21,7 @@ from typing import BinaryIO, NoReturn
 import msgspec
 
 from speedtui.engine.errors import SpeedtuiError
-from speedtui.engine.evaluate.messages import Loaded, ScorerReply, ScoringRequest, Unusable
+from speedtui.engine.evaluate.scorer_messages import Loaded, ScorerReply, ScoringRequest, Unusable
 
 WATCH_SECONDS = 0.5
 """Between two looks at whether the worker lives; a metric outlives it no longer."""
@@ -119,8 +119,8 @@ def _let_signals_pass() -> None:
 def serve(target: str) -> None:
     """Imports the metric and answers requests until there are no more."""
     requests, send = _own_pipes()
-    from speedtui.engine.evaluate.calls import Calls
     from speedtui.engine.evaluate.metric import load_metric
+    from speedtui.engine.evaluate.metric_calls import Calls
 
     file, _, function = target.rpartition(":")
     try:

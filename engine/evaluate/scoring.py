@@ -13,7 +13,8 @@ from contextlib import suppress
 import msgspec
 
 from speedtui.engine.errors import ConfigError
-from speedtui.engine.evaluate.messages import (
+from speedtui.engine.evaluate.scorer import END
+from speedtui.engine.evaluate.scorer_messages import (
     AnyScorerReply,
     Began,
     Loaded,
@@ -23,7 +24,6 @@ from speedtui.engine.evaluate.messages import (
     Unread,
     Unusable,
 )
-from speedtui.engine.evaluate.scorer import END
 from speedtui.engine.files import users_umask
 from speedtui.engine.line_pipes import LinePipes
 from speedtui.engine.units import format_seconds

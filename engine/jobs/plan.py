@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from speedtui.engine.config.window import Window
     from speedtui.engine.plan.assemble import PlanAndSettings
-    from speedtui.engine.plan.cases import ResolvedProfile
     from speedtui.engine.plan.expectations import Expectations
+    from speedtui.engine.plan.resolved_profiles import ResolvedProfile
     from speedtui.engine.plan.rows import Basis
     from speedtui.engine.profile.levers import Facts
     from speedtui.engine.workload.base import Workload
@@ -194,8 +194,8 @@ class Planning:
     def _cases(
         self, choice: Choice, whole: Workload, expectations: Expectations, facts: Facts, shelf: DataCache
     ) -> list[ResolvedProfile]:  # fmt: skip
-        from speedtui.engine.plan.cases import lay_over, resolve
-        from speedtui.engine.plan.within import within
+        from speedtui.engine.plan.profile_limits import within
+        from speedtui.engine.plan.resolved_profiles import lay_over, resolve
 
         listed = list_profiles()
         for problem in listed.problems:

@@ -13,8 +13,8 @@ from speedtui.engine.jobs.job_history import JobHistory
 from speedtui.engine.jobs.tune import Tuning
 from speedtui.engine.memory.build import build_model, config_of
 from speedtui.engine.memory.peak_model import MemoryRequest
-from speedtui.engine.plan.cases import ResolvedProfile
 from speedtui.engine.plan.forecast import Forecast, stated_curve
+from speedtui.engine.plan.resolved_profiles import ResolvedProfile
 from speedtui.engine.plan.rows import Answered, Basis
 from speedtui.engine.profile.profile import UNMEASURED_SHARE
 from speedtui.engine.search.candidates import apply_candidate

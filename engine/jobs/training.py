@@ -35,7 +35,7 @@ from speedtui.engine.timing.step_sizes import step_sizes
 from speedtui.engine.trainer.attending import attending
 from speedtui.engine.trainer.diverging import Diverging
 from speedtui.engine.trainer.eta_reporter import EtaReporter
-from speedtui.engine.trainer.live import RATE, REBUILDING, STEPS, LiveSettings
+from speedtui.engine.trainer.live_settings import RATE, REBUILDING, STEPS, LiveSettings
 from speedtui.engine.trainer.make import make_training_trainer, save_guess_seconds
 from speedtui.engine.trainer.schedule import TrainingSchedule
 from speedtui.engine.trainer.training import TrainingTrainer

@@ -11,7 +11,7 @@ import msgspec
 
 from speedtui.engine import events as e
 from speedtui.engine.log.tail import EventTail
-from speedtui.engine.regular import open_regular
+from speedtui.engine.regular_file import open_regular
 from speedtui.engine.runs import RunFolder, list_runs
 from speedtui.engine.state import RunState, RunStatus, StateReducer
 from speedtui.engine.state.passed_over import PassedOver

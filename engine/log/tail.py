@@ -11,7 +11,7 @@ from typing import BinaryIO
 import msgspec
 
 from speedtui.engine import events
-from speedtui.engine.regular import open_regular
+from speedtui.engine.regular_file import open_regular
 from speedtui.engine.state.passed_over import PassedOver
 from speedtui.engine.trust import flaw
 

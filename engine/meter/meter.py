@@ -14,11 +14,11 @@ from speedtui.engine.events import STEP_PHASES, Probe, StepCompleted
 from speedtui.engine.log.clock import RunClock
 from speedtui.engine.log.writer import EventLog
 from speedtui.engine.meter.device import DeviceClock, Readings
-from speedtui.engine.meter.lines import StepLines
 from speedtui.engine.meter.memory import allocator_peaks, reset_peaks
 from speedtui.engine.meter.phases import INDEX, OTHER, STEP_INDEXES, PhaseClock
 from speedtui.engine.meter.profile import Profiled
-from speedtui.engine.meter.record import (
+from speedtui.engine.meter.step_lines import StepLines
+from speedtui.engine.meter.step_record import (
     LossScale,
     MicroStep,
     StepRecord,

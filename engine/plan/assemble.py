@@ -10,13 +10,13 @@ from speedtui.engine.config.paths import value_at, with_values
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.config.window import Window
 from speedtui.engine.memory.peak_model import MARGIN
-from speedtui.engine.plan.cases import ResolvedProfile
 from speedtui.engine.plan.forecast import DataFor, Forecast
 from speedtui.engine.plan.goals import seek_goals
+from speedtui.engine.plan.profile_limits import within_steps
+from speedtui.engine.plan.resolved_profiles import ResolvedProfile
 from speedtui.engine.plan.rows import Basis, profile_row
 from speedtui.engine.plan.schedules import schedules
 from speedtui.engine.plan.tables import checkpoint_frequencies, eval_frequencies
-from speedtui.engine.plan.within import within_steps
 from speedtui.engine.plan_types import Choice, Plan, ProfileRow, Saving
 from speedtui.engine.profile.adjust import fit_to_window
 from speedtui.engine.profile.levers import Facts, MemoryOf

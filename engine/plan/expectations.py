@@ -8,7 +8,7 @@ from speedtui.engine.config.capability import Capability
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.memory.peak_model import MARGIN, Calibration, DeviceKind, MemorySurface, Unpredictable
 from speedtui.engine.memory.predict import predict
-from speedtui.engine.plan.cases import PredictedPeak
+from speedtui.engine.plan.resolved_profiles import PredictedPeak
 from speedtui.engine.search.space import WithoutMask, class_key, memory_request, with_mask
 from speedtui.engine.workload.base import Report, Workload
 

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from speedtui.engine.config.window import Window
-from speedtui.engine.plan.told import (
+from speedtui.engine.plan.plan_words import (
     WORD_COLUMNS,
     given_up,
     header_facts,

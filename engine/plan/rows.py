@@ -7,9 +7,9 @@ import msgspec
 from speedtui.engine.candidate import FigureSource, TrialResult, TrialStatus
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.config.window import Window
-from speedtui.engine.plan.cases import ResolvedProfile
 from speedtui.engine.plan.forecast import Forecast
 from speedtui.engine.plan.numbers import trained_epochs
+from speedtui.engine.plan.resolved_profiles import ResolvedProfile
 from speedtui.engine.plan_types import Fit, ProfileRow
 from speedtui.engine.search.candidates import label
 from speedtui.engine.timing.verdict import judge_finish, spare_seconds

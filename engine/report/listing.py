@@ -10,7 +10,7 @@ import msgspec
 from speedtui.engine.errors import SpeedtuiError
 from speedtui.engine.log.read import read_state
 from speedtui.engine.log.run_summary import RunSummary, glance
-from speedtui.engine.report.kept import KeptEntries
+from speedtui.engine.report.listing_cache import ListingCache
 from speedtui.engine.run_start import started_at
 from speedtui.engine.runs import RunFolder, list_runs
 from speedtui.engine.units import format_figure
@@ -43,7 +43,7 @@ def list_entries(
     `progress`: is told (runs read, all of them); `kept`: a folder for what was read of the runs that are over.
     """
     folders, entries = list_runs(runs), []
-    store = KeptEntries(runs, kept, RunEntry)
+    store = ListingCache(runs, kept, RunEntry)
     for done, folder in enumerate(folders):
         progress(done, len(folders))
         alive = folder.worker_alive()

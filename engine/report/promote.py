@@ -14,7 +14,7 @@ from speedtui.engine.config.load import dump_settings
 from speedtui.engine.config.settings import SearchSettings, Settings
 from speedtui.engine.context.order import Order
 from speedtui.engine.files import PROGRAM, write_whole
-from speedtui.engine.report.taken import settings_measured
+from speedtui.engine.report.trial_figures import settings_measured
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.search.candidates import apply_candidate
 

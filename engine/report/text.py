@@ -21,7 +21,7 @@ from speedtui.engine.report.words import (
     learned_words,
     rows_words,
 )
-from speedtui.engine.state.lines import phase_words
+from speedtui.engine.state.event_words import phase_words
 from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span, plural
 
 WIDTH = 100

@@ -16,7 +16,7 @@ import msgspec
 
 from speedtui.engine.events import AnyEvent, decode
 from speedtui.engine.log.tail import CHUNK_BYTES, MOST_LINE_BYTES, EventTail
-from speedtui.engine.regular import open_regular
+from speedtui.engine.regular_file import open_regular
 from speedtui.engine.session.base import OnLine
 from speedtui.engine.state import RunState, StateReducer
 from speedtui.engine.state.fold import LOG_LINES

@@ -10,7 +10,7 @@ import msgspec
 
 from speedtui.engine import events as e
 from speedtui.engine.plan_types import Advice, Plan
-from speedtui.engine.state.lines import describe, kind_of, trial_of
+from speedtui.engine.state.event_words import describe, kind_of, trial_of
 from speedtui.engine.state.liveness import Liveness
 from speedtui.engine.state.passed_over import PassedOver
 from speedtui.engine.state.recent import MINUTE

@@ -13,7 +13,7 @@ from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import ExitCode, JobError
 from speedtui.engine.meter.meter import Meter
 from speedtui.engine.trainer.finite import Divergence, FiniteWatch, nonfinite_weight
-from speedtui.engine.trainer.live import RATE, LiveSettings
+from speedtui.engine.trainer.live_settings import RATE, LiveSettings
 from speedtui.engine.trainer.schedule import TrainingSchedule
 
 MOST_TIMES_BACK = 3

@@ -11,7 +11,7 @@ from speedtui.engine.context.context import JobContext
 from speedtui.engine.plan_types import Advice
 from speedtui.engine.timing.eta import Eta
 from speedtui.engine.trainer.finite import FiniteWatch
-from speedtui.engine.trainer.live import LiveSettings
+from speedtui.engine.trainer.live_settings import LiveSettings
 
 LIVELY_SECONDS = 60.0
 """At its start a training is watched most closely."""

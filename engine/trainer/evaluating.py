@@ -27,7 +27,7 @@ from speedtui.engine.timing.eta import Eta
 from speedtui.engine.trainer.answer_costs import answer_costs
 from speedtui.engine.trainer.best import LOSS
 from speedtui.engine.trainer.finite import FiniteWatch
-from speedtui.engine.trainer.live import LiveSettings
+from speedtui.engine.trainer.live_settings import LiveSettings
 from speedtui.engine.trainer.schedule import EvaluationLeft, TrainingSchedule
 from speedtui.engine.workload.base import Workload
 from speedtui.engine.workload.broken import is_broken, why_broken

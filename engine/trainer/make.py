@@ -16,7 +16,7 @@ from speedtui.engine.trainer.arguments import training_arguments
 from speedtui.engine.trainer.diverging import Diverging
 from speedtui.engine.trainer.eta_reporter import EtaReporter
 from speedtui.engine.trainer.evaluating import Evaluating
-from speedtui.engine.trainer.live import LiveSettings
+from speedtui.engine.trainer.live_settings import LiveSettings
 from speedtui.engine.trainer.needless_mask import runs_without_mask
 from speedtui.engine.trainer.sampled_busy import SampledBusy
 from speedtui.engine.trainer.saving import CheckpointSaver

@@ -19,7 +19,7 @@ from speedtui.engine.timing.eta import Eta
 from speedtui.engine.trainer.best import BestSoFar
 from speedtui.engine.trainer.cadence import Cadence
 from speedtui.engine.trainer.deadline import Deadline
-from speedtui.engine.trainer.live import NOTHING_TO_EVALUATE, LiveSettings
+from speedtui.engine.trainer.live_settings import NOTHING_TO_EVALUATE, LiveSettings
 from speedtui.engine.units import format_span
 
 RETRY_SECONDS = 60.0

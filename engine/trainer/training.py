@@ -17,7 +17,7 @@ from speedtui.engine.trainer.anchored import AnchoredSchedule
 from speedtui.engine.trainer.diverging import Diverging
 from speedtui.engine.trainer.evaluating import Evaluating
 from speedtui.engine.trainer.finite import Divergence
-from speedtui.engine.trainer.live import LiveSettings
+from speedtui.engine.trainer.live_settings import LiveSettings
 from speedtui.engine.trainer.sampled_busy import SampledBusy
 from speedtui.engine.trainer.saving import CheckpointSaver
 from speedtui.engine.trainer.schedule import TrainingSchedule

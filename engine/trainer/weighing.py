@@ -9,7 +9,7 @@ import msgspec
 import torch
 from torch import nn
 
-from speedtui.engine.meter.record import batch_rows
+from speedtui.engine.meter.step_record import batch_rows
 from speedtui.engine.workload.base import Batch
 from speedtui.engine.workload.collate import IGNORED
 

@@ -9,7 +9,7 @@ from speedtui.engine import events as e
 from speedtui.engine.plan.render import render_plan
 from speedtui.engine.report.page.about import machine_section
 from speedtui.engine.report.words import rows_words
-from speedtui.engine.rows import held_out_words, lacking_words, row_words
+from speedtui.engine.row_counts import held_out_words, lacking_words, row_words
 from speedtui.engine.state import fold
 from speedtui.tui.drawing.text import plain
 from speedtui.tui.panes.schedule import draw_schedule

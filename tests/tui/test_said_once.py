@@ -11,7 +11,7 @@ import pytest
 from speedtui.engine import events as e
 from speedtui.engine.plan_types import Advice
 from speedtui.engine.state import RunState, fold
-from speedtui.engine.state.lines import describe
+from speedtui.engine.state.event_words import describe
 from speedtui.tui.drawing.text import Row, plain
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.deadline import draw_deadline

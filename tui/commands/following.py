@@ -16,7 +16,7 @@ from speedtui.engine.clean import clean, shell_line
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.errors import ExitCode, SpeedtuiError
 from speedtui.engine.output import say, say_line, warn
-from speedtui.engine.regular import end_of_regular
+from speedtui.engine.regular_file import end_of_regular
 from speedtui.engine.session.attached import AttachedSession
 from speedtui.engine.session.base import Session
 from speedtui.engine.session.follower import FollowedRun

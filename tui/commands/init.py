@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from speedtui.engine.clean import clean, shell_line, toml_text
-from speedtui.engine.config.first import PLAIN, first_precision
+from speedtui.engine.config.first_precision import PLAIN, first_precision
 from speedtui.engine.config.load import DEFAULT_NAME
 from speedtui.engine.config.template import NO_EVALUATION, render_template
 from speedtui.engine.errors import ConfigError, ExitCode

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.report.lookup import FoundTrial
-from speedtui.engine.report.taken import Figures, in_force, settings_measured
+from speedtui.engine.report.trial_figures import Figures, in_force, settings_measured
 from speedtui.engine.session.base import Session
 from speedtui.engine.session.start import StartOptions, start_training
 

@@ -13,7 +13,7 @@ from speedtui.engine.files import write_whole
 from speedtui.engine.jobs.resume_hint import how_to_go_on
 from speedtui.engine.log.read import no_run_words, read_state
 from speedtui.engine.output import as_json, say, say_json, say_line
-from speedtui.engine.regular import read_regular
+from speedtui.engine.regular_file import read_regular
 from speedtui.engine.report.compose import training_report
 from speedtui.engine.report.document import training_document
 from speedtui.engine.report.files import REPORT_NAME

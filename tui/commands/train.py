@@ -23,7 +23,7 @@ from speedtui.engine.profile.load import find_profile
 from speedtui.engine.report.lookup import find_plan, find_trial
 from speedtui.engine.report.present import present_settings
 from speedtui.engine.report.stage import find_stage
-from speedtui.engine.report.taken import Figures, laid_over_any, settings_measured
+from speedtui.engine.report.trial_figures import Figures, laid_over_any, settings_measured
 from speedtui.engine.runs import find_run
 from speedtui.engine.session.base import Session
 from speedtui.engine.session.start import StartOptions, resume_training, start_training

@@ -8,7 +8,7 @@ import msgspec
 
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.errors import ConfigError
-from speedtui.engine.plan.known import Option
+from speedtui.engine.plan.run_options import RunOption
 from speedtui.engine.profile.load import list_profiles
 from speedtui.engine.state import RunState
 from speedtui.tui.draft.draft import Draft, Layers
@@ -28,7 +28,7 @@ class Desk:
     def __init__(self) -> None:
         self.draft: Draft | None = None
         self._profiles = list_profiles()
-        self._options: tuple[Option, ...] = ()
+        self._options: tuple[RunOption, ...] = ()
         self._options_of: tuple[object, ...] = ()
         self._shown: NextRun | None = None
         self._shown_of: tuple[object, ...] = ()

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from speedtui.engine.config.batch import divisors
 from speedtui.engine.config.frequency import Frequency, frequency_text, parse_frequency
-from speedtui.engine.config.moment import later
+from speedtui.engine.config.parse_time import later
 from speedtui.engine.config.paths import value_at
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.units import duration_text, parse_duration

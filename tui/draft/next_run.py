@@ -17,7 +17,7 @@ from speedtui.engine.config.window import Window, resolve_window
 from speedtui.engine.config.zone import LOCAL
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.plan.goals import seek_goals
-from speedtui.engine.plan.known import Option, plan_options, run_option, trial_options, with_savings
+from speedtui.engine.plan.run_options import RunOption, plan_options, run_option, trial_options, with_savings
 from speedtui.engine.plan.schedules import schedules
 from speedtui.engine.plan.tables import checkpoint_frequencies, eval_frequencies
 from speedtui.engine.plan.what_if import KnownRun, nearest_known, unmeasured, what_if
@@ -37,8 +37,8 @@ MOST_TRIALS = 6
 class NextRunRow(NamedTuple):
     """A choice with the edits over it."""
 
-    option: Option
-    basis: Option
+    option: RunOption
+    basis: RunOption
     """What its figures rest on: itself, or a run that was measured with the same steps."""
     estimate: Estimate | None
     fit: Fit
@@ -85,7 +85,7 @@ class NextRun(msgspec.Struct, frozen=True, kw_only=True):
     missing: str = ""
     """What of the next run nobody has measured, in words."""
     fit: Fit = "unknown"
-    option: Option | None = None
+    option: RunOption | None = None
     """What the estimate rests on."""
     lines: tuple[NextRunRow, ...] = ()
     fields: tuple[DraftField, ...] = ()
@@ -116,39 +116,39 @@ class NextRun(msgspec.Struct, frozen=True, kw_only=True):
         return next((goal for goal in self.goals if goal.what == what), None)
 
 
-def computed_from(estimate: Estimate | None, basis: Option) -> bool:
+def computed_from(estimate: Estimate | None, basis: RunOption) -> bool:
     """Whether an estimate has other steps than what it rests on."""
     return estimate is not None and basis.known is not None and estimate.source != basis.known.source
 
 
-def options_of(base: Settings, run: RunState, plan_run: RunState, profiles: Profiles) -> tuple[Option, ...]:
+def options_of(base: Settings, run: RunState, plan_run: RunState, profiles: Profiles) -> tuple[RunOption, ...]:
     """All that the next run can take: the run's own pace, the profiles, the trials of its study."""
     planned = plan_options(plan_run, base)
     own = run_option(run, base)
     named = [option.name for option in planned]
     others = [_unknown(profile.name, base, profiles) for profile in profiles.profiles if profile.name not in named]
-    as_it_is = own if own is not None else Option(name="as it is", kind="run", values={}, description="no profile")
+    as_it_is = own if own is not None else RunOption(name="as it is", kind="run", values={}, description="no profile")
     return tuple(with_savings([as_it_is, *planned, *others, *trial_options(run)[:MOST_TRIALS]], plan_run))
 
 
-def _unknown(name: str, base: Settings, profiles: Profiles) -> Option:
+def _unknown(name: str, base: Settings, profiles: Profiles) -> RunOption:
     """A profile of which no plan says anything."""
     profile = profiles.named(name)
     assert profile is not None
     applied = apply_profile(base, profile)
-    return Option(
+    return RunOption(
         name=name, kind="profile", values=values_of(applied.settings, base), description=profile.description,
         changes=applied.changes,
     )  # fmt: skip
 
 
-def knowns_of(options: Sequence[Option]) -> list[tuple[KnownRun, Option]]:
+def knowns_of(options: Sequence[RunOption]) -> list[tuple[KnownRun, RunOption]]:
     """What was measured comes first."""
     found = [(option.known, option) for option in options if option.known is not None]
     return sorted(found, key=lambda pair: not pair[1].measured)
 
 
-def next_run(draft: Draft, options: Sequence[Option], run: RunState, plan_run: RunState, now: float) -> NextRun:
+def next_run(draft: Draft, options: Sequence[RunOption], run: RunState, plan_run: RunState, now: float) -> NextRun:
     """The next run as the draft has it, started at `now` (wall clock, seconds since the epoch)."""
     settings = draft.settings
     window, problem = _window(settings, now)
@@ -181,13 +181,15 @@ def _with_tables(shown: NextRun, settings: Settings, known: KnownRun) -> NextRun
     )
 
 
-def _answering(settings: Settings, pairs: Sequence[tuple[KnownRun, Option]]) -> tuple[KnownRun | None, Option | None]:
+def _answering(
+    settings: Settings, pairs: Sequence[tuple[KnownRun, RunOption]]
+) -> tuple[KnownRun | None, RunOption | None]:
     known = nearest_known(settings, (known for known, _ in pairs))
     return next(((known, option) for one, option in pairs if one is known), (None, None))
 
 
 def _line(
-    option: Option, draft: Draft, pairs: Sequence[tuple[KnownRun, Option]], window: Window | None, now: float
+    option: RunOption, draft: Draft, pairs: Sequence[tuple[KnownRun, RunOption]], window: Window | None, now: float
 ) -> NextRunRow:  # fmt: skip
     edits = draft.layers.edits
     own = [(option.known, option)] if option.known is not None else []
@@ -210,11 +212,11 @@ class _Laid(NamedTuple):
     """A choice with edits over it."""
 
     estimate: Estimate | None = None
-    option: Option | None = None
+    option: RunOption | None = None
     """What answers."""
 
 
-def _laid(option: Option, draft: Draft, edits: SettingValues, pairs: Sequence[tuple[KnownRun, Option]]) -> _Laid:
+def _laid(option: RunOption, draft: Draft, edits: SettingValues, pairs: Sequence[tuple[KnownRun, RunOption]]) -> _Laid:
     """Nothing where the edits do not go with the choice, or nobody measured that."""
     try:
         settings = laid_over(draft.base, {**option.values, **edits})
@@ -225,7 +227,7 @@ def _laid(option: Option, draft: Draft, edits: SettingValues, pairs: Sequence[tu
     return _Laid(estimate, answers)
 
 
-def _fit(now: float, estimate: Estimate | None, window: Window | None, option: Option | None) -> Fit:
+def _fit(now: float, estimate: Estimate | None, window: Window | None, option: RunOption | None) -> Fit:
     if option is not None and option.memory_fits is False:
         return "no_memory"
     return judge_finish(now, estimate, window)
@@ -238,7 +240,7 @@ def _window(settings: Settings, now: float) -> tuple[Window | None, str]:
         return None, error.message.removeprefix(f"{WHERE}: ")
 
 
-def _missing(settings: Settings, pairs: Sequence[tuple[KnownRun, Option]], plan_run: RunState) -> str:
+def _missing(settings: Settings, pairs: Sequence[tuple[KnownRun, RunOption]], plan_run: RunState) -> str:
     """The least that is missing; `nothing` where nothing is known of any run, `the plan` while it is made."""
     if plan_run.job == "plan" and plan_run.plan is None and plan_run.status.busy:
         return "the plan"

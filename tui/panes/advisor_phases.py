@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from speedtui.engine.candidate import Measurement
 from speedtui.engine.state import StudyState
-from speedtui.engine.state.lines import phase_words
+from speedtui.engine.state.event_words import phase_words
 from speedtui.engine.units import format_seconds
 from speedtui.tui.drawing.bars import in_order, phase_bar, phase_mark
 from speedtui.tui.drawing.frame import EDGES, INSET, framed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from speedtui.engine.candidate import Measurement, Memory, TrialResult, TrialStatus
 from speedtui.engine.search.candidates import CHECKPOINTING, MICRO_BATCH
 from speedtui.engine.state import RunState, TrialRow
-from speedtui.engine.state.lines import phase_words
+from speedtui.engine.state.event_words import phase_words
 from speedtui.engine.units import format_count, format_figure, format_seconds, format_share, format_size, format_span
 from speedtui.tui.candidates.figures import (
     FIT_STYLES,

@@ -7,7 +7,7 @@ import os
 from speedtui.engine.events import EvaluationCompleted
 from speedtui.engine.report.words import END_WORDS
 from speedtui.engine.state import RunState, TrainingState
-from speedtui.engine.state.lines import left_out_words, loss_words
+from speedtui.engine.state.event_words import left_out_words, loss_words
 from speedtui.engine.units import format_figure
 from speedtui.tui.drawing.text import Row, clean, pack, roughly, row, wrap
 

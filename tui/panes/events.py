@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from speedtui.engine.state import RunState
-from speedtui.engine.state.lines import PREDICTED, TOO_MUCH
+from speedtui.engine.state.event_words import PREDICTED, TOO_MUCH
 from speedtui.engine.state.snapshot import LogLine
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
 from speedtui.tui.drawing.text import Row, Span, clean, row, width_of, wrap

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from speedtui.engine.events import EvaluationCompleted
 from speedtui.engine.state import RunState, TrainingState
-from speedtui.engine.state.lines import left_out_words, loss_words
+from speedtui.engine.state.event_words import left_out_words, loss_words
 from speedtui.engine.units import format_figure
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
 from speedtui.tui.drawing.text import Row, Span, clean, pack, row, width_of, wrap

@@ -7,7 +7,7 @@ import shlex
 from speedtui.engine.events import CheckpointFailed, NonFiniteFound, Stalled, WorkerSuspended
 from speedtui.engine.plan_types import Advice
 from speedtui.engine.state import RunState, RunStatus, TrainingState
-from speedtui.engine.state.lines import describe_nonfinite
+from speedtui.engine.state.event_words import describe_nonfinite
 from speedtui.engine.units import format_size, format_span
 from speedtui.tui.drawing.text import Row, Span, clean, crop, roughly, row, wrap
 from speedtui.tui.frame import Frame

@@ -31,7 +31,7 @@ from speedtui.tui.panes.plan_pane import (
 )
 
 if TYPE_CHECKING:
-    from speedtui.engine.plan.known import Option
+    from speedtui.engine.plan.run_options import RunOption
     from speedtui.tui.draft.next_run import NextRun, NextRunRow
 
 LEAD = 4
@@ -167,7 +167,7 @@ def _texts(line: NextRunRow, now: float) -> list[Span]:
     ]  # fmt: skip
 
 
-def _step_figures(basis: Option, computed: Estimate | None) -> tuple[str, str, str, str]:
+def _step_figures(basis: RunOption, computed: Estimate | None) -> tuple[str, str, str, str]:
     """Step, tokens a second, peak and what is free; `computed`: from other steps, whose peak says nothing."""
     step, rate = basis.step_seconds, basis.tokens_per_second
     if computed is None:
@@ -189,14 +189,14 @@ def _evaluation(costs: RunCosts) -> float | None:
     return costs.eval_seconds + (costs.generate_seconds or 0.0) + (costs.metric_seconds or 0.0)
 
 
-def _free(option: Option) -> str:
+def _free(option: RunOption) -> str:
     peak, limit = option.peak_bytes, option.limit_bytes
     if peak is None or not limit:
         return "–"
     return format_share(1 - peak / limit) if peak <= limit else f"over {format_share(peak / limit - 1)}"
 
 
-def _source(option: Option, computed: Estimate | None) -> str:
+def _source(option: RunOption, computed: Estimate | None) -> str:
     if computed is not None:
         return "computed"
     if option.source == "history" and option.source_age_seconds is not None:

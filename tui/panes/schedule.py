@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.events import STEP_PHASES
-from speedtui.engine.rows import lacking_words
+from speedtui.engine.row_counts import lacking_words
 from speedtui.engine.state import RunState, Totals, TrainingState
 from speedtui.engine.units import format_seconds, format_share, format_size, format_span, length_words
 from speedtui.tui.drawing.text import Row, Span, clean, clock, pack, roughly, row, width_of

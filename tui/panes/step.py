@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from speedtui.engine.events import DeviceBusyMeasured
 from speedtui.engine.state import RunState
-from speedtui.engine.state.lines import phase_words
+from speedtui.engine.state.event_words import phase_words
 from speedtui.engine.state.series import BucketMeans
 from speedtui.engine.state.windows import Recent, StepWindow
 from speedtui.engine.units import format_count, format_seconds, format_share

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 
 from speedtui.engine.candidate import Measurement
 from speedtui.engine.state import RunState, TrialRow
-from speedtui.engine.state.lines import phase_words
+from speedtui.engine.state.event_words import phase_words
 from speedtui.engine.units import format_count, format_figure, format_seconds, format_share, format_size, format_span
 from speedtui.tui.candidates.figures import (
     FIT_STYLES,

@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 
 from speedtui.engine.plan_types import Advice
 from speedtui.engine.state import RunState
-from speedtui.engine.state.lines import describe_nonfinite
+from speedtui.engine.state.event_words import describe_nonfinite
 from speedtui.tui.drawing.text import Row, Span, cell, clean, clock, crop, roughly, row, width_of, wrap
 from speedtui.tui.panes.notices import gain_words
 from speedtui.tui.screens.dialog import Dialog

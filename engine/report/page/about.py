@@ -11,7 +11,7 @@ from speedtui.engine.config.settings import Scalar
 from speedtui.engine.report.page.markup import Markup, join, tag
 from speedtui.engine.report.page.tables import facts, section
 from speedtui.engine.report.words import use_words
-from speedtui.engine.rows import held_out_words, lacking_words
+from speedtui.engine.row_counts import held_out_words, lacking_words
 from speedtui.engine.state import RunState
 from speedtui.engine.units import format_count, format_size, length_words
 

@@ -10,7 +10,7 @@ from speedtui.engine.report.books import BooksRow
 from speedtui.engine.report.page.axes import Scale, time_label, time_ticks
 from speedtui.engine.report.page.markup import EMPTY, Markup, join, tag
 from speedtui.engine.report.page.style import GROUP_CLASSES
-from speedtui.engine.state.lines import phase_words
+from speedtui.engine.state.event_words import phase_words
 from speedtui.engine.units import format_share, format_span
 
 WIDTH = 930

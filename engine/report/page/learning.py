@@ -12,7 +12,7 @@ from speedtui.engine.report.page.markup import EMPTY, Markup, tag
 from speedtui.engine.report.page.tables import cells, section, table
 from speedtui.engine.report.record import TrainingReport
 from speedtui.engine.report.words import clock, each_words, evaluation_words, learned_words
-from speedtui.engine.state.lines import loss_words
+from speedtui.engine.state.event_words import loss_words
 from speedtui.engine.units import format_count, format_figure, format_seconds, format_size, plural
 
 ROWS = 16

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from speedtui.engine.plan.told import (
+from speedtui.engine.plan.plan_words import (
     WORD_COLUMNS,
     given_up,
     header_facts,

@@ -11,7 +11,7 @@ from speedtui.engine.report.page.style import GROUP_CLASSES
 from speedtui.engine.report.page.tables import section
 from speedtui.engine.report.record import EstimateComparison, TrainingReport
 from speedtui.engine.report.words import accuracy_words, clock, deadline_words, gain_words
-from speedtui.engine.state.lines import phase_words
+from speedtui.engine.state.event_words import phase_words
 from speedtui.engine.units import format_share, format_span
 
 TERM_GROUPS = {

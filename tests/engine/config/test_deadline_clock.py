@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from speedtui.engine.config.moment import later, read_moment
+from speedtui.engine.config.parse_time import later, read_moment
 from speedtui.engine.config.settings import WindowSettings
 from speedtui.engine.config.window import Window, resolve_window
 from speedtui.engine.config.zone import LOCAL

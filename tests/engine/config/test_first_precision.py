@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from speedtui.engine.config.first import PLAIN, first_precision
+from speedtui.engine.config.first_precision import PLAIN, first_precision
 from speedtui.engine.config.load import load_settings
 from speedtui.engine.config.template import render_template
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from speedtui.engine.config.settings import LoraSettings, Settings
+from speedtui.engine.evaluate.answer_frame import chat_frame
 from speedtui.engine.evaluate.evaluator import Evaluator
-from speedtui.engine.evaluate.frame import chat_frame
 from speedtui.engine.trial.prepared import make_trainable
 from speedtui.engine.workload.model import set_gradient_checkpointing
 from tests.engine.evaluate.conftest import QUESTIONS, write_rows

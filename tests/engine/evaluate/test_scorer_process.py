@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from speedtui.engine.errors import ConfigError
-from speedtui.engine.evaluate.messages import ScoringRequest
+from speedtui.engine.evaluate.scorer_messages import ScoringRequest
 from speedtui.engine.evaluate.scoring import Scorer, ScorerGone, ScoringOutcome
 
 Write = Callable[..., str]
@@ -294,7 +294,7 @@ def test_signals_to_every_process_of_a_job_do_not_end_it(scorer: Callable[[str],
 
 WORKER = """
     import sys, time
-    from speedtui.engine.evaluate.messages import ScoringRequest
+    from speedtui.engine.evaluate.scorer_messages import ScoringRequest
     from speedtui.engine.evaluate.scoring import Scorer
     one = Scorer(sys.argv[1])
     one.load(lambda done: None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from speedtui.engine import events as e
-from speedtui.engine.meter.lines import (
+from speedtui.engine.meter.step_lines import (
     LATER_LINES_PER_SECOND,
     LINES_PER_SECOND,
     PEAK_LINES,

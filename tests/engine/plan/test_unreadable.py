@@ -11,7 +11,7 @@ from speedtui.engine.advise.context import settings_in_use
 from speedtui.engine.advise.strategies import advised
 from speedtui.engine.config.frequency import parse_frequency
 from speedtui.engine.errors import ConfigError
-from speedtui.engine.plan.known import plan_options, trial_options
+from speedtui.engine.plan.run_options import plan_options, trial_options
 from speedtui.engine.state import RunState, fold
 from speedtui.engine.units import parse_duration
 from speedtui.tui.draft.desk import Desk

@@ -13,7 +13,7 @@ from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.paths import with_values
 from speedtui.engine.config.settings import DataSettings, ModelSettings, ScheduleSettings, Settings, TrainSettings
 from speedtui.engine.plan.goals import seek_goals
-from speedtui.engine.plan.known import known_from_training
+from speedtui.engine.plan.run_options import known_from_training
 from speedtui.engine.plan.schedules import schedules
 from speedtui.engine.plan.what_if import KnownRun, known_from_estimate, nearest_known, unmeasured, what_if
 from speedtui.engine.plan_types import Saving

@@ -17,7 +17,7 @@ from speedtui.engine.context.context import JobContext
 from speedtui.engine.log.tail import read_events
 from speedtui.engine.timing.eta import Eta
 from speedtui.engine.trainer.cadence import Cadence
-from speedtui.engine.trainer.live import LiveSettings
+from speedtui.engine.trainer.live_settings import LiveSettings
 from speedtui.engine.trainer.schedule import TrainingSchedule
 from tests.engine.timing.walked_training import Run, line
 

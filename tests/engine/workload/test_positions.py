@@ -12,8 +12,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.errors import ConfigError
-from speedtui.engine.plan.cases import ResolvedProfile
-from speedtui.engine.plan.within import within
+from speedtui.engine.plan.profile_limits import within
+from speedtui.engine.plan.resolved_profiles import ResolvedProfile
 from speedtui.engine.profile.profile import Profile
 from speedtui.engine.workload.positions import Places, beyond_training, places_of, require_places
 from tests.engine.workload.conftest import WriteRows

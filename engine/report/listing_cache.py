@@ -14,7 +14,7 @@ import msgspec
 
 from speedtui.engine.files import make_folder, write_whole
 from speedtui.engine.log.run_summary import Stamp, stamp_of
-from speedtui.engine.regular import read_regular
+from speedtui.engine.regular_file import read_regular
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.workload.cache import key_of
 
@@ -26,7 +26,7 @@ changed so lately could change again without another stamp."""
 T = TypeVar("T")
 
 
-class KeptEntries(Generic[T]):
+class ListingCache(Generic[T]):
     """Entries by run, each with the stamp of the log that it was read from: a log that has changed has none."""
 
     def __init__(self, runs: Path, folder: Path | None, kind: type[T]) -> None:

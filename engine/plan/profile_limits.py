@@ -9,7 +9,7 @@ import msgspec
 from speedtui.engine.config.batch import divisors
 from speedtui.engine.config.paths import value_at, with_values
 from speedtui.engine.config.settings import Scalar
-from speedtui.engine.plan.cases import ResolvedProfile
+from speedtui.engine.plan.resolved_profiles import ResolvedProfile
 from speedtui.engine.plan_types import Change
 from speedtui.engine.profile.profile import EFFECTIVE_BATCH, MAX_LENGTH
 from speedtui.engine.search.candidates import MICRO_BATCH

@@ -9,7 +9,7 @@ from speedtui.engine.advise.words import age_words, value_words
 from speedtui.engine.config.window import Window
 from speedtui.engine.plan.tables import CHECKPOINT_SHARE, recommended_checkpoint
 from speedtui.engine.plan_types import Change, Fit, FrequencyRow, Plan, ProfileRow
-from speedtui.engine.rows import row_words
+from speedtui.engine.row_counts import row_words
 from speedtui.engine.units import (
     format_count,
     format_seconds,

@@ -33,7 +33,7 @@ ELSEWHERE = ("window.", "search.", "track.")
 OptionKind = Literal["run", "profile", "trial"]
 
 
-class Option(msgspec.Struct, frozen=True, kw_only=True):
+class RunOption(msgspec.Struct, frozen=True, kw_only=True):
     """Settings that the next run can take, and what is known of a run with them. None where nothing is."""
 
     name: str
@@ -56,21 +56,21 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
-def plan_options(run: RunState, base: Settings) -> list[Option]:
+def plan_options(run: RunState, base: Settings) -> list[RunOption]:
     """The rows of a run's plan, as what they change of `base`; those of them that can be read."""
     if run.plan is None:
         return []
     return list(_readable(partial(_of_row, row, run, base) for row in run.plan.profiles))
 
 
-def _readable(options: Iterable[Callable[[], Option]]) -> Iterator[Option]:
+def _readable(options: Iterable[Callable[[], RunOption]]) -> Iterator[RunOption]:
     """A choice whose settings another version wrote is none here; the others are."""
     for option in options:
         with suppress(ConfigError):
             yield option()
 
 
-def _of_row(row: ProfileRow, run: RunState, base: Settings) -> Option:
+def _of_row(row: ProfileRow, run: RunState, base: Settings) -> RunOption:
     plan, estimate = run.plan, row.estimate
     settings = recorded_settings(run.config, WHERE, row.values)
     values = {path: value for path, value in values_of(settings, base).items() if not path.startswith(ELSEWHERE)}
@@ -80,7 +80,7 @@ def _of_row(row: ProfileRow, run: RunState, base: Settings) -> Option:
             estimate, settings, rows=plan.train_rows, eval_rows=run.model.eval_rows if run.model is not None else None,
             eval_seconds=row.eval_seconds, save_seconds=row.save_seconds,
         )  # fmt: skip
-    return Option(
+    return RunOption(
         name=row.profile, kind="profile", values=values, description=row.description,
         source=row.source, source_age_seconds=row.source_age_seconds, measured=row.source == "measured", known=known,
         step_seconds=row.step_seconds, tokens_per_second=row.tokens_per_second,
@@ -89,7 +89,7 @@ def _of_row(row: ProfileRow, run: RunState, base: Settings) -> Option:
     )  # fmt: skip
 
 
-def with_savings(options: Sequence[Option], run: RunState) -> list[Option]:
+def with_savings(options: Sequence[RunOption], run: RunState) -> list[RunOption]:
     """What a run's plan computed that other steps save holds for every option with the steps it is computed for."""
     plan = run.plan
     row = plan.row if plan is not None else None
@@ -102,14 +102,14 @@ def with_savings(options: Sequence[Option], run: RunState) -> list[Option]:
     return [_with_savings(option, settings, tuple(plan.savings)) for option in options]
 
 
-def _with_savings(option: Option, settings: Settings, savings: tuple[Saving, ...]) -> Option:
+def _with_savings(option: RunOption, settings: Settings, savings: tuple[Saving, ...]) -> RunOption:
     known = option.known
     if known is None or not same_steps(known.settings, settings):
         return option
     return msgspec.structs.replace(option, known=msgspec.structs.replace(known, savings=savings))
 
 
-def trial_options(run: RunState) -> list[Option]:
+def trial_options(run: RunState) -> list[RunOption]:
     """The trials of a run's study that were measured and can be read, the fastest first."""
     study = run.study
     if study is None:
@@ -119,7 +119,7 @@ def trial_options(run: RunState) -> list[Option]:
     return sorted(found, key=lambda option: option.step_seconds or math.inf)
 
 
-def _of_trial(row: TrialRow, run: RunState) -> Option:
+def _of_trial(row: TrialRow, run: RunState) -> RunOption:
     result = row.result
     assert result is not None
     measured, memory, estimate = result.measurement, result.memory, result.estimate
@@ -131,7 +131,7 @@ def _of_trial(row: TrialRow, run: RunState) -> Option:
             estimate, settings, rows=model.train_rows if model is not None else None,
             eval_rows=model.eval_rows if model is not None else None,
         )  # fmt: skip
-    return Option(
+    return RunOption(
         name=f"#{row.candidate.id} {row.candidate.label}", kind="trial", values=row.candidate.values,
         source=f"#{row.candidate.id}", measured=True, known=known,
         step_seconds=measured.step_seconds if measured is not None else None,
@@ -141,7 +141,7 @@ def _of_trial(row: TrialRow, run: RunState) -> Option:
     )  # fmt: skip
 
 
-def run_option(run: RunState, settings: Settings) -> Option | None:
+def run_option(run: RunState, settings: Settings) -> RunOption | None:
     """The training of this run, as it goes; `settings`: as they are now. None where it does not train."""
     training = run.training
     if training is None:
@@ -149,7 +149,7 @@ def run_option(run: RunState, settings: Settings) -> Option | None:
     known = known_from_training(run, training, settings)
     window = training.steps
     device = next((device.memory_bytes for device in run.devices if device.kind == "cuda"), None)
-    return Option(
+    return RunOption(
         name="this run", kind="run", values={}, description=training.label, source="this run", measured=True,
         known=known, step_seconds=step_seconds(known) if known is not None else None,
         tokens_per_second=window.tokens_per_second, peak_bytes=window.peak_reserved_bytes, limit_bytes=device,

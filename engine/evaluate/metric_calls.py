@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from speedtui.engine.errors import DataError
-from speedtui.engine.evaluate.messages import Began, Scored, ScorerReply, ScoringRequest, SetScored, Unread
 from speedtui.engine.evaluate.metric import Metric, NoScore, described, number_of, tell
+from speedtui.engine.evaluate.scorer_messages import Began, Scored, ScorerReply, ScoringRequest, SetScored, Unread
 from speedtui.engine.workload.data import Content, DataTable, answer_of
 
 Send = Callable[[ScorerReply], None]
