@@ -196,6 +196,7 @@ def find_run(runs: Path, name: str | None) -> RunFolder:
         RunFolderError: there is none, or several begin so.
     """
     if name is not None:
+        _require_name(name)
         for path in (Path(name), runs / name):
             if os.path.lexists(path / LOG_NAME):
                 return RunFolder(path.resolve())
@@ -212,6 +213,12 @@ def find_run(runs: Path, name: str | None) -> RunFolder:
         return matches[0]
     problem = "no run of that name" if not matches else f"{len(matches)} runs match"
     raise RunFolderError(f"{name}: {problem} in {runs}", "`speedtui runs` lists them.")
+
+
+def _require_name(name: str) -> None:
+    """Every name has nothing in it, and a path of nothing is the folder one is in."""
+    if not name.strip():
+        raise RunFolderError("the name of a run is empty", "`speedtui runs` lists them.")
 
 
 def find_recording(runs: Path, name: str) -> RunFolder:

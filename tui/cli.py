@@ -88,6 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(arguments: list[str]) -> int:
     try:
+        _refuse_empty(arguments)
         code = application.main(arguments, prog_name="speedtui", standalone_mode=False)
         if not isinstance(code, ExitCode):  # no command ran: --help and --version are there to be printed
             require_printed()
@@ -102,6 +103,18 @@ def _run(arguments: list[str]) -> int:
         return _refuse(error, with_traceback=_is_verbose(arguments))
     except Exception as error:
         return _refuse(_as_failure(error), with_traceback=_is_verbose(arguments))
+
+
+def _refuse_empty(arguments: list[str]) -> None:
+    """A variable of the shell that is not set leaves an empty argument, which would name any run, and no deadline.
+
+    Raises:
+        UsageError: one is empty, or is an option with nothing after its equals sign.
+    """
+    for before, text in zip(["speedtui", *arguments], arguments, strict=False):
+        if not text or (text.startswith("--") and text.find("=") == len(text) - 1):
+            what = f"the value of {text[:-1]}" if text else f"the argument after {before}"
+            raise UsageError(f"{what} is empty", "Is a variable of the shell not set? Write a value, or leave it out.")
 
 
 def _is_verbose(arguments: list[str]) -> bool:

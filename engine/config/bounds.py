@@ -35,13 +35,18 @@ def numbers_of(section: Section, prefix: str = "") -> Numbers:
             yield prefix + name, value, bounds
 
 
+def plain(number: float) -> str:
+    """A whole number with all its digits."""
+    return str(number) if isinstance(number, int) else f"{number:g}"
+
+
 def bounds_words(bounds: Bounds) -> str:
     """`at least 1`."""
     if bounds.gt == 0 and bounds.lt is not None:
-        return f"between 0 and {bounds.lt:g}"
-    words = [] if bounds.ge is None else [f"at least {bounds.ge:g}"]
-    words += [] if bounds.gt is None else ["above zero" if bounds.gt == 0 else f"above {bounds.gt:g}"]
-    words += [] if bounds.lt is None else [f"below {bounds.lt:g}"]
+        return f"between 0 and {plain(bounds.lt)}"
+    words = [] if bounds.ge is None else [f"at least {plain(bounds.ge)}"]
+    words += [] if bounds.gt is None else ["above zero" if bounds.gt == 0 else f"above {plain(bounds.gt)}"]
+    words += [] if bounds.lt is None else [f"below {plain(bounds.lt)}"]
     return " and ".join(words)
 
 
@@ -53,7 +58,7 @@ def hint_of(bounds: Bounds | None) -> str:
 def problem_of(value: float, bounds: Bounds | None) -> str:
     """`must be at least 1, got 0`; empty where there is none."""
     if not math.isfinite(value):
-        return f"must be a finite number, got {value:g}"
+        return f"must be a finite number, got {value}"
     if bounds is None:
         return ""
     inside = (
@@ -61,4 +66,4 @@ def problem_of(value: float, bounds: Bounds | None) -> str:
         and (bounds.gt is None or value > bounds.gt)
         and (bounds.lt is None or value < bounds.lt)
     )
-    return "" if inside else f"must be {bounds_words(bounds)}, got {value:g}"
+    return "" if inside else f"must be {bounds_words(bounds)}, got {plain(value)}"

@@ -57,7 +57,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
             require_regular(path, path.stat())
         with path.open("rb") as file:
             refuse(path, flaw_of_open(file.fileno(), path))
-            text = file.read().decode()
+            text = file.read().decode("utf-8-sig")  # Windows' editors begin a file with the mark
     except FileNotFoundError:
         raise ConfigError(
             f"{path}: no such configuration file",
@@ -69,7 +69,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}", "Name another file with --config.") from None
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also of thousands of digits or brackets
         raise ConfigError(f"{path}: not TOML: {error}", "Correct that line.") from None
 
 
@@ -91,7 +91,7 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
     """Paths made absolute. A model path that is no folder stays as it is: it may be a hub id."""
 
     def anchor(text: str | None) -> str | None:
-        return None if text is None else utf8_name((folder / os.path.expanduser(text)).resolve())
+        return utf8_name((folder / os.path.expanduser(text)).resolve()) if text else None
 
     def anchor_model(text: str | None) -> str | None:
         if text is None or (not (folder / text).exists() and not text.startswith((".", "/", "~"))):

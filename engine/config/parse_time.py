@@ -11,6 +11,8 @@ from speedtui.engine.config.zone import zone_named, zone_words
 
 EXPECTED = "expected 18:40, Fri 18:40 or 2026-05-01 18:40, each also with a zone such as Europe/Berlin, +02:00 or Z"
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+FIRST_YEAR, LAST_YEAR = 1970, 9000
+"""Clocks count from the first; zones and spans beyond the last lead out of what a `datetime` can be."""
 _TYPED = re.compile(
     r"(?:(?P<day>[A-Za-z]{3,9})\s+|(?P<date>\d{4}-\d\d-\d\d)(?:[T\s]\s*))?"
     r"(?P<time>\d{1,2}:\d\d(?::\d\d)?)\s*(?P<zone>[A-Za-z+-]\S*)?"
@@ -73,7 +75,7 @@ def later(text: str, seconds: int) -> str:
 
 def _typed(text: str) -> _Typed:
     if _DATE.fullmatch(text):
-        return _Typed(None, date.fromisoformat(text), time(), None)
+        return _Typed(None, _in_years(date.fromisoformat(text), text), time(), None)
     found = _TYPED.fullmatch(text)
     if found is None:
         raise ValueError(f"{EXPECTED}, got {text!r}")
@@ -83,7 +85,13 @@ def _typed(text: str) -> _Typed:
     except ValueError:
         raise ValueError(f"{EXPECTED}, got {text!r}") from None
     zone = None if found["zone"] is None else zone_named(found["zone"])
-    return _Typed(_weekday(found["day"], text), day, clock, zone)
+    return _Typed(_weekday(found["day"], text), day and _in_years(day, text), clock, zone)
+
+
+def _in_years(day: date, text: str) -> date:
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise ValueError(f"expected a year from {FIRST_YEAR} to {LAST_YEAR}, got {text!r}")
+    return day
 
 
 def _weekday(name: str | None, text: str) -> int | None:

@@ -92,6 +92,7 @@ def convert(tree: Mapping[str, Any], where: str) -> Settings:
         ConfigError: a key that is no setting, or a value of another type, with the key's path.
     """
     _refuse_unknown(tree, Settings, "", where)
+    _refuse_unwritable(tree, "", where)
     try:
         return msgspec.convert(tree, Settings)
     except msgspec.ValidationError as error:
@@ -119,6 +120,21 @@ def _refuse_unknown(tree: Mapping[str, Any], section: type[Section], prefix: str
             if not isinstance(value, Mapping):
                 raise ConfigError(f"{where}: {path} is a table; write [{path}] and its settings below it")
             _refuse_unknown(value, kind, path + ".", where)
+
+
+def _refuse_unwritable(value: Any, path: str, where: str) -> None:
+    """What TOML's reader takes and neither a log nor a file's name can hold."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            _refuse_unwritable(inner, f"{path}.{key}" if path else str(key), where)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            _refuse_unwritable(inner, f"{path}[{index}]", where)
+    elif isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+        digits = len(str(abs(value)))
+        raise ConfigError(f"{where}: {path}: a whole number of {digits} digits is too large", "64 bits hold one of 18.")
+    elif isinstance(value, str) and "\0" in value:
+        raise ConfigError(f"{where}: {path}: the text holds a NUL character", f"Correct {path}.")
 
 
 _TYPE_NAMES = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false",

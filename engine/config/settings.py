@@ -169,7 +169,8 @@ class TrainSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Micro-batches of samples of about the same length: less padding, an order that is less random."""
     compile: bool = False
     """torch.compile: the first steps take longer, the others less."""
-    seed: int = 42
+    seed: Annotated[int, Bounds(ge=0, lt=1 << 32)] = 42
+    # numpy, which transformers seeds with the rest, takes no other
     """Of the order of the samples, of dropout, of new weights."""
 
 

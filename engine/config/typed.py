@@ -67,7 +67,7 @@ def _literal(text: str, where: str) -> Scalar:
                 return kind(plain)
     try:
         value = tomllib.loads(f"value = {text}")["value"] if text.isprintable() else text
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # also of thousands of digits or brackets
         return text
     if isinstance(value, list | dict):
         raise ConfigError(f"{where}: expected a number, text, true or false, got {text}")

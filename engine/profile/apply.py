@@ -79,13 +79,13 @@ def written_paths(path: Path) -> frozenset[str]:
         ConfigError: the file cannot be read as TOML.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         tree = tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}", "Name another file with --config.") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: cannot be read: not UTF-8 text", "Save it as UTF-8.") from None
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also of thousands of digits or brackets
         raise ConfigError(f"{path}: not TOML: {with_line(error, text)}", "Correct that line.") from None
     return frozenset(name for name, _ in flat_settings(tree))
 

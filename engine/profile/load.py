@@ -141,7 +141,7 @@ def _read_own(file: Path) -> Profile:
         raise UsageError(f"{file}: {error.message}", f"Rename the file. {error.hint}") from None
     require(file)
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise ConfigError(f"{file}: cannot be read: not UTF-8 text", "Save it as UTF-8.") from None
     except OSError as error:

@@ -85,7 +85,7 @@ def parse_profile(name: str, text: str, where: str, *, own: bool) -> Profile:
     """
     try:
         tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also of thousands of digits or brackets
         raise ConfigError(f"{where}: not TOML: {with_line(error, text)}", "Correct that line.") from None
     _refuse_unknown(tree, "", _TOP, where)
     description = tree.get("description", "")
@@ -101,7 +101,7 @@ def parse_profile(name: str, text: str, where: str, *, own: bool) -> Profile:
     )
 
 
-def with_line(error: tomllib.TOMLDecodeError, text: str) -> str:
+def with_line(error: Exception, text: str) -> str:
     """What is wrong with a text, always with the line: tomllib leaves it out at the end of a document."""
     last = text.rstrip().count("\n") + 1
     return str(error).replace("at end of document", f"at the end, line {last}")

@@ -110,7 +110,7 @@ def _generalized_golden_ratio(dimensions: int) -> float:
 
 def _entries(path: Path) -> list[Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file of candidates", _EXAMPLE) from None
     except UnicodeDecodeError:
@@ -119,10 +119,11 @@ def _entries(path: Path) -> list[Any]:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}", _EXAMPLE) from None
     try:
         tree = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not TOML: {error}", _EXAMPLE) from None
     except json.JSONDecodeError as error:
         raise ConfigError(f"{path}:{error.lineno}: not JSON: {error.msg}", _EXAMPLE) from None
+    except (ValueError, RecursionError) as error:  # also of thousands of digits or brackets
+        kind = "TOML" if path.suffix == ".toml" else "JSON"
+        raise ConfigError(f"{path}: not {kind}: {error}", _EXAMPLE) from None
     if isinstance(tree, Mapping):
         unknown = [key for key in tree if key != "candidate"]
         if unknown:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -89,6 +90,16 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
         return not (self.json or self.plain or self.quiet) and sys.stdin.isatty() and sys.stdout.isatty()
 
 
+class Number(click.FloatRange):
+    """Within its bounds, which not-a-number passes, as it is neither above nor below any."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
 def common_options(function: F) -> F:
     """--config, --runs, --json, -q, -v, --trust; the command gets them as one `Common`."""
 
@@ -135,7 +146,7 @@ def screen_options(function: F) -> F:
         ("--ascii", {"is_flag": True, "help": "Send nothing but ASCII."}),
         ("--no-mouse", {"is_flag": True, "help": "Leave the mouse to the terminal; M switches it later."}),
         ("--link", {"type": click.Choice(["slow"]), "help": "For a slow connection: few colours, 0.5 Hz, no mouse."}),
-        ("--rate", {"type": click.FloatRange(SLOWEST_HZ, FASTEST_HZ), "metavar": "HZ",
+        ("--rate", {"type": Number(SLOWEST_HZ, FASTEST_HZ), "metavar": "HZ",
                     "help": "Redraws a second; 2 where nothing is said."}),
     )  # fmt: skip
     for name, more in described:

@@ -12,7 +12,7 @@ from speedtui.engine.session.recording import end_of
 from speedtui.engine.session.replay import ReplaySession
 from speedtui.engine.units import parse_duration
 from speedtui.tui.commands.following import follow
-from speedtui.tui.commands.options import Common, Output, common_options, screen_options
+from speedtui.tui.commands.options import Common, Number, Output, common_options, screen_options
 from speedtui.tui.options import ScreenOptions
 from speedtui.tui.streams import require_printed
 
@@ -25,7 +25,7 @@ PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 @click.argument("run")
 @click.option(
     "--speed",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     default=10.0,
     show_default=True,
     help="Times the pace it went.",

@@ -59,13 +59,13 @@ def read_keymap(path: Path | None = None) -> KeymapFile:
     path = path or keymap_path()
     try:
         require(path)
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         tables = tomllib.loads(text)
     except FileNotFoundError:
         return KeymapFile(path=path)
     except ConfigError as error:
         return KeymapFile(path=path, refused=(f"{error.message}: all keys are as shipped",))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # no UTF-8, no TOML, thousands of digits or brackets
         reason = error.strerror if isinstance(error, OSError) else error
         return KeymapFile(path=path, refused=(f"{path}: cannot be read, so all keys are as shipped: {reason}",))
     return _Reader(path, text).read(tables)

@@ -143,3 +143,10 @@ def test_a_time_of_day_is_shown_with_its_zone_where_the_clocks_are_changed_befor
         assert read_moment("02:30 Europe/Berlin", datetime.fromtimestamp(evening, LOCAL)).at.timestamp() == (
             evening + 2.5 * 3600
         )
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "1969-12-31", "9001-01-01", "9999-12-31"])
+@pytest.mark.parametrize("zone", ["", " 18:40 +14:00", " 18:40 -12:00", " 23:59 Pacific/Auckland"])
+def test_a_year_beyond_what_can_be_counted_is_no_moment(day: str, zone: str) -> None:
+    with pytest.raises(ValueError, match="expected a year from 1970 to 9000"):
+        read_moment(f"{day}{zone}", datetime(2026, 5, 1, tzinfo=UTC))
