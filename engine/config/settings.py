@@ -170,7 +170,7 @@ class TrainSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     compile: bool = False
     """torch.compile: the first steps take longer, the others less."""
     seed: Annotated[int, Bounds(ge=0, lt=1 << 32)] = 42
-    # numpy, which transformers seeds with the rest, takes no other
+    """From 0 to 4294967295, which are what numpy takes."""
     """Of the order of the samples, of dropout, of new weights."""
 
 

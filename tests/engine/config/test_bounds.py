@@ -18,7 +18,7 @@ from speedtui.engine.errors import ConfigError
 from speedtui.engine.profile.apply import written_paths
 from speedtui.engine.profile.load import find_profile, own_folder
 from speedtui.engine.search.candidates import make_candidate
-from speedtui.engine.search.own import read_configs
+from speedtui.engine.search.user_candidates import read_configs
 from speedtui.tui.keys.keymap import keymap_path, read_keymap
 
 GOOD = Settings(
