@@ -9,7 +9,7 @@ from textual.timer import Timer
 
 from speedtui.tui.frame import Frame, TimeRange
 from speedtui.tui.terminal.driver import TerminalDriver
-from speedtui.tui.terminal.pace import RefreshRate, Traffic
+from speedtui.tui.terminal.refresh_rate import RefreshRate, Traffic
 from speedtui.tui.terminal.title import Title
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from speedtui.tui.panes.deadline import DeadlinePane
 from speedtui.tui.screens.compare import CompareScreen
 from speedtui.tui.screens.confirm import Question
 from speedtui.tui.screens.help import HelpScreen
-from speedtui.tui.terminal.pace import BUDGET_BYTES_PER_SECOND
-from speedtui.tui.terminal.typed import pasted_characters
+from speedtui.tui.terminal.refresh_rate import BUDGET_BYTES_PER_SECOND
+from speedtui.tui.terminal.typed_keys import pasted_characters
 
 OpenApp = Callable[..., SpeedtuiApp]
 PATIENCE_SECONDS = 60.0

@@ -19,7 +19,7 @@ from textual.widgets import Input
 from speedtui.engine.events import AnyEvent
 from speedtui.tui.app import SpeedtuiApp
 from speedtui.tui.keys.table import SCREENS
-from speedtui.tui.terminal.pace import BACKLOG
+from speedtui.tui.terminal.refresh_rate import BACKLOG
 
 OpenApp = Callable[..., SpeedtuiApp]
 SIZES = ((60, 20), (80, 24), (100, 30), (140, 40))

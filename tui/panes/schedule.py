@@ -9,7 +9,7 @@ from speedtui.engine.state import RunState, Totals, TrainingState
 from speedtui.engine.units import format_seconds, format_share, format_size, format_span, length_words
 from speedtui.tui.drawing.text import Row, Span, clean, clock, pack, roughly, row, width_of
 from speedtui.tui.frame import Frame
-from speedtui.tui.panes.coming import Coming, next_checkpoint, next_evaluation, nothing_to_evaluate
+from speedtui.tui.panes.next_events import TimeUntil, next_checkpoint, next_evaluation, nothing_to_evaluate
 from speedtui.tui.panes.pane import Pane
 from speedtui.tui.values import value_words
 
@@ -91,7 +91,7 @@ def _changed(path: str, value: Scalar) -> Row:
     return row(Span(f"{name} ", "dim"), Span(f"{clean(value_words(value))} (changed)", "accent"))
 
 
-def _next(run: RunState, what: str, setting: str, coming: Coming | None) -> Row:
+def _next(run: RunState, what: str, setting: str, coming: TimeUntil | None) -> Row:
     """How far away it is, where that is known, and how often it comes."""
     if coming is None:
         return row(Span(f"{what.removeprefix('next ')} ", "dim"), _every(run, setting))

@@ -14,7 +14,7 @@ from textual.message import Message
 from speedtui.engine.clean import clean
 from speedtui.tui.drawing.ascii import to_ascii
 from speedtui.tui.terminal.process import stop_group
-from speedtui.tui.terminal.typed import TypedKeys
+from speedtui.tui.terminal.typed_keys import TypedKeys
 
 if TYPE_CHECKING:
     from speedtui.tui.app import SpeedtuiApp

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from speedtui.tui.terminal.pace import (
+from speedtui.tui.terminal.refresh_rate import (
     BACKLOG,
     BUDGET_BYTES_PER_SECOND,
     CLEAN_TICKS,

@@ -9,7 +9,7 @@ from speedtui.engine.state import RunState, TrainingState
 from speedtui.engine.timing.counts import count_steps, frequency_steps
 
 
-class Coming(NamedTuple):
+class TimeUntil(NamedTuple):
     """How far away something is."""
 
     seconds: float
@@ -17,7 +17,7 @@ class Coming(NamedTuple):
     """None where it goes by the clock."""
 
 
-def next_evaluation(run: RunState, training: TrainingState) -> Coming | None:
+def next_evaluation(run: RunState, training: TrainingState) -> TimeUntil | None:
     """The next full evaluation; None where it is not known, or never."""
     if nothing_to_evaluate(run):
         return None
@@ -31,7 +31,7 @@ def nothing_to_evaluate(run: RunState) -> bool:
     return run.model is not None and not run.model.eval_rows
 
 
-def next_checkpoint(run: RunState, training: TrainingState) -> Coming | None:
+def next_checkpoint(run: RunState, training: TrainingState) -> TimeUntil | None:
     """The next checkpoint; None also where checkpoints follow the best evaluations, or the run ends before it."""
     every = str(run.schedule.get("checkpoint_every", "never"))
     last = training.checkpoints[-1].t if training.checkpoints else None
@@ -41,16 +41,16 @@ def next_checkpoint(run: RunState, training: TrainingState) -> Coming | None:
     return None if coming is not None and end is not None and not _later(end, coming) else coming
 
 
-def _end(training: TrainingState) -> Coming | None:
+def _end(training: TrainingState) -> TimeUntil | None:
     """The last step, which is evaluated and after which the model is saved instead of a checkpoint."""
     left = training.total_steps - training.step
     eta = training.eta.terms.get("steps") if training.eta is not None else None
     if eta is not None:
-        return Coming(eta, left)
-    return Coming(left * training.steps.seconds, left) if training.steps.seconds is not None else None
+        return TimeUntil(eta, left)
+    return TimeUntil(left * training.steps.seconds, left) if training.steps.seconds is not None else None
 
 
-def _later(one: Coming, other: Coming) -> bool:
+def _later(one: TimeUntil, other: TimeUntil) -> bool:
     """Whether one comes after the other: by steps where both are counted in them."""
     if one.steps is not None and other.steps is not None:
         return one.steps > other.steps
@@ -64,7 +64,7 @@ def _by_the_clock(every: str) -> bool:
         return False
 
 
-def _left(run: RunState, training: TrainingState, every: str, last: float | None) -> Coming | None:
+def _left(run: RunState, training: TrainingState, every: str, last: float | None) -> TimeUntil | None:
     try:
         frequency = parse_frequency(every)
     except ValueError:
@@ -73,7 +73,7 @@ def _left(run: RunState, training: TrainingState, every: str, last: float | None
         if last is None and training.resumes:
             return None  # it counts from the present start, which nobody has told
         since = training.started_at if last is None else last
-        return Coming(max(0.0, since + frequency.seconds - run.t))
+        return TimeUntil(max(0.0, since + frequency.seconds - run.t))
     epoch_steps = _epoch_steps(run, training)
     if frequency.epochs is not None and epoch_steps is None:
         return None
@@ -81,7 +81,7 @@ def _left(run: RunState, training: TrainingState, every: str, last: float | None
     if steps is None or training.steps.seconds is None:
         return None
     left = steps - training.step % steps
-    return Coming(left * training.steps.seconds, left)
+    return TimeUntil(left * training.steps.seconds, left)
 
 
 def _epoch_steps(run: RunState, training: TrainingState) -> int | None:
