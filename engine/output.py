@@ -6,12 +6,26 @@ stdout is data, stderr is for people; of a worker both are the run's worker.log.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any, TextIO
 
 import msgspec
 
 from speedtui.engine.clean import clean_lines, cleaned, escape_json
+
+WIDTH = 100
+"""Columns of a text that is printed, where nothing says that there are fewer: lines longer than that read badly."""
+NARROWEST = 60
+"""Below it a terminal may break lines itself: figures beside their words are worth more."""
+
+
+def text_width() -> int:
+    """Columns for a text on stdout: those of its terminal where that has fewer than `WIDTH`."""
+    try:
+        return max(NARROWEST, min(WIDTH, os.get_terminal_size(sys.stdout.fileno()).columns or WIDTH))
+    except (AttributeError, OSError, ValueError):  # closed, or no terminal
+        return WIDTH
 
 
 def say(text: str) -> None:

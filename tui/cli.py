@@ -87,6 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(arguments: list[str]) -> int:
+    if arguments[:1] == ["help"]:  # as people type it
+        arguments = [*arguments[1:], "--help"]
     try:
         _refuse_empty(arguments)
         code = application.main(arguments, prog_name="speedtui", standalone_mode=False)
@@ -98,7 +100,7 @@ def _run(arguments: list[str]) -> int:
     except click.ClickException as error:
         program = " ".join(["speedtui", *(name for name in arguments[:1] if name in COMMANDS)])
         message = " ".join(error.format_message().split())
-        return _refuse(UsageError(message, f"`{program} --help` says what there is."))
+        return _refuse(UsageError(message, f"{_which_runs(error)}`{program} --help` says what there is."))
     except SpeedtuiError as error:
         return _refuse(error, with_traceback=_is_verbose(arguments))
     except Exception as error:
@@ -115,6 +117,12 @@ def _refuse_empty(arguments: list[str]) -> None:
         if not text or (text.startswith("--") and text.find("=") == len(text) - 1):
             what = f"the value of {text[:-1]}" if text else f"the argument after {before}"
             raise UsageError(f"{what} is empty", "Is a variable of the shell not set? Write a value, or leave it out.")
+
+
+def _which_runs(error: click.ClickException) -> str:
+    """Where to find the name that is missing."""
+    parameter = error.param if isinstance(error, click.MissingParameter) else None
+    return "`speedtui runs` lists the runs; " if parameter is not None and parameter.name == "run" else ""
 
 
 def _is_verbose(arguments: list[str]) -> bool:

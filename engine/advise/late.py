@@ -127,7 +127,7 @@ def _loss_between(case: LateCase) -> list[LateLever]:
     changes: dict[str, Scalar] = {EVAL_EVERY: _the_end(case)}
     if schedule.fast_eval_every == "never":
         changes[FAST_EVERY] = schedule.eval_every
-    words = "evaluate in full only at the end, and the loss alone until then"
+    words = "evaluate in full only at the end, the loss alone before"
     evidence = f"{_full_cost(case)}, {format_seconds(prices.loss)} with the loss alone"
     return [_scheduled(case, changes, words, evidence)]
 

@@ -20,7 +20,7 @@ def too_fast(case: RuleInput) -> list[Advice]:
     length = case.window.deadline - case.now
     if length <= 0 or seconds >= UNUSED * length:
         return []
-    took = "took" if case.actual is not None else "takes"
+    took = "it took" if case.actual is not None else "the run takes"
     evidence = f"{took} {format_span(seconds)}, {format_share(seconds / length)} of the window"
     return [*_quality(case, seconds, evidence), *_epochs(case, evidence)]
 

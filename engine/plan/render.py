@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from speedtui.engine.config.window import Window
+from speedtui.engine.output import text_width
 from speedtui.engine.plan.plan_words import (
     WORD_COLUMNS,
     given_up,
@@ -19,10 +20,8 @@ from speedtui.engine.plan.plan_words import (
 )
 from speedtui.engine.plan_types import Plan
 
-WIDTH = 100
-"""Columns; a narrow terminal has 80, which the tables keep to unless a cell is long."""
-DROPPED_FIRST = ("step", "p90")
-"""Columns of the profiles that go when there is no room: tok/s and spare say nearly the same."""
+DROPPED_FIRST = ("step", "p90", "tok/s", "source")
+"""Columns of the profiles that go when there is no room: tok/s, spare and total say nearly the same."""
 
 
 def render_plan(plan: Plan, window: Window | None, *, next_step: str = "") -> str:
@@ -48,7 +47,7 @@ def render_plan(plan: Plan, window: Window | None, *, next_step: str = "") -> st
 def _profiles(plan: Plan) -> str:
     rows = profile_rows(plan)
     for dropped in DROPPED_FIRST:
-        if _table_width(rows) > WIDTH:
+        if _table_width(rows) > text_width():
             at = rows[0].index(dropped)
             rows = [row[:at] + row[at + 1 :] for row in rows]
     return "\n".join([_table(rows), *map(_wrapped, profile_notes(plan))])
@@ -85,12 +84,12 @@ def _advice(plan: Plan) -> str:
 
 
 def _fact(name: str, text: str) -> str:
-    return textwrap.fill(text, WIDTH, initial_indent=f"{name:<10}", subsequent_indent=" " * 10)
+    return textwrap.fill(text, text_width(), initial_indent=f"{name:<10}", subsequent_indent=" " * 10)
 
 
 def _wrapped(text: str, indent: int = 2) -> str:
     return textwrap.fill(
-        text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * max(indent, 5), break_on_hyphens=False
+        text, text_width(), initial_indent=" " * indent, subsequent_indent=" " * max(indent, 5), break_on_hyphens=False
     )
 
 

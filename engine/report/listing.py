@@ -13,6 +13,7 @@ from speedtui.engine.log.run_summary import RunSummary, glance
 from speedtui.engine.report.listing_cache import ListingCache
 from speedtui.engine.run_start import started_at
 from speedtui.engine.runs import RunFolder, list_runs
+from speedtui.engine.state.lines import plan_words
 from speedtui.engine.units import format_figure
 
 WHOLE_BYTES = 64 << 20
@@ -110,6 +111,8 @@ def _result(seen: RunSummary) -> str:
         loss = f", loss {format_figure(training.smoothed_loss)}" if training.smoothed_loss is not None else ""
         loss = ", loss not finite" if training.nonfinite is not None else loss
         return f"step {seen.step if seen.step is not None else '–'} of {training.total_steps}{loss}"
+    if state.plan is not None and state.job == "plan":
+        return plan_words(state.plan)
     if state.study is not None:
         best = f", best #{state.study.best}" if state.study.best is not None else ""
         finished = f"{sum(row.status.finished for row in state.study.rows)} of " if seen.whole else ""

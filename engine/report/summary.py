@@ -23,7 +23,8 @@ def summarize(state: RunState, *, next_step: bool = True, expected: RunExpectati
     if state.plan is not None and state.job == "plan":
         return "\n\n".join([*parts, render_plan(state.plan, state.window, next_step=state.next if next_step else "")])
     if state.reason:
-        parts.append(f"{state.outcome}: {state.reason}")
+        told = state.reason.startswith(f"{state.outcome} ")  # `stopped on request`
+        parts.append(state.reason if told else f"{state.outcome}: {state.reason}")
     if state.study is not None and any(row.status.finished for row in state.study.rows):
         parts.append(study_table(state.study))
         parts.append(best_lines(state, state.study))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from speedtui.engine.advise.costs import Cost
 from speedtui.engine.advise.words import value_words
 from speedtui.engine.config.settings import Scalar
+from speedtui.engine.output import text_width
 from speedtui.engine.report.books import GROUPS, BooksRow, rounded
 from speedtui.engine.report.record import TrainingReport
 from speedtui.engine.report.words import (
@@ -24,8 +25,6 @@ from speedtui.engine.report.words import (
 from speedtui.engine.state.event_words import phase_words
 from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span, plural
 
-WIDTH = 100
-"""Columns."""
 LABEL = 12
 """Columns of what a line is about."""
 BAR = 28
@@ -62,7 +61,7 @@ def _fact(name: str, text: str) -> list[str]:
     if name == "model":  # a path is for copying
         return [f"{name:<{LABEL}}{text}"]
     return textwrap.wrap(
-        text, WIDTH, initial_indent=f"{name:<{LABEL}}", subsequent_indent=" " * LABEL, break_long_words=False
+        text, text_width(), initial_indent=f"{name:<{LABEL}}", subsequent_indent=" " * LABEL, break_long_words=False
     )
 
 
@@ -164,5 +163,7 @@ def render_costs(costs: Sequence[Cost]) -> str:
         figures = f"{format_span(cost.seconds):>9}  {format_share(cost.share):>5}"
         head = f"  {place}  {cost.name:<20}{figures}  "
         text = "; ".join(words for words in (cost.lever, gain_words(cost.gain_seconds)) if words)
-        lines += textwrap.wrap(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head)) or [head.rstrip()]
+        lines += textwrap.wrap(text, text_width(), initial_indent=head, subsequent_indent=" " * len(head)) or [
+            head.rstrip()
+        ]
     return "\n".join(lines)

@@ -6,7 +6,16 @@ import types
 
 from speedtui.engine import events as e
 from speedtui.engine.candidate import TrialResult, TrialStatus
-from speedtui.engine.units import format_count, format_figure, format_seconds, format_share, format_size, format_span
+from speedtui.engine.plan_types import Plan
+from speedtui.engine.units import (
+    format_count,
+    format_figure,
+    format_seconds,
+    format_share,
+    format_size,
+    format_span,
+    plural,
+)
 
 Described = tuple[str, str]
 """(level, text)"""
@@ -60,7 +69,8 @@ def describe(event: e.AnyEvent) -> Described | None:
         case e.StudyStarted() if event.mode == "plan":
             return "info", "each profile is probed"
         case e.StudyStarted():
-            return "info", f"study {event.mode}: {len(event.candidates)} candidates"
+            queued = plural(len(event.candidates), "candidate") if event.candidates else "chooses as it goes"
+            return "info", f"study {event.mode}: {queued}"
         case e.CandidateAdded():
             return "info", f"#{event.candidate.id} added: {event.candidate.label}"
         case e.CandidateEdited():
@@ -81,9 +91,7 @@ def describe(event: e.AnyEvent) -> Described | None:
         case e.DecisionMade():
             return "info", f"{DECISIONS[event.kind]} {event.what}: {event.reason}"
         case e.PlanMade():
-            row = event.plan.row
-            total = format_span(row.estimate.p50_seconds) if row is not None and row.estimate is not None else "–"
-            return "info", f"plan: {event.plan.selected}, {total}"
+            return "info", f"plan: {plan_words(event.plan)}"
         case e.AdviceGiven():
             return "info", f"advice: {event.advice.lever} ({event.advice.evidence})"
         case e.StudyFinished():
@@ -135,7 +143,7 @@ def describe(event: e.AnyEvent) -> Described | None:
             return "warning", describe_move(event)
         case e.CheckpointSaved():
             name = "model saved" if event.final else f"checkpoint {event.step}"
-            return "info", f"{name}  {format_size(event.bytes)}  {format_seconds(event.seconds)}"
+            return "info", f"{name}: {format_size(event.bytes)}, {format_seconds(event.seconds)}"
         case e.TrainingFinished():
             return describe_end(event)
         case e.CommandRefused():
@@ -172,6 +180,13 @@ def loss_words(event: e.EvaluationCompleted) -> str:
     return "not finite" if event.nonfinite else format_figure(event.loss)
 
 
+def plan_words(plan: Plan) -> str:
+    """`balanced, 4h 10m`: what a plan came to."""
+    row = plan.row
+    total = format_span(row.estimate.p50_seconds) if row is not None and row.estimate is not None else "–"
+    return f"{plan.selected}, {total}"
+
+
 def describe_evaluation(event: e.EvaluationCompleted) -> str:
     """What an evaluation found, in one line."""
     found = [f"loss {loss_words(event)}", *(f"{name} {format_figure(value)}" for name, value in event.metrics.items())]
@@ -183,7 +198,7 @@ def describe_evaluation(event: e.EvaluationCompleted) -> str:
         found.append(f"{event.unscored} of {answers} not scored")
     best = ", the best so far" if event.best else ""
     what = "eval" if event.kind == "full" else "fast eval"
-    return f"{what} {event.step}: {', '.join(found)}  {format_seconds(event.seconds)}{best}"
+    return f"{what} {event.step}: {', '.join(found)}, {format_seconds(event.seconds)}{best}"
 
 
 NONFINITE_WORDS: dict[e.NonFinite, str] = {

@@ -19,6 +19,11 @@ HEAVY = {"torch", "transformers", "datasets", "numpy", "textual"}
 COMMON = ("--config", "--runs", "--json", "-q", "-v")
 
 
+def test_help_as_a_word_is_the_help_of_what_follows_it(place: Place) -> None:
+    for words in ((), ("train",)):
+        assert place.run("help", *words).out == place.run(*words, "--help").out
+
+
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_help_is_there_and_imports_nothing_heavy(place: Place, command: str) -> None:
     ended = Program([sys.executable, "-c", MAIN, *command.split(), "--help"], place.folder).end()
@@ -40,7 +45,7 @@ def test_the_help_names_every_command_with_what_it_does(place: Place) -> None:
         (("tune", "--batch", "3"), "No such option '--batch'.", "`speedtui tune --help` says what there is."),
         (("tune", "--batches", "x"), "Invalid value for '--batches': 'x' is not a valid integer.", "tune --help"),
         (("train", "--resume"), "Option '--resume' requires an argument.", "train --help"),
-        (("replay",), "Missing argument 'RUN'.", "replay --help"),
+        (("replay",), "Missing argument 'RUN'.", "`speedtui runs` lists the runs; `speedtui replay --help`"),
         (("replay", "x", "--speed", "0"), "Invalid value for '--speed'", "replay --help"),
         (
             ("replay", "x", "--speed", "nan"),

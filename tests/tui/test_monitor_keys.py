@@ -205,7 +205,7 @@ async def test_y_takes_the_event_at_the_top_or_the_pane_in_focus(open_app: OpenA
     app = open_app(b.training_log())
     async with app.run_test(size=(100, 30)) as pilot:
         await press(pilot, "j")
-        assert view(app).copy_text() == ("event", "eval 7200: loss 1.265  14.2 s")
+        assert view(app).copy_text() == ("event", "eval 7200: loss 1.265, 14.2 s")
         await press(pilot, "tab")
         what, text = view(app).copy_text()
         assert what == "step" and "412 ms" in text

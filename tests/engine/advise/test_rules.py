@@ -77,7 +77,7 @@ def test_less_than_half_of_the_window_buys_the_quality_profile_or_the_epochs_tha
     found = advise(case(3.0, "fits", alternatives=[quality], goals=[epochs(7.4)]))
     assert [advice.kind for advice in found] == ["too_fast", "too_fast"]
     assert found[0].lever == "take the profile quality: data.max_length 2048 → 4096"
-    assert found[0].evidence == ("takes 3h 00m, 38 % of the window; the profile quality takes 6h 00m and fits")
+    assert found[0].evidence == ("the run takes 3h 00m, 38 % of the window; the profile quality takes 6h 00m and fits")
     assert found[1].lever == "train up to 7.4 epochs instead of 3, as long as the evaluation loss falls"
     assert found[1].changes == {"train.epochs": 7.4}
 

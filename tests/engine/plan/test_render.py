@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import pty
 import re
+import struct
+import termios
 
 import msgspec
 import pytest
 
-from speedtui.engine.plan.render import WIDTH, render_plan
+from speedtui.engine.output import WIDTH
+from speedtui.engine.plan.render import render_plan
 from speedtui.engine.plan.report import plan_document
 from speedtui.engine.plan.tables import checkpoint_frequencies
 from speedtui.engine.plan_types import Plan
@@ -91,6 +97,19 @@ def test_no_line_is_wider_than_a_hundred_columns() -> None:
         assert max(len(line) for line in render_plan(made, WINDOW).splitlines()) <= WIDTH
     table = part(render_plan(long, WINDOW), "profile")
     assert "step" not in table.splitlines()[0] and "finish" in table.splitlines()[0]
+
+
+@pytest.mark.parametrize(("columns", "widest"), [(80, 80), (200, WIDTH)])
+def test_on_a_narrow_terminal_no_line_of_a_plan_is_broken_by_it(
+    columns: int, widest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main, sub = pty.openpty()
+    fcntl.ioctl(sub, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    with os.fdopen(main, "rb"), os.fdopen(sub, "w") as terminal:
+        monkeypatch.setattr("sys.stdout", terminal)
+        lines = render_plan(plan(), WINDOW, next_step="").splitlines()
+    assert widest - 20 < max(map(len, lines)) <= widest
+    assert any(line.split()[:3] == ["profile", "epochs", "peak"] for line in lines) == (columns == 80)
 
 
 def test_a_finish_on_another_day_names_it() -> None:

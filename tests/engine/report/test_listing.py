@@ -17,6 +17,7 @@ from speedtui.engine.report.listing import RunEntry, list_entries
 from speedtui.engine.report.lookup import find_trial
 from speedtui.engine.runs import RunFolder, find_recording, find_run, list_runs
 from tests.engine.events_of_a_run import finished, ok, started, step, study, training
+from tests.engine.plan.plans import plan
 
 END = e.RunFinished(t=60.0, outcome="ok", exit_code=0)
 TRAINING = [started("train"), training(100), *[step(number, t=12.0 + number) for number in range(1, 40)]]
@@ -62,6 +63,14 @@ def test_one_run_that_cannot_be_read_costs_its_own_row_whatever_is_in_the_place_
     }
     assert all(row.seconds is None for row in found.values() if row.state == "unreadable"), "nothing lasted 0 s"
     assert [one.folder.id for one in glances.RunSummaries(runs).look()] == [folder.id for folder in list_runs(runs)]
+
+
+def test_a_plan_is_listed_with_what_it_came_to_and_a_search_by_what_it_tried(tmp_path: Path) -> None:
+    tried, end = [study(0, 1), finished(0, ok(5.0))], e.RunFinished(t=9.0, outcome="ok", exit_code=0)
+    make(tmp_path, "plan", encoded([started("plan"), *tried, e.PlanMade(t=8.0, plan=plan()), end]))
+    make(tmp_path, "tune", encoded([started(), *tried, end]))
+    seen = rows(tmp_path)
+    assert seen["plan"].result == "balanced, 2h 08m" and seen["tune"].result.startswith("1 of 2 trials")
 
 
 def test_the_newest_run_is_the_one_that_was_started_last_and_no_copy_of_it(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from speedtui.engine.report.summary import summarize
 from speedtui.engine.report.text import render_books, render_training
 from speedtui.engine.report.words import accuracy_words
 from speedtui.engine.state import fold
+from speedtui.engine.state.lines import describe
 from speedtui.engine.state.losses import Losses
 from tests.engine.events_of_a_run import started, step, training
 from tests.engine.report.sample_runs import (
@@ -295,6 +296,29 @@ def test_a_run_without_a_training_has_no_training_report() -> None:
     with pytest.raises(ValueError, match="no training"):
         training_report(fold(study_alone()))
     assert "best        #1" in summarize(fold(study_alone()))
+
+
+def test_an_outcome_that_its_reason_names_is_told_once() -> None:
+    end = {"t": 9.0, "exit_code": 0}
+    stopped = e.RunFinished(outcome="stopped", reason="stopped on request", **end)
+    assert summarize(fold([*study_alone()[:-1], stopped])).startswith("stopped on request\n")
+    failed = e.RunFinished(outcome="failed", reason="the disk is full", **end)
+    assert summarize(fold([*study_alone()[:-1], failed])).startswith("failed: the disk is full\n")
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        (e.StudyStarted(t=1.0, mode="auto", batches=10, candidates=[], queued=True), "study auto: chooses as it goes"),
+        (e.CheckpointSaved(t=1.0, step=60, path="/r/c", bytes=1 << 20, seconds=0.5), "checkpoint 60: 1.0 MiB, 500 ms"),
+        (
+            e.EvaluationCompleted(t=1.0, step=60, loss=1.5, metrics={"exact": 0.25}, seconds=6.2, rows=8, best=True),
+            "eval 60: loss 1.500, exact 0.2500, 6.2 s, the best so far",
+        ),
+    ],
+)
+def test_two_figures_of_an_event_never_stand_beside_each_other_without_a_comma(event: e.AnyEvent, words: str) -> None:
+    assert describe(event) == ("info", words)
 
 
 def test_the_document_says_what_the_interface_promises() -> None:
