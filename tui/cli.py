@@ -87,8 +87,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(arguments: list[str]) -> int:
-    if arguments[:1] == ["help"]:  # as people type it
-        arguments = [*arguments[1:], "--help"]
     try:
         _refuse_empty(arguments)
         code = application.main(arguments, prog_name="speedtui", standalone_mode=False)

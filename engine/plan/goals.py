@@ -83,7 +83,7 @@ def most_epochs(settings: Settings, estimate: Estimator, window: Window, now: fl
         text = f"no epochs fit: a tenth of one is {_over(room(1))}"
         return Goal(what="epochs", value=0, text=text, values={}) if math.isfinite(room(1)) else None
     epochs = tenths / TENTHS
-    text = f"{epochs:g} {'epoch' if epochs == 1 else 'epochs'} (configured: {asked:g})"
+    text = f"{epochs:g} {'epoch' if epochs == 1 else 'epochs'} (as planned here: {asked:g})"
     if epochs >= MOST_EPOCHS:
         text = f"{MOST_EPOCHS} epochs and more: the window is no limit"
     return Goal(what="epochs", value=epochs, text=text, values={"train.epochs": epochs})

@@ -19,11 +19,6 @@ HEAVY = {"torch", "transformers", "datasets", "numpy", "textual"}
 COMMON = ("--config", "--runs", "--json", "-q", "-v")
 
 
-def test_help_as_a_word_is_the_help_of_what_follows_it(place: Place) -> None:
-    for words in ((), ("train",)):
-        assert place.run("help", *words).out == place.run(*words, "--help").out
-
-
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_help_is_there_and_imports_nothing_heavy(place: Place, command: str) -> None:
     ended = Program([sys.executable, "-c", MAIN, *command.split(), "--help"], place.folder).end()

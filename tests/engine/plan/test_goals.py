@@ -48,7 +48,7 @@ def test_evaluations_that_cost_nothing_known_have_no_limit_to_name() -> None:
 def test_the_most_epochs_to_a_tenth_and_the_most_steps() -> None:
     # a P50 of 1000 / 1.05 = 952.4: 6.8 epochs take 680 + 7 x 30 + 6 x 5 + 25 = 945, 6.9 take 955; 687 steps 952
     found = goals(1000.0)
-    assert (found["epochs"].value, found["epochs"].text) == (6.8, "6.8 epochs (configured: 4)")
+    assert (found["epochs"].value, found["epochs"].text) == (6.8, "6.8 epochs (as planned here: 4)")
     assert found["epochs"].values == {"train.epochs": 6.8}
     assert (found["steps"].value, found["steps"].text) == (687, "687 steps, which is 6.87 epochs")
     assert found["steps"].values == {"train.max_steps": 687}
