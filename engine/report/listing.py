@@ -13,7 +13,7 @@ from speedtui.engine.log.run_summary import RunSummary, glance
 from speedtui.engine.report.listing_cache import ListingCache
 from speedtui.engine.run_start import started_at
 from speedtui.engine.runs import RunFolder, list_runs
-from speedtui.engine.state.lines import plan_words
+from speedtui.engine.state.event_words import plan_words
 from speedtui.engine.units import format_figure
 
 WHOLE_BYTES = 64 << 20
