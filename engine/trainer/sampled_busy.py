@@ -50,7 +50,7 @@ class SampledBusy:
         interrupted = control.should_evaluate or control.should_save or control.should_training_stop or step >= total
         if self._profile is not None:
             if self._profile.full or interrupted:
-                self._end()
+                self._end(self._profile)
         elif not interrupted and self.due(step, total):
             self._begin()
 
@@ -77,10 +77,7 @@ class SampledBusy:
         if not self._profile.running:
             self._give_up(self._profile.failure)
 
-    def _end(self) -> None:
-        profile = self._profile
-        if profile is None:
-            return
+    def _end(self, profile: StepProfile) -> None:
         with self._context.phases.phase("other"):
             found = profile.end()  # raises on a broken device: then it is still there to be abandoned
         self._profile = None

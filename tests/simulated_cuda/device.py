@@ -151,6 +151,11 @@ class SimulatedCuda:
 
     # -- memory ------------------------------------------------------------------------------------
 
+    def set_fraction(self, fraction: float) -> None:
+        """The real one asks the driver how much memory there is (CUDACachingAllocator.cpp)."""
+        self.check()
+        self.fraction = fraction
+
     @property
     def allocated_bytes(self) -> int:
         """Of live storages and cuBLAS's workspace, each rounded up to blocks."""

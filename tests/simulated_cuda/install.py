@@ -59,7 +59,7 @@ def _stand_ins(device: SimulatedCuda) -> Iterator[tuple[Any, str, Any]]:
         "resetPeakMemoryStats": lambda index: device.reset_peaks(),
         "emptyCache": device.empty_cache,
         "clearCublasWorkspaces": device.clear_workspaces,
-        "setMemoryFraction": lambda fraction, index: setattr(device, "fraction", fraction),
+        "setMemoryFraction": lambda fraction, index: device.set_fraction(fraction),
         "getMemoryFraction": lambda index: device.fraction,
         "getCurrentRawStream": lambda index: local.stream,
         "getCurrentStream": lambda index: (local.stream, 0, 1),

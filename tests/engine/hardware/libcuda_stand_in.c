@@ -1,6 +1,6 @@
 /* Stands in for libcuda.so.1 in tests: one device of 139 GiB, written from CUDA's public driver interface.
  *
- * Build: cc -shared -fPIC -Wl,-soname,libcuda.so.1 -o libcuda.so.1 libcuda_stand_in.c [-DNO_DEVICE]
+ * Build: cc -shared -fPIC -Wl,-soname,libcuda.so.1 -o libcuda.so.1 libcuda_stand_in.c [-DNO_DEVICE] [-DNO_ATTRIBUTES]
  */
 #include <stddef.h>
 #include <string.h>
@@ -17,6 +17,9 @@ int cuDeviceGet(int *device, int ordinal) { *device = ordinal; return OK; }
 int cuDeviceGetName(char *name, int length, int device) { (void)device; strncpy(name, "Stand-in 139", length); return OK; }
 int cuDeviceGetAttribute(int *value, int name, int device) {
   (void)device;
+#ifdef NO_ATTRIBUTES
+  return NO_DEVICE_FOUND;
+#endif
   *value = name == 75 ? 8 : name == 76 ? 7 : 0;
   return OK;
 }

@@ -46,5 +46,10 @@ def test_a_device_without_nvml_has_its_name_memory_and_capability_and_no_reading
     assert answer["notes"] == ["No NVIDIA device is seen: there is no NVIDIA driver library (libnvidia-ml.so.1)."]
 
 
+def test_a_capability_that_is_not_told_is_unknown_and_the_device_is_there(read_without_nvml: Reading) -> None:
+    (device,) = read_without_nvml("NO_ATTRIBUTES")["described"]
+    assert (device["name"], device.get("capability")) == ("Stand-in 139", None)
+
+
 def test_a_driver_without_a_device_leaves_the_cpu(read_without_nvml: Reading) -> None:
     assert read_without_nvml("NO_DEVICE")["described"][0]["kind"] == "cpu"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -114,6 +116,28 @@ def test_nothing_is_measured_where_torch_does_not_ask_cudnn(kind: Kind) -> None:
     kernels = Scripted(1.0, MILLISECOND, MILLISECOND, asked=False)
     assert chosen(kind, kernels) is None
     assert kernels.calls == []
+
+
+def test_nothing_is_measured_where_lengths_or_heads_are_not_known(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    model: Any = kind.workload.model
+    kernels = Scripted(1.0, MILLISECOND, MILLISECOND)
+    unknown = dataclasses.replace(kind.workload, lengths=None)
+    assert choose(model, unknown, kind.settings, CUDA, kernels) is None
+    text = model.config.get_text_config()
+    each_layers_own = SimpleNamespace(**{**vars(text), "num_attention_heads": [2, 2], "hidden_size": 32})
+    monkeypatch.setattr(model.config, "get_text_config", lambda *args, **kwargs: each_layers_own, raising=False)
+    assert heads_of(model, kind.settings) is None
+    assert kernels.calls == []
+
+
+def test_where_nothing_can_be_kept_it_is_measured_again(
+    kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    both = [Scripted(1.0, MILLISECOND, MILLISECOND) for _ in range(2)]
+    assert chosen(kind, both[0]) == chosen(kind, both[1])
+    assert both[0].calls and both[0].calls == both[1].calls
 
 
 def test_float32_eager_recipes_and_the_cpu_are_left_alone(kind: Kind, tmp_path: Path) -> None:

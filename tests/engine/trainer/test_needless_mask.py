@@ -192,5 +192,19 @@ def test_what_cannot_be_measured_is_not_proved_and_not_remembered(tmp_path: Path
     assert goes_without(kind)
 
 
+def test_what_shows_nothing_proves_nothing(tmp_path: Path) -> None:
+    """Two rows without padding, and a forward pass without a loss."""
+    kind = of_text(tmp_path, LLAMA)
+    tokens = kind.workload.train_dataset[0]["input_ids"][:6]
+    last = torch.where(torch.arange(len(tokens)) == len(tokens) - 1, tokens, -100)
+    alike: Any = [{"input_ids": tokens, "labels": last}] * 4
+    assert not goes_without(kind._replace(workload=dataclasses.replace(kind.workload, train_dataset=alike)))
+    other = of_text(tmp_path, LLAMA)
+    model: Any = other.workload.model
+    whole = model.forward
+    model.forward = lambda *args, **kwargs: type(whole(*args, **kwargs))(loss=None)
+    assert not goes_without(other)
+
+
 def test_an_adapter_goes_without_like_its_base(tmp_path: Path) -> None:
     assert goes_without(of_text(tmp_path, LLAMA, **LORA))

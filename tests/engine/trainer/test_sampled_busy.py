@@ -6,15 +6,18 @@ import random
 import time
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch._C._autograd import _profiler_enabled
 
 from speedtui.engine import events as e
 from speedtui.engine.config.settings import ScheduleSettings, Settings, TrainSettings
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.context.order import Order
+from speedtui.engine.errors import JobError
 from speedtui.engine.jobs.train import train
 from speedtui.engine.log.clock import RunClock
 from speedtui.engine.log.tail import read_events
@@ -23,7 +26,8 @@ from speedtui.engine.meter.profile import PROFILED_STEPS
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.state import RunState, fold
 from speedtui.engine.trainer.sampled_busy import APART_SECONDS, FIRST_STEPS, SHARE, SampledBusy
-from speedtui.engine.workload.base import DataFacts, Workload
+from speedtui.engine.workload.base import Collator, DataFacts, Workload
+from tests.engine.meter.unread import unread_profiles
 from tests.engine.workload.test_flops import llama, stack
 from tests.simulated_cuda import simulated_cuda
 
@@ -78,7 +82,7 @@ def test_a_long_training_is_profiled_soon_and_a_short_one_never() -> None:
         assert due == expected
 
 
-def trained(folder: Path, steps: int) -> list[e.AnyEvent]:
+def trained(folder: Path, steps: int, collator: Collator = stack) -> list[e.AnyEvent]:
     """The events of a whole training on a simulated GPU, in this process."""
     ids = [torch.arange(4, 12) for _ in range(8)]
     samples = [{"input_ids": row, "attention_mask": torch.ones_like(row), "labels": row} for row in ids]
@@ -86,7 +90,7 @@ def trained(folder: Path, steps: int) -> list[e.AnyEvent]:
                         schedule=ScheduleSettings(check_evaluation=False, checkpoint_every="never"))  # fmt: skip
     model = llama().to(GPU)
     workload = Workload(
-        name="tiny", model=model, tokenizer=None, train_dataset=samples, eval_dataset=None, collator=stack,
+        name="tiny", model=model, tokenizer=None, train_dataset=samples, eval_dataset=None, collator=collator,
         lengths=np.full(len(samples), 8, dtype=np.int32), padding="longest", facts=DataFacts(train_rows=len(samples)),
     )  # fmt: skip
     log = EventLog(folder / "events.jsonl", RunClock())
@@ -132,6 +136,37 @@ def test_a_profile_ends_with_the_training(tmp_path: Path) -> None:
     state = fold(events).training
     assert state is not None and state.flops is not None
     assert state.flops.peak is None and state.mfu is None, "of a device that nobody knows"
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_profile_that_cannot_be_read_costs_one_line_and_no_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unread_profiles(monkeypatch)
+    with simulated_cuda():
+        events = trained(tmp_path, 8)
+    assert not [event for event in events if isinstance(event, e.DeviceBusyMeasured)]
+    notices = [event.text for event in events if isinstance(event, e.Notice) and "idle" in event.text]
+    assert notices == [
+        "how long the device is idle in a step is not known: the profile cannot be read: CUPTI_ERROR_UNKNOWN"
+    ]
+    assert sum(event.steps for event in events if isinstance(event, e.StepCompleted)) == 8
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_training_that_fails_within_a_profile_leaves_the_profiler_to_the_next_one(tmp_path: Path) -> None:
+    batches = 0
+
+    def collate(rows: Any) -> Any:
+        nonlocal batches
+        batches += 1
+        if _profiler_enabled():
+            raise ValueError("no such row")
+        return stack(rows)
+
+    with simulated_cuda(), pytest.raises(JobError, match="no such row"):
+        trained(tmp_path, 9, collate)
+    assert batches > 1 and not _profiler_enabled()
 
 
 @pytest.mark.usefixtures("soon")

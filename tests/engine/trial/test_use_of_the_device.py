@@ -24,6 +24,7 @@ from speedtui.engine.runs import RunFolder
 from speedtui.engine.search.candidates import make_candidate
 from speedtui.engine.state import RunState
 from speedtui.engine.trial.runner import TrialRunner
+from tests.engine.meter.unread import unread_profiles
 from tests.engine.trial.conftest import attempt
 from tests.simulated_cuda import simulated_cuda
 
@@ -86,6 +87,20 @@ def test_a_trial_on_a_known_gpu_has_an_mfu(result: TrialResult) -> None:
     assert found is not None and found.flops is not None and found.flops.per_token is not None
     assert (found.flops.peak, found.flops.precision) == (67e12, "float32")
     assert found.mfu == pytest.approx(found.flops.per_token * found.tokens_per_second / 67e12)
+
+
+def test_a_trial_whose_profile_cannot_be_read_is_measured_all_the_same_and_says_so(
+    result: TrialResult, runner: TrialRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unread_profiles(monkeypatch)
+    found = attempt(runner, 1, train__micro_batch_size=2)
+    assert found.status is TrialStatus.OK, found.reason
+    assert found.measurement is not None and found.measurement.busy_phases is None
+    runner.context.log.flush()
+    told = [event.text for event in read_events(runner.context.folder.events) if isinstance(event, e.Notice)]
+    assert told.count(
+        "how long the device is idle in a step is not known: the profile cannot be read: CUPTI_ERROR_UNKNOWN"
+    ) == 1  # fmt: skip
 
 
 def test_a_trial_keeps_the_conditions_of_the_steps_it_judges_by(result: TrialResult) -> None:

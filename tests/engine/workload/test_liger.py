@@ -87,6 +87,25 @@ def test_where_something_else_fails_they_are_taken_out_too(liger: None, settings
     assert attributes(model) == before
 
 
+def test_where_it_fails_half_way_what_it_has_written_is_taken_back(
+    liger: None, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from liger_kernel.transformers import monkey_patch  # the stand-in, which is there within the fixture
+
+    model = load(settings).model
+    before, written = attributes(model), []
+
+    def fails_at_the_end(model: Any = None) -> None:
+        monkey_patch.apply_liger_kernel_to_llama(model)
+        written.append(attributes(model))
+        raise RuntimeError("no kernel image is available")
+
+    monkeypatch.setitem(monkey_patch.MODEL_TYPE_TO_APPLY_LIGER_FN, "llama", fails_at_the_end)
+    with pytest.raises(RuntimeError, match="no kernel image"):
+        make_trainable(model, settings)
+    assert written and written[0] != before and attributes(model) == before
+
+
 def test_a_model_that_it_does_not_know_is_refused(liger: None, settings: Settings) -> None:
     asked = changed(settings, "model", architecture={**LLAMA, "model_type": "mistral"})
     with pytest.raises(ConfigError, match=r"train\.liger: liger-kernel knows no model of type mistral"):
