@@ -18,6 +18,7 @@ from speedtui.engine.log.tail import read_events
 from speedtui.engine.search.candidates import make_candidate
 from speedtui.engine.search.user_candidates import knob_candidates
 from speedtui.engine.timing.costs import RunCosts
+from speedtui.engine.trial.failures import TrialEnded
 from speedtui.engine.trial.memory_probe import memory_probe
 from speedtui.engine.trial.probe_setup import ProbeSetup
 from speedtui.engine.trial.runner import TrialRunner
@@ -84,6 +85,26 @@ def test_rows_that_found_no_memory_are_no_part_of_the_peak_that_is_told(runner: 
     halved = probed(runner, 40)
     handle.remove()
     assert (halved.evaluation_rows, halved.evaluation_peak_bytes) == (10, ten.evaluation_peak_bytes)
+
+
+@pytest.mark.parametrize("what", [torch.OutOfMemoryError("CUDA out of memory."), ValueError("no such token")])
+def test_an_evaluation_that_fails_with_one_row_is_told_for_what_it_is(runner: TrialRunner, what: Exception) -> None:
+    runner.load(runner.context.settings)
+
+    def fails(model: Any, args: Any, output: Any) -> None:
+        if not model.training:
+            raise what
+
+    assert runner.workload is not None
+    handle = runner.workload.model.register_forward_hook(fails)
+    with pytest.raises((TrialEnded, ValueError)) as raised:
+        probed(runner, 4)
+    handle.remove()
+    if isinstance(what, ValueError):
+        assert raised.value is what
+    else:
+        assert isinstance(raised.value, TrialEnded) and raised.value.status is TrialStatus.OUT_OF_MEMORY
+        assert raised.value.reason == "evaluating its longest row alone ran out of memory"
 
 
 def test_it_is_a_knob_like_any_other(runner: TrialRunner) -> None:
