@@ -1,4 +1,4 @@
-"""Importing torch and what is built on it without looking for garbage there."""
+"""Importing torch and what is built on it: nothing there is looked through for garbage, and nothing comes unasked."""
 
 from __future__ import annotations
 
@@ -21,7 +21,30 @@ def uncollected() -> Iterator[None]:
         return
     gc.disable()
     try:
-        yield
+        with without_bitsandbytes():
+            yield
     finally:
         gc.enable()
     gc.freeze()
+
+
+@contextmanager
+def without_bitsandbytes() -> Iterator[None]:
+    """peft finds no bitsandbytes within it, unless it was imported already; a model in 4 or 8 bits brings it itself.
+
+    Where it is installed, peft imports it with itself and with the first adapter, for a look at what kind of layer it
+    has. With it comes torch's compiler: a fifth of all that a worker imports, for which most models have no use.
+    peft.helpers alone goes on without; its figures of quantized layers are asked for by nobody here.
+    """
+    if "bitsandbytes" in sys.modules:
+        yield
+        return
+    sys.modules["bitsandbytes"] = None  # type: ignore[assignment]  # as the import system has it: there is none
+    try:
+        yield
+    finally:
+        del sys.modules["bitsandbytes"]
+        answers = sys.modules.get("peft.import_utils")
+        for remembered in ("is_bnb_available", "is_bnb_4bit_available"):
+            if answers is not None:
+                getattr(answers, remembered).cache_clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +14,9 @@ from torch import nn
 
 from speedtui.engine.config.settings import LoraSettings
 from speedtui.engine.errors import ConfigError
+from speedtui.engine.workload.imports import without_bitsandbytes
 from speedtui.engine.workload.pretrained import flash_missing
-from speedtui.engine.workload.quantized import cast_biases
+from speedtui.engine.workload.quantized import cast_biases, is_quantized
 from speedtui.engine.workload.targets import find_targets, not_adaptable
 
 _SAVED = "speedtui_saved"
@@ -59,7 +61,8 @@ def attach_lora(model: nn.Module, settings: LoraSettings) -> PeftModel:
         # of fused experts it looks up ranks among layers alone, and says that it found none
         warnings.filterwarnings("ignore", "The following (rank|alpha)_pattern keys", RuntimeWarning)
         try:
-            adapted = get_peft_model(model, lora)
+            with nullcontext() if any(map(is_quantized, model.parameters())) else without_bitsandbytes():
+                adapted = get_peft_model(model, lora)
         except (ValueError, TypeError) as error:
             _unwrap(model)  # what was wrapped before it came to the layer that cannot be
             _restore(model, saved)

@@ -43,3 +43,28 @@ def test_where_torch_is_there_already_nothing_is_changed() -> None:
     with uncollected():
         assert gc.isenabled()
     assert gc.isenabled() and gc.get_freeze_count() == before
+
+
+ADAPTED = """
+import sys
+from speedtui.engine.workload.imports import uncollected
+with uncollected():
+    from speedtui.engine.trial.runner import TrialRunner
+import torch
+from speedtui.engine.config.settings import LoraSettings
+from speedtui.engine.workload.model import attach_lora
+
+def adapter(layer, **loaded):
+    model = torch.nn.Sequential(layer)
+    vars(model).update(loaded)
+    return type(attach_lora(model, LoraSettings()).base_model.model[0]).__module__
+
+print(adapter(torch.nn.Linear(64, 64)), *({"bitsandbytes", "torch._inductor.compile_fx"} & set(sys.modules)))
+from bitsandbytes.nn import Linear4bit
+print(adapter(Linear4bit(64, 64).to("cpu"), is_loaded_in_4bit=True))
+"""
+
+
+def test_bitsandbytes_and_a_compiler_come_with_the_first_model_that_is_quantized() -> None:
+    done = subprocess.run([sys.executable, "-c", ADAPTED], capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["peft.tuners.lora.layer", "peft.tuners.lora.bnb"], done.stderr
