@@ -9,7 +9,7 @@ TESTS := $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: help install demo test check format bench screenshots recordings cast walk schema gpu-check clean
+.PHONY: help install demo test test-slow lint check format bench screenshots recordings cast walk schema gpu-check clean
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -23,15 +23,19 @@ $(INSTALLED): pyproject.toml constraints.txt hatch_build.py
 demo: $(INSTALLED)  ## Tune and train a tiny model: the main job, in two minutes
 	$(BIN)/speedtui demo
 
-test: $(INSTALLED)  ## Run the tests, on all cores
-	$(TESTS)
+test: $(INSTALLED)  ## Run the tests, on all cores, without the slow ones
+	$(TESTS) -m "not slow"
 
-check: $(INSTALLED)  ## Format, lint, types, import contracts, tests
+test-slow: $(INSTALLED)  ## Run the slow ones: runs that are killed or broken, real terminals, connections
+	$(TESTS) -m slow
+
+lint: $(INSTALLED)  ## Format, lint, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(TESTS)
+
+check: lint test test-slow  ## All of these
 
 format: $(INSTALLED)  ## Format and mend what can be mended by itself
 	$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format .

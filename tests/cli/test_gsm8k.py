@@ -36,7 +36,10 @@ batches = 4
 memory_limit = "150MiB"
 """
 
-pytestmark = pytest.mark.skipif(not GSM8K.is_dir(), reason="the GSM8K files are not beside this checkout")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not GSM8K.is_dir(), reason="the GSM8K files are not beside this checkout"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,8 @@ from tests.cli.surroundings import Case, Surroundings, complaints, covering, ski
 from tests.cli.test_surroundings import mounted
 from tests.tui.pseudo_terminal import Terminal
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Surroundings]:

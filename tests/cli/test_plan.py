@@ -20,6 +20,8 @@ from speedtui.engine.schema import committed
 from tests.cli.conftest import MAIN
 from tests.cli.program import PATIENCE_SECONDS, Ended, Place, Program, pairs
 
+pytestmark = pytest.mark.slow
+
 BUILT_IN = ["fast", "balanced", "quality", "memory-efficient"]
 SHORT_OF_MEMORY: dict[str, Any] = {
     "model_type": "llama", "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 1,

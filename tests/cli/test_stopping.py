@@ -24,6 +24,8 @@ from speedtui.engine.events import (
 from speedtui.engine.log.tail import read_events
 from tests.cli.program import SCRIPT, Ended, Place, Program, wait_for, wait_for_event
 
+pytestmark = pytest.mark.slow
+
 ENDLESS = {"search": {"batches": 5_000, "early_stop": False}}
 """A trial that only ends when it is told to."""
 

@@ -16,6 +16,8 @@ from speedtui.engine.runs import list_runs
 from tests.cli.killing import PROGRAM, Front, Killing
 from tests.engine.session.survival_run import STEPS, as_events, check_steps, events_of, last_step, wait_for
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def killing(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Killing]:

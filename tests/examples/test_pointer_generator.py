@@ -23,6 +23,8 @@ from speedtui.engine.workload.base import silent
 from speedtui.engine.workload.load import load_workload
 from tests.cli.program import SCRIPT, Ended, Program, wait_for
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent / "pointer_generator"
 PLAY = Path(__file__).parents[3] / "shared" / "data" / "tinyshakespeare" / "input.txt"
 KNOBS: dict[str, Any] = {"rows": 160, "eval_rows": 16, "vocabulary": 400, "text": str(PLAY)}

@@ -17,7 +17,10 @@ from tests.gpu import planted, wheels
 from tests.gpu.drive import sound
 from tests.gpu.rows import PARTS
 
-pytestmark = pytest.mark.timeout(1800)  # a rehearsal is a minute of work, on cores that others may have
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(1800),
+]  # a rehearsal is a minute of work, on cores that others may have
 FOLDER = Path(__file__).parent
 Line = dict[str, Any]
 

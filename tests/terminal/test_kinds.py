@@ -9,6 +9,8 @@ import pytest
 from pseudo_terminal import left_behind
 from remote import COLUMNS, ROWS, SPEEDTUI, OpenTerminal, Training
 
+pytestmark = pytest.mark.slow
+
 TITLE = b"\x1b]2;"
 MANY_COLOURS = re.compile(rb"[34]8;[25];")
 

@@ -13,6 +13,8 @@ import pytest
 from pseudo_terminal import left_behind
 from remote import COLUMNS, ROWS, OpenTerminal, Training, tool
 
+pytestmark = pytest.mark.slow
+
 RETURNED = "back in the shell"
 
 

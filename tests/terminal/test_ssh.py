@@ -9,12 +9,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from pseudo_terminal import Terminal, left_behind
 from remote import SPEEDTUI, Host, OpenTerminal, Training, write_endless
 
 from speedtui.engine.events import RunStarted
 from speedtui.engine.log.tail import read_events
 from speedtui.engine.runs import list_runs
+
+pytestmark = pytest.mark.slow
 
 SHOWN = b"Monitor"
 

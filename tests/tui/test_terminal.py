@@ -16,6 +16,8 @@ import pyte
 import pytest
 from pseudo_terminal import REPLAYING, Terminal, left_behind, stalled
 
+pytestmark = pytest.mark.slow
+
 SHOWN = b"Monitor"
 IDLE_SECONDS = 3.0
 """Long enough for several ticks and for a look at the terminal."""

@@ -33,6 +33,8 @@ from speedtui.engine.session.start import resume_training
 from tests.engine.session.conftest import Driven
 from tests.engine.session.survival_run import SlowTraining, events_of, last_step, wait_for
 
+pytestmark = pytest.mark.slow
+
 STARTED_AT = 1_767_225_600.0
 ALL = NotifySettings().on
 SESSION = (

@@ -21,6 +21,8 @@ from speedtui.engine.errors import ExitCode
 from speedtui.engine.session.start import start_study
 from tests.engine.session.conftest import Driven, Starter
 
+pytestmark = pytest.mark.slow
+
 
 class AutoStarter(Starter):
     """Starts searches."""

@@ -17,7 +17,9 @@ from speedtui.engine.state import RunStatus, fold
 from speedtui.engine.units import format_budget
 from tests.engine.session.conftest import Starter, tried
 
-both = pytest.mark.parametrize("in_thread", [False, True], ids=["process", "thread"])
+both = pytest.mark.parametrize(
+    "in_thread", [pytest.param(False, id="process", marks=pytest.mark.slow), pytest.param(True, id="thread")]
+)
 
 
 @both

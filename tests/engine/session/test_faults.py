@@ -27,6 +27,8 @@ from speedtui.engine.session.start import resume_training
 from speedtui.engine.state import RunState, RunStatus, fold
 from tests.engine.session.conftest import Starter, tried
 
+pytestmark = pytest.mark.slow
+
 
 def in_trial(number: int) -> Callable[[RunState], bool]:
     def condition(state: RunState) -> bool:

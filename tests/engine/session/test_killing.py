@@ -19,6 +19,8 @@ from speedtui.engine.state import RunState, RunStatus, fold
 from tests.engine.events_of_a_run import finished, started, step, study, training
 from tests.engine.session.conftest import Driven, Starter, tried
 
+pytestmark = pytest.mark.slow
+
 
 def in_trial(number: int, state: RunState) -> bool:
     running = state.study.running if state.study is not None else None

@@ -31,6 +31,8 @@ from speedtui.engine.state import RunState, fold
 from tests.engine.session.conftest import Starter
 from tests.simulated_cuda import SimulatedCuda, simulated_cuda, worker_environment
 
+pytestmark = pytest.mark.slow
+
 RECIPE = """
 import os, torch
 from speedtui.engine.workload import Recipe

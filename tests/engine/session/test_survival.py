@@ -32,6 +32,8 @@ from tests.engine.session.survival_run import (
     wait_for,
 )
 
+pytestmark = pytest.mark.slow
+
 QUICK = StallBudgets(step_least=3.0, step_most=3.0)
 """Budgets of a test: a step of the training takes a fiftieth of a second."""
 HANG_SECONDS = 7.0

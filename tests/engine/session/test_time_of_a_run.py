@@ -7,6 +7,8 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from speedtui.engine import commands as c
 from speedtui.engine import events as e
 from speedtui.engine.config.paths import with_values
@@ -21,6 +23,8 @@ from speedtui.tui.frame import Frame
 from speedtui.tui.panes.deadline import draw_deadline
 from speedtui.tui.panes.header import draw_header
 from tests.engine.session.conftest import Starter
+
+pytestmark = pytest.mark.slow
 
 LONG = {"train.max_steps": 20_000, "schedule.eval_every": "never", "schedule.checkpoint_every": "never"}
 STOPPED_SECONDS = 8.0

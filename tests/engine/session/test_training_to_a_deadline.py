@@ -19,6 +19,8 @@ from speedtui.engine.state.losses import Losses
 from tests.engine.checkpoint.test_full_disk import own_disk, results_of
 from tests.engine.session.conftest import Driven, Starter
 
+pytestmark = pytest.mark.slow
+
 
 def weights(folder: Path) -> str:
     tensors = load_file(folder / "model.safetensors")

@@ -22,6 +22,8 @@ from tests.engine.trial.conftest import NewRunner, attempt
 from tests.engine.workload.small import changed
 from tests.simulated_cuda import GIB, SimulatedCuda, simulated_cuda
 
+pytestmark = pytest.mark.slow
+
 CUDA = torch.device("cuda", 0)
 GROUPED = ModelSettings(architecture={**TINY, "num_key_value_heads": 1})
 MIB = 1 << 20

@@ -27,6 +27,8 @@ from speedtui.engine.state import RunState
 from speedtui.engine.timing.workload_shape import shape_of
 from tests.engine.trial.conftest import CPU, NewRunner, attempt
 
+pytestmark = pytest.mark.slow
+
 
 def evaluated(settings: Settings, **schedule: str) -> dict[str, Any]:
     """Sections with an evaluation set and this schedule."""

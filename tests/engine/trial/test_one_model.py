@@ -27,6 +27,8 @@ from speedtui.engine.search.candidates import make_candidate
 from speedtui.engine.state import RunState
 from tests.engine.trial.conftest import NewRunner, attempt
 
+pytestmark = pytest.mark.slow
+
 ALIVE: weakref.WeakSet[LlamaForCausalLM] = weakref.WeakSet()
 BESIDE: list[int] = []
 

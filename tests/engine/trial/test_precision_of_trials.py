@@ -24,6 +24,8 @@ from speedtui.engine.workload.packages import LIGER as PACKAGE
 from tests.engine.trial.conftest import NewRunner, attempt
 from tests.simulated_cuda import simulated_cuda
 
+pytestmark = pytest.mark.slow
+
 CUDA = torch.device("cuda", 0)
 LIGER = Path(__file__).parents[1] / "workload" / "liger_stand_in"
 

@@ -21,6 +21,8 @@ from speedtui.engine.trial.runner import TrialRunner
 from tests.engine.trial.conftest import NewRunner, attempt
 from tests.simulated_cuda import simulated_cuda
 
+pytestmark = pytest.mark.slow
+
 SLOW = "import time\ndef score(prediction, reference):\n    time.sleep(0.02)\n    return 1.0\n"
 BROKEN = "def score(prediction, reference):\n    raise ValueError('no such table')\n"
 YEAR = Window(deadline=365 * 86400.0, margin_seconds=0.0)

@@ -19,6 +19,8 @@ from speedtui.engine.units import MIB
 from speedtui.engine.workload.weights_guard import hash_tensor
 from tests.engine.trial.conftest import NewRunner, attempt
 
+pytestmark = pytest.mark.slow
+
 
 def hashes(runner: TrialRunner) -> dict[str, str]:
     assert runner.workload is not None

@@ -19,6 +19,8 @@ from speedtui.engine.workload.weights_guard import hash_tensor
 from tests.engine.trial.conftest import NewRunner, attempt
 from tests.simulated_cuda import SimulatedCuda, cuda_error, simulated_cuda
 
+pytestmark = pytest.mark.slow
+
 CUDA = torch.device("cuda", 0)
 RECIPE = """
 import torch
