@@ -14,17 +14,17 @@ def uncollected() -> Iterator[None]:
 
     Three quarters of a million objects come to stay. Python would go through those that are there again and again, a
     sixth of the time that the imports take, and through all of them at each full collection, of which a trainer asks
-    for several a run. Where torch is there already nothing is done: then other things are among what is collected.
+    for several a run. Where torch is there already it looks as ever: then other things are among what is collected.
     """
-    if "torch" in sys.modules or not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        with without_bitsandbytes():
+    with without_bitsandbytes():
+        if "torch" in sys.modules or not gc.isenabled():
             yield
-    finally:
-        gc.enable()
+            return
+        gc.disable()
+        try:
+            yield
+        finally:
+            gc.enable()
     gc.freeze()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,19 +14,27 @@ from speedtui.engine import events as e
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.errors import ExitCode
 from speedtui.engine.log.tail import read_events
-from speedtui.engine.state import RunStatus, fold
+from speedtui.engine.state import RunState, RunStatus, fold
 from speedtui.engine.units import format_budget
-from tests.engine.session.conftest import Starter, tried
+from tests.engine.session.conftest import Driven, Starter, tiny_settings, tried
 
-both = pytest.mark.parametrize(
-    "in_thread", [pytest.param(False, id="process", marks=pytest.mark.slow), pytest.param(True, id="thread")]
-)
+WAYS = [pytest.param(False, id="process", marks=pytest.mark.slow), pytest.param(True, id="thread")]
+both = pytest.mark.parametrize("in_thread", WAYS)
 
 
-@both
-def test_a_study_tries_every_candidate_on_a_model_that_is_loaded_once(start: Starter, in_thread: bool) -> None:
-    study = start.study(in_thread=in_thread)
-    state = study.end()
+@pytest.fixture(scope="module", params=WAYS)
+def studied(
+    request: pytest.FixtureRequest, material: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Driven, RunState]]:
+    """A study that has come to its end, and what was shown then."""
+    starter = Starter(tmp_path_factory.mktemp("studied") / "runs", tiny_settings(material))
+    study = starter.study(in_thread=request.param)
+    yield study, study.end()
+    starter.clean_up()
+
+
+def test_a_study_tries_every_candidate_on_a_model_that_is_loaded_once(studied: tuple[Driven, RunState]) -> None:
+    study, state = studied
     assert study.exit_code is ExitCode.DONE
     assert state.outcome == "ok"
     assert state.study is not None
@@ -40,18 +49,13 @@ def test_a_study_tries_every_candidate_on_a_model_that_is_loaded_once(start: Sta
     assert peaks == sorted(peaks), "a larger micro-batch of the longest sample takes more"
 
 
-@both
-def test_the_log_alone_gives_the_state_that_the_session_showed(start: Starter, in_thread: bool) -> None:
-    study = start.study(in_thread=in_thread, micro_batches=[4])
-    shown = study.end()
+def test_the_log_alone_gives_the_state_that_the_session_showed(studied: tuple[Driven, RunState]) -> None:
+    study, shown = studied
     assert fold(read_events(study.session.folder.events)) == shown
 
 
-@both
-def test_a_study_leaves_its_results_and_a_command_that_trains(start: Starter, in_thread: bool) -> None:
-    study = start.study(in_thread=in_thread)
-    study.end()
-    folder = study.session.folder.path
+def test_a_study_leaves_its_results_and_a_command_that_trains(studied: tuple[Driven, RunState]) -> None:
+    folder = studied[0].session.folder.path
     trials = json.loads((folder / "trials.json").read_text())
     assert [t["effective_batch_size"] for t in trials] == [8, 8, 8]
     assert all(t["samples_per_second"] > 0 and t["peak_allocated_bytes"] > 0 for t in trials)

@@ -49,8 +49,9 @@ ADAPTED = """
 import sys
 from speedtui.engine.workload.imports import uncollected
 with uncollected():
+    import torch  # as a plan does, which comes to the rest later
+with uncollected():
     from speedtui.engine.trial.runner import TrialRunner
-import torch
 from speedtui.engine.config.settings import LoraSettings
 from speedtui.engine.workload.model import attach_lora
 
