@@ -220,3 +220,11 @@ def test_the_table_of_schedules_holds_epoch_gap_total_and_what_is_seen() -> None
     assert "at end" in ultra and "never" in ultra
     rows = draw_offers(shown, (), SCHEDULE, schedule_offers(shown), None, 78, 8)
     assert "full, still monitored: training loss, evaluation loss, answers and metric every epoch" in words(rows)
+
+
+@pytest.mark.parametrize("height", [4, 6])
+def test_every_letter_of_the_bar_is_named_beside_it_or_below_it(height: int) -> None:
+    drawn = text(draw_result(made(bp.training()), 80, height)).splitlines()
+    letters = set(drawn[1]) & set("SEC")
+    named = {"S": "S start", "E": "E eval", "C": "C ckpt"}
+    assert letters and all(named[letter] in " ".join(drawn[:1] + drawn[2:]) for letter in letters)

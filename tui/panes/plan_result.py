@@ -10,7 +10,7 @@ from speedtui.engine.config.window import Window
 from speedtui.engine.units import format_count
 from speedtui.tui.drawing.bars import EMPTY, FULL
 from speedtui.tui.drawing.frame import EDGES, INSET, framed
-from speedtui.tui.drawing.text import Row, Span, clean, clock, pack, roughly, row, wrap
+from speedtui.tui.drawing.text import Row, Span, clean, clock, pack, roughly, row, width_of, wrap
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import title
 from speedtui.tui.panes.plan_costs import missing_words
@@ -28,6 +28,10 @@ PARTS = (
 )  # fmt: skip
 """Name, letter in the bar, terms of the estimate, style."""
 LETTERS = {"start": "S", "train": FULL, "eval": "E", "ckpt": "C"}
+
+
+BESIDE_LETTERS = 14
+"""Of the upper edge beside them: the title, its gaps and corners."""
 
 
 class ResultPane(PlanPane):
@@ -48,7 +52,11 @@ def draw_result(shown: NextRun | None, width: int, height: int) -> list[Row]:
     if room <= 1:
         return framed(heading, _right(shown), [words], width, height)
     rows = [_bar(shown, shown.estimate, inner), words]
-    if room >= 3:
+    if room < 3:
+        heading = title(
+            "Result", pack(_letters(shown.estimate), max(0, inner - width_of(_right(shown)) - BESIDE_LETTERS))
+        )
+    else:
         rows.insert(1, pack(_shares(shown.estimate, shown.measured), inner))
         rows.append(pack(_room(shown), inner))
     return framed(heading, _right(shown), rows, width, height)
@@ -149,6 +157,15 @@ def _shares(estimate: Estimate, sure: bool) -> list[Row]:
                 row(Span(f"{LETTERS[name]} ", style), f"{name} {about(roughly(seconds), sure)} ", Span(share, "dim"))
             )
     return pieces
+
+
+def _letters(estimate: Estimate) -> list[Row]:
+    """What the letters of the bar are, where there is no row for the shares."""
+    return [
+        row(Span(f"{LETTERS[name]} ", style), Span(name, "dim"))
+        for name, _, terms, style in PARTS
+        if _seconds(estimate, terms) and LETTERS[name] != FULL
+    ]
 
 
 def _room(shown: NextRun) -> list[Row]:

@@ -144,7 +144,7 @@ def draw_empty(run: RunState, height: int) -> list[Row]:
     elif run.status.busy:
         lines = [
             row(
-                " The candidates come when the model and the data are loaded. ",
+                " The candidates come when model and data are loaded. ",
                 Span("1", "key"),
                 " shows how far it is.",
             )
