@@ -45,6 +45,8 @@ def read_json(path: Path, wanted: Sequence[str]) -> Iterator[tuple[str, Mapping[
         where = f"{path} {place}"
         try:
             row = decode(text)
+        except RecursionError:
+            raise _too_deep(where) from None
         except (msgspec.DecodeError, UnicodeDecodeError):
             row = _decode_leniently(text, where)
         if not isinstance(row, dict):
@@ -68,6 +70,8 @@ def _listed(path: Path) -> Iterator[tuple[str, bytes]]:
         whole = file.read().removeprefix(BOM)
     try:
         rows: Sequence[Any] = msgspec.json.decode(whole, type=list[msgspec.Raw])
+    except RecursionError:
+        raise _too_deep(str(path)) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         rows = _split(whole.decode("utf-8"), path)
     for number, row in enumerate(rows, start=1):
@@ -82,6 +86,8 @@ def _split(whole: str, path: Path) -> list[bytes]:
     """
     try:
         json.loads(whole)
+    except RecursionError:
+        raise _too_deep(str(path)) from None
     except json.JSONDecodeError as error:
         raise DataError(
             f"{path} line {error.lineno}: not JSON: {error.msg}", "The file must be one list of objects."
@@ -104,6 +110,8 @@ def _decode_leniently(line: bytes, where: str) -> Any:
     try:
         row = json.loads(text, parse_int=_int)
         json.dumps(row, ensure_ascii=False).encode("utf-8")
+    except RecursionError:
+        raise _too_deep(where) from None
     except json.JSONDecodeError as error:
         raise DataError(
             f"{where}: not JSON: {error.msg} at column {error.colno}",
@@ -155,6 +163,10 @@ def _int(text: str) -> int | float:
 
 def _float(text: str) -> float:
     return written(float(text), text)
+
+
+def _too_deep(where: str) -> DataError:
+    return DataError(f"{where}: lists or objects in one another, too many to be read", "Shorten or leave out that row.")
 
 
 def _no_object(row: Any, where: str) -> DataError:

@@ -67,6 +67,18 @@ def test_a_wrong_command_line_is_answered_in_two_lines(
     assert place.untouched
 
 
+@pytest.mark.parametrize("option", [(), ("--json",)])
+def test_what_holds_no_event_is_no_recording(place: Place, option: tuple[str, ...]) -> None:
+    for text, why in (("", "nothing written yet"), ("root:x:0:0\nbin:x:1:1\n", "2 damaged lines")):
+        path = place.write("events.txt", text)
+        ended = place.run("replay", str(path), *option)
+        assert ended.code == ExitCode.USAGE and ended.out == ""
+        assert f"speedtui: {path}: no run is told in it: {why}" in ended.err
+    place.write("events.txt", '{"v":1,"type":"notice","t":0.1,"level":"warning","text":"a notice","hint":""}\n')
+    ended = place.run("replay", "events.txt", *option)
+    assert ended.code == ExitCode.DONE and "a notice" in ended.out
+
+
 def test_without_a_terminal_and_a_command_it_says_that_one_is_needed(place: Place) -> None:
     ended = place.run()
     assert ended.code == ExitCode.USAGE

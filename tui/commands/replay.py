@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 
 import click
+import msgspec
 
-from speedtui.engine.errors import ExitCode, UsageError
+from speedtui.engine.errors import ExitCode, RunFolderError, UsageError
+from speedtui.engine.log.read import no_run_words
 from speedtui.engine.runs import RunFolder, find_recording
 from speedtui.engine.session.recording import end_of
 from speedtui.engine.session.replay import ReplaySession
+from speedtui.engine.state import RunState
 from speedtui.engine.units import parse_duration
 from speedtui.tui.commands.following import follow
 from speedtui.tui.commands.options import Common, Number, Output, common_options, screen_options
@@ -44,7 +47,21 @@ def command(common: Common, run: str, speed: float, start: str | None) -> ExitCo
     session = ReplaySession(folder, speed, start=_seconds(start, folder) if start else 0.0, stay=on_screen)
     follow(session, common, screen=ScreenOptions(read_only=True))
     require_printed()
+    if not on_screen:  # which may be left before the first one is due
+        _require_events(session)
     return ExitCode.DONE
+
+
+def _require_events(session: ReplaySession) -> None:
+    """Nothing was shown of what holds nothing, and that is no recording.
+
+    Raises:
+        RunFolderError: there is no event in it.
+    """
+    state, events = session.snapshot(), session.folder.events
+    nothing = msgspec.structs.replace(RunState(), passed_over=state.passed_over, log=state.log)
+    if state == nothing and all(line.kind == "log" for line in state.log):  # what was passed over is a line there
+        raise RunFolderError(f"{events}: {no_run_words(state, events)}", "`speedtui runs` lists the runs.")
 
 
 def _seconds(text: str, folder: RunFolder) -> float:

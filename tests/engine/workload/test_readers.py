@@ -154,6 +154,18 @@ def test_a_line_that_is_not_utf8_is_named(tmp_path: Path) -> None:
     assert refusal(path).message == f"{path} line 2: not UTF-8 text"
 
 
+@pytest.mark.parametrize("listed", [False, True])
+@pytest.mark.parametrize("lenient", [False, True])
+def test_a_row_nested_too_deeply_is_named(tmp_path: Path, listed: bool, lenient: bool) -> None:
+    deep = '{"question": "a", "answer": "b", "x": ' + "[" * 100_000 + "]" * 100_000 + "}"
+    first = '{"question": "a", "answer": "b", "x": ' + ("NaN}" if lenient else "1}")
+    path = tmp_path / "deep.json"
+    path.write_text(f"[{first},\n{deep}]" if listed else f"{first}\n{deep}\n")
+    error = refusal(path)
+    assert error.message.startswith(str(path)) and error.message.endswith("too many to be read")
+    assert listed or "line 2" in error.message
+
+
 def test_half_a_surrogate_pair_is_named(write_rows: Any) -> None:
     path = write_rows("surrogate.jsonl", ['{"question": "\\ud83d", "answer": "a"}'])
     assert "line 1: half of a surrogate pair" in refusal(path).message
