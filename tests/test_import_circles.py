@@ -1,6 +1,6 @@
 """No module needs, through others, itself: read alone, each is understood from what lies below it.
 
-Imports within a function, or for the type checker alone, count as any other: they make a circle run, and leave it one.
+Imports within a function, or for the type checker alone, count as any other: they let a circle run, and leave it one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def circle(*packages: str) -> str:
 
 
 def test_modules_import_each_other_in_no_circle() -> None:
-    assert circle("speedtui.engine", "speedtui.profiles") == ""
+    assert circle("speedtui.engine", "speedtui.tui", "speedtui.profiles") == ""
 
 
 LAST_ARROWS = {

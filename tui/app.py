@@ -71,6 +71,10 @@ class SpeedtuiApp(ShowingApp):
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_commands}
     TITLE = "speedtui"
 
+    drawing: Redraw
+    orders: Orders
+    news: News
+
     def __init__(
         self, session: Session, options: ScreenOptions, *, terminal_gone: Callable[[], bool] = lambda: False
     ) -> None:
@@ -84,10 +88,10 @@ class SpeedtuiApp(ShowingApp):
         self.style_once()
         self.options = options
         self.fleet = Fleet(session, self._follow, read_only=options.read_only)
-        self.drawing = Redraw(self)
-        self.news = News(self, opened_at=options.clock())
+        self.drawing = Redraw(self, self.tick)
         self.orders = Orders(self)
-        self.leaving = Quitting(self)
+        self.news = News(self, opened_at=options.clock())
+        self.leaving = Quitting(self, self.orders)
         self._terminal_gone = terminal_gone
         self.loop: asyncio.AbstractEventLoop | None = None
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
 
 from speedtui.engine.commands import AnyCommand, Cancel, Finish, Stop
 from speedtui.engine.errors import ExitCode
 from speedtui.engine.state import RunState, RunStatus
+from speedtui.tui.orders import Orders
 from speedtui.tui.runs.following import Following
 from speedtui.tui.screens.leave import ask_leave
-
-if TYPE_CHECKING:
-    from speedtui.tui.app import SpeedtuiApp
+from speedtui.tui.shown import ShowingApp
 
 INSIST_SECONDS = 2.0
 """Between two times of asking to leave; somebody who asks again so soon will not read the question."""
@@ -26,8 +24,8 @@ WAITED_SECONDS = 1.0
 class Quitting:
     """The way out."""
 
-    def __init__(self, app: SpeedtuiApp) -> None:
-        self._app = app
+    def __init__(self, app: ShowingApp, orders: Orders) -> None:
+        self._app, self._orders = app, orders
         self.status: ExitCode | None = None
         """What the command ends with; None until that is known."""
         self._when_ended = False
@@ -107,4 +105,4 @@ class Quitting:
     def _end_with(self, asked: Following, command: AnyCommand) -> None:
         """The screen goes once the run has."""
         self._when_ended = True
-        self._app.orders.pass_on(command, asked)
+        self._orders.pass_on(command, asked)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections import deque
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.commands import Finish
@@ -27,13 +27,10 @@ from speedtui.engine.state import RunState
 from speedtui.engine.units import format_figure, format_seconds
 from speedtui.tui.drawing.text import clean, clock, roughly
 from speedtui.tui.options import TrainingStart
+from speedtui.tui.protocols import Notifies
 from speedtui.tui.runs.following import REMEMBERED, Following, Noteworthy
+from speedtui.tui.shown import ShowingApp
 from speedtui.tui.terminal.ringing import ring
-
-if TYPE_CHECKING:
-    from textual.app import App
-
-    from speedtui.tui.app import SpeedtuiApp
 
 LONG_SECONDS = 10.0
 """Trouble stays longer than what is good to know."""
@@ -53,7 +50,7 @@ ENDINGS: dict[Outcome, tuple[str, Severity]] = {
 }  # fmt: skip
 
 
-def tell(app: App[Any], event: Noteworthy, *, sent: set[str], fresh: bool, run: str = "") -> None:
+def tell(app: Notifies, event: Noteworthy, *, sent: set[str], fresh: bool, run: str = "") -> None:
     """Notifies of refusals of this screen's own commands, and of trouble that is fresh: since the screen was opened.
 
     `run`: named with an end that is not that of the run in front.
@@ -89,7 +86,7 @@ def _sentence(reason: str) -> str:
     return f"{reason[:1].upper()}{reason[1:]}{'' if whole else '.'}"
 
 
-def tell_error(app: App[Any], error: SpeedtuiError) -> None:
+def tell_error(app: Notifies, error: SpeedtuiError) -> None:
     """Why something could not be started."""
     _notify(app, f"{error.message} {error.hint}", "error")
 
@@ -104,7 +101,7 @@ def _evaluation_words(event: EvaluationCompleted) -> str:
 
 
 def _notify(
-    app: App[Any], text: str, severity: Severity, title: str = "", *, timeout: float = LONG_SECONDS
+    app: Notifies, text: str, severity: Severity, title: str = "", *, timeout: float = LONG_SECONDS
 ) -> None:  # fmt: skip
     app.notify(clean(text).strip(), title=title, severity=severity, timeout=timeout)
 
@@ -112,7 +109,7 @@ def _notify(
 class News:
     """Reads what came from the run in front since the last tick, and tells a person what matters of it."""
 
-    def __init__(self, app: SpeedtuiApp, *, opened_at: float) -> None:
+    def __init__(self, app: ShowingApp, *, opened_at: float) -> None:
         """`opened_at`: wall clock when the screen was opened; older trouble stands on the screen and is not told."""
         self._app = app
         self._opened_at = opened_at
@@ -181,7 +178,7 @@ class VerdictWatch:
         self._last: dict[str, Verdict] = {}
         """By run: another one in front is no change."""
 
-    def look(self, app: App[Any], run: RunState, *, opened_at: float) -> None:
+    def look(self, app: Notifies, run: RunState, *, opened_at: float) -> None:
         """Tells of a change, once; what was so before `opened_at` stands on the screen and is not told."""
         eta = run.training.eta if run.training is not None else None
         if eta is None or eta.verdict in (None, "measuring", self._last.get(run.run)):

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from speedtui.engine.commands import AnyCommand
 from speedtui.engine.errors import SpeedtuiError
 from speedtui.tui.news import tell_error
 from speedtui.tui.options import TrainingStart
 from speedtui.tui.runs.following import Following
-
-if TYPE_CHECKING:
-    from speedtui.tui.app import SpeedtuiApp
+from speedtui.tui.shown import ShowingApp
 
 
 class Orders:
     """Sends what can be sent, and says why where it cannot."""
 
-    def __init__(self, app: SpeedtuiApp) -> None:
+    def __init__(self, app: ShowingApp) -> None:
         self._app = app
 
     def refused(self, *, study: bool = False) -> bool:
@@ -60,4 +56,4 @@ class Orders:
             tell_error(self._app, error)
             return
         self._app.fleet.add(session, keep_study=True)
-        self._app.action_show_screen("monitor")
+        self._app.switch_mode("monitor")

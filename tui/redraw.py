@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from textual.timer import Timer
 
 from speedtui.tui.frame import Frame, TimeRange
+from speedtui.tui.shown import ShowingApp
 from speedtui.tui.terminal.driver import TerminalDriver
 from speedtui.tui.terminal.refresh_rate import RefreshRate, Traffic
 from speedtui.tui.terminal.title import Title
-
-if TYPE_CHECKING:
-    from speedtui.tui.app import SpeedtuiApp
 
 
 class Redraw:
     """Makes frames and hands them to the screen in front."""
 
-    def __init__(self, app: SpeedtuiApp) -> None:
-        self._app = app
+    def __init__(self, app: ShowingApp, tick: Callable[[], None]) -> None:
+        """`tick`: the app's own, which hears what came before it has this draw."""
+        self._app, self._tick = app, tick
         self.pace = RefreshRate(app.options.rate_hz, slow=app.options.slow_link)
         self.traffic = Traffic()
         self.frozen = False
@@ -37,7 +36,7 @@ class Redraw:
         """Begins, or begins again at another rate."""
         if self._timer is not None:
             self._timer.stop()
-        self._timer = self._app.set_interval(1 / self.pace.rate_hz, self._app.tick)
+        self._timer = self._app.set_interval(1 / self.pace.rate_hz, self._tick)
 
     def tick(self) -> None:
         """Draws the next frame, unless nothing changed, it is frozen, or the terminal is behind."""

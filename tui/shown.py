@@ -7,6 +7,7 @@ from typing import Any
 
 from speedtui.tui.keys import Scope
 from speedtui.tui.options import ScreenOptions
+from speedtui.tui.protocols import AwaitsTraining, Draws, SendsCommands
 from speedtui.tui.runs.fleet import Fleet
 from speedtui.tui.runs.following import Following
 from speedtui.tui.screens.view import View
@@ -18,6 +19,9 @@ class ShowingApp(LeanApp):
 
     fleet: Fleet
     options: ScreenOptions
+    drawing: Draws
+    orders: SendsCommands
+    news: AwaitsTraining
 
     @property
     def view(self) -> View | None:

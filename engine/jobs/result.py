@@ -13,6 +13,7 @@ class JobResult(msgspec.Struct, frozen=True, kw_only=True):
 
     outcome: Outcome = "ok"
     exit_code: ExitCode = ExitCode.DONE
+    """What the process that wanted the job ends with."""
     reason: str = ""
     """Why, in words; empty where it did what it was to do."""
     next: str = ""

@@ -22,8 +22,8 @@ from speedtui.engine.profile.apply import values_of
 from speedtui.engine.profile.load import find_profile
 from speedtui.engine.session.base import Session
 from speedtui.tui.app import SpeedtuiApp
-from speedtui.tui.draft.desk import desk_of
 from speedtui.tui.draft.draft import Draft
+from speedtui.tui.draft.front_draft import desk_of
 from speedtui.tui.draft.schedule_edit import settings_now
 from speedtui.tui.drawing.text import plain
 from speedtui.tui.options import TrainingStart

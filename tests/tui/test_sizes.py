@@ -68,7 +68,7 @@ async def test_no_row_is_wider_than_the_screen_at_any_size(screen: str, state: s
 
 def check_panes_alone(app: SpeedtuiApp, tried: list[tuple[int, int]]) -> None:
     """Each pane drawn at sizes that no layout of today gives it."""
-    frame = Redraw(app)._new_frame(every=True)
+    frame = Redraw(app, app.tick)._new_frame(every=True)
     for pane in app.screen.query(Pane):
         for width, height in tried:
             rows = pane.draw(frame, width, height)

@@ -18,8 +18,8 @@ from speedtui.engine import commands as c
 from speedtui.engine import events as e
 from speedtui.engine.config.load import load_settings
 from speedtui.tui.app import SpeedtuiApp
-from speedtui.tui.draft.desk import desk_of
 from speedtui.tui.draft.draft import Draft
+from speedtui.tui.draft.front_draft import desk_of
 from speedtui.tui.drawing.text import plain
 from speedtui.tui.panes.deadline import DeadlinePane
 from speedtui.tui.panes.header import Header

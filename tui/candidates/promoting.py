@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -17,21 +16,19 @@ from speedtui.engine.runs import RunFolder
 from speedtui.engine.state import RunState, RunStatus, TrialRow
 from speedtui.tui.commands.starting import program
 from speedtui.tui.options import TrainingStart
-
-if TYPE_CHECKING:
-    from speedtui.tui.app import SpeedtuiApp
+from speedtui.tui.protocols import AppUse, ShownRuns
 
 USUAL_RUNS = "runs"
 """Where runs are when no command says otherwise."""
 
 
-def study_over(app: SpeedtuiApp) -> bool:
+def study_over(app: ShownRuns) -> bool:
     """Whether no worker is there to be asked."""
     status = app.study.state().status
     return app.study.read_only or app.study.ended or status in (RunStatus.FINISHED, RunStatus.LOST)
 
 
-def promote(app: SpeedtuiApp, trial: TrialRow, *, train: bool) -> None:
+def promote(app: AppUse, trial: TrialRow, *, train: bool) -> None:
     """Makes the settings those of the next training, and starts that where it is asked for."""
     number = trial.candidate.id
     if not study_over(app):

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from textual.app import App
-
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.errors import SpeedtuiError, UsageError
 from speedtui.engine.profile.load import BUILT_IN, own_folder, save_profile
 from speedtui.engine.profile.profile import EFFECTIVE_BATCH, Baseline, check_profile_name
 from speedtui.engine.state import RunState, TrialRow
 from speedtui.tui.news import tell_error
+from speedtui.tui.protocols import Notifies, Opens
 
 
 def check_name(name: str) -> str:
@@ -28,7 +27,7 @@ def check_name(name: str) -> str:
     return f"writes {path}"
 
 
-def save_as_profile(app: App[Any], trial: TrialRow, run: RunState) -> None:
+def save_as_profile(app: Opens, trial: TrialRow, run: RunState) -> None:
     """Asks for a name and keeps the trial's settings under it."""
     from speedtui.tui.screens.name import NameScreen
 
@@ -39,13 +38,13 @@ def save_as_profile(app: App[Any], trial: TrialRow, run: RunState) -> None:
     app.push_screen(NameScreen(f"Save #{trial.candidate.id} as a profile", check_name), named)
 
 
-def save_trial(app: App[Any], name: str, trial: TrialRow, run: RunState) -> None:
+def save_trial(app: Notifies, name: str, trial: TrialRow, run: RunState) -> None:
     """Saves and says so, or says why not."""
     description = f"trial #{trial.candidate.id} of run {run.run}: {trial.candidate.label}"
     keep_profile(app, name, description, profile_values(trial, run.config), _baseline(trial, run))
 
 
-def keep_profile(app: App[Any], name: str, description: str, values: Mapping[str, Scalar], baseline: Baseline) -> bool:
+def keep_profile(app: Notifies, name: str, description: str, values: Mapping[str, Scalar], baseline: Baseline) -> bool:
     """Saves settings under a name and says so, or says why not; whether it was saved."""
     try:
         save_profile(name, description, values, baseline=baseline)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from speedtui.engine.advise.strategy import AdvisorStrategy
 from speedtui.engine.clean import clean, clean_lines
 from speedtui.engine.errors import RunFolderError
@@ -13,15 +11,13 @@ from speedtui.tui.frame import Frame
 from speedtui.tui.panes.advisor_detail import change_text
 from speedtui.tui.panes.advisor_shown import Shown, state_span
 from speedtui.tui.panes.advisor_table import evidence_text, peak_text, saves_text, speed_text
-
-if TYPE_CHECKING:
-    from speedtui.tui.app import SpeedtuiApp
+from speedtui.tui.protocols import AppUse
 
 REPORT = "report.md"
 HEAD = ("strategy", "change", "speed-up", "peak", "risk", "evidence", "saves", "state")
 
 
-def write_report(app: SpeedtuiApp, frame: Frame, shown: Shown) -> None:
+def write_report(app: AppUse, frame: Frame, shown: Shown) -> None:
     """Writes it beside the run in front and says where, or says why not."""
     from speedtui.tui.draft.advised import difference
 

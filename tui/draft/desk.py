@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import msgspec
 
 from speedtui.engine.config.settings import Settings
@@ -14,9 +12,6 @@ from speedtui.engine.state import RunState
 from speedtui.tui.draft.draft import Draft, Layers
 from speedtui.tui.draft.next_run import NextRun, next_run, options_of
 from speedtui.tui.draft.schedule_edit import settings_now
-
-if TYPE_CHECKING:
-    from speedtui.tui.app import SpeedtuiApp
 
 FRESH_SECONDS = 60.0
 """After which it starts later, so that its finish is another one; the screen's clock shows minutes."""
@@ -89,25 +84,3 @@ class Desk:
         )
         if seen != self._options_of:
             self._options, self._options_of = options_of(base, run, plan_run, self._profiles), seen
-
-
-def desk_of(app: SpeedtuiApp) -> Desk:
-    """The one of the run in front."""
-    front = app.front
-    if front.desk is None:
-        front.desk = Desk()
-    return front.desk
-
-
-def look(app: SpeedtuiApp) -> NextRun | None:
-    """The next run of the run in front."""
-    front = app.front.state()
-    return desk_of(app).look(front, _plan_run(app, front), app.options.clock())
-
-
-def _plan_run(app: SpeedtuiApp, front: RunState) -> RunState:
-    """The run whose plan counts: the last one that has one, else one that is being made."""
-    planning = app.fleet.planning.state() if app.fleet.planning is not None else None
-    if planning is None or (planning.plan is None and front.plan is not None):
-        return front
-    return planning

@@ -2,49 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speedtui.engine.config.paths import setting_paths, value_at
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.config.typed import typed_setting
-from speedtui.engine.errors import ConfigError, SpeedtuiError
+from speedtui.engine.errors import SpeedtuiError
 from speedtui.engine.profile.profile import ALLOWED_SETTINGS, ALLOWED_TABLES, EFFECTIVE_BATCH, MICRO_BATCH, Baseline
-from speedtui.tui.draft.desk import desk_of, look
 from speedtui.tui.draft.draft import WHERE, Draft, Value, laid_over
 from speedtui.tui.draft.fields import DraftField
+from speedtui.tui.draft.front_draft import change, desk_of, look
 from speedtui.tui.draft.next_run import NextRun
 from speedtui.tui.news import tell_error
+from speedtui.tui.protocols import AppUse, ShownRuns
 from speedtui.tui.values import format_value, value_words
 
 if TYPE_CHECKING:
-    from speedtui.tui.app import SpeedtuiApp
     from speedtui.tui.screens.edit import Edited, ParseLines
 
 GOAL_KEYS = {"evals": "v", "epochs": "p", "steps": "s"}
 GOAL_LABELS = {"evals": "most evaluations", "epochs": "most epochs", "steps": "most steps"}
 
 
-def change(app: SpeedtuiApp, make: Callable[[Draft], Draft]) -> None:
-    """Makes the draft another one, or says why it cannot be."""
-    desk = desk_of(app)
-    if look(app) is None or desk.draft is None:
-        return
-    try:
-        desk.draft = make(desk.draft)
-    except ConfigError as error:
-        tell_error(app, error)
-        return
-    app.draw_now()
-
-
-def set_values(app: SpeedtuiApp, values: Mapping[str, Value]) -> None:
+def set_values(app: AppUse, values: Mapping[str, Value]) -> None:
     """Edits these settings by path."""
     change(app, lambda draft: draft.edit(values))
 
 
-def take_option(app: SpeedtuiApp, name: str) -> None:
+def take_option(app: AppUse, name: str) -> None:
     """The next run takes a profile, a trial's settings, or its own again."""
     shown = look(app)
     line = next((one for one in shown.lines if one.option.name == name), None) if shown is not None else None
@@ -54,7 +41,7 @@ def take_option(app: SpeedtuiApp, name: str) -> None:
     change(app, lambda draft: draft.take(profile, line.option.values))
 
 
-def type_value(app: SpeedtuiApp, field: DraftField) -> None:
+def type_value(app: AppUse, field: DraftField) -> None:
     """Asks for a value, checked while it is typed."""
     # Imported when it is needed: input fields take 30 ms that the first paint need not wait for.
     from speedtui.tui.screens.edit import EditScreen
@@ -92,7 +79,7 @@ def draft_check(draft: Draft) -> ParseLines:
     return check
 
 
-def seek_goal(app: SpeedtuiApp) -> None:
+def seek_goal(app: AppUse) -> None:
     """Asks what there is to be the most of; takes it."""
     from speedtui.tui.screens.confirm import Question, QuestionChoice
 
@@ -119,7 +106,7 @@ def _no_goal(shown: NextRun | None) -> str:
     return "Nothing fits this window any more: shorten the run, or lengthen the window."
 
 
-def write(app: SpeedtuiApp) -> None:
+def write(app: AppUse) -> None:
     """Writes the next run's configuration, and says where it is and what trains with it."""
     from speedtui.tui.draft.schedule_edit import train_command
     from speedtui.tui.screens.confirm import say
@@ -129,7 +116,7 @@ def write(app: SpeedtuiApp) -> None:
         app.push_screen(say("Written for the next run", f"{path}\nTrain with it:\n{train_command(path)}"))
 
 
-def written(app: SpeedtuiApp, *, always: bool = False) -> Path | None:
+def written(app: AppUse, *, always: bool = False) -> Path | None:
     """The file with the next run's configuration; None where there is nothing to write or it cannot be.
 
     `always`: even where it is the same as this run's.
@@ -152,7 +139,7 @@ def written(app: SpeedtuiApp, *, always: bool = False) -> Path | None:
         return None
 
 
-def _note(app: SpeedtuiApp, draft: Draft) -> str:
+def _note(app: ShownRuns, draft: Draft) -> str:
     """What the file differs in."""
     run = app.front.state().run or app.front.session.folder.path.name
     profile = f", with {draft.profile}" if draft.profile else ""
@@ -160,7 +147,7 @@ def _note(app: SpeedtuiApp, draft: Draft) -> str:
     return "\n".join([f"The run after {run}{profile}. It differs from it in:", *(f"  {line}" for line in lines)])
 
 
-def save_as_profile(app: SpeedtuiApp) -> None:
+def save_as_profile(app: AppUse) -> None:
     """Asks for a name and keeps the next run's settings under it."""
     from speedtui.tui.candidates.saving import check_name, keep_profile
     from speedtui.tui.screens.name import NameScreen
@@ -178,7 +165,7 @@ def save_as_profile(app: SpeedtuiApp) -> None:
     app.push_screen(NameScreen("Save the next run's settings as a profile", check_name), named)
 
 
-def _description(app: SpeedtuiApp, shown: NextRun) -> str:
+def _description(app: ShownRuns, shown: NextRun) -> str:
     return f"made after run {app.front.state().run}" + (f" from {shown.draft.profile}" if shown.draft.profile else "")
 
 
@@ -194,7 +181,7 @@ def profile_values(draft: Draft) -> dict[str, Scalar]:
     return {**sizes, **allowed}
 
 
-def _baseline(app: SpeedtuiApp, shown: NextRun) -> Baseline:
+def _baseline(app: ShownRuns, shown: NextRun) -> Baseline:
     """What was measured with these settings."""
     option, devices = shown.option, app.front.state().devices
     if option is None or not option.measured:
@@ -205,7 +192,7 @@ def _baseline(app: SpeedtuiApp, shown: NextRun) -> Baseline:
     )  # fmt: skip
 
 
-def plan_again(app: SpeedtuiApp) -> None:
+def plan_again(app: AppUse) -> None:
     """Plans the next run's settings; asks whether to measure where the device is free."""
     from speedtui.tui.screens.confirm import Question, QuestionChoice
 
@@ -234,7 +221,7 @@ def plan_again(app: SpeedtuiApp) -> None:
     )  # fmt: skip
 
 
-def start_plan(app: SpeedtuiApp, *, measure: bool) -> None:
+def start_plan(app: AppUse, *, measure: bool) -> None:
     """Starts it beside the run in front."""
     shown = look(app)
     if shown is None or app.options.plan is None:

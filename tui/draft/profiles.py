@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from speedtui.tui.options import TrainingStart
+from speedtui.tui.protocols import AppUse, ShownRuns
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from speedtui.tui.app import SpeedtuiApp
     from speedtui.tui.draft.next_run import NextRun
 
 
-def choose_profile(app: SpeedtuiApp) -> None:
+def choose_profile(app: AppUse) -> None:
     """Shows the list; the one chosen goes to the next run."""
     # Imported when it is needed: the arithmetic of plans takes 40 ms that the first paint need not wait for.
-    from speedtui.tui.draft.desk import look
+    from speedtui.tui.draft.front_draft import look
     from speedtui.tui.screens.profiles import ProfilesScreen
 
     shown = look(app)
@@ -26,12 +26,12 @@ def choose_profile(app: SpeedtuiApp) -> None:
     app.push_screen(ProfilesScreen(shown, can_train=can_train(app)), lambda answer: _chosen(app, answer))
 
 
-def can_train(app: SpeedtuiApp) -> bool:
+def can_train(app: ShownRuns) -> bool:
     """Whether the device is free for a training that is started from here."""
     return app.options.train is not None and (app.front.ended or not app.front.state().status.busy)
 
 
-def _chosen(app: SpeedtuiApp, answer: tuple[str, str] | None) -> None:
+def _chosen(app: AppUse, answer: tuple[str, str] | None) -> None:
     from speedtui.tui.draft.planning import save_as_profile, take_option
 
     if answer is None:
@@ -46,10 +46,10 @@ def _chosen(app: SpeedtuiApp, answer: tuple[str, str] | None) -> None:
         app.notify(f"The next run takes {name}. 3 shows what it comes to; w there writes it.")
 
 
-def train_now(app: SpeedtuiApp) -> None:
+def train_now(app: AppUse) -> None:
     """Writes the next run's configuration and trains with it, once a study that waits has ended."""
     from speedtui.engine.commands import Finish
-    from speedtui.tui.draft.desk import look
+    from speedtui.tui.draft.front_draft import look
     from speedtui.tui.draft.planning import written
 
     shown, path = look(app), written(app, always=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from speedtui.engine.commands import Set
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.errors import SpeedtuiError
 from speedtui.engine.plan_types import Advice
 from speedtui.tui.draft.draft import Draft
-from speedtui.tui.draft.planning import change, write
+from speedtui.tui.draft.front_draft import change
+from speedtui.tui.draft.planning import write
 from speedtui.tui.draft.schedule_edit import (
     OFFERED_PATHS,
     change_text,
@@ -20,15 +20,13 @@ from speedtui.tui.draft.schedule_edit import (
     settings_now,
 )
 from speedtui.tui.news import tell_error
+from speedtui.tui.protocols import AppUse
 from speedtui.tui.screens.confirm import ask_apply, ask_take, ask_which_run
 from speedtui.tui.screens.edit import EditScreen
 from speedtui.tui.screens.levers import LeversScreen
 
-if TYPE_CHECKING:
-    from speedtui.tui.app import SpeedtuiApp
 
-
-def show_levers(app: SpeedtuiApp) -> None:
+def show_levers(app: AppUse) -> None:
     """All levers; the one chosen is applied after asking once."""
 
     def chosen(lever: Advice | None) -> None:
@@ -38,14 +36,14 @@ def show_levers(app: SpeedtuiApp) -> None:
     app.push_screen(LeversScreen(app.front.state()), chosen)
 
 
-def _apply(app: SpeedtuiApp, lever: Advice, answer: str | None) -> None:
+def _apply(app: AppUse, lever: Advice, answer: str | None) -> None:
     if answer == "apply":
         app.orders.send(Set(values=lever.changes))
 
 
-def edit_schedule(app: SpeedtuiApp) -> None:
+def edit_schedule(app: AppUse) -> None:
     """The schedule of the next run's draft; what differs goes to this run, too, or is written for the next one."""
-    from speedtui.tui.draft.desk import look
+    from speedtui.tui.draft.front_draft import look
 
     try:
         settings = settings_now(app.front.state())
@@ -75,9 +73,9 @@ def _question(draft: Draft, values: dict[str, Scalar]) -> str:
     return change_text(draft.base, values) + (f"\nThe next run also changes {', '.join(besides)}." if besides else "")
 
 
-def take_draft(app: SpeedtuiApp) -> None:
+def take_draft(app: AppUse) -> None:
     """What the next run changes and this one can take up goes into this one, after asking; the rest stays."""
-    from speedtui.tui.draft.desk import look
+    from speedtui.tui.draft.front_draft import look
 
     shown = look(app)
     draft = shown.draft if shown is not None else None
@@ -103,7 +101,7 @@ def _nothing_to_take(values: Mapping[str, object]) -> str:
     return "None of these changes can be made while a run goes on; w writes them for the next one."
 
 
-def _take(app: SpeedtuiApp, values: dict[str, Scalar], answer: str | None) -> None:
+def _take(app: AppUse, values: dict[str, Scalar], answer: str | None) -> None:
     """The draft has it in both cases: what this run takes up is no difference any more then."""
     if answer is None:
         return

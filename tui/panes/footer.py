@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from speedtui.tui.drawing.text import Row, Span, row, width_of
 from speedtui.tui.frame import Frame
 from speedtui.tui.keys import Key, Scope, Situation, keys_of
 from speedtui.tui.keys.table import AS_SHIPPED, Keymap
 from speedtui.tui.panes.pane import Pane
-
-if TYPE_CHECKING:
-    from speedtui.tui.app import SpeedtuiApp
+from speedtui.tui.protocols import ShownRuns
 
 LAST = ("help", "leave")
 """Always shown, at the end: how to learn the rest and how to get out."""
@@ -35,7 +33,7 @@ class Footer(Pane):
 
     def draw(self, frame: Frame, width: int, height: int) -> list[Row]:
         now = self.situation or Situation(run=frame.run, study=frame.study)
-        return draw_footer(self._scope, now, width, height, cast("SpeedtuiApp", self.app).options.keymap)
+        return draw_footer(self._scope, now, width, height, cast(ShownRuns, self.app).options.keymap)
 
 
 def draw_footer(

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from speedtui.engine.log.run_summary import RunSummary
 from speedtui.engine.session.attached import AttachedSession
-
-if TYPE_CHECKING:
-    from speedtui.tui.app import SpeedtuiApp
+from speedtui.tui.protocols import AppUse
 
 
-def choose_run(app: SpeedtuiApp) -> None:
+def choose_run(app: AppUse) -> None:
     """Shows the list; the one chosen comes to the front."""
     from speedtui.tui.screens.runs import RunsScreen
 
@@ -26,12 +22,12 @@ def choose_run(app: SpeedtuiApp) -> None:
     app.push_screen(RunsScreen(app.fleet, app.options.runs, app.options.clock), chosen)
 
 
-def show_run(app: SpeedtuiApp, glance: RunSummary) -> None:
+def show_run(app: AppUse, glance: RunSummary) -> None:
     """Brings a run to the front; attached to, where it is not open yet."""
     following = app.fleet.opened(glance.folder)
     if following is not None:
         app.fleet.bring(following)
     else:
         app.fleet.add(AttachedSession(glance.folder), read_only=not glance.alive or bool(glance.folder.flaw()))
-    app.action_show_screen("trials" if glance.state.job == "tune" else "monitor")
+    app.switch_mode("trials" if glance.state.job == "tune" else "monitor")
     app.draw_now()

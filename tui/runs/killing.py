@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from speedtui.engine.errors import SpeedtuiError
 from speedtui.engine.state import RunState
 from speedtui.engine.units import format_count
+from speedtui.tui.protocols import AppUse
 
 if TYPE_CHECKING:
-    from speedtui.tui.app import SpeedtuiApp
     from speedtui.tui.runs.following import Following
     from speedtui.tui.screens.confirm import Question
 
 
-def ask_and_kill(app: SpeedtuiApp, *, study: bool = False) -> None:
+def ask_and_kill(app: AppUse, *, study: bool = False) -> None:
     """Says what would be lost, and kills the worker of the run in front, or of the study's."""
     following = app.study if study else app.front
     if app.orders.refused(study=study):
@@ -66,7 +66,7 @@ def _training_lost(run: RunState) -> str:
     return f"{lost} It is not started again by itself.\nTo go on later: speedtui train --resume {run.run}"
 
 
-def _kill(app: SpeedtuiApp, following: Following) -> None:
+def _kill(app: AppUse, following: Following) -> None:
     try:
         following.session.kill()
     except SpeedtuiError as error:

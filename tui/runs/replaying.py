@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from speedtui.tui.app import SpeedtuiApp
+from speedtui.tui.protocols import ShownRuns
 
 SEEK_SHARE = 1 / 50
 """Of the recording, a step: the whole of it in fifty presses, a tenth in one of the wider ones."""
@@ -13,7 +10,7 @@ SLOWEST, FASTEST = 1 / 16, 1 << 14
 """Of speeds that keys reach: at the latter twelve hours pass in three seconds."""
 
 
-def pause_replay(app: SpeedtuiApp) -> bool:
+def pause_replay(app: ShownRuns) -> bool:
     """Holds or goes on with the recording in front; False where there is none."""
     recording = app.front.recording
     if recording is None:
@@ -26,7 +23,7 @@ def pause_replay(app: SpeedtuiApp) -> bool:
     return True
 
 
-def change_speed(app: SpeedtuiApp, steps: int) -> None:
+def change_speed(app: ShownRuns, steps: int) -> None:
     """Twice as fast a step, or half as fast."""
     recording = app.front.recording
     if recording is not None:
@@ -34,7 +31,7 @@ def change_speed(app: SpeedtuiApp, steps: int) -> None:
         app.draw_now()
 
 
-def seek(app: SpeedtuiApp, steps: int) -> None:
+def seek(app: ShownRuns, steps: int) -> None:
     """On by a fiftieth of the recording a step, or back; far beyond its length is its beginning or its end."""
     recording = app.front.recording
     if recording is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
+from typing import ClassVar, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -13,9 +13,6 @@ from speedtui.tui.drawing.frame import EDGES, INSET, framed
 from speedtui.tui.drawing.lines import Lines
 from speedtui.tui.drawing.text import Row
 from speedtui.tui.panes.pane import title
-
-if TYPE_CHECKING:
-    from speedtui.tui.app import SpeedtuiApp
 
 Answer = TypeVar("Answer")
 CURSOR = "cursor"
@@ -84,7 +81,7 @@ class Dialog(ModalScreen[Answer]):
     def action_leave_for(self, screen: str) -> None:
         """Gives way to a screen, where the dialog has its number keys."""
         self.dismiss(None)
-        cast("SpeedtuiApp", self.app).action_show_screen(screen)
+        self.app.switch_mode(screen)
 
     def action_scroll_rows(self, rows: int) -> None:
         """Scrolls, whatever the cursor is on."""

@@ -44,7 +44,7 @@ class PlanScreen(View):
     def show(self, frame: Frame) -> None:
         """Works the next run out where something has changed, and hands it to the panes."""
         # Imported when it is needed: the arithmetic of plans takes 40 ms that the first paint need not wait for.
-        from speedtui.tui.draft.desk import look
+        from speedtui.tui.draft.front_draft import look
 
         shown = look(self.speedtui)
         schedules = self.query_one(SchedulesPane)
@@ -125,7 +125,7 @@ class PlanScreen(View):
 
     def action_reset(self) -> None:
         """The setting under the cursor as the run has it."""
-        from speedtui.tui.draft.planning import change
+        from speedtui.tui.draft.front_draft import change
 
         pane = self.active
         field = pane.selected() if isinstance(pane, FieldsPane) else None
@@ -134,13 +134,13 @@ class PlanScreen(View):
 
     def action_reset_all(self) -> None:
         """All of them."""
-        from speedtui.tui.draft.planning import change
+        from speedtui.tui.draft.front_draft import change
 
         change(self.speedtui, lambda draft: draft.reset_all())
 
     def action_undo(self) -> None:
         """Before the last edit."""
-        from speedtui.tui.draft.planning import change
+        from speedtui.tui.draft.front_draft import change
 
         change(self.speedtui, lambda draft: draft.undo())
 

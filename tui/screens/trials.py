@@ -289,7 +289,7 @@ class TrialsScreen(View):
             if answer in ("promote", "train"):
                 promote(self.speedtui, trial, train=answer == "train")
             if answer == "profile":
-                save_as_profile(self.app, trial, self.speedtui.study.state())
+                save_as_profile(self.speedtui, trial, self.speedtui.study.state())
 
         can_train = self.speedtui.can_train
         text = trial.candidate.label

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar, cast
 
 from textual.screen import Screen
 from textual.widget import Widget
@@ -13,10 +13,7 @@ from speedtui.tui.frame import Frame
 from speedtui.tui.keys import Scope, Situation, action_allowed
 from speedtui.tui.panes.footer import Footer
 from speedtui.tui.panes.pane import ZOOM, Pane
-
-if TYPE_CHECKING:
-    from speedtui.tui.app import SpeedtuiApp
-
+from speedtui.tui.protocols import AppUse
 
 COLUMN_STEPS = [(0, "-slim"), (72, "-normal"), (120, "-wide")]
 """Below 72 columns two panes side by side would cut their figures; from 120 on tables have room."""
@@ -49,9 +46,9 @@ class View(Screen[None], inherit_bindings=False):
     """Words that all occur in what the panes list; empty without a filter."""
 
     @property
-    def speedtui(self) -> SpeedtuiApp:
-        """The app, by its own type."""
-        return cast("SpeedtuiApp", self.app)
+    def speedtui(self) -> AppUse:
+        """What a screen may use of the app."""
+        return cast(AppUse, self.app)
 
     @property
     def selected(self) -> TrialRow | None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
+
+from textual.app import App
 
 from speedtui.tui.terminal.driver import TerminalDriver
 from speedtui.tui.terminal.theme import THEMES
-
-if TYPE_CHECKING:
-    from speedtui.tui.app import SpeedtuiApp
 
 SHORT_SECONDS = 3.0
 """For the answer to a key that shows by itself."""
 
 
-def next_theme(app: SpeedtuiApp) -> None:
+def next_theme(app: App[Any]) -> None:
     """The next of the themes that suit a terminal."""
     if app.no_color:
         app.notify("NO_COLOR is set, so there is nothing to choose. --theme NAME overrides it.", severity="warning")
@@ -24,7 +23,7 @@ def next_theme(app: SpeedtuiApp) -> None:
     app.notify(f"Theme {app.theme}", timeout=SHORT_SECONDS)
 
 
-def toggle_mouse(app: SpeedtuiApp) -> None:
+def toggle_mouse(app: App[Any]) -> None:
     """Has the terminal send mouse events, or no more: then it selects text by itself again."""
     driver = app._driver
     if not isinstance(driver, TerminalDriver):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from queue import Full
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from textual.drivers.linux_driver import LinuxDriver
 from textual.events import Key
@@ -13,11 +13,9 @@ from textual.message import Message
 
 from speedtui.engine.clean import clean
 from speedtui.tui.drawing.ascii import to_ascii
+from speedtui.tui.protocols import TerminalUse
 from speedtui.tui.terminal.process import stop_group
 from speedtui.tui.terminal.typed_keys import TypedKeys
-
-if TYPE_CHECKING:
-    from speedtui.tui.app import SpeedtuiApp
 
 PATIENCE_SECONDS = 0.2
 """For a terminal that is behind; the loop stands still meanwhile."""
@@ -43,8 +41,8 @@ class TerminalDriver(LinuxDriver):
     _closing = _suspending = False
 
     @property
-    def _speedtui(self) -> SpeedtuiApp:
-        return cast("SpeedtuiApp", self._app)
+    def _speedtui(self) -> TerminalUse:
+        return cast(TerminalUse, self._app)
 
     @property
     def backlog(self) -> int:
@@ -59,7 +57,7 @@ class TerminalDriver(LinuxDriver):
             super().process_message(message)
 
     def _hear(self, key: Key) -> None:
-        field = self._speedtui.focused
+        field = self._app.focused
         if field is not None and field.check_consume_key(key.key, key.character):
             self._typed.decide()
             super().process_message(key)

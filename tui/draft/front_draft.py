@@ -1,0 +1,48 @@
+"""The draft of the run in front: looked at, and made another one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from speedtui.engine.errors import ConfigError
+from speedtui.engine.state import RunState
+from speedtui.tui.draft.desk import Desk
+from speedtui.tui.draft.draft import Draft
+from speedtui.tui.draft.next_run import NextRun
+from speedtui.tui.news import tell_error
+from speedtui.tui.protocols import AppUse, ShownRuns
+
+
+def desk_of(app: ShownRuns) -> Desk:
+    """The one of the run in front."""
+    front = app.front
+    if front.desk is None:
+        front.desk = Desk()
+    return front.desk
+
+
+def look(app: ShownRuns) -> NextRun | None:
+    """The next run of the run in front."""
+    front = app.front.state()
+    return desk_of(app).look(front, _plan_run(app, front), app.options.clock())
+
+
+def change(app: AppUse, make: Callable[[Draft], Draft]) -> None:
+    """Makes the draft another one, or says why it cannot be."""
+    desk = desk_of(app)
+    if look(app) is None or desk.draft is None:
+        return
+    try:
+        desk.draft = make(desk.draft)
+    except ConfigError as error:
+        tell_error(app, error)
+        return
+    app.draw_now()
+
+
+def _plan_run(app: ShownRuns, front: RunState) -> RunState:
+    """The run whose plan counts: the last one that has one, else one that is being made."""
+    planning = app.fleet.planning.state() if app.fleet.planning is not None else None
+    if planning is None or (planning.plan is None and front.plan is not None):
+        return front
+    return planning
