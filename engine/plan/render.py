@@ -72,7 +72,7 @@ def _schedules(plan: Plan) -> str:
 
 
 def _goals(plan: Plan) -> str:
-    lines = [f"  {goal.what:<7} {goal.text}" for goal in plan.goals]
+    lines = [_wrapped(f"{goal.what:<7} {goal.text}") for goal in plan.goals]
     return "\n".join(["the most that fits", *lines]) if lines else ""
 
 

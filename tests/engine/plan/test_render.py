@@ -15,7 +15,7 @@ from speedtui.engine.output import WIDTH
 from speedtui.engine.plan.render import render_plan
 from speedtui.engine.plan.report import plan_document
 from speedtui.engine.plan.tables import checkpoint_frequencies
-from speedtui.engine.plan_types import Plan
+from speedtui.engine.plan_types import Goal, Plan
 from tests.engine.plan.estimators import STEPS_PER_EPOCH, estimator, settings
 from tests.engine.plan.plans import MADE_AT, WINDOW, plan, row
 
@@ -107,7 +107,10 @@ def test_on_a_narrow_terminal_no_line_of_a_plan_is_broken_by_it(
     fcntl.ioctl(sub, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     with os.fdopen(main, "rb"), os.fdopen(sub, "w") as terminal:
         monkeypatch.setattr("sys.stdout", terminal)
-        lines = render_plan(plan(), WINDOW, next_step="").splitlines()
+        long = Goal(
+            what="evals", value=125, text="an evaluation after each of the 125 steps: " + "word " * 20, values={}
+        )
+        lines = render_plan(plan(goals=[long]), WINDOW).splitlines()
     assert widest - 20 < max(map(len, lines)) <= widest
     assert any(line.split()[:3] == ["profile", "epochs", "peak"] for line in lines) == (columns == 80)
 
