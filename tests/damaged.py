@@ -299,9 +299,9 @@ class Walk:
 
     def _screens(self, state: Any) -> None:
         from speedtui.engine.advise.strategies import advised
-        from speedtui.tui.draft.desk import Desk
+        from speedtui.tui.draft.draft_editor import DraftEditor
 
-        Desk().look(state, state, 1.8e9)
+        DraftEditor().look(state, state, 1.8e9)
         advised(state, state)
 
     def call(self, *arguments: str) -> tuple[int, str]:

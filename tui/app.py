@@ -18,14 +18,14 @@ from speedtui.engine.errors import ExitCode
 from speedtui.engine.session.base import Session
 from speedtui.engine.state import RunStatus
 from speedtui.engine.units import plural
+from speedtui.tui.command_sender import CommandSender
 from speedtui.tui.keys import bindings
-from speedtui.tui.leaving import Quitting
-from speedtui.tui.news import LONG_SECONDS, News
+from speedtui.tui.notifications import LONG_SECONDS, EventNotices
 from speedtui.tui.options import ScreenOptions
-from speedtui.tui.orders import Orders
+from speedtui.tui.quitting import Quitting
 from speedtui.tui.redraw import Redraw
-from speedtui.tui.runs.fleet import Fleet
-from speedtui.tui.runs.following import Following
+from speedtui.tui.runs.open_run import OpenRun
+from speedtui.tui.runs.open_runs import OpenRuns
 from speedtui.tui.screens.monitor import MonitorScreen
 from speedtui.tui.shown import ShowingApp
 from speedtui.tui.terminal.driver import TerminalDriver
@@ -72,8 +72,8 @@ class SpeedtuiApp(ShowingApp):
     TITLE = "speedtui"
 
     drawing: Redraw
-    orders: Orders
-    news: News
+    orders: CommandSender
+    news: EventNotices
 
     def __init__(
         self, session: Session, options: ScreenOptions, *, terminal_gone: Callable[[], bool] = lambda: False
@@ -87,10 +87,10 @@ class SpeedtuiApp(ShowingApp):
         self.theme = theme if theme in self.available_themes else PLAIN_THEME
         self.style_once()
         self.options = options
-        self.fleet = Fleet(session, self._follow, read_only=options.read_only)
+        self.fleet = OpenRuns(session, self._follow, read_only=options.read_only)
         self.drawing = Redraw(self, self.tick)
-        self.orders = Orders(self)
-        self.news = News(self, opened_at=options.clock())
+        self.orders = CommandSender(self)
+        self.news = EventNotices(self, opened_at=options.clock())
         self.leaving = Quitting(self, self.orders)
         self._terminal_gone = terminal_gone
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -118,7 +118,7 @@ class SpeedtuiApp(ShowingApp):
     def on_unmount(self) -> None:
         self.fleet.let_go()
 
-    def _follow(self, following: Following) -> None:
+    def _follow(self, following: OpenRun) -> None:
         self.run_worker(following.run, thread=True, group="engine", exit_on_error=False)
 
     def tick(self) -> None:

@@ -12,8 +12,8 @@ from textual.screen import Screen
 from speedtui.engine.commands import AnyCommand
 from speedtui.tui.frame import TimeRange
 from speedtui.tui.options import ScreenOptions, TrainingStart
-from speedtui.tui.runs.fleet import Fleet
-from speedtui.tui.runs.following import Following
+from speedtui.tui.runs.open_run import OpenRun
+from speedtui.tui.runs.open_runs import OpenRuns
 
 Result = TypeVar("Result")
 """What a dialog comes back with."""
@@ -27,15 +27,15 @@ class ShownRuns(Protocol):
         """How the screen is to be shown, and what can be started from it."""
 
     @property
-    def fleet(self) -> Fleet:
+    def fleet(self) -> OpenRuns:
         """All that are open."""
 
     @property
-    def front(self) -> Following:
+    def front(self) -> OpenRun:
         """The run on the Monitor."""
 
     @property
-    def study(self) -> Following:
+    def study(self) -> OpenRun:
         """The run whose trials are listed."""
 
     @property
@@ -85,10 +85,10 @@ class AwaitsTraining(Protocol):
     def note(self) -> str:
         """What is waited for; empty where nothing is."""
 
-    def await_promotion(self, study: Following, trial: int) -> None:
+    def await_promotion(self, study: OpenRun, trial: int) -> None:
         """Starts the training of a trial as soon as it is promoted and the study has ended."""
 
-    def await_end(self, study: Following, wanted: TrainingStart) -> None:
+    def await_end(self, study: OpenRun, wanted: TrainingStart) -> None:
         """Starts a training as soon as the study, which was asked to, has ended."""
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from speedtui.tui.keys import Scope
 from speedtui.tui.options import ScreenOptions
 from speedtui.tui.protocols import AwaitsTraining, Draws, SendsCommands
-from speedtui.tui.runs.fleet import Fleet
-from speedtui.tui.runs.following import Following
+from speedtui.tui.runs.open_run import OpenRun
+from speedtui.tui.runs.open_runs import OpenRuns
 from speedtui.tui.screens.view import View
 from speedtui.tui.terminal.lean import LeanApp
 
@@ -17,7 +17,7 @@ from speedtui.tui.terminal.lean import LeanApp
 class ShowingApp(LeanApp):
     """An app with runs open, of which it shows one or two."""
 
-    fleet: Fleet
+    fleet: OpenRuns
     options: ScreenOptions
     drawing: Draws
     orders: SendsCommands
@@ -41,12 +41,12 @@ class ShowingApp(LeanApp):
         return base.SCOPE if isinstance(base, View) else "monitor"
 
     @property
-    def front(self) -> Following:
+    def front(self) -> OpenRun:
         """The run on the Monitor."""
         return self.fleet.front
 
     @property
-    def study(self) -> Following:
+    def study(self) -> OpenRun:
         """The run whose trials are listed."""
         return self.fleet.study
 

@@ -20,7 +20,7 @@ from speedtui.engine.errors import SpeedtuiError
 from speedtui.tui.app import SpeedtuiApp
 from speedtui.tui.drawing.lines import Lines
 from speedtui.tui.drawing.text import plain
-from speedtui.tui.news import tell_error
+from speedtui.tui.notifications import tell_error
 from speedtui.tui.terminal.title import title_of
 from tests.poisoned import POISONS, Poison, found_in, one_of_each, poisoned
 

@@ -10,7 +10,7 @@ from speedtui.engine.errors import SpeedtuiError, UsageError
 from speedtui.engine.profile.load import BUILT_IN, own_folder, save_profile
 from speedtui.engine.profile.profile import EFFECTIVE_BATCH, Baseline, check_profile_name
 from speedtui.engine.state import RunState, TrialRow
-from speedtui.tui.news import tell_error
+from speedtui.tui.notifications import tell_error
 from speedtui.tui.protocols import Notifies, Opens
 
 

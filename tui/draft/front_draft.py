@@ -6,18 +6,18 @@ from collections.abc import Callable
 
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.state import RunState
-from speedtui.tui.draft.desk import Desk
 from speedtui.tui.draft.draft import Draft
+from speedtui.tui.draft.draft_editor import DraftEditor
 from speedtui.tui.draft.next_run import NextRun
-from speedtui.tui.news import tell_error
+from speedtui.tui.notifications import tell_error
 from speedtui.tui.protocols import AppUse, ShownRuns
 
 
-def desk_of(app: ShownRuns) -> Desk:
+def desk_of(app: ShownRuns) -> DraftEditor:
     """The one of the run in front."""
     front = app.front
     if front.desk is None:
-        front.desk = Desk()
+        front.desk = DraftEditor()
     return front.desk
 
 

@@ -15,7 +15,7 @@ from speedtui.tui.draft.draft import WHERE, Draft, Value, laid_over
 from speedtui.tui.draft.fields import DraftField
 from speedtui.tui.draft.front_draft import change, desk_of, look
 from speedtui.tui.draft.next_run import NextRun
-from speedtui.tui.news import tell_error
+from speedtui.tui.notifications import tell_error
 from speedtui.tui.protocols import AppUse, ShownRuns
 from speedtui.tui.values import format_value, value_words
 

@@ -19,7 +19,7 @@ from speedtui.tui.draft.schedule_edit import (
     schedule_lines,
     settings_now,
 )
-from speedtui.tui.news import tell_error
+from speedtui.tui.notifications import tell_error
 from speedtui.tui.protocols import AppUse
 from speedtui.tui.screens.confirm import ask_apply, ask_take, ask_which_run
 from speedtui.tui.screens.edit import EditScreen

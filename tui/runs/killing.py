@@ -10,7 +10,7 @@ from speedtui.engine.units import format_count
 from speedtui.tui.protocols import AppUse
 
 if TYPE_CHECKING:
-    from speedtui.tui.runs.following import Following
+    from speedtui.tui.runs.open_run import OpenRun
     from speedtui.tui.screens.confirm import Question
 
 
@@ -66,7 +66,7 @@ def _training_lost(run: RunState) -> str:
     return f"{lost} It is not started again by itself.\nTo go on later: speedtui train --resume {run.run}"
 
 
-def _kill(app: AppUse, following: Following) -> None:
+def _kill(app: AppUse, following: OpenRun) -> None:
     try:
         following.session.kill()
     except SpeedtuiError as error:

@@ -14,7 +14,7 @@ from speedtui.engine.log.run_summary import RunSummaries, RunSummary
 from speedtui.tui.drawing.frame import EDGES
 from speedtui.tui.drawing.text import Row, Span, row
 from speedtui.tui.panes.run_rows import draw_runs, matching
-from speedtui.tui.runs.fleet import Fleet
+from speedtui.tui.runs.open_runs import OpenRuns
 from speedtui.tui.screens.dialog import Dialog
 
 LOOK_SECONDS = 1.0
@@ -37,7 +37,7 @@ class RunsScreen(Dialog[RunSummary | None]):
     ]
     WIDEST = 124
 
-    def __init__(self, fleet: Fleet, runs: Path, clock: Callable[[], float]) -> None:
+    def __init__(self, fleet: OpenRuns, runs: Path, clock: Callable[[], float]) -> None:
         super().__init__("Runs")
         self._fleet, self._runs, self._clock = fleet, runs, clock
         self._glances = RunSummaries(runs)

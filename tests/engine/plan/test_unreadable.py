@@ -14,7 +14,7 @@ from speedtui.engine.errors import ConfigError
 from speedtui.engine.plan.run_options import plan_options, trial_options
 from speedtui.engine.state import RunState, fold
 from speedtui.engine.units import parse_duration
-from speedtui.tui.draft.desk import Desk
+from speedtui.tui.draft.draft_editor import DraftEditor
 from tests.engine.events_of_a_run import candidate, finished, ok, started, study
 from tests.engine.plan.estimators import settings
 from tests.engine.plan.plans import plan
@@ -29,7 +29,7 @@ def test_a_frequency_that_cannot_be_read_is_said_and_ends_no_screen(name: str, e
     run = fold([started(config={**CONFIG, "schedule": {name: every}}), study(0, 1), finished(0, ok(5.0))])
     with pytest.raises(ConfigError, match=name):
         settings_in_use(run)
-    assert Desk().look(run, run, 1.8e9) is None
+    assert DraftEditor().look(run, run, 1.8e9) is None
     assert name in advised(run, run).problem
 
 

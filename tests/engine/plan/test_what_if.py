@@ -199,7 +199,7 @@ def test_goals_are_sought_with_it(known: KnownRun) -> None:
 
 def test_the_screen_can_ask_without_numpy() -> None:
     code = (
-        "import sys; import speedtui.tui.draft.desk, speedtui.tui.draft.planning, speedtui.tui.screens.plan, "
+        "import sys; import speedtui.tui.draft.draft_editor, speedtui.tui.draft.planning, speedtui.tui.screens.plan, "
         "speedtui.tui.screens.profiles; print([m for m in ('numpy', 'torch', 'transformers') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -9,8 +9,8 @@ import time
 from speedtui.engine.commands import AnyCommand, Cancel, Finish, Stop
 from speedtui.engine.errors import ExitCode
 from speedtui.engine.state import RunState, RunStatus
-from speedtui.tui.orders import Orders
-from speedtui.tui.runs.following import Following
+from speedtui.tui.command_sender import CommandSender
+from speedtui.tui.runs.open_run import OpenRun
 from speedtui.tui.screens.leave import ask_leave
 from speedtui.tui.shown import ShowingApp
 
@@ -24,12 +24,12 @@ WAITED_SECONDS = 1.0
 class Quitting:
     """The way out."""
 
-    def __init__(self, app: ShowingApp, orders: Orders) -> None:
+    def __init__(self, app: ShowingApp, orders: CommandSender) -> None:
         self._app, self._orders = app, orders
         self.status: ExitCode | None = None
         """What the command ends with; None until that is known."""
         self._when_ended = False
-        self._asked: Following | None = None
+        self._asked: OpenRun | None = None
         """The run that was asked about: the one that was started from here, else the one in front."""
         self._asked_at: float | None = None
         """Monotonic seconds; None once answered."""
@@ -87,7 +87,7 @@ class Quitting:
         (self._app.fleet.own or self._app.front).session.interrupt(exit_code)
         self._app.exit(return_code=int(exit_code))
 
-    def _leave_idle(self, asked: Following, state: RunState) -> None:
+    def _leave_idle(self, asked: OpenRun, state: RunState) -> None:
         """A study that waits for more is ended: nobody is left to give it anything."""
         if asked.read_only or state.status is not RunStatus.IDLE:
             self.detach()
@@ -102,7 +102,7 @@ class Quitting:
             self._end_with(self._asked, Stop() if answer == "stop" else Cancel())
             self._app.notify("The screen closes when the run has ended.", timeout=10)
 
-    def _end_with(self, asked: Following, command: AnyCommand) -> None:
+    def _end_with(self, asked: OpenRun, command: AnyCommand) -> None:
         """The screen goes once the run has."""
         self._when_ended = True
         self._orders.pass_on(command, asked)

@@ -28,7 +28,7 @@ from speedtui.engine.units import format_figure, format_seconds
 from speedtui.tui.drawing.text import clean, clock, roughly
 from speedtui.tui.options import TrainingStart
 from speedtui.tui.protocols import Notifies
-from speedtui.tui.runs.following import REMEMBERED, Following, Noteworthy
+from speedtui.tui.runs.open_run import REMEMBERED, Noteworthy, OpenRun
 from speedtui.tui.shown import ShowingApp
 from speedtui.tui.terminal.ringing import ring
 
@@ -106,7 +106,7 @@ def _notify(
     app.notify(clean(text).strip(), title=title, severity=severity, timeout=timeout)
 
 
-class News:
+class EventNotices:
     """Reads what came from the run in front since the last tick, and tells a person what matters of it."""
 
     def __init__(self, app: ShowingApp, *, opened_at: float) -> None:
@@ -116,7 +116,7 @@ class News:
         self._verdicts = VerdictWatch()
         self._verdicts.look(app, app.front.state(), opened_at=math.inf)
         self._promotion: Promotion | None = None
-        self._untold: deque[tuple[Following, Noteworthy]] = deque(maxlen=REMEMBERED)
+        self._untold: deque[tuple[OpenRun, Noteworthy]] = deque(maxlen=REMEMBERED)
         """Came while the screen was frozen."""
 
     @property
@@ -124,11 +124,11 @@ class News:
         """What the screen itself waits for."""
         return self._promotion.note if self._promotion is not None else ""
 
-    def await_promotion(self, study: Following, trial: int) -> None:
+    def await_promotion(self, study: OpenRun, trial: int) -> None:
         """Starts the training of a trial as soon as it is promoted and the study has ended."""
         self._promotion = Promotion(study, trial)
 
-    def await_end(self, study: Following, wanted: TrainingStart) -> None:
+    def await_end(self, study: OpenRun, wanted: TrainingStart) -> None:
         """Starts a training as soon as the study, which was asked to, has ended."""
         self._promotion = Promotion(study, wanted.trial, wanted)
 
@@ -144,7 +144,7 @@ class News:
             self._app.orders.train(self._promotion.wanted)
             self._promotion = None
 
-    def _read(self, following: Following) -> None:
+    def _read(self, following: OpenRun) -> None:
         if following.error is not None and not following.error_told:
             following.error_told = True
             tell_error(self._app, following.error)
@@ -165,7 +165,7 @@ class News:
                 run = following.state().run if following is not self._app.front else ""
                 tell(self._app, event, sent=following.sent, fresh=fresh, run=run)
 
-    def _is_seen(self, following: Following) -> bool:
+    def _is_seen(self, following: OpenRun) -> bool:
         """The Monitor says in full how its run ended."""
         view = self._app.view
         return following is self._app.front and view is not None and view.SCOPE == "monitor"
@@ -200,7 +200,7 @@ def _verdict_text(finish: float, window: Window, now: float) -> str:
 class Promotion:
     """Waits until a trial is promoted, ends its study, and then lets the training take over the device."""
 
-    def __init__(self, study: Following, trial: int | None, wanted: TrainingStart | None = None) -> None:
+    def __init__(self, study: OpenRun, trial: int | None, wanted: TrainingStart | None = None) -> None:
         """`trial`: None where another configuration is written already and its study is ending."""
         self._study, self._trial = study, trial
         self.wanted = wanted

@@ -33,7 +33,7 @@ from speedtui.engine.state import RunState
 from speedtui.tui.frame import ReplayPosition
 
 if TYPE_CHECKING:
-    from speedtui.tui.draft.desk import Desk
+    from speedtui.tui.draft.draft_editor import DraftEditor
 
 REMEMBERED = 256
 """Events kept for the next tick; more in half a second would not be read by anyone."""
@@ -44,7 +44,7 @@ Noteworthy = (
 )  # fmt: skip
 
 
-class Following:
+class OpenRun:
     """One session that is shown."""
 
     def __init__(self, session: Session, *, read_only: bool = False) -> None:
@@ -60,7 +60,7 @@ class Following:
         """Ids of the commands sent from this screen."""
         self._unanswered: dict[str, str] = {}
         """Names by id of those that the job has not answered."""
-        self.desk: Desk | None = None
+        self.desk: DraftEditor | None = None
         """Where its next run is put together; None until somebody looks."""
         self._rules = AlertRules(get_args(AlertKind), run=session.folder.id)
         self._alerts: deque[Alert] = deque(maxlen=REMEMBERED)

@@ -13,7 +13,7 @@ from textual.widgets._toast import Toast, ToastRack
 from speedtui.engine import events as e
 from speedtui.tui.app import SpeedtuiApp
 from speedtui.tui.drawing.text import plain
-from speedtui.tui.news import tell
+from speedtui.tui.notifications import tell
 from speedtui.tui.panes.deadline import DeadlinePane
 
 pytestmark = pytest.mark.asyncio

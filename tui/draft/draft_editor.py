@@ -17,7 +17,7 @@ FRESH_SECONDS = 60.0
 """After which it starts later, so that its finish is another one; the screen's clock shows minutes."""
 
 
-class Desk:
+class DraftEditor:
     """Belongs to one run that is followed, so that a draft survives other screens and other runs."""
 
     def __init__(self) -> None:

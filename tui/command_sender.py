@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from speedtui.engine.commands import AnyCommand
 from speedtui.engine.errors import SpeedtuiError
-from speedtui.tui.news import tell_error
+from speedtui.tui.notifications import tell_error
 from speedtui.tui.options import TrainingStart
-from speedtui.tui.runs.following import Following
+from speedtui.tui.runs.open_run import OpenRun
 from speedtui.tui.shown import ShowingApp
 
 
-class Orders:
+class CommandSender:
     """Sends what can be sent, and says why where it cannot."""
 
     def __init__(self, app: ShowingApp) -> None:
@@ -37,7 +37,7 @@ class Orders:
         following = self._app.study if study else self._app.front
         return self.accepted(study=study) and self.pass_on(command, following)
 
-    def pass_on(self, command: AnyCommand, following: Following) -> bool:
+    def pass_on(self, command: AnyCommand, following: OpenRun) -> bool:
         """To a run that follows commands; whether it was sent, and says why not."""
         try:
             following.send(command)
