@@ -59,24 +59,25 @@ def _let_go_in_child() -> None:
 os.register_at_fork(after_in_child=_let_go_in_child)
 
 
-def is_locked(path: Path, *, shared: bool = False, unknown: bool = False) -> bool:
-    """Whether anybody holds it; `shared`: as those do who share it; `unknown`: what a file system that does not answer
-    is taken to say.
+def is_locked(path: Path, *, shared: bool = False) -> bool | None:
+    """Whether anybody holds it; `shared`: as those do who share it. None where that cannot be told: it may not be read,
+    or its file system has no locks, or does not answer.
 
-    Looked at with the other kind of lock, so that two who look are not in each other's way.
+    Looked at with the other kind of lock, so that two who look are not in each other's way. NFS takes an exclusive one
+    only of who may write.
     """
     try:
-        file = open_plain(path, os.O_RDONLY)
+        file = open_plain(path, os.O_RDWR if shared else os.O_RDONLY)
     except (FileNotFoundError, NotADirectoryError):  # nobody has ever held it
         return False
     except OSError:
-        return unknown
+        return None
     try:
         fcntl.flock(file, (fcntl.LOCK_EX if shared else fcntl.LOCK_SH) | fcntl.LOCK_NB)
         return False
     except BlockingIOError:
         return True
     except OSError:
-        return unknown
+        return None
     finally:
         os.close(file)

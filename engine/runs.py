@@ -14,13 +14,15 @@ import msgspec
 from speedtui.engine.errors import RunFolderError
 from speedtui.engine.events import Job
 from speedtui.engine.files import make_folder, write_whole
-from speedtui.engine.locks import is_locked
+from speedtui.engine.locks import hold_lock, is_locked
 from speedtui.engine.run_start import is_own_name, started_at
 from speedtui.engine.trust import flaw, mine
 
 TRIES = 50
 """Names that a new run is given one after the other: of 65,536 a second, so that the first is nearly always free."""
 LOG_NAME = "events.jsonl"
+UNKNOWN = "whether its worker lives cannot be told: its lock cannot be looked at from here"
+"""What is said of a run of which `goes_on` does not know."""
 
 
 class RunFolder(msgspec.Struct, frozen=True):
@@ -116,16 +118,22 @@ class RunFolder(msgspec.Struct, frozen=True):
                 f"To act on it all the same, add --trust {shlex.quote(str(self.path))}; links in it are not followed.",
             )
 
-    def worker_alive(self) -> bool:
-        """Whether a worker holds the run now; true across process ids and reboots."""
+    def worker_alive(self) -> bool | None:
+        """Whether a worker holds the run now; true across process ids and reboots. None where that cannot be told, such
+        as of somebody else's run whose lock may not be read."""
         return is_locked(self.worker_lock)
 
-    def owned(self) -> bool:
-        """Whether the session that started the worker is there and will do something when that dies."""
+    def owned(self) -> bool | None:
+        """Whether the session that started the worker is there and will do something when that dies; None as above."""
         return is_locked(self.owner_lock)
 
-    def watched(self) -> bool:
-        """Whether any session is attached."""
+    def goes_on(self) -> bool | None:
+        """Whether either is so; None where neither is known to be, and one may be."""
+        held = self.worker_alive(), self.owned()
+        return any(held) or (None if None in held else False)
+
+    def watched(self) -> bool | None:
+        """Whether any session is attached; None as above."""
         return is_locked(self.session_lock, shared=True)
 
 
@@ -152,6 +160,7 @@ def create_run(runs: Path, job: Job) -> RunFolder:
         room = made.path / ".room"
         write_whole(room, bytes(1 << 20))
         room.unlink()
+        _require_locks(made)
     except OSError as error:
         if made is not None:
             discard(made)
@@ -167,6 +176,15 @@ def _require_private(folder: Path) -> None:
     found = flaw(folder)
     if found:
         raise OSError(errno.EPERM, f"a folder that is made there {found}; trust it with --trust, or take another")
+
+
+def _require_locks(folder: RunFolder) -> None:
+    """Raises OSError where the file system has none, so that nobody could tell whether the run is alive."""
+    try:
+        with hold_lock(folder.worker_lock):
+            pass
+    except OSError as error:
+        raise OSError(error.errno, f"its file system locks no files: {error.strerror or error}") from None
 
 
 def _new_folder(runs: Path, job: Job) -> RunFolder:

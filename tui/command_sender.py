@@ -18,10 +18,10 @@ class CommandSender:
 
     def refused(self, *, study: bool = False) -> bool:
         """Whether commands of the run in front, or of the study's, make no sense; says so."""
-        read_only = (self._app.study if study else self._app.front).read_only
-        if read_only:
-            self._app.notify("This run is only shown: commands have no effect.", severity="warning")
-        return read_only
+        following = self._app.study if study else self._app.front
+        if following.read_only:
+            self._app.notify(following.why_read_only, severity="warning")
+        return following.read_only
 
     def accepted(self, *, study: bool = False) -> bool:
         """Whether somebody follows commands of that run; says why not."""

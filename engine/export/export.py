@@ -87,8 +87,11 @@ def _refuse_unfit(folder: RunFolder, to: Target, state: RunState) -> None:
         )
     if training is None and state.study is None:
         raise UsageError(f"run {folder.id} has neither steps nor trials to export", "Train first: speedtui train")
-    if to != "csv" and to in _track(folder, state).to and folder.worker_alive():
-        raise UsageError(f"run {folder.id} goes on and is tracked by {to} itself", "Export it when it is over.")
+    if to != "csv" and to in _track(folder, state).to:
+        alive = folder.worker_alive()
+        if alive or (alive is None and state.outcome is None):
+            goes_on = "goes on" if alive else "may go on"
+            raise UsageError(f"run {folder.id} {goes_on} and is tracked by {to} itself", "Export it when it is over.")
 
 
 def _as_tables(folder: RunFolder, place: Path, state: RunState, report: ReadProgress) -> Exported:

@@ -160,7 +160,7 @@ class Tuning:
                 self.run_queue()
             time.sleep(HOLD_SECONDS)
             now = time.monotonic()
-            unwatched_since = None if self.context.folder.watched() else unwatched_since or now
+            unwatched_since = None if self.context.folder.watched() is not False else unwatched_since or now
             if unwatched_since is not None and now - unwatched_since > UNWATCHED_SECONDS:
                 return
 

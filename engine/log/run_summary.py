@@ -40,8 +40,8 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A run as a list shows it."""
 
     folder: RunFolder
-    alive: bool
-    """A worker holds it, or a session that will start one."""
+    alive: bool | None
+    """A worker holds it, or a session that will start one; None where that cannot be told."""
     state: RunState
     """Of a long log only what its ends say: how it began, where it is, how it ended."""
     whole: bool = True
@@ -60,13 +60,13 @@ class RunSummaries:
         self._known: dict[Path, tuple[Stamp, RunSummary]] = {}
 
     def look(self) -> list[RunSummary]:
-        """Every run, those that are alive first, then the newest."""
+        """Every run, those that are known to be alive first, then the newest."""
         found = [self._glance(folder) for folder in list_runs(self._runs)]
         self._known = {glance.folder.path: self._known[glance.folder.path] for glance in found}
         return sorted(found, key=lambda glance: not glance.alive)
 
     def _glance(self, folder: RunFolder) -> RunSummary:
-        alive = folder.worker_alive() or folder.owned()
+        alive = folder.goes_on()
         stamp = stamp_of(folder.events)
         known = self._known.get(folder.path)
         glance = known[1] if known is not None and known[0] == stamp else _read(folder)
@@ -78,7 +78,7 @@ class RunSummaries:
 
 def glance(folder: RunFolder) -> RunSummary:
     """One run now."""
-    return msgspec.structs.replace(_read(folder), alive=folder.worker_alive() or folder.owned())
+    return msgspec.structs.replace(_read(folder), alive=folder.goes_on())
 
 
 def stamp_of(path: Path) -> Stamp:
@@ -94,7 +94,7 @@ def status_of(glance: RunSummary) -> RunStatus:
     """What it is doing; a run that is not alive and has not ended has lost its worker."""
     if glance.alive or glance.state.status is RunStatus.FINISHED:
         return glance.state.status
-    return RunStatus.LOST
+    return RunStatus.UNKNOWN if glance.alive is None else RunStatus.LOST
 
 
 def _read(folder: RunFolder) -> RunSummary:

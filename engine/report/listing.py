@@ -13,6 +13,7 @@ from speedtui.engine.log.run_summary import RunSummary, glance
 from speedtui.engine.report.listing_cache import ListingCache
 from speedtui.engine.run_start import started_at
 from speedtui.engine.runs import RunFolder, list_runs
+from speedtui.engine.state import RunStatus
 from speedtui.engine.state.event_words import plan_words
 from speedtui.engine.units import format_figure
 
@@ -26,7 +27,8 @@ class RunEntry(msgspec.Struct, frozen=True, kw_only=True):
     run: str
     job: str
     state: str
-    """`alive`, an outcome, `lost` where the worker is gone without one, or `unreadable`."""
+    """`alive`, an outcome, `lost` where the worker is gone without one, `unknown` where that cannot be told, or
+    `unreadable`."""
     started_at: float | None
     """Wall clock, seconds since the epoch."""
     seconds: float | None
@@ -47,11 +49,11 @@ def list_entries(
     store = ListingCache(runs, kept, RunEntry)
     for done, folder in enumerate(folders):
         progress(done, len(folders))
-        alive = folder.worker_alive()
-        entry = store.of(folder) if not alive else None
+        alive = folder.goes_on()
+        entry = store.of(folder) if alive is False else None
         if entry is None:
             entry = _guarded(folder, alive=alive)
-            if not alive and entry.state != UNREADABLE:
+            if alive is False and entry.state != UNREADABLE:
                 store.keep(folder, entry)
         entries.append(entry)
     store.save()
@@ -61,21 +63,21 @@ def list_entries(
 UNREADABLE = "unreadable"
 
 
-def _guarded(folder: RunFolder, *, alive: bool) -> RunEntry:
+def _guarded(folder: RunFolder, *, alive: bool | None) -> RunEntry:
     try:
         return _entry(folder, alive=alive)
     except Exception as error:  # not foreseen; the other runs are listed
         return _unreadable(folder, f"cannot be read: {type(error).__name__}: {error}", alive=alive)
 
 
-def _unreadable(folder: RunFolder, problem: str, *, alive: bool) -> RunEntry:
+def _unreadable(folder: RunFolder, problem: str, *, alive: bool | None) -> RunEntry:
     return RunEntry(
         run=folder.id, job="", state="alive" if alive else UNREADABLE, started_at=started_at(folder.id, folder.events),
         seconds=None, result=problem,
     )  # fmt: skip
 
 
-def _entry(folder: RunFolder, *, alive: bool) -> RunEntry:
+def _entry(folder: RunFolder, *, alive: bool | None) -> RunEntry:
     seen = glance(folder)
     if not seen.whole and folder.events.stat().st_size <= WHOLE_BYTES:
         seen = _as_a_whole(seen)
@@ -85,7 +87,7 @@ def _entry(folder: RunFolder, *, alive: bool) -> RunEntry:
     return RunEntry(
         run=folder.id,
         job=state.job,
-        state="alive" if alive else state.outcome or "lost",
+        state="alive" if alive else state.outcome or ("lost" if alive is False else RunStatus.UNKNOWN.value),
         started_at=state.started_at,
         seconds=round(state.t, 3),
         result=_result(seen),

@@ -27,8 +27,8 @@ from speedtui.engine.config.settings import NotifySettings
 from speedtui.engine.context.order import read_order
 from speedtui.engine.errors import RunFolderError, SpeedtuiError
 from speedtui.engine.files import keep_private, open_plain
-from speedtui.engine.locks import hold_lock, is_locked
-from speedtui.engine.log.location import LogLocation
+from speedtui.engine.locks import hold_lock
+from speedtui.engine.log.location import LogLocation, folder_of_open
 from speedtui.engine.output import warn
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.follower import Follower, WatchedRun
@@ -53,7 +53,8 @@ class Alerter(WatchedRun):
         """`after`: the run's time before which everything is old."""
         super().__init__(folder, None)
         self._notify = notify
-        self._after = after
+        self._after = self.heard = after
+        """`heard`: the run's time of what was read last."""
         self._rules = AlertRules(notify.on, run=folder.id, zero=time.time())
         self._due: deque[Alert] = deque()
         self._begun = self._read = time.monotonic()
@@ -100,14 +101,19 @@ class Alerter(WatchedRun):
     def _require_in_place(self) -> None:
         """Elsewhere nobody is seen to hold it, whoever does."""
         self._place.changed()
-        if (self._lost or not self._place.here) and not self._over:
+        if self.displaced and not self._over:
             raise RunFolderError(
                 f"the run's folder {self._folder.path} was moved or removed: no more alerts of it are sent",
                 "Move it back before its end.",
             )
 
+    @property
+    def displaced(self) -> bool:
+        """Whether the folder was not in its place when it was looked for last."""
+        return self._lost or not self._place.here
+
     def _goes_on(self) -> bool:
-        return any(is_locked(lock, unknown=True) for lock in (self._folder.worker_lock, self._folder.owner_lock))
+        return self._folder.goes_on() is not False
 
     @property
     def _over(self) -> bool:
@@ -115,6 +121,8 @@ class Alerter(WatchedRun):
         return self._told if self._held or self._started else self._rules.over
 
     def _hear(self, _line: bytes, event: e.AnyEvent) -> None:
+        if not isinstance(event, e.Notice):  # which may be this process's own word, and not in the log
+            self.heard = max(self.heard, event.t)
         if event.t > self._after:
             match event:
                 case e.RunStarted():
@@ -235,13 +243,35 @@ def send_alerts(folder: RunFolder, after: float) -> None:
         SpeedtuiError: the run is somebody else's, whose command is not run, or its settings cannot be read.
     """
     folder.require_obeyed()
-    alerter = Alerter(folder, load_settings(folder.config).notify, after)
+    notify = load_settings(folder.config).notify
     while True:
         try:
             with hold_lock(folder.alert_lock):
-                return alerter.run()
+                return _follow(folder, notify, after)
         except BlockingIOError:
             time.sleep(FOLLOW_SECONDS)
+
+
+def _follow(folder: RunFolder, notify: NotifySettings, after: float) -> None:
+    """To the run's end, wherever on its disk its folder is moved meanwhile.
+
+    Raises:
+        SpeedtuiError: the folder was removed or moved to another disk, or is somebody else's now.
+    """
+    known = open_plain(folder.alert_lock, os.O_RDONLY)
+    try:
+        while True:
+            alerter = Alerter(folder, notify, after)
+            try:
+                return alerter.run()
+            except RunFolderError:
+                place = folder_of_open(known) if alerter.displaced else None
+                if place is None:
+                    raise
+            folder, after = RunFolder(place), alerter.heard
+            folder.require_obeyed()
+    finally:
+        os.close(known)
 
 
 if __name__ == "__main__":

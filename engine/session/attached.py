@@ -12,11 +12,12 @@ from speedtui.engine.commands import AnyCommand
 from speedtui.engine.errors import ExitCode, JobError, RunFolderError
 from speedtui.engine.jobs.resume_hint import how_to_go_on
 from speedtui.engine.locks import hold_lock
-from speedtui.engine.runs import RunFolder
+from speedtui.engine.runs import UNKNOWN, RunFolder
 from speedtui.engine.session.base import OnLine
 from speedtui.engine.session.follower import WatchedRun
 from speedtui.engine.session.killing import ON_REQUEST, end_of_killed, is_kill, kill, worker_of
 from speedtui.engine.session.stall import StallBudgets
+from speedtui.engine.state import RunStatus
 
 FOLLOW_SECONDS = 0.1
 LOOK_SECONDS = 0.1
@@ -34,6 +35,7 @@ class AttachedSession(WatchedRun):
         self._only_looks = bool(folder.flaw())
         self._detached = threading.Event()
         self._killed = False
+        self._unknown_told = False
 
     def send(self, command: AnyCommand) -> None:
         """Appends to commands.jsonl.
@@ -79,6 +81,7 @@ class AttachedSession(WatchedRun):
                     continue
                 if not goes_on:
                     return self._end(on_line)
+                self._tell_unknown(on_line)
                 self._look_at_disk(on_line)
                 if not self._only_looks:
                     self._tell_stall(on_line, now)
@@ -100,7 +103,16 @@ class AttachedSession(WatchedRun):
         self._killed = self._killed or is_kill(event)
 
     def _goes_on(self) -> bool:
-        return self._folder.worker_alive() or self._folder.owned()
+        """Where that cannot be told it is taken to, until its log says that it has ended."""
+        held = self._folder.goes_on()
+        self._follower.see_worker(unknown=held is None)
+        return self.snapshot().exit_code is None if held is None else held
+
+    def _tell_unknown(self, on_line: OnLine | None) -> None:
+        """Once: silence is then no sign of anything."""
+        if self.snapshot().status is RunStatus.UNKNOWN and not self._unknown_told:
+            self._unknown_told = True
+            self._follower.tell(e.Notice(t=self.snapshot().t, level="warning", text=UNKNOWN), on_line)
 
     def _end(self, on_line: OnLine | None) -> ExitCode:
         if self._killed and self.snapshot().exit_code is None and not self._only_looks:

@@ -98,6 +98,12 @@ class Follower:
             self._folder.see_disk(full)
             self._state = self._folder.snapshot()
 
+    def see_worker(self, *, unknown: bool) -> None:
+        """Takes in whether it cannot be told if a worker lives."""
+        with self._folding:
+            self._folder.see_worker(unknown=unknown)
+            self._state = self._folder.snapshot()
+
     def close(self) -> None:
         """Nobody writes the log any more: half a line at its end counts as passed over."""
         with self._folding:

@@ -29,7 +29,7 @@ def worker_of(folder: RunFolder, state: RunState) -> int:
     Raises:
         JobError: there is none, or it cannot be reached from here.
     """
-    if not folder.worker_alive():
+    if folder.worker_alive() is False:
         raise JobError(f"no worker of run {folder.id} is alive", "There is nothing to kill.")
     if state.host and state.host != socket.gethostname():
         raise JobError(f"the worker of run {folder.id} is on {state.host}", "Kill it there, or end it safely with s.")

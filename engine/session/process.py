@@ -107,8 +107,8 @@ class ProcessSession(WatchedRun):
             RunFolderError: another session or worker has this run.
         """
         with ExitStack() as stack:
-            stack.enter_context(hold_lock(self._folder.session_lock, shared=True))
             stack.enter_context(_owning(self._folder))
+            stack.enter_context(hold_lock(self._folder.session_lock, shared=True))
             self._take_in(None, time.monotonic())  # an earlier worker's end is not this one's
             self._changes_told = False  # nor what an earlier session had it take up
             self._alerts = start_alerts(self._folder)
@@ -288,5 +288,10 @@ def _owning(folder: RunFolder) -> Iterator[None]:
             raise RunFolderError(
                 f"run {folder.id}: another session has started its worker",
                 f"Look at it with `speedtui attach {folder.id}`.",
+            ) from None
+        except OSError as error:
+            raise RunFolderError(
+                f"{folder.owner_lock}: cannot be locked: {error.strerror or error}",
+                "A run goes on where files can be locked: copy its folder to another disk.",
             ) from None
         yield

@@ -19,7 +19,7 @@ def ask_for_stacks(folder: RunFolder, state: RunState) -> bool:
     container, be another process's: so only a process is asked that was started for this run and catches it.
     """
     pid = state.pid
-    if pid is None or state.host != socket.gethostname() or not folder.worker_alive():
+    if pid is None or state.host != socket.gethostname() or folder.worker_alive() is False:
         return False
     if not _works_for(pid, folder) or not _catches(pid, signal.SIGUSR1):
         return False

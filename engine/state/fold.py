@@ -63,6 +63,7 @@ class StateReducer:
         self._dropped = 0
         self._passed_over = PassedOver()
         self._full_disk: int | None = None
+        self._worker_unknown = False
         self._paused = False
         self._lost = self._restarting = False
         self._finished: e.RunFinished | None = None
@@ -97,6 +98,11 @@ class StateReducer:
     def see_disk(self, full: int | None) -> None:
         """Notes the free bytes of a run's disk that is full; None: it is not any more."""
         self._full_disk, self._snapshot = full, None
+
+    def see_worker(self, *, unknown: bool) -> None:
+        """Notes whether it cannot be told if a worker lives."""
+        if unknown != self._worker_unknown:
+            self._worker_unknown, self._snapshot = unknown, None
 
     def _dispatch(self, event: e.AnyEvent) -> None:
         match event:
@@ -220,10 +226,12 @@ class StateReducer:
     def _status(self) -> RunStatus:
         if self._finished is not None:
             return RunStatus.FINISHED
-        if self._started is None:
-            return RunStatus.STARTING
         if self._lost:
             return RunStatus.LOST
+        if self._worker_unknown:
+            return RunStatus.UNKNOWN
+        if self._started is None:
+            return RunStatus.STARTING
         if self._paused:
             return RunStatus.PAUSED
         if self._training is not None and not self._training.finished:

@@ -42,6 +42,8 @@ class RunStatus(StrEnum):
     LOST = "lost"
     """The worker died; a session may restart it."""
     FINISHED = "finished"
+    UNKNOWN = "unknown"
+    """Whether a worker lives cannot be told from here; how far the run is is in its log."""
 
     @property
     def busy(self) -> bool:

@@ -29,13 +29,12 @@ from tests.engine.session.survival_run import (
     torn_lines,
     wait_for,
 )
-from tests.tui.pseudo_terminal import Terminal
+from tests.tui.pseudo_terminal import PATIENCE_SECONDS, Seen, Terminal
 
 PROGRAM = [sys.executable, "-m", "speedtui.tui.cli"]
 SOON_SECONDS = 6.0
 """A round's victim dies within so long after its first sign: about as long as a worker takes to its first step."""
-GONE_SECONDS = 10.0
-"""Processes whose parent was killed are gone after that."""
+COLUMNS, ROWS = 100, 30
 
 
 @dataclass
@@ -61,7 +60,8 @@ class Front:
         if screen:
             before = Path.cwd()
             os.chdir(folder)
-            self.terminal = Terminal([*PROGRAM, *arguments], 100, 30, env)
+            self.terminal = Terminal([*PROGRAM, *arguments], COLUMNS, ROWS, env)
+            self.seen = Seen(self.terminal, COLUMNS, ROWS)
             os.chdir(before)
             os.set_inheritable(self.terminal.fd, False)  # else a later one keeps this terminal's other end open
         else:
@@ -74,16 +74,16 @@ class Front:
     def let_pass(self, seconds: float) -> None:
         """Reads what the screen draws meanwhile."""
         if self.terminal is not None:
-            self.terminal.read(seconds)
+            self.seen.feed(self.terminal.read(seconds))
         time.sleep(0 if self.terminal is not None else seconds)
 
     def end(self) -> tuple[int, str]:
         """Exit status and stderr, of what has ended or is about to."""
         if self._process is not None:
-            _, errors = self._process.communicate(timeout=90)
+            _, errors = self._process.communicate(timeout=PATIENCE_SECONDS)
             return self._process.returncode, errors.decode()
         assert self.terminal is not None
-        code = self.terminal.wait(90)
+        code = self.terminal.wait(PATIENCE_SECONDS)
         os.close(self.terminal.fd)
         assert code is not None
         return code, ""
@@ -151,8 +151,8 @@ class Killing:
         if self.front.terminal is not None:
             if owned:
                 wait_for(lambda: len(events_of(self.run, e.RunFinished)) > started)
-            self.front.let_pass(1.5)
-            self.front.terminal.type("q")
+            self.front.seen.shows("the worker was lost" if owned else "is gone and did not end it")
+            self.front.seen.type("q")
         code, errors = self.front.end()
         if self.front.terminal is None:
             assert code == 1
@@ -168,11 +168,10 @@ class Killing:
     def _kill_front(self, played: Round) -> None:
         assert self.front is not None
         self.front.kill()
-        time.sleep(0.3)
+        step = last_step(self.run)
+        wait_for(lambda: last_step(self.run) > step or not self.run.worker_alive())
         played.worker_survived = self.run.worker_alive()
         assert played.worker_survived, "the run did not outlive what showed it"
-        step = last_step(self.run)
-        wait_for(lambda: last_step(self.run) > step)
 
     def _orphans(self, worker_survived: bool) -> list[psutil.Process]:
         """What is left and belongs to no worker."""
@@ -184,7 +183,7 @@ class Killing:
             pids = {process.pid for process in family_of(self._worker_pid())}
             return [process for process in found if process.pid not in pids]
 
-        end = time.monotonic() + GONE_SECONDS
+        end = time.monotonic() + PATIENCE_SECONDS
         while (found := left()) and time.monotonic() < end:
             time.sleep(0.1)
         return found

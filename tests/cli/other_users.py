@@ -21,7 +21,8 @@ from speedtui.engine import events as e
 from speedtui.engine.commands import Stop, encode
 from speedtui.engine.log.commands import CommandTail
 from speedtui.engine.log.read import read_state
-from speedtui.engine.runs import RunFolder
+from speedtui.engine.log.run_summary import RunSummaries, status_of
+from speedtui.engine.runs import UNKNOWN, RunFolder
 from speedtui.engine.session.attached import AttachedSession
 from speedtui.tui.cli import COMMANDS, main
 from speedtui.tui.terminal.copying import _write
@@ -106,6 +107,8 @@ def lay_traps(shared: Path, home: Path) -> None:
     alive = lay_run(runs / f"{NEW}-train-0003", 0o777, *log, recipe=str(recipe))
     alive.worker_lock.touch()
     fcntl.flock(os.open(alive.worker_lock, os.O_RDWR), fcntl.LOCK_EX)
+    closed = lay_run(runs / f"{NEW}-train-0005", 0o755, *log, recipe=str(recipe))
+    fcntl.flock(os.open(closed.worker_lock, os.O_RDWR | os.O_CREAT, 0o600), fcntl.LOCK_EX)
     lay_run(runs / f"{NEW}-tune-0004", 0o755, started("tune"), study(0), FINISHED, recipe=str(recipe))
 
 
@@ -156,12 +159,25 @@ def tried(work: Callable[[], object]) -> str:
         return f"{type(error).__name__}: {error}"
 
 
+def looked_at(folder: RunFolder) -> tuple[int, str, list[str]]:
+    """Exit code, status and lines of a session over a run that neither goes on nor is over, as far as can be told."""
+    session, lines = AttachedSession(folder), list[str]()
+
+    def heard(line: bytes, _: e.AnyEvent) -> None:
+        lines.append(line.decode())
+        if UNKNOWN in lines[-1]:
+            session.detach()
+
+    code = session.run(heard)
+    return int(code), session.snapshot().status.value, lines
+
+
 def attempts(shared: Path, home: Path, before: Tree) -> dict[str, Any]:
     """As the careful one."""
     runs, theirs = str(shared / "runs"), shared / "theirs"
     where = ("--runs", runs)
-    trapped, alive, study_ = (
-        str(shared / "runs" / f"{NEW}-{name}") for name in ("train-0002", "train-0003", "tune-0004")
+    trapped, alive, study_, closed = (
+        str(shared / "runs" / f"{NEW}-{name}") for name in ("train-0002", "train-0003", "tune-0004", "train-0005")
     )
     mine = RunFolder(shared / "runs" / f"{OLD}-train-0000")
     recipe = home / "foreign.toml"
@@ -182,6 +198,11 @@ def attempts(shared: Path, home: Path, before: Tree) -> dict[str, Any]:
         "look: replay": call("replay", trapped, "--speed", "1e9"),
         "look: html": call("report", trapped, "--html", str(home / "page.html")),
         "look: csv": call("export", trapped, "--to", "csv", "--out", str(home / "tables")),
+        "unknown: report": call("report", closed),
+        "unknown: attach": looked_at(RunFolder(Path(closed))),
+        "unknown: list": [
+            status_of(one).value for one in RunSummaries(Path(runs)).look() if str(one.folder.path) == closed
+        ],
         "act: html": call("report", trapped, "--html"),
         "act: csv": call("export", trapped, "--to", "csv"),
         "act: send": call("send", alive, "stop", "--timeout", "0.1s"),

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from speedtui.engine.runs import UNKNOWN
 from tests.cli.other_users import ADVICE, NEW, OLD, THEM
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="another user is needed whom permissions bind")
@@ -96,9 +97,20 @@ def test_without_a_name_only_runs_of_ones_own_are_chosen(walked: dict[str, Any])
 
 def test_a_run_that_cannot_be_read_is_one_row_and_breaks_nothing(walked: dict[str, Any]) -> None:
     rows = walked["runs"]["out"].splitlines()[1:]
-    assert walked["runs"]["code"] == 0 and len(rows) == 5
+    assert walked["runs"]["code"] == 0 and len(rows) == 6
     (closed,) = [row for row in rows if row.startswith(f"{NEW}-train-0001")]
     assert "unreadable" in closed and "Permission denied" in closed
+
+
+def test_of_a_run_whose_lock_may_not_be_read_nobody_says_that_it_goes_on_or_is_over(walked: dict[str, Any]) -> None:
+    (row,) = [row for row in walked["runs"]["out"].splitlines() if row.startswith(f"{NEW}-train-0005")]
+    assert row.split()[2] == "unknown" and UNKNOWN in row and "step 1 of" in row
+    assert walked["unknown: report"]["code"] == 0
+    assert walked["unknown: report"]["out"].rstrip().endswith(f"The run has no end yet; {UNKNOWN}.")
+    assert walked["unknown: list"] == ["unknown"]
+    code, status, lines = walked["unknown: attach"]
+    assert (code, status) == (0, "unknown")
+    assert [UNKNOWN in line for line in lines].count(True) == 1
 
 
 def test_what_is_copied_goes_into_a_folder_of_ones_own(walked: dict[str, Any]) -> None:

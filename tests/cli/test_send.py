@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from speedtui.engine.log.commands import CommandTail
 from speedtui.engine.runs import RunFolder
 from speedtui.tui.cli import main
 from speedtui.tui.commands import send
+from tests.cli.program import PATIENCE_SECONDS, wait_for
 from tests.engine.events_of_a_run import started, training
 
 CONFIG = {
@@ -35,6 +35,9 @@ class Worker:
         self.folder = folder
         self.refuses = ""
         self.silent_seconds = 0.0
+        self.answers = threading.Event()
+        """Not before this is set."""
+        self.answers.set()
         self.commands: list[c.AnyCommand] = []
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._work)
@@ -61,7 +64,7 @@ class Worker:
                 assert not isinstance(command, ValueError)
                 self.commands.append(command)
                 self._over.wait(self.silent_seconds)
-                if not self._over.is_set():
+                if not self._over.is_set() and self.answers.wait(PATIENCE_SECONDS):
                     self._answer(command)
 
     def _answer(self, command: c.AnyCommand) -> None:
@@ -193,13 +196,25 @@ def test_a_run_that_is_over_takes_no_command(worker: Worker, run: Run) -> None:
     assert not worker.folder.commands.exists()
 
 
-def test_after_a_second_it_says_what_it_waits_for(worker: Worker, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_second_it_says_what_it_waits_for(
+    worker: Worker, run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(send, "WAITING_SECONDS", 0.05)
-    worker.silent_seconds = 0.4
+    worker.answers.clear()
+    said, ended = list[str](), list[Ended]()
+
+    def told() -> bool:
+        said.append(capsys.readouterr().err)
+        return bool(said[-1])
+
+    caller = threading.Thread(target=lambda: ended.append(run("ab12", "eval")))
     with worker.alive():
-        ended = run("ab12", "eval")
-    assert ended.err == "speedtui: sent; waiting for the job's next step boundary\n"
-    assert ended.out == "eval: from step 8 on\n"
+        caller.start()
+        wait_for(told)
+        worker.answers.set()
+        caller.join(PATIENCE_SECONDS)
+    assert "".join(said) == "speedtui: sent; waiting for the job's next step boundary\n"
+    assert (ended[0].out, ended[0].err) == ("eval: from step 8 on\n", "")
 
 
 def test_without_an_answer_it_ends_and_the_command_stays(worker: Worker, run: Run) -> None:
@@ -218,9 +233,8 @@ def test_a_worker_that_dies_instead_of_answering_is_told(worker: Worker, run: Ru
     caller = threading.Thread(target=lambda: ended.append(run("ab12", "eval")))
     with worker.alive():
         caller.start()
-        while not worker.commands:
-            time.sleep(0.01)
-    caller.join(timeout=20)
+        wait_for(lambda: bool(worker.commands))
+    caller.join(PATIENCE_SECONDS)
     assert ended[0].code == 1
     assert "ended before it came to the command" in ended[0].err
 

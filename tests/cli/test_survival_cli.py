@@ -14,7 +14,15 @@ import pytest
 from speedtui.engine import events as e
 from speedtui.engine.runs import list_runs
 from tests.cli.killing import PROGRAM, Front, Killing
-from tests.engine.session.survival_run import STEPS, as_events, check_steps, events_of, last_step, wait_for
+from tests.engine.session.survival_run import (
+    PATIENCE_SECONDS,
+    STEPS,
+    as_events,
+    check_steps,
+    events_of,
+    last_step,
+    wait_for,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -67,8 +75,7 @@ def test_a_terminal_that_hangs_up_takes_neither_a_run_nor_its_loader_processes_a
     (run,) = wait_for(lambda: list_runs(folder / "runs"))
     wait_for(lambda: last_step(run) > 0)
     screen = Front(folder, ["attach"], killing.env, screen=True)
-    assert screen.terminal is not None and lines.terminal is not None
-    screen.terminal.read(20, until=b"Monitor")
+    screen.seen.goes_on()
     (entry,) = run_json(killing, "runs")
     assert (entry["run"], entry["state"]) == (run.id, "alive")
 
@@ -100,7 +107,7 @@ def test_a_terminal_that_hangs_up_takes_neither_a_run_nor_its_loader_processes_a
     assert len(third.stderr.splitlines()) == 1 and "a worker is writing this run already" in third.stderr
 
     worker.terminate()
-    _, alive = psutil.wait_procs(family, timeout=20)
+    _, alive = psutil.wait_procs(family, timeout=PATIENCE_SECONDS)
     assert not alive
     end = events_of(run, e.RunFinished)[-1]
     assert (end.outcome, end.exit_code, end.reason) == ("stopped", 143, "terminated")

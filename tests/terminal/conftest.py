@@ -13,7 +13,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "
 
 import psutil  # noqa: E402
 import pytest  # noqa: E402
-from pseudo_terminal import Terminal  # noqa: E402
+from pseudo_terminal import Seen, Terminal  # noqa: E402
 from remote import (  # noqa: E402
     COLUMNS,
     ROWS,
@@ -55,10 +55,10 @@ def open_terminal(tmp_path: Path) -> Iterator[OpenTerminal]:
     """Opens programs in terminals, and closes these at the end."""
     opened: list[Terminal] = []
 
-    def make(command: list[str], **env: str) -> Terminal:
+    def make(command: list[str], **env: str) -> Seen:
         terminal = Terminal(command, COLUMNS, ROWS, {"TMPDIR": str(tmp_path), **env})
         opened.append(terminal)
-        return terminal
+        return Seen(terminal, COLUMNS, ROWS)
 
     yield make
     for terminal in opened:

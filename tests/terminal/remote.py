@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 import pytest
-from pseudo_terminal import Terminal
+from pseudo_terminal import PATIENCE_SECONDS, Seen
 
 from speedtui.engine import events as e
 from speedtui.engine.config.load import dump_settings
@@ -83,9 +83,9 @@ class Training(NamedTuple):
         """How many are in its log."""
         return sum(isinstance(event, e.StepCompleted) for event in read_events(self.folder.events))
 
-    def goes_on(self, seconds: float = 10.0) -> bool:
-        """Whether steps are added within so many seconds."""
-        before, end = self.steps(), time.monotonic() + seconds
+    def goes_on(self) -> bool:
+        """Whether steps are added, and by a worker that has not ended."""
+        before, end = self.steps(), time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < end:
             if self.steps() > before:
                 return self.folder.worker_alive()
@@ -106,7 +106,7 @@ def write_endless(config: Path) -> None:
 
 
 def started(runs: Path, process: subprocess.Popen[bytes]) -> RunFolder:
-    end = time.monotonic() + 90
+    end = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < end and process.poll() is None:
         for folder in list_runs(runs):
             if any(isinstance(event, e.StepCompleted) for event in read_events(folder.events)):
@@ -115,7 +115,7 @@ def started(runs: Path, process: subprocess.Popen[bytes]) -> RunFolder:
     raise AssertionError("the training did not start")
 
 
-OpenTerminal = Callable[..., Terminal]
+OpenTerminal = Callable[..., Seen]
 
 
 class Host(NamedTuple):
@@ -163,7 +163,7 @@ def free_port() -> int:
 
 
 def wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + 15
+    end = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < end and server.poll() is None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 
-import pyte
 import pytest
 from pseudo_terminal import left_behind
-from remote import COLUMNS, ROWS, SPEEDTUI, OpenTerminal, Training
+from remote import SPEEDTUI, OpenTerminal, Training
 
 pytestmark = pytest.mark.slow
 
@@ -28,38 +27,31 @@ MANY_COLOURS = re.compile(rb"[34]8;[25];")
 def test_each_kind_of_terminal_gets_what_it_can_show(
     term: str, many_colours: bool, title: bool, ascii_only: bool, training: Training, open_terminal: OpenTerminal
 ) -> None:
-    terminal = open_terminal(["/bin/sh", "-c", f"exec {training.attach}"], TERM=term, COLORTERM="")
-    screen = pyte.Screen(COLUMNS, ROWS)
-    stream = pyte.ByteStream(screen)
-    stream.feed(terminal.read(30, until=b"Monitor"))
-    stream.feed(terminal.read(2.5))
-    shown = "\n".join(screen.display)
-    assert "Deadline" in shown or "Step" in shown
-    assert screen.display[ROWS - 1].strip(), "the footer is on the last row"
-    assert bool(MANY_COLOURS.search(terminal.sent)) is many_colours
-    assert (TITLE in terminal.sent) is title
-    assert terminal.sent.isascii() is ascii_only
-    terminal.type("q")
-    terminal.read(10, until=b"Leave?")
-    terminal.read(0.3)
-    terminal.type("d")
-    assert terminal.wait(10) == 0
-    assert left_behind(terminal.sent) == []
+    seen = open_terminal(["/bin/sh", "-c", f"exec {training.attach}"], TERM=term, COLORTERM="")
+    seen.shows("Monitor", "Step", "Loss")
+    seen.goes_on()
+    seen.until(lambda _: TITLE in seen.terminal.sent or not title)
+    assert seen.rows[-1].strip(), "the footer is on the last row"
+    assert seen.leave() == 0
+    sent = seen.terminal.sent
+    assert bool(MANY_COLOURS.search(sent)) is many_colours
+    assert (TITLE in sent) is title
+    assert sent.isascii() is ascii_only
+    assert left_behind(sent) == []
 
 
 def test_a_dumb_terminal_gets_plain_lines(training: Training, open_terminal: OpenTerminal) -> None:
-    terminal = open_terminal(["/bin/sh", "-c", f"exec {training.attach}"], TERM="dumb")
-    said = terminal.read(20, until=b"step")
-    assert b"step" in said
-    assert b"\x1b" not in terminal.sent
+    seen = open_terminal(["/bin/sh", "-c", f"exec {training.attach}"], TERM="dumb")
+    seen.shows("step")
+    assert b"\x1b" not in seen.terminal.sent
     assert training.goes_on()
 
 
 def test_the_options_of_the_screen_reach_it(training: Training, open_terminal: OpenTerminal) -> None:
     command = f"{SPEEDTUI} --ascii attach --link slow --runs {training.runs} {training.folder.id}"
-    terminal = open_terminal(["/bin/sh", "-c", f"exec {command}"], SPEEDTUI_RATE="0.2")
-    terminal.read(30, until=b"0.2 Hz")
-    assert b"Monitor" in terminal.sent and b"0.2 Hz" in terminal.sent
-    assert terminal.sent.isascii()
-    assert b"\x1b[?1000h" not in terminal.sent
-    assert not MANY_COLOURS.search(terminal.sent)
+    seen = open_terminal(["/bin/sh", "-c", f"exec {command}"], SPEEDTUI_RATE="0.2")
+    seen.shows("Monitor", "0.2 Hz", "Step")
+    sent = seen.terminal.sent
+    assert sent.isascii()
+    assert b"\x1b[?1000h" not in sent
+    assert not MANY_COLOURS.search(sent)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from pseudo_terminal import left_behind
+from pseudo_terminal import PATIENCE_SECONDS, left_behind
 from remote import COLUMNS, ROWS, OpenTerminal, Training, tool
 
 pytestmark = pytest.mark.slow
@@ -33,7 +33,7 @@ def tmux(training: Training, tmp_path: Path) -> Iterator[Session]:
     def call(*words: str) -> str:
         return subprocess.run([*base, *words], capture_output=True, text=True, check=True).stdout
 
-    call("new-session", "-d", "-x", str(COLUMNS), "-y", str(ROWS), f"{training.attach}; echo {RETURNED}; sleep 60")
+    call("new-session", "-d", "-x", str(COLUMNS), "-y", str(ROWS), f"{training.attach}; echo {RETURNED}; sleep 600")
     yield Session(
         lambda: call("capture-pane", "-p") + call("display-message", "-p", "#{pane_title}"),
         lambda keys: (call("send-keys", keys), None)[1],
@@ -41,8 +41,8 @@ def tmux(training: Training, tmp_path: Path) -> Iterator[Session]:
     subprocess.run([*base, "kill-server"], capture_output=True)
 
 
-def wait_for(session: Session, text: str, seconds: float = 20.0) -> str:
-    end = time.monotonic() + seconds
+def wait_for(session: Session, text: str) -> str:
+    end = time.monotonic() + PATIENCE_SECONDS
     shown = session.shown()
     while text not in shown and time.monotonic() < end:
         time.sleep(0.2)
@@ -53,6 +53,7 @@ def wait_for(session: Session, text: str, seconds: float = 20.0) -> str:
 
 def test_tmux_shows_the_screen_with_its_title_and_gets_its_own_back(tmux: Session, training: Training) -> None:
     wait_for(tmux, "1 Monitor")
+    wait_for(tmux, "step ")
     wait_for(tmux, "· speedtui")
     tmux.type("q")
     wait_for(tmux, "Leave?")
@@ -63,23 +64,21 @@ def test_tmux_shows_the_screen_with_its_title_and_gets_its_own_back(tmux: Sessio
 
 
 def test_gnu_screen_shows_it_too(training: Training, open_terminal: OpenTerminal, tmp_path: Path) -> None:
-    script = f"{training.attach}; echo {RETURNED}; sleep 60"
+    script = f"{training.attach}; echo {RETURNED}; sleep 600"
     folder = tmp_path / "s"
     folder.mkdir(mode=0o700)
-    terminal = open_terminal(
+    seen = open_terminal(
         [tool("screen"), "-U", "-c", "/dev/null", "-S", "speedtui-test", "sh", "-c", script], SCREENDIR=str(folder)
     )
     try:
-        assert b"Monitor" in terminal.read(30, until=b"Monitor")
-        terminal.read(1.5)
-        terminal.type("q")
-        assert b"Leave?" in terminal.read(10, until=b"Leave?")
-        terminal.read(0.3)
-        terminal.type("d")
-        assert RETURNED.encode() in terminal.read(10, until=RETURNED.encode())
+        seen.shows("Monitor", "step ")
+        seen.type("q")
+        seen.shows("Leave?")
+        seen.type("d")
+        seen.shows(RETURNED)
         assert training.goes_on()
     finally:
         quits = shlex.join([tool("screen"), "-S", "speedtui-test", "-X", "quit"])
         subprocess.run(["sh", "-c", f"SCREENDIR={folder} {quits}"], capture_output=True)
-    terminal.wait(10)
-    assert left_behind(terminal.sent) == []
+    assert seen.terminal.wait(PATIENCE_SECONDS) is not None
+    assert left_behind(seen.terminal.sent) == []

@@ -15,14 +15,18 @@ import struct
 import sys
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import pyte
+
 REPLAYING = Path(__file__).parent / "replaying.py"
 SETTLE_SECONDS = 4.0
 """After the first paint, before the traffic is counted."""
+PATIENCE_SECONDS = 120.0
+"""For what a busy machine does at some time; a hung program fails its test, and nothing is measured by it."""
 
 
 MODES = {
@@ -117,6 +121,69 @@ class Terminal:
             pass
         finally:
             os.close(self.fd)
+
+
+class Seen:
+    """A terminal with what it shows: a test waits for that, and never for a time in which it would be drawn."""
+
+    def __init__(self, terminal: Terminal, columns: int, rows: int) -> None:
+        self.terminal = terminal
+        self._screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self._screen)
+
+    @property
+    def rows(self) -> list[str]:
+        """Of the whole screen, from the top."""
+        return list(self._screen.display)
+
+    @property
+    def text(self) -> str:
+        """The same."""
+        return "\n".join(self._screen.display)
+
+    def until(self, holds: Callable[[str], object]) -> str:
+        """Waits until the text is as wanted."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not holds(self.text):
+            assert time.monotonic() < end, self.text
+            self.feed(self.terminal.read(0.05))
+        return self.text
+
+    def shows(self, *words: str) -> str:
+        """Waits until all of these stand on the screen."""
+        return self.until(lambda text: all(word in text for word in words))
+
+    def goes_on(self) -> str:
+        """Waits until the step that it names is another one: all that was to be drawn before is drawn."""
+        before = step_of(self.until(step_of))
+        return self.until(lambda text: step_of(text) not in ("", before))
+
+    def feed(self, data: bytes) -> None:
+        """Takes in what was read from the terminal elsewhere, or never came from the program."""
+        self._stream.feed(data)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """As a person who drags the window does; the program is told by the kernel."""
+        self.feed(self.terminal.read(0.05))
+        self._screen.resize(rows, columns)
+        fcntl.ioctl(self.terminal.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def type(self, text: str) -> None:
+        """Keys."""
+        self.terminal.type(text)
+
+    def leave(self) -> int | None:
+        """By the keys that do; the exit status. A run goes on."""
+        self.type("q")
+        self.shows("Leave?")
+        self.type("d")
+        return self.terminal.wait(PATIENCE_SECONDS)
+
+
+def step_of(text: str) -> str:
+    """The training's, as the Monitor names it; empty where it names none."""
+    found = re.search(r"step (\d+)/", text)
+    return found[1] if found else ""
 
 
 @contextmanager

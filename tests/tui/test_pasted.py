@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import builders as b
 import psutil
-import pyte
 import pytest
 from pressing import press, settled
-from pseudo_terminal import REPLAYING, Terminal, left_behind
+from pseudo_terminal import PATIENCE_SECONDS, REPLAYING, Seen, Terminal, left_behind, step_of
 from recorded import RecordedSession
 from textual.events import Key
 
@@ -27,38 +24,8 @@ from speedtui.tui.terminal.refresh_rate import BUDGET_BYTES_PER_SECOND
 from speedtui.tui.terminal.typed_keys import pasted_characters
 
 OpenApp = Callable[..., SpeedtuiApp]
-PATIENCE_SECONDS = 60.0
-"""For what a busy machine does at some time."""
-
-
 WHOLE = ("Deadline", "ON TRACK", "Step", "Events", "Loss", "quit")
 """Of each pane of the Monitor something."""
-
-
-class Seen:
-    """A terminal with what it shows."""
-
-    def __init__(self, terminal: Terminal, columns: int, rows: int) -> None:
-        self.terminal = terminal
-        self._screen = pyte.Screen(columns, rows)
-        self._stream = pyte.ByteStream(self._screen)
-
-    @property
-    def text(self) -> str:
-        """Of the whole screen."""
-        return "\n".join(self._screen.display)
-
-    def until(self, holds: Callable[[str], object]) -> str:
-        """Waits until the text is as wanted."""
-        end = time.monotonic() + PATIENCE_SECONDS
-        while not holds(self.text):
-            assert time.monotonic() < end, self.text
-            self._stream.feed(self.terminal.read(0.05))
-        return self.text
-
-    def type(self, text: str) -> None:
-        """Keys."""
-        self.terminal.type(text)
 
 
 @pytest.fixture
@@ -109,14 +76,10 @@ def test_a_field_takes_what_is_pasted_into_it(seen: Seen) -> None:
 
 
 def test_a_screen_behind_a_dialog_goes_on_and_sends_only_what_changed(seen: Seen) -> None:
-    def step(text: str) -> str:
-        found = re.search(r"step (\d+)/", text)
-        return found[1] if found else ""
-
     seen.until(lambda text: "ON TRACK" in text)
     seen.type("q")
-    before = step(seen.until(lambda text: "Leave?" in text and step(text)))
-    seen.until(lambda text: step(text) not in ("", before))
+    seen.until(lambda text: "Leave?" in text and step_of(text))
+    seen.goes_on()
     assert "Leave?" in seen.text
     sent = seen.terminal.measure(3.0)
     assert 0 < sent.bytes <= BUDGET_BYTES_PER_SECOND * sent.seconds

@@ -26,21 +26,19 @@ def command(common: Common, run: str | None) -> ExitCode:
 
     Where several are, the list of runs opens with it, to choose from; 5 opens it again.
     """
-    alive = [folder for folder in list_runs(common.runs) if mine(folder.path) and _alive(folder)] if run is None else []
+    alive = (
+        [folder for folder in list_runs(common.runs) if mine(folder.path) and folder.goes_on()] if run is None else []
+    )
     folder = alive[0] if alive else find_run(common.runs, run)
     started: list[Session] = []
     screen = None
     if common.output is Output.SCREEN:
         screen = msgspec.structs.replace(
-            training_screen(common, "process", started), read_only=not _alive(folder) or bool(folder.flaw()),
+            training_screen(common, "process", started), read_only=folder.goes_on() is False or bool(folder.flaw()),
             runs=_runs_of(folder, common),
             choose=len(alive) > 1,
         )  # fmt: skip
     return follow(AttachedSession(folder), common, screen=screen, started=started)
-
-
-def _alive(folder: RunFolder) -> bool:
-    return folder.worker_alive() or folder.owned()
 
 
 def _runs_of(folder: RunFolder, common: Common) -> Path:

@@ -20,7 +20,7 @@ from speedtui.engine.report.files import REPORT_NAME
 from speedtui.engine.report.page.page import render_page
 from speedtui.engine.report.summary import summarize
 from speedtui.engine.report.training import PAGE_NAME, expected_of
-from speedtui.engine.runs import RunFolder, find_run
+from speedtui.engine.runs import UNKNOWN, RunFolder, find_run
 from speedtui.engine.state import RunState
 from speedtui.tui.commands.options import Common, common_options
 from speedtui.tui.commands.progress import ProgressLine, say_passed_over
@@ -66,7 +66,10 @@ def _without_an_end(folder: RunFolder, state: RunState) -> str:
     """What to do with a run that was killed or goes on; nothing for one that is over."""
     if state.outcome is not None:
         return ""
-    if folder.worker_alive() or folder.owned():
+    goes_on = folder.goes_on()
+    if goes_on is None:
+        return f"The run has no end yet; {UNKNOWN}."
+    if goes_on:
         return f"The run goes on; this is how far it is. Look at it: {shell_line('speedtui', 'attach', folder.id)}"
     return "\n".join(line for line in ("The run has no end: its worker was killed.", how_to_go_on(folder)) if line)
 

@@ -8,6 +8,8 @@ from speedtui.engine.clean import clean, cleaned, pad, width_of
 from speedtui.engine.errors import ExitCode
 from speedtui.engine.output import say, say_json
 from speedtui.engine.report.listing import RunEntry, list_entries
+from speedtui.engine.runs import UNKNOWN
+from speedtui.engine.state import RunStatus
 from speedtui.engine.units import format_span
 from speedtui.engine.workload.cache import cache_folder
 from speedtui.tui.commands.options import Common, common_options
@@ -32,7 +34,8 @@ def command(common: Common) -> ExitCode:
 
 
 def _result(entry: RunEntry) -> str:
-    return "; ".join(part for part in (entry.result, entry.passed_over) if part)
+    unknown = UNKNOWN if entry.state == RunStatus.UNKNOWN else ""
+    return "; ".join(part for part in (entry.result, unknown, entry.passed_over) if part)
 
 
 def _table(entries: list[RunEntry]) -> str:

@@ -72,7 +72,7 @@ def _patience(text: str) -> float:
 
 
 def _require_alive(folder: RunFolder) -> None:
-    if not _goes_on(folder):
+    if folder.goes_on() is False:
         ended = f"`speedtui report {folder.id}` says how it ended."
         hint = ended if _all_steps_made(folder) else how_to_go_on(folder) or ended
         raise RunFolderError(f"run {folder.id} is over, so nobody would read the command", hint)
@@ -81,11 +81,6 @@ def _require_alive(folder: RunFolder) -> None:
 def _all_steps_made(folder: RunFolder) -> bool:
     training = read_state(folder.events).training
     return training is not None and training.finished is not None and training.finished.reason == "steps"
-
-
-def _goes_on(folder: RunFolder) -> bool:
-    """Whether it has a worker, or a session that may be starting another one."""
-    return folder.worker_alive() or folder.owned()
 
 
 def _command(folder: RunFolder, name: str, pairs: Sequence[str]) -> c.AnyCommand:
@@ -104,14 +99,14 @@ def _answer(folder: RunFolder, since: int, sent_id: str, patience: float, *, qui
     began, told = time.monotonic(), quiet
     events = _events_from(folder.events, since)
     while True:
-        goes_on = _goes_on(folder)  # asked first: its last words may come between
+        over = folder.goes_on() is False  # asked first: its last words may come between
         for event in events:
             if event is None:
                 break
             if isinstance(event, CommandAnswer) and event.id == sent_id:
                 return event
         waited = time.monotonic() - began
-        if not goes_on:
+        if over:
             raise JobError(f"run {folder.id} ended before it came to the command", "`speedtui report` says how.")
         if waited > patience:
             raise JobError(

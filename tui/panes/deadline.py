@@ -135,6 +135,8 @@ def _outlook(frame: Frame, width: int) -> DeadlineText:
         return _finished(run)
     if run.status is RunStatus.LOST:
         return DeadlineText(_share(run), "", [row(Span("✗ WORKER LOST", "bad"))])
+    if run.status is RunStatus.UNKNOWN:
+        return DeadlineText(_share(run), "", [row(Span("? UNKNOWN", "warn"))])
     if frame.note:
         return DeadlineText(None, "", [row(Span("… " + frame.note, "accent"))])
     if run.training is not None:

@@ -6,6 +6,7 @@ import shlex
 
 from speedtui.engine.events import CheckpointFailed, NonFiniteFound, Stalled, WorkerSuspended
 from speedtui.engine.plan_types import Advice
+from speedtui.engine.runs import UNKNOWN
 from speedtui.engine.state import RunState, RunStatus, TrainingState
 from speedtui.engine.state.event_words import describe_nonfinite
 from speedtui.engine.units import format_size, format_span
@@ -26,6 +27,8 @@ def notices(frame: Frame, width: int) -> list[Row]:
         return ending(run, width, MOST_ROWS)
     if run.status is RunStatus.LOST:
         return _lost(frame, width)
+    if run.status is RunStatus.UNKNOWN:
+        return [row(line) for line in wrap(UNKNOWN, width, MOST_ROWS)]
     lever = _lever(run.training, width) if run.training is not None else ()
     return [crop(line, width) for line in (*_trouble(run), lever) if line]
 

@@ -13,10 +13,11 @@ from speedtui.tui.frame import Frame
 STATUS_GLYPHS = {
     RunStatus.STARTING: "…", RunStatus.LOADING: "…", RunStatus.IDLE: "○", RunStatus.TUNING: "▶",
     RunStatus.TRAINING: "▶", RunStatus.PAUSED: "‖", RunStatus.LOST: "✗", RunStatus.FINISHED: "■",
+    RunStatus.UNKNOWN: "?",
 }  # fmt: skip
 STATUS_STYLES = {
     RunStatus.IDLE: "accent", RunStatus.TUNING: "good", RunStatus.TRAINING: "good", RunStatus.PAUSED: "warn",
-    RunStatus.LOST: "bad",
+    RunStatus.LOST: "bad", RunStatus.UNKNOWN: "warn",
 }  # fmt: skip
 
 

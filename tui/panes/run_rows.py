@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from speedtui.engine.log.run_summary import RunSummary, status_of
+from speedtui.engine.runs import UNKNOWN
 from speedtui.engine.state import RunState, RunStatus
 from speedtui.tui.drawing.text import Row, Span, cell, clean, clock, crop, fit, roughly, row
 from speedtui.tui.panes.pane import status_span
@@ -143,7 +144,7 @@ def _ends(state: RunState, now: float) -> tuple[str, str]:
     if state.status is RunStatus.FINISHED:
         return clock(state.now, now), "dim"
     eta = state.training.eta if state.training is not None else None
-    if state.status is RunStatus.LOST or eta is None or eta.p50_seconds is None:
+    if state.status in (RunStatus.LOST, RunStatus.UNKNOWN) or eta is None or eta.p50_seconds is None:
         return "–", "dim"
     finish = clock(state.ahead(eta.t, eta.p50_seconds), now)
     words = VERDICTS[eta.verdict] if state.window is not None and eta.verdict is not None else ""
@@ -164,5 +165,6 @@ def _about(glance: RunSummary, width: int) -> list[Row]:
     state = glance.state
     where = f" on {state.host}" if state.host else ""
     lost = "its worker is gone; `speedtui attach` says how to go on" if status_of(glance) is RunStatus.LOST else ""
-    more = glance.problem or state.reason or state.next or lost
+    unknown = UNKNOWN if status_of(glance) is RunStatus.UNKNOWN else ""
+    more = glance.problem or state.reason or state.next or lost or unknown
     return [crop(row(Span(clean(glance.folder.id), "strong"), clean(where)), width), crop(row(clean(more)), width)]

@@ -28,6 +28,6 @@ def show_run(app: AppUse, glance: RunSummary) -> None:
     if following is not None:
         app.fleet.bring(following)
     else:
-        app.fleet.add(AttachedSession(glance.folder), read_only=not glance.alive or bool(glance.folder.flaw()))
+        app.fleet.add(AttachedSession(glance.folder), read_only=glance.alive is False or bool(glance.folder.flaw()))
     app.switch_mode("trials" if glance.state.job == "tune" else "monitor")
     app.draw_now()

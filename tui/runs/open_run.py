@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, get_args
 from speedtui.engine.alerts.rules import Alert, AlertRules
 from speedtui.engine.commands import AnyCommand, command_name
 from speedtui.engine.config.settings import AlertKind
-from speedtui.engine.errors import ExitCode, SpeedtuiError
+from speedtui.engine.errors import ExitCode, RunFolderError, SpeedtuiError
 from speedtui.engine.events import (
     AnyEvent,
     CommandApplied,
@@ -65,6 +65,16 @@ class OpenRun:
         self._rules = AlertRules(get_args(AlertKind), run=session.folder.id)
         self._alerts: deque[Alert] = deque(maxlen=REMEMBERED)
         self._news: deque[Noteworthy] = deque(maxlen=REMEMBERED)
+
+    @property
+    def why_read_only(self) -> str:
+        """Why no command has an effect: a run that is somebody else's could be trusted."""
+        if self.recording is None:
+            try:
+                self.session.folder.require_obeyed()
+            except RunFolderError as error:
+                return f"{error.message}. {error.hint}"
+        return "This run is only shown: commands have no effect."
 
     @property
     def ended(self) -> bool:

@@ -25,13 +25,14 @@ from speedtui.engine.workload import Recipe
 HERE = Path(__file__).parent
 
 def hang_in_python():
-    time.sleep(float((HERE / "hang").read_text()))
+    while (HERE / "hang").exists():
+        time.sleep(0.02)
 
 def hang_with_the_lock_of_the_interpreter():
-    end, before = time.monotonic() + float((HERE / "gil").read_text()), sys.getswitchinterval()
-    sys.setswitchinterval(60)  # a signal ends the sleep, and between two of them no other thread is to get in
-    while time.monotonic() < end:
-        ctypes.PyDLL(None).usleep(500_000)
+    libc, name, before = ctypes.PyDLL(None), bytes(HERE / "gil"), sys.getswitchinterval()
+    sys.setswitchinterval(600)  # a signal ends the sleep, and between two of them no other thread is to get in
+    while libc.access(name, 0) == 0:
+        libc.usleep(100_000)
     sys.setswitchinterval(before)
 
 class Model(torch.nn.Module):
@@ -42,12 +43,11 @@ class Model(torch.nn.Module):
     def forward(self, x, y):
         if (HERE / "slow").exists():
             time.sleep(0.02)
-        if (HERE / "hang").exists():
-            hang_in_python()
-            (HERE / "hang").unlink()
-        if (HERE / "gil").exists():
-            hang_with_the_lock_of_the_interpreter()
-            (HERE / "gil").unlink()
+        for name, hang in (("hang", hang_in_python), ("gil", hang_with_the_lock_of_the_interpreter)):
+            if (HERE / name).exists():
+                (HERE / "hung").touch()
+                hang()
+                (HERE / "hung").unlink()
         return {"loss": ((self.layer(x).squeeze(-1) - y) ** 2).mean()}
 
 def build():
@@ -91,15 +91,19 @@ class SlowTraining:
         """From now on as fast as it can."""
         (self.folder / "slow").unlink()
 
-    def hang(self, seconds: float, *, with_lock: bool) -> None:
-        """In the next forward pass; `with_lock`: so that no thread of the process can go on."""
-        name = "gil" if with_lock else "hang"
-        (self.folder / f".{name}").write_text(str(seconds))
-        (self.folder / f".{name}").rename(self.folder / name)
+    def hang(self, *, with_lock: bool) -> None:
+        """Until it is to go on; `with_lock`: so that no thread of the process can. Waits until it does."""
+        (self.folder / ("gil" if with_lock else "hang")).touch()
+        wait_for(self.hangs)
 
-    def hung(self) -> bool:
-        """Whether it has hung and goes on again."""
-        return not (self.folder / "gil").exists() and not (self.folder / "hang").exists()
+    def hangs(self) -> bool:
+        """Whether it hangs now."""
+        return (self.folder / "hung").exists()
+
+    def go_on(self) -> None:
+        """What hangs does not hang any more."""
+        for name in ("gil", "hang"):
+            (self.folder / name).unlink(missing_ok=True)
 
 
 def wait_for(what: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:

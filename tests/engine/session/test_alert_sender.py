@@ -15,13 +15,14 @@ import pytest
 
 from speedtui.engine import events as e
 from speedtui.engine.alerts.command import run_command
+from speedtui.engine.config.load import dump_settings
 from speedtui.engine.config.settings import NotifySettings
 from speedtui.engine.context.order import read_order, write_order
 from speedtui.engine.errors import RunFolderError
 from speedtui.engine.locks import hold_lock, is_locked
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.session import alerter
-from speedtui.engine.session.alerter import Alerter, AlertSender, start_alerts
+from speedtui.engine.session.alerter import Alerter, AlertSender, send_alerts, start_alerts
 from speedtui.engine.session.append import append_event
 from speedtui.engine.session.process import ProcessSession
 from speedtui.tui.commands.following import _settle
@@ -72,10 +73,31 @@ def test_a_run_whose_folder_is_moved_is_not_told_as_lost(folder: RunFolder, out:
     assert [one["event"] for one in told(out)] == ["late"]
 
 
+def test_the_alerts_of_a_run_whose_folder_is_moved_go_on_from_where_it_is_now(
+    folder: RunFolder, out: Path, tmp_path: Path
+) -> None:
+    settings = SlowTraining(tmp_path / "training").settings
+    folder.config.write_text(dump_settings(msgspec.structs.replace(settings, notify=telling(out))))
+    append_event(folder.events, started(0.0))
+    append_event(folder.events, estimate(1.0, "late", 9000))
+    moved = RunFolder(folder.path.with_name("elsewhere"))
+    with hold_lock(folder.worker_lock):
+        thread = threading.Thread(target=send_alerts, args=(folder, -1.0))
+        thread.start()
+        wait_for(lambda: told(out))
+        folder.path.rename(moved.path)
+        append_event(moved.events, e.RunFinished(t=2.0, outcome="failed", exit_code=1, reason="why"))
+        wait_for(lambda: len(told(out)) > 1)
+    thread.join(60)
+    assert [one["event"] for one in told(out)] == ["late", "failed"] and not folder.path.exists()
+    assert [event.alert for event in events_of(moved, e.AlertSent)] == ["late", "failed"]
+
+
 def test_a_lock_that_cannot_be_looked_at_is_not_taken_as_let_go(folder: RunFolder) -> None:
-    assert not is_locked(folder.worker_lock, unknown=True), "nobody has ever held it"
+    assert is_locked(folder.worker_lock) is False, "nobody has ever held it"
     folder.worker_lock.mkdir()
-    assert is_locked(folder.worker_lock, unknown=True) and not is_locked(folder.worker_lock)
+    assert is_locked(folder.worker_lock) is None
+    assert Alerter(folder, telling(folder.path / "told"), -1.0)._goes_on()
 
 
 def test_each_loss_that_no_event_tells_of_is_told(folder: RunFolder, out: Path) -> None:

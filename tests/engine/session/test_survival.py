@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -14,6 +15,7 @@ import pytest
 
 from speedtui.engine import events as e
 from speedtui.engine.errors import ExitCode, RunFolderError
+from speedtui.engine.jobs.worker import AGAIN_SECONDS
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.attached import AttachedSession
 from speedtui.engine.session.base import Session
@@ -23,6 +25,7 @@ from speedtui.engine.session.start import resume_training
 from tests.engine.session.conftest import Driven
 from tests.engine.session.survival_run import (
     CHECKPOINT_STEPS,
+    PATIENCE_SECONDS,
     STEPS,
     SlowTraining,
     check_steps,
@@ -36,7 +39,6 @@ pytestmark = pytest.mark.slow
 
 QUICK = StallBudgets(step_least=3.0, step_most=3.0)
 """Budgets of a test: a step of the training takes a fiftieth of a second."""
-HANG_SECONDS = 7.0
 
 
 class Sessions:
@@ -51,11 +53,12 @@ class Sessions:
         return self._driven[-1]
 
     def clean_up(self) -> None:
+        self.training.go_on()
         for driven in self._driven:
             for _ in range(3):
                 if driven.exit_code is None:
                     driven.session.interrupt(ExitCode.INTERRUPTED)
-            driven._thread.join(20)
+            driven._thread.join(PATIENCE_SECONDS)
 
 
 @pytest.fixture
@@ -84,7 +87,7 @@ def test_a_training_whose_worker_and_loader_are_killed_is_started_again_and_fini
     loaders = first.children(recursive=True)
     assert len(loaders) == 2
     first.kill()
-    _, alive = psutil.wait_procs(loaders, timeout=10)
+    _, alive = psutil.wait_procs(loaders, timeout=PATIENCE_SECONDS)
     assert not alive, "loader processes outlived their worker"
     wait_for(lambda: len(events_of(folder, e.RunStarted)) == 2 and saved_in_this_worker(folder))
     (victim, _) = worker_of(folder).children(recursive=True)
@@ -115,15 +118,18 @@ def test_a_stall_is_told_once_with_stacks_and_a_terminated_worker_leaves_a_run_t
 ) -> None:
     folder = sessions.training.create()
     owner = sessions.drive(ProcessSession(folder, budgets=QUICK))
-    sessions.drive(AttachedSession(folder, budgets=QUICK))
+    onlooker = sessions.drive(AttachedSession(folder, budgets=QUICK))
     wait_for(lambda: last_step(folder) > CHECKPOINT_STEPS)
     for with_lock in (False, True):
         before = events_of(folder, e.Stalled)
-        sessions.training.hang(HANG_SECONDS, with_lock=with_lock)
+        sessions.training.hang(with_lock=with_lock)
         told = wait_for(lambda: events_of(folder, e.Stalled)[len(before) :])  # noqa: B023
-        assert not sessions.training.hung(), "it was told of while it lasted"
+        assert sessions.training.hangs(), "it was told of while it lasted"
         assert told[0].phase == "training" and told[0].seconds >= told[0].budget_seconds
-        wait_for(sessions.training.hung)
+        for one in (owner, onlooker):
+            one.until(lambda s: s.stalled is not None)
+        sessions.training.go_on()
+        wait_for(lambda: not sessions.training.hangs())
         step = last_step(folder)
         wait_for(lambda: last_step(folder) > step)  # noqa: B023
         assert len(events_of(folder, e.Stalled)) == len(before) + 1, "one stall is one event, whoever looks on"
@@ -137,16 +143,18 @@ def test_a_stall_is_told_once_with_stacks_and_a_terminated_worker_leaves_a_run_t
     os.killpg(worker.pid, signal.SIGTERM)  # to its loader processes too, as a batch system does it
     state = owner.end()
     assert (owner.exit_code, state.outcome, state.exit_code) == (ExitCode.TERMINATED, "stopped", 143)
-    _, alive = psutil.wait_procs(family, timeout=10)
+    _, alive = psutil.wait_procs(family, timeout=PATIENCE_SECONDS)
     assert not alive
     assert "Traceback" not in folder.worker_log.read_text()
     assert events_of(folder, e.CheckpointSaved)[-1].step == last_step(folder), "not a step was lost"
     assert f"--resume {folder.id}" in state.next
 
     refusals: list[str] = []
+    at_once = threading.Barrier(2)
 
     def resume() -> None:
         session = resume_training(folder, sessions.training.options())
+        at_once.wait()
         try:
             session.run()
         except RunFolderError as error:
@@ -164,7 +172,7 @@ def test_a_stall_is_told_once_with_stacks_and_a_terminated_worker_leaves_a_run_t
     wait_for(lambda: last_step(folder) > again)
     worker_of(folder).kill()
     for thread in both:
-        thread.join(20)
+        thread.join(PATIENCE_SECONDS)
     end = events_of(folder, e.RunFinished)[-1]
     assert (end.outcome, end.exit_code, end.reason) == ("failed", 1, "the worker was lost: killed by SIGKILL")
     assert end.next.endswith(f"--resume {folder.id}")
@@ -175,15 +183,20 @@ def test_a_second_signal_moments_later_is_the_first_one_again_and_a_later_one_ki
     folder = sessions.training.create()
     owner = sessions.drive(ProcessSession(folder))
     wait_for(lambda: last_step(folder) > 0)
-    sessions.training.hang(8.0, with_lock=False)
-    time.sleep(0.5)
+    sessions.training.hang(with_lock=False)
     worker = worker_of(folder)
-    os.kill(worker.pid, signal.SIGTERM)
-    os.kill(worker.pid, signal.SIGTERM)
-    time.sleep(3.2)
+    worker.terminate()
+    worker.terminate()
+    time.sleep(AGAIN_SECONDS)
     assert worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE
-    os.kill(worker.pid, signal.SIGTERM)
-    state = owner.end(seconds=30)
-    assert not sessions.training.hung(), "it did not wait for the step to end"
+
+    def insisted() -> bool:
+        with suppress(psutil.NoSuchProcess):
+            worker.terminate()
+        return owner.exit_code is not None
+
+    wait_for(insisted)  # the worker counts from when it has heard the first
+    state = owner.end()
+    assert sessions.training.hangs(), "it did not wait for the step to end"
     assert (owner.exit_code, state.outcome) == (ExitCode.TERMINATED, "stopped")
     assert state.reason == "the worker was lost: killed by SIGTERM"
