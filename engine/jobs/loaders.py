@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import signal
+import time
+import traceback
 
 import msgspec
 
@@ -11,6 +13,8 @@ DIED = re.compile(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) (.*)", re.DOTA
 """How torch begins all its messages about one: killed by a signal, or exited with a code."""
 MEMORY_HINT = "Take fewer train.loader_workers or a smaller train.micro_batch_size, or give the machine more memory."
 SHARED_HINT = "Make /dev/shm larger (docker run --shm-size=8g), or take fewer train.loader_workers."
+GONE_SECONDS = 5.0
+"""In which a process that was killed is dead, whose pipes are closed already."""
 OWN_HINT = "Set train.loader_workers = 0 to see the error itself."
 
 
@@ -35,7 +39,24 @@ def loader_death(error: BaseException) -> LoaderDeath | None:
             if "signal" in said[2]:  # the one that knows most; the others only miss the process
                 break
         chain = chain.__cause__ or chain.__context__
-    return found
+    return found or _behind_a_broken_pipe(error)
+
+
+def _behind_a_broken_pipe(error: BaseException) -> LoaderDeath | None:
+    """Of a batch that did not come whole: torch tells of its process only where that is dead by the time its pipe is."""
+    reading = any(frame.f_code.co_name == "_try_get_data" for frame, _ in traceback.walk_tb(error.__traceback__))
+    if not reading or not isinstance(error, ConnectionError | EOFError):
+        return None
+    import torch  # which is there, where a batch is
+
+    try:
+        end = time.monotonic() + GONE_SECONDS
+        while time.monotonic() < end:
+            torch._C._error_if_any_worker_fails()  # raises, as its handler of SIGCHLD does meanwhile
+            time.sleep(0.01)
+    except RuntimeError as died:
+        return loader_death(died)
+    return None
 
 
 def _describe(pid: str, what: str) -> LoaderDeath:

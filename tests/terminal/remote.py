@@ -106,7 +106,7 @@ def write_endless(config: Path) -> None:
 
 
 def started(runs: Path, process: subprocess.Popen[bytes]) -> RunFolder:
-    end = time.monotonic() + PATIENCE_SECONDS
+    end = time.monotonic() + 2 * PATIENCE_SECONDS  # torch is imported, and a model made
     while time.monotonic() < end and process.poll() is None:
         for folder in list_runs(runs):
             if any(isinstance(event, e.StepCompleted) for event in read_events(folder.events)):

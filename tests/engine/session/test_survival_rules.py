@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -318,13 +320,15 @@ def test_a_run_whose_worker_is_gone_says_how_to_go_on(tmp_path: Path) -> None:
 class Dying(Dataset[int]):
     """Whose loader process dies as it is told."""
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    def __init__(self, number: int, when: Path = Path("/")) -> None:
+        """`when`: not before this is there."""
+        self.number, self.when = number, when
 
     def __len__(self) -> int:
         return 4
 
     def __getitem__(self, index: int) -> int:
+        wait_for(self.when.exists)
         if self.number:
             os.kill(os.getpid(), self.number)
         os._exit(3)
@@ -346,3 +350,22 @@ def test_the_death_of_a_loader_process_is_one_line(number: int, reason: str, hin
     assert death.reason.startswith("a loader process (pid ") and death.reason.endswith(reason)
     assert hint in death.hint
     assert loader_death(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None
+
+
+def test_a_batch_that_breaks_off_before_its_process_counts_as_dead_is_its_death(tmp_path: Path) -> None:
+    def _try_get_data() -> None:
+        """Named as torch's, which passes on what the pipe of a process says that is being killed."""
+        raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+
+    waiting = iter(DataLoader(Dying(9, when=tmp_path / "now"), num_workers=1))
+    handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # else torch raises here and now
+    try:
+        with pytest.raises(ConnectionResetError) as raised:
+            _try_get_data()
+        (tmp_path / "now").touch()
+        death = loader_death(raised.value)
+    finally:
+        signal.signal(signal.SIGCHLD, handler)
+        del waiting
+    assert death is not None and "was killed by SIGKILL" in death.reason
+    assert loader_death(ConnectionResetError()) is None, "no batch of a loader's was read by it"
