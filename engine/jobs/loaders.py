@@ -43,7 +43,7 @@ def loader_death(error: BaseException) -> LoaderDeath | None:
 
 
 def _behind_a_broken_pipe(error: BaseException) -> LoaderDeath | None:
-    """Of a batch that did not come whole: torch tells of its process only where that is dead by the time its pipe is."""
+    """Of a batch that did not come whole: torch tells of its process only where that is dead when its pipe is."""
     reading = any(frame.f_code.co_name == "_try_get_data" for frame, _ in traceback.walk_tb(error.__traceback__))
     if not reading or not isinstance(error, ConnectionError | EOFError):
         return None
