@@ -7,6 +7,7 @@ root: the sources may lie where nobody else can read.
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import json
 import os
@@ -260,6 +261,7 @@ def obeyed(mine: RunFolder, home: Path) -> list[str]:
 
 def warm(folder: Path) -> None:
     """Has every module imported that a command needs."""
+    codecs.lookup("utf-8-sig")
     runs = folder / "warm"
     runs.mkdir()
     lay_run(runs / OLD, 0o700, started("train"), training(), step(1), FINISHED, recipe="/nowhere.py", job="tune")
