@@ -196,8 +196,7 @@ class ScheduleSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields
     eval_share: Share | None = None
     """Most of the run's time for full evaluations, such as 0.05; one that is due and would take more is left out."""
     eval_batch_size: Count | None = None
-    """Rows whose loss is computed at a time; not set, what should fit by what training takes, halved where it does
-    not."""
+    """Rows whose loss is computed at a time; not set, what should fit, halved where it does not."""
     check_evaluation: bool = True
     """The loss of two batches and the answers of one before the first step: what fails then fails now."""
     generate: bool = False
