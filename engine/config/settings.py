@@ -170,8 +170,7 @@ class TrainSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     compile: bool = False
     """torch.compile: the first steps take longer, the others less."""
     seed: Annotated[int, Bounds(ge=0, lt=1 << 32)] = 42
-    """From 0 to 4294967295, which are what numpy takes."""
-    """Of the order of the samples, of dropout, of new weights."""
+    """Of the order of the samples, of dropout, of new weights; numpy takes none above 4294967295."""
 
 
 class WindowSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
