@@ -147,6 +147,11 @@ class JobContext:
         """Has `poll` end the job. Safe from a signal handler and from any thread."""
         self._stop = JobStopped(exit_code, save=save)
 
+    @property
+    def paused(self) -> bool:
+        """Whether nothing is done until a resume comes."""
+        return self._paused
+
     def poll(self) -> None:
         """Follows the commands that have come and waits out a pause; to be called at every step boundary.
 

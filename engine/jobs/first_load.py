@@ -1,8 +1,8 @@
-"""A model that finds no memory when it is loaded: not a failure of the run, but that nothing fits, and what would."""
+"""A model or adapter that finds no memory when it is made: the run has not failed, nothing fits; and what would."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,23 @@ def first_load(settings: Settings, device: torch.device) -> Iterator[None]:
     Raises:
         NothingFits: there was no memory for it; the hint is what would help.
     """
+    with _must_fit("the model", lambda: what_would_load(settings, device)):
+        yield
+
+
+@contextmanager
+def first_adapter() -> Iterator[None]:
+    """A block in which a loaded model gets its adapter.
+
+    Raises:
+        NothingFits: there was no memory for it.
+    """
+    with _must_fit("the adapter", lambda: "Lower train.lora.r, or name fewer layers in train.lora.target_modules."):
+        yield
+
+
+@contextmanager
+def _must_fit(what: str, hint: Callable[[], str]) -> Iterator[None]:
     from speedtui.engine.trial.failures import describe_failure
     from speedtui.engine.workload.memory import is_out_of_memory
 
@@ -34,7 +51,7 @@ def first_load(settings: Settings, device: torch.device) -> Iterator[None]:
         if not is_out_of_memory(error):
             raise
         reason = describe_failure(error).reason
-    raise NothingFits(f"the model does not fit in memory: {reason}", what_would_load(settings, device))
+    raise NothingFits(f"{what} does not fit in memory: {reason}", hint())
 
 
 def what_would_load(settings: Settings, device: torch.device) -> str:

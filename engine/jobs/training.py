@@ -23,6 +23,7 @@ from speedtui.engine.errors import JobError, SpeedtuiError
 from speedtui.engine.evaluate.evaluator import Evaluator
 from speedtui.engine.jobs.earlier_workers import earlier_legs
 from speedtui.engine.jobs.ending import end_training
+from speedtui.engine.jobs.first_load import first_adapter
 from speedtui.engine.jobs.loaders import loader_death
 from speedtui.engine.jobs.result import JobResult
 from speedtui.engine.jobs.resume_checkpoint import checkpoint_of, find_checkpoint
@@ -96,7 +97,8 @@ class Training:
 
     def _make_model(self, settings: Settings) -> nn.Module:
         set_seed(settings.train.seed)  # a new adapter's weights are random
-        return make_trainable(self._workload.model, settings)
+        with first_adapter():
+            return make_trainable(self._workload.model, settings)
 
     def _make_eta(self, settings: Settings) -> Eta:
         context = self._context

@@ -24,6 +24,8 @@ from speedtui.engine.units import format_span
 
 RETRY_SECONDS = 60.0
 """From a checkpoint that could not be written to the next try: time for somebody to make room."""
+WHEN_RESUMED = "when it goes on"
+"""A paused run's answer to what it will do."""
 LOOK_SECONDS = 0.2
 """Between two looks at commands and deadline while an evaluation goes on."""
 TELL_SECONDS = 1.0
@@ -285,6 +287,8 @@ class TrainingSchedule:
         if not self._last and (closing := self.closing):
             raise Refused(closing)
         self._evaluate_now = True
+        if self._context.paused:
+            return WHEN_RESUMED
         seconds = self._eta.eval_seconds("full")
         return f"after this step, in about {format_span(seconds)}" if seconds else "after this step"
 
@@ -292,4 +296,6 @@ class TrainingSchedule:
         if closing := self.closing:
             raise Refused(f"{closing}: what is saved now is the model" if self._last else closing)
         self._save_now = True
+        if self._context.paused:
+            return WHEN_RESUMED
         return "after this evaluation" if self._amid else "after this step"

@@ -187,6 +187,7 @@ def test_a_training_refuses_what_is_for_studies_and_pauses_until_it_is_resumed(
     run: Callable[..., RunFolder], tmp_path: Path
 ) -> None:
     pause, resume = c.Pause(), c.Resume()
+    meanwhile: list[c.AnyCommand] = [c.Evaluate(), c.Checkpoint()]
     asked = settings(tmp_path, evaluated=True)
 
     def go_on() -> None:
@@ -194,7 +195,8 @@ def test_a_training_refuses_what_is_for_studies_and_pauses_until_it_is_resumed(
             time.sleep(0.01)
             for path in (tmp_path / "runs").glob("*/events.jsonl"):
                 if b'"type":"paused"' in path.read_bytes():
-                    append_command(RunFolder(path.parent).commands, resume)
+                    for command in (*meanwhile, resume):
+                        append_command(RunFolder(path.parent).commands, command)
                     return
 
     waiting = threading.Thread(target=go_on)
@@ -203,6 +205,8 @@ def test_a_training_refuses_what_is_for_studies_and_pauses_until_it_is_resumed(
     waiting.join()
     assert {answer(folder, command) for command in OF_A_STUDY} == {NOT_HERE}
     assert (answer(folder, pause), answer(folder, resume)) == ("", "")
+    assert {answer(folder, command) for command in meanwhile} == {"when it goes on"}
+    assert (evaluated(folder), saved(folder)) == ([2, 3, 6], [(2, "command")])
     assert len(of(folder, e.Paused)) == len(of(folder, e.Resumed)) == 1
     assert _steps(folder) == STEPS
     asked_of = {type(one) for one in OF_A_STUDY} | {type(one) for one, _, _ in OF_A_TRAINING.values()} | {c.Pause}
