@@ -9,29 +9,24 @@ nothing.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-
-import msgspec
 
 from speedtui.engine import events as e
 from speedtui.engine.alerts.command import run_command
 from speedtui.engine.alerts.rules import GONE, Alert, AlertRules
 from speedtui.engine.config.load import load_settings
 from speedtui.engine.config.settings import NotifySettings
-from speedtui.engine.context.order import read_order
 from speedtui.engine.errors import RunFolderError, SpeedtuiError
 from speedtui.engine.files import keep_private, open_plain
 from speedtui.engine.locks import hold_lock
 from speedtui.engine.log.location import LogLocation, folder_of_open
 from speedtui.engine.output import warn
 from speedtui.engine.runs import RunFolder
-from speedtui.engine.session.follower import Follower, WatchedRun
+from speedtui.engine.session.follower import WatchedRun
 from speedtui.engine.units import parse_duration
 
 FOLLOW_SECONDS = 0.25
@@ -40,10 +35,8 @@ START_SECONDS = 120.0
 """Until a worker has its lock: its imports may come from a slow disk."""
 UNREADABLE_SECONDS = 120.0
 """That a log may not be readable, as on a server that starts anew."""
-END_SECONDS = 5.0
-"""More than its time-out that a last alert is waited for."""
-SLOW_SECONDS = 1.0
-"""After which whoever waits is told what for."""
+ALERT = "the alert"
+"""Begins what is said of one that was not delivered."""
 
 
 class Alerter(WatchedRun):
@@ -157,83 +150,8 @@ class Alerter(WatchedRun):
         failure = run_command(self._notify.command, alert, folder, parse_duration(self._notify.timeout))
         if failure:
             with suppress(OSError):
-                text, hint = f"the alert {alert.kind} was not delivered: {failure}", "notify.command is what was run."
+                text, hint = f"{ALERT} {alert.kind} was not delivered: {failure}", "notify.command is what was run."
                 self._append(e.Notice(t=alert.t, level="warning", text=text, hint=hint))
-
-
-class AlertSender:
-    """The process that sends a run's alerts, as the session sees it that has started it."""
-
-    def __init__(self, folder: RunFolder, after: float) -> None:
-        """Starts it; what is `after` or before, on the run's clock, is told already."""
-        self._folder = folder
-        self._after = after
-        self._process = self._start()
-        self._again = True
-        """It may be started once more."""
-        self._mute = False
-
-    def look(self) -> str:
-        """Starts it once more where it is lost; what to tell where that one is lost as well, once, or nothing."""
-        if self._mute or not (status := self._process.poll()):
-            return ""
-        if self._again:
-            self._again = False
-            with suppress(OSError):
-                self._process = self._start()
-                return ""
-        self._mute = True
-        return self._failure(status)
-
-    def wait(self, waiting: Callable[[], None] | None = None) -> str:
-        """Until the last alert of a run that is over is sent, since whoever ends with it, such as a batch job or a
-        container, would take the sender along; what went wrong, or nothing. `waiting` is called where it takes long."""
-        if self._folder.worker_alive():
-            return ""
-        if (status := self._status(SLOW_SECONDS)) is None:
-            if waiting is not None:
-                waiting()
-            status = self._status(self._most_seconds())
-        if status is None:
-            return "the last alert is still being sent"
-        return self._failure(status) if status else ""
-
-    def _most_seconds(self) -> float:
-        with suppress(SpeedtuiError):
-            return parse_duration(load_settings(self._folder.config).notify.timeout) + END_SECONDS
-        return END_SECONDS
-
-    def _status(self, seconds: float) -> int | None:
-        with suppress(subprocess.TimeoutExpired):
-            return self._process.wait(seconds)
-        return None
-
-    def _failure(self, status: int) -> str:
-        return f"alerts were not sent: their process ended with status {status}, see {self._folder.worker_log}"
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        log = open_plain(self._folder.worker_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        try:
-            return subprocess.Popen(
-                [sys.executable, "-m", "speedtui.engine.session.alerter", str(self._folder.path), repr(self._after)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
-        finally:
-            os.close(log)
-
-
-def start_alerts(folder: RunFolder) -> AlertSender | None:
-    """Starts the process where the run's settings name a command, and it is no plan, which somebody waits for; what the
-    log has by now is not told any more."""
-    try:
-        wanted = load_settings(folder.config).notify.command and read_order(folder).job != "plan"
-    except (SpeedtuiError, OSError, msgspec.DecodeError):  # the worker refuses such a folder, and says why
-        return None
-    if not wanted:
-        return None
-    earlier = Follower(folder)
-    earlier.read()
-    return AlertSender(folder, earlier.snapshot().t if earlier.snapshot().run else -1.0)
 
 
 def send_alerts(folder: RunFolder, after: float) -> None:

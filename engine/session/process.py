@@ -23,7 +23,7 @@ from speedtui.engine.jobs.status import BROKEN, RESTARTABLE, SPENT
 from speedtui.engine.locks import hold_lock
 from speedtui.engine.report.training import write_run_report
 from speedtui.engine.runs import RunFolder
-from speedtui.engine.session.alerter import AlertSender, start_alerts
+from speedtui.engine.session.alert_sender import AlertSender, start_alerts
 from speedtui.engine.session.base import OnLine
 from speedtui.engine.session.environment import worker_environment
 from speedtui.engine.session.follower import WatchedRun

@@ -11,7 +11,7 @@ from speedtui.engine.errors import ExitCode, JobError
 from speedtui.engine.jobs.execute import execute
 from speedtui.engine.locks import hold_lock
 from speedtui.engine.runs import RunFolder
-from speedtui.engine.session.alerter import AlertSender, start_alerts
+from speedtui.engine.session.alert_sender import AlertSender, start_alerts
 from speedtui.engine.session.base import OnLine
 from speedtui.engine.session.follower import FollowedRun
 

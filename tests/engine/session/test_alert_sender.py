@@ -22,7 +22,8 @@ from speedtui.engine.errors import RunFolderError
 from speedtui.engine.locks import hold_lock, is_locked
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.session import alerter
-from speedtui.engine.session.alerter import Alerter, AlertSender, send_alerts, start_alerts
+from speedtui.engine.session.alert_sender import AlertSender, start_alerts
+from speedtui.engine.session.alerter import Alerter, send_alerts
 from speedtui.engine.session.append import append_event
 from speedtui.engine.session.process import ProcessSession
 from speedtui.tui.commands.following import _settle
@@ -154,6 +155,21 @@ def test_a_sender_that_is_lost_is_started_once_more_and_then_told_of_once(folder
     assert said[-1].startswith("alerts were not sent: their process ended with status ")
     assert len([line for line in folder.worker_log.read_text().splitlines() if "config.toml" in line]) == 2
     assert not look()
+
+
+@pytest.mark.parametrize(("command", "said"), [
+    ("exit 7", "the alert ended was not delivered: the command ended with exit status 7"), ("exit 0", ""),
+])  # fmt: skip
+def test_a_command_that_fails_after_the_end_is_told_by_whoever_waits_for_it(
+    tmp_path: Path, command: str, said: str
+) -> None:
+    training = SlowTraining(tmp_path / "training", steps=3)
+    training.settings = msgspec.structs.replace(training.settings, notify=NotifySettings(command=command))
+    folder = training.create()
+    append_event(folder.events, started(0.0))
+    append_event(folder.events, e.Notice(t=0.5, level="warning", text="the alert late was not delivered: long told"))
+    append_event(folder.events, e.RunFinished(t=1.0, outcome="ok", exit_code=0))
+    assert AlertSender(folder, -1.0).wait() == said
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
