@@ -73,6 +73,7 @@ def _stand_ins(device: SimulatedCuda) -> Iterator[tuple[Any, str, Any]]:
     yield torch.cuda, "_exchange_device", lambda index: 0
     yield torch.cuda, "_maybe_exchange_device", lambda index: 0
     yield torch.cuda, "_initialized", True
+    yield torch.cuda, "_is_in_bad_fork", lambda: False  # a build for CUDA says so of every fork, which can use this one
     yield torch.cuda, "_cached_device_count", 1
     yield torch.cuda, "_cudart", SimpleNamespace(cudaMemGetInfo=lambda index: device.memory_info())
     yield torch.cuda, "_get_device_properties", lambda index: device.properties
