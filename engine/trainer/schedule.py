@@ -24,8 +24,6 @@ from speedtui.engine.units import format_span
 
 RETRY_SECONDS = 60.0
 """From a checkpoint that could not be written to the next try: time for somebody to make room."""
-WHEN_RESUMED = "when it goes on"
-"""A paused run's answer to what it will do."""
 LOOK_SECONDS = 0.2
 """Between two looks at commands and deadline while an evaluation goes on."""
 TELL_SECONDS = 1.0
@@ -287,15 +285,14 @@ class TrainingSchedule:
         if not self._last and (closing := self.closing):
             raise Refused(closing)
         self._evaluate_now = True
-        if self._context.paused:
-            return WHEN_RESUMED
         seconds = self._eta.eval_seconds("full")
-        return f"after this step, in about {format_span(seconds)}" if seconds else "after this step"
+        return self._when(f"after this step, in about {format_span(seconds)}" if seconds else "after this step")
 
     def _on_checkpoint_command(self, command: c.AnyCommand) -> str:
         if closing := self.closing:
             raise Refused(f"{closing}: what is saved now is the model" if self._last else closing)
         self._save_now = True
-        if self._context.paused:
-            return WHEN_RESUMED
-        return "after this evaluation" if self._amid else "after this step"
+        return self._when("after this evaluation" if self._amid else "after this step")
+
+    def _when(self, going_on: str) -> str:
+        return "when it goes on" if self._context.paused else going_on
