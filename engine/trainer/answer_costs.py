@@ -24,7 +24,7 @@ from speedtui.engine.workload.positions import positions_of
 GOES_ON = 0.2
 """How far a search with beams goes on past the right answer, on the way to the tokens that are allowed.
 
-Measured over twelve trainings of a T5 on text-to-SQL whose answers were timed before: 0.12 to 0.27 with 2, 4 and 8
+Measured over six trainings of a T5 on text-to-SQL whose answers were timed before: 0.12 to 0.27 with 2, 4 and 8
 beams (tests/bench/test_finish_time_with_answers.py); a history of the model's own evaluations takes its place.
 """
 NINE_IN_TEN = 1.2816
