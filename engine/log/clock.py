@@ -51,7 +51,17 @@ class WorkingClock:
         """In which the process was stopped."""
 
     def now_ns(self) -> int:
-        """Read for every phase of every step."""
+        """Read for every phase of every step, and so without the lock where nothing was held up."""
+        while True:
+            stopped = self.stopped_ns
+            now = self._monotonic_ns()
+            if now - self._last_ns > HELD_UP_NS:
+                return self._after_hold_up()
+            if stopped == self.stopped_ns:  # else a stretch that was stopped ended between the two
+                self._last_ns = now
+                return now - stopped
+
+    def _after_hold_up(self) -> int:
         with self._reading:
             now = self._monotonic_ns()
             held_up = now - self._last_ns

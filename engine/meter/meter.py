@@ -22,6 +22,7 @@ from speedtui.engine.meter.step_record import (
     LossScale,
     MicroStep,
     StepRecord,
+    TokenCounts,
     batch_rows,
     of_step,
     seconds_by_phase,
@@ -50,10 +51,6 @@ class StepTiming(msgspec.Struct, frozen=True, kw_only=True):
     """The loss or the gradient norm was NaN or infinite."""
 
 
-CountTokens = Callable[[Mapping[str, Any]], tuple[int, int] | None]
-"""(tokens, padding tokens) of a collated batch on the CPU."""
-
-
 class Meter:
     """Follows one training or probe.
 
@@ -67,7 +64,7 @@ class Meter:
         run_clock: RunClock,
         emit: Callable[[StepCompleted], None],
         *,
-        count_tokens: CountTokens,
+        token_counts: Callable[[Mapping[str, Any]], TokenCounts],
         device: DeviceClock | None = None,
         trial: int | None = None,
         probe: Probe | None = None,
@@ -79,7 +76,7 @@ class Meter:
         self._run_clock = run_clock
         self._watch = watch
         self._lines = StepLines(emit, every_step_matters=probe is not None)
-        self._count_tokens = count_tokens
+        self._token_counts = token_counts
         self._device = device
         self._readings = Readings(device)
         self._trial = trial
@@ -123,7 +120,7 @@ class Meter:
     def micro_step(self, batch: Mapping[str, Any]) -> None:
         """A micro-batch is at hand and goes to the device."""
         self._boundary(_H2D)
-        self._micro_steps.append(MicroStep(batch_rows(batch), self._count_tokens(batch), self.clock.boundary_ns))
+        self._micro_steps.append(MicroStep(batch_rows(batch), self._token_counts(batch), self.clock.boundary_ns))
 
     def forward(self) -> None:
         """The forward pass begins."""
@@ -233,7 +230,7 @@ class Meter:
             log.flush()
 
     def _event(self, record: StepRecord, pairs: list[tuple[int, float]] | None) -> StepCompleted:
-        known = [micro_step.count for micro_step in record.micro_steps if micro_step.count is not None]
+        known = [counts for m in record.micro_steps if (counts := m.token_counts()) is not None]
         all_known = bool(known) and len(known) == len(record.micro_steps)
         losses = [self._readings.value(m.loss) for m in record.micro_steps if m.loss is not None]
         told = [value for value in losses if value is not None]

@@ -16,23 +16,33 @@ LossScale = tuple[torch.Tensor, torch.Tensor]
 """(scale of a step's gradients, the next one's relative to it): scalars on the device."""
 Pairs = list[tuple[int, float]]
 """(index of a phase, device seconds)."""
+TokenCounts = tuple[int, int] | torch.Tensor | None
+"""(tokens, padding tokens) of a micro-batch, or its mask, 0 at padding, on the CPU; None where they are unknown."""
 
 _DATA, _FIRST_BATCH = INDEX["data"], INDEX["first_batch"]
 _H2D, _OPTIMIZER = INDEX["h2d"], INDEX["optimizer"]
 
 
 class MicroStep:
-    """What is kept of one micro-batch until the pump thread looks at it: sizes, since its tensors may be large."""
+    """What is kept of one micro-batch until the pump thread looks at it: of its tensors, often large, the mask."""
 
-    __slots__ = ("count", "end_ns", "loss", "rows", "start_ns")
+    __slots__ = ("_counts", "end_ns", "loss", "rows", "start_ns")
 
-    def __init__(self, rows: int, count: tuple[int, int] | None, start_ns: int) -> None:
-        """`count`: (tokens, padding tokens); None where they are unknown."""
+    def __init__(self, rows: int, counts: TokenCounts, start_ns: int) -> None:
         self.rows = rows
-        self.count = count
+        self._counts = counts
         self.start_ns = start_ns
         self.end_ns = start_ns
         self.loss: torch.Tensor | None = None
+
+    def token_counts(self) -> tuple[int, int] | None:
+        """(tokens, padding tokens); by the pump thread, which counts a mask when it first asks."""
+        mask = self._counts
+        if isinstance(mask, torch.Tensor):
+            tokens = int(mask.sum())
+            self._counts = tokens, mask.numel() - tokens
+            return self._counts
+        return mask
 
 
 class StepRecord:
@@ -130,5 +140,6 @@ def sized_micro_steps(record: StepRecord, pairs: Pairs | None, *, waited: float)
     else:
         seconds = device_micro_steps(pairs)
     share = waited / max(len(seconds), 1)
-    sizes = [float(sum(m.count)) if m.count is not None else float(m.rows) for m in record.micro_steps]
+    counts = [(m.token_counts(), m.rows) for m in record.micro_steps]
+    sizes = [float(rows if found is None else sum(found)) for found, rows in counts]
     return tuple((size, value + share) for size, value in zip(sizes, seconds, strict=True))

@@ -22,7 +22,7 @@ from speedtui.engine.trainer.sampled_busy import SampledBusy
 from speedtui.engine.trainer.saving import CheckpointSaver
 from speedtui.engine.trainer.schedule import TrainingSchedule
 from speedtui.engine.trainer.training import TrainingTrainer
-from speedtui.engine.workload.base import Workload, count_tokens
+from speedtui.engine.workload.base import Workload, token_counts
 from speedtui.engine.workload.evaluation_batch import evaluation_rows
 
 SLOW_DISK_BYTES_PER_SECOND = 100e6
@@ -39,7 +39,7 @@ def make_training_trainer(
     """With the settings as they are now."""
     diverging.watch.begin()
     meter = Meter(
-        context.phases, context.clock, outlook.observe, count_tokens=count_tokens, device=device_clock(device),
+        context.phases, context.clock, outlook.observe, token_counts=token_counts, device=device_clock(device),
         watch=diverging.watch.observe,
     )  # fmt: skip
     return TrainingTrainer(

@@ -28,7 +28,7 @@ from speedtui.engine.trial.batches import RowSubset, plan_probe
 from speedtui.engine.trial.judgement import ProbeRules
 from speedtui.engine.trial.probe_setup import ProbeSetup
 from speedtui.engine.trial.step_check import StepCheck
-from speedtui.engine.workload.base import MapDataset, count_tokens
+from speedtui.engine.workload.base import MapDataset, token_counts
 from speedtui.engine.workload.evaluation_batch import evaluation_rows
 
 PROBE_FOLDER = "probe"
@@ -162,7 +162,7 @@ def run_steps(
     context = setup.context
     began = working_seconds()
     meter = Meter(
-        context.phases, context.clock, context.emit, count_tokens=count_tokens, device=device_clock(setup.device),
+        context.phases, context.clock, context.emit, token_counts=token_counts, device=device_clock(setup.device),
         trial=setup.trial, probe=probe, keep_timings=keep_timings or judgement is not None,
     )  # fmt: skip
     eval_rows = setup.eval_rows or evaluation_rows(setup.settings, setup.workload)

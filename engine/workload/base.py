@@ -237,20 +237,17 @@ def _added(sides: list[NDArray[np.int32]]) -> NDArray[np.float64]:
     return total
 
 
-def count_tokens(batch: Batch) -> tuple[int, int] | None:
-    """(tokens, padding_tokens) of a collated batch; None where it has neither counts, mask nor ids, and of a mask that
-    is on a GPU, which would have to be waited for.
+def token_counts(batch: Batch) -> tuple[int, int] | torch.Tensor | None:
+    """(tokens, padding tokens) of a collated batch, or the mask from which they are yet to be counted.
 
     A `CountedBatch` says it: a pack has no mask, and of a seq2seq batch source and target are counted.
     `attention_mask`: (micro_batch, sequence), int64, 0 at padding. Without it every element of `input_ids` counts.
+    None where the batch has none of them, and for a mask on a GPU, which would have to be waited for.
     """
     if isinstance(batch, CountedBatch) and batch.tokens is not None:
         return batch.tokens, batch.padding_tokens
     mask: torch.Tensor | None = batch.get("attention_mask")
     if mask is not None:
-        if mask.device.type != "cpu":
-            return None
-        tokens = int(mask.sum())
-        return tokens, mask.numel() - tokens
+        return mask if mask.device.type == "cpu" else None
     ids: torch.Tensor | None = batch.get("input_ids")
     return None if ids is None else (ids.numel(), 0)

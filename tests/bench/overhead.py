@@ -27,7 +27,7 @@ from speedtui.engine.meter.meter import Meter
 from speedtui.engine.meter.phases import PhaseClock
 from speedtui.engine.trainer.arguments import training_arguments
 from speedtui.engine.trainer.trainer import MeteredTrainer
-from speedtui.engine.workload.base import count_tokens
+from speedtui.engine.workload.base import token_counts
 
 CPU = torch.device("cpu")
 WIDTH, TOKENS, ROWS = 16, 8, 2
@@ -36,17 +36,35 @@ SKIPPED_STEPS = 20
 
 
 class TinyModel(nn.Module):
-    """So little to compute that a step is the trainer's own work."""
+    """So little to compute that a step is the trainer's own work.
+
+    Its forward takes any keyword, as those of transformers' models do: for these the Trainer counts label tokens.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.embedding = nn.Embedding(64, WIDTH)
         self.head = nn.Linear(WIDTH, 64)
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor) -> dict[str, Any]:
-        """input_ids, attention_mask, labels: (rows, tokens), int64."""
-        logits = self.head(self.embedding(input_ids))
-        return {"loss": nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten())}
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor,
+        num_items_in_batch: torch.Tensor | None = None, **kwargs: Any,
+    ) -> dict[str, Any]:  # fmt: skip
+        """input_ids, attention_mask, labels: (rows, tokens), int64; `num_items_in_batch`: label tokens of the step."""
+        logits = self.head(self.embedding(input_ids)).flatten(0, 1)
+        if num_items_in_batch is None:
+            return {"loss": nn.functional.cross_entropy(logits, labels.flatten())}
+        return {"loss": nn.functional.cross_entropy(logits, labels.flatten(), reduction="sum") / num_items_in_batch}
+
+
+class UncountedModel(TinyModel):
+    """The same loss without those keywords, as a hand-written model's forward: the Trainer counts nothing for it."""
+
+    def forward(  # type: ignore[override]  # fewer arguments on purpose
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor
+    ) -> dict[str, Any]:
+        """As of `TinyModel`."""
+        return super().forward(input_ids, attention_mask, labels)
 
 
 class TinyData:
@@ -114,8 +132,11 @@ class BareArm:
 
     beside_microseconds = 0.0
 
+    def __init__(self, model: type[TinyModel] = TinyModel) -> None:
+        self._model = model
+
     def trainer(self, arguments: TrainingArguments, watch: Watch) -> Trainer:
-        return Trainer(**_common(arguments, watch))
+        return Trainer(**{**_common(arguments, watch), "model": self._model()})
 
     def close(self) -> None:
         """Nothing is held."""
@@ -135,7 +156,7 @@ class MeteredArm:
         if self._meter is not None:
             self._log.remove_source(self._meter.pump)
         self._meter = Meter(
-            PhaseClock(), self._log.clock, self._log.emit, count_tokens=count_tokens, device=device_clock(self._device)
+            PhaseClock(), self._log.clock, self._log.emit, token_counts=token_counts, device=device_clock(self._device)
         )
         self._log.add_source(self._meter.pump)
         return MeteredTrainer(**_common(arguments, watch), meter=self._meter)
@@ -172,7 +193,7 @@ class SilentArm:
     beside_microseconds = 0.0
 
     def trainer(self, arguments: TrainingArguments, watch: Watch) -> Trainer:
-        meter = SilentMeter(PhaseClock(), RunClock(), lambda step: None, count_tokens=count_tokens)
+        meter = SilentMeter(PhaseClock(), RunClock(), lambda step: None, token_counts=token_counts)
         return MeteredTrainer(**_common(arguments, watch), meter=meter)
 
     def close(self) -> None:
@@ -218,7 +239,7 @@ class CallCosts(msgspec.Struct, frozen=True, kw_only=True):
 
 def call_costs(accumulation: int, *, blocks: int = 40, steps: int = 500, device: torch.device = CPU) -> CallCosts:
     """The sequence of the meter's calls in a loop, the buffer emptied between blocks as the pump does."""
-    meter = Meter(PhaseClock(), RunClock(), lambda step: None, count_tokens=count_tokens, device=device_clock(device))
+    meter = Meter(PhaseClock(), RunClock(), lambda step: None, token_counts=token_counts, device=device_clock(device))
     batch = {"input_ids": torch.ones(ROWS, TOKENS, dtype=torch.int64)}
     loss = torch.zeros((), device=device)
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)

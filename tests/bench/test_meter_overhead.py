@@ -1,4 +1,8 @@
-"""What the meter costs the training thread: in its trainer beside the bare one, and by itself."""
+"""What the meter costs the training thread: in its trainer beside the bare one, and by itself.
+
+Required is what a training of transformers' models costs. For a model of whose labels the bare Trainer counts nothing
+(`uncounted`) the metered one still counts them, since it weighs each micro-batch by them.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from overhead import (
     CallCosts,
     MeteredArm,
     SilentArm,
+    UncountedModel,
     call_costs,
     compare,
     tiny_arguments,
@@ -25,7 +30,10 @@ PAIRS, STEPS = 40, 150
 @pytest.mark.parametrize("accumulation", [1, 4])
 def test_metered_steps_cost_little_more_cpu_than_bare_ones(accumulation: int, tmp_path: Path) -> None:
     arguments = tiny_arguments(tmp_path, STEPS, accumulation)
-    arms = {"bare": BareArm(), "silent": SilentArm(), "metered": MeteredArm(tmp_path / "events.jsonl")}
+    arms = {
+        "bare": BareArm(), "silent": SilentArm(), "metered": MeteredArm(tmp_path / "events.jsonl"),
+        "bare, uncounted": BareArm(UncountedModel),
+    }  # fmt: skip
     try:
         costs = compare(arms, arguments, PAIRS)
     finally:
@@ -34,6 +42,7 @@ def test_metered_steps_cost_little_more_cpu_than_bare_ones(accumulation: int, tm
     differences = {
         "metered - bare": differences_of(costs["metered"], costs["bare"]),
         "metered - silent": differences_of(costs["metered"], costs["silent"]),
+        "metered - bare, uncounted": differences_of(costs["metered"], costs["bare, uncounted"]),
     }
     rows: list[list[Any]] = [[name, statistics.median(values), None, None] for name, values in costs.items()]
     rows += [[name, found.median, found.low, found.high] for name, found in differences.items()]

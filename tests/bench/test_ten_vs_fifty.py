@@ -23,7 +23,7 @@ from speedtui.engine.search.plan import plan_study
 from speedtui.engine.trainer.arguments import training_arguments
 from speedtui.engine.trainer.trainer import MeteredTrainer
 from speedtui.engine.trial.prepared import StateGuard
-from speedtui.engine.workload.base import Workload, count_tokens, silent
+from speedtui.engine.workload.base import Workload, silent, token_counts
 from speedtui.engine.workload.load import load_workload
 
 FEW, MANY = 10, 50
@@ -122,7 +122,7 @@ def peak_of_real_batches(settings: Settings, workload: Workload, folder: Path) -
     with StateGuard(torch.device("cpu")).trial(workload, settings) as model:
         release_memory(device)
         log = EventLog(folder / f"{train.micro_batch_size}.jsonl", RunClock())
-        meter = Meter(PhaseClock(), log.clock, log.emit, count_tokens=count_tokens)
+        meter = Meter(PhaseClock(), log.clock, log.emit, token_counts=token_counts)
         log.add_source(meter.pump)  # else the meter would keep every batch
         trainer = MeteredTrainer(
             model=model, args=training_arguments(settings, folder, device, max_steps=steps),

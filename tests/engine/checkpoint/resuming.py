@@ -20,7 +20,7 @@ from speedtui.engine.trainer.arguments import training_arguments
 from speedtui.engine.trainer.trainer import MeteredTrainer
 from speedtui.engine.trial.prepared import make_trainable
 from speedtui.engine.workload import Workload
-from speedtui.engine.workload.base import count_tokens
+from speedtui.engine.workload.base import token_counts
 from tests.engine.workload.small import CPU, load
 
 
@@ -60,7 +60,7 @@ def make_recorded(
         model=make_trainable(workload.model, settings), args=arguments, train_dataset=workload.train_dataset,
         eval_dataset=workload.eval_dataset, data_collator=workload.collator, processing_class=workload.tokenizer,
         callbacks=[AfterStep(rates, saves, evaluates=evaluates)],
-        meter=Meter(PhaseClock(), RunClock(), lambda step: None, count_tokens=count_tokens),
+        meter=Meter(PhaseClock(), RunClock(), lambda step: None, token_counts=token_counts),
     )  # fmt: skip
     trainer.losses, trainer.rates = {}, rates
     return trainer

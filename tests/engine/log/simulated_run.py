@@ -18,7 +18,7 @@ from speedtui.engine.meter import meter as meter_module
 from speedtui.engine.meter.device import PhaseMark
 from speedtui.engine.meter.meter import Meter
 from speedtui.engine.meter.phases import PhaseClock
-from speedtui.engine.workload.base import count_tokens
+from speedtui.engine.workload.base import token_counts
 
 GIB = 1 << 30
 TWELVE_HOURS = 12 * 3600.0
@@ -119,7 +119,7 @@ class SimulatedRun:
         self.log = EventLog(path, RunClock(now_ns=self.clock))
         self.phases = PhaseClock(now_ns=self.clock)
         self.meter = Meter(
-            self.phases, self.log.clock, self.log.emit, count_tokens=count_tokens,
+            self.phases, self.log.clock, self.log.emit, token_counts=token_counts,
             device=SimulatedDevice(self.clock) if simulation.devices else None,
         )  # fmt: skip
         self.log.add_source(self.meter.pump)

@@ -12,7 +12,7 @@ from speedtui.engine.log.clock import RunClock
 from speedtui.engine.meter.device import PhaseMark, device_clock
 from speedtui.engine.meter.meter import Meter
 from speedtui.engine.meter.phases import INDEX, PhaseClock
-from speedtui.engine.workload.base import count_tokens
+from speedtui.engine.workload.base import token_counts
 from tests.simulated_cuda import SimulatedCuda
 
 BATCH = {"input_ids": torch.ones(2, 5, dtype=torch.int64), "attention_mask": torch.tensor([[1] * 5, [1] * 3 + [0] * 2])}
@@ -96,7 +96,7 @@ class Bench:
         self.steps: list[StepCompleted] = []
         """The same before any of them share a line."""
         self.meter = Meter(
-            PhaseClock(), RunClock(), self.emitted.append, count_tokens=count_tokens, device=self.device,
+            PhaseClock(), RunClock(), self.emitted.append, token_counts=token_counts, device=self.device,
             keep_timings=keep_timings, probe=probe, watch=self.steps.append,
         )  # fmt: skip
 
@@ -338,7 +338,7 @@ def test_peaks_and_retries_are_those_of_the_training_and_not_of_what_ran_before(
     cuda.retries = 5
     clock = device_clock(torch.device("cuda", 0))
     emitted: list[StepCompleted] = []
-    meter = Meter(PhaseClock(), RunClock(), emitted.append, count_tokens=count_tokens, device=clock)
+    meter = Meter(PhaseClock(), RunClock(), emitted.append, token_counts=token_counts, device=clock)
     kept = torch.ones(1 << 20, device="cuda")
     meter.data()
     meter.data_done()

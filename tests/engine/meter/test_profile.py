@@ -16,7 +16,7 @@ from speedtui.engine.log.writer import EventLog
 from speedtui.engine.meter.meter import Meter
 from speedtui.engine.meter.phases import PhaseClock
 from speedtui.engine.meter.profile import PROFILED_STEPS, DeviceActivity, StepProfile, kernels_of
-from speedtui.engine.workload.base import count_tokens
+from speedtui.engine.workload.base import token_counts
 
 BATCH = {"input_ids": torch.ones(2, 5, dtype=torch.int64)}
 MATRIX = torch.rand(400, 400)
@@ -28,7 +28,7 @@ class Bench:
     def __init__(self, log: EventLog, *, probe: bool = False) -> None:
         self.emitted: list[StepCompleted] = []
         self.meter = Meter(
-            PhaseClock(), RunClock(), self.emitted.append, count_tokens=count_tokens,
+            PhaseClock(), RunClock(), self.emitted.append, token_counts=token_counts,
             probe="throughput" if probe else None, keep_timings=probe,
         )  # fmt: skip
         self.profile = StepProfile(self.meter, log)

@@ -21,7 +21,7 @@ from speedtui.engine.trainer.needless_mask import runs_without_mask
 from speedtui.engine.trainer.trainer import MeteredTrainer
 from speedtui.engine.trial.batches import RowSubset
 from speedtui.engine.trial.prepared import make_trainable
-from speedtui.engine.workload.base import Workload, count_tokens
+from speedtui.engine.workload.base import Workload, token_counts
 from tests.engine.trainer.kinds import LORA, MIXTRAL, ROWS, Kind, make, of_text
 from tests.engine.workload.small import CPU, LLAMA, changed
 
@@ -58,7 +58,7 @@ class Watched(MeteredTrainer):
                            optimizer="sgd", learning_rate=1e-30)  # fmt: skip
         dataset: Any = RowSubset(kind.workload.train_dataset, range(ROWS))
         self.steps: list[StepCompleted] = []
-        meter = Meter(PhaseClock(), RunClock(), self.steps.append, count_tokens=count_tokens)
+        meter = Meter(PhaseClock(), RunClock(), self.steps.append, token_counts=token_counts)
         super().__init__(
             model=model, args=training_arguments(settings, folder, CPU), train_dataset=dataset, in_order=True,
             eval_dataset=kind.workload.eval_dataset, data_collator=kind.workload.collator, meter=meter, masked=masked,

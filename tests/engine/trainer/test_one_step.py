@@ -28,7 +28,7 @@ from speedtui.engine.trainer.measure_loss import weighing_of
 from speedtui.engine.trainer.trainer import MeteredTrainer
 from speedtui.engine.trial.batches import RowSubset
 from speedtui.engine.trial.prepared import make_trainable
-from speedtui.engine.workload.base import count_tokens
+from speedtui.engine.workload.base import token_counts
 from tests.engine.trainer import kinds
 from tests.engine.trainer.kinds import KINDS, MIXTRAL, ROWS, Kind, make, of_text, pad_own, recipe, rows_of, token_rows
 from tests.engine.workload.small import CPU, changed
@@ -47,7 +47,7 @@ class OneStep(MeteredTrainer):
         super().__init__(
             model=model, args=training_arguments(settings, folder, CPU), train_dataset=dataset, in_order=True,
             eval_dataset=kind.workload.eval_dataset, data_collator=kind.workload.collator,
-            meter=Meter(PhaseClock(), RunClock(), lambda step: None, count_tokens=count_tokens),
+            meter=Meter(PhaseClock(), RunClock(), lambda step: None, token_counts=token_counts),
         )  # fmt: skip
         self.loss = 0.0
         self.gradient = torch.empty(0)

@@ -16,11 +16,12 @@ from speedtui.engine.log.clock import RunClock
 from speedtui.engine.meter.device import device_clock
 from speedtui.engine.meter.meter import Meter
 from speedtui.engine.meter.phases import PhaseClock
+from speedtui.engine.meter.step_record import MicroStep
 from speedtui.engine.trainer.arguments import training_arguments
 from speedtui.engine.trainer.trainer import MeteredTrainer
 from speedtui.engine.trial.prepared import make_trainable
 from speedtui.engine.workload import Workload
-from speedtui.engine.workload.base import count_tokens, silent
+from speedtui.engine.workload.base import Batch, silent, token_counts
 from speedtui.engine.workload.load import load_workload
 
 CPU = torch.device("cpu")
@@ -95,12 +96,17 @@ def make_trainer(
         model=make_trainable(workload.model, settings), args=training_arguments(settings, folder, device),
         train_dataset=workload.train_dataset, eval_dataset=workload.eval_dataset, data_collator=workload.collator,
         processing_class=workload.tokenizer, callbacks=[SaveAt(save_at)],
-        meter=Meter(PhaseClock(), RunClock(), lambda step: None, count_tokens=count_tokens, watch=told.append,
+        meter=Meter(PhaseClock(), RunClock(), lambda step: None, token_counts=token_counts, watch=told.append,
                     device=device_clock(device)),
         **more,
     )  # fmt: skip
     trainer.batches, trainer.losses = [], []
     return trainer
+
+
+def tokens_of(batch: Batch) -> tuple[int, int] | None:
+    """(tokens, padding tokens) of a collated batch, as the meter counts them."""
+    return MicroStep(0, token_counts(batch), 0).token_counts()
 
 
 def train(settings: Settings, folder: Path) -> WatchedTrainer:

@@ -17,11 +17,12 @@ from torch.utils.data import DataLoader
 from speedtui.engine.config.settings import DataSettings, ModelSettings, Settings, TrainSettings
 from speedtui.engine.errors import DataError, ExitCode, ModelError
 from speedtui.engine.workload import Workload
-from speedtui.engine.workload.base import count_tokens, silent
+from speedtui.engine.workload.base import silent
 from speedtui.engine.workload.load import load_workload
 from speedtui.engine.workload.probe_batch import longest_row
 from speedtui.engine.workload.recipe import rebuild_needed
 from speedtui.engine.workload.weights_guard import hash_tensor
+from tests.engine.workload.small import tokens_of
 
 CPU = torch.device("cpu")
 
@@ -57,7 +58,7 @@ def test_a_saved_model_and_its_data_give_a_loss(pairs_file: Path, model_folder: 
     assert longest_row(workload) == int(workload.lengths.argmax())
     batch = next(iter(DataLoader(workload.train_dataset, batch_size=3, collate_fn=workload.collator)))  # type: ignore[arg-type]  # a plain sequence will do
     assert workload.model(**batch).loss.isfinite()
-    assert count_tokens(batch) == (workload.facts.total_tokens, 3 * max(workload.lengths) - int(workload.lengths.sum()))
+    assert tokens_of(batch) == (workload.facts.total_tokens, 3 * max(workload.lengths) - int(workload.lengths.sum()))
 
 
 def test_dtype_and_attention_are_those_asked_for(pairs_file: Path, model_folder: Path) -> None:

@@ -29,14 +29,14 @@ from speedtui.engine.runs import RunFolder
 from speedtui.engine.state import RunState
 from speedtui.engine.trainer.loaded import tell_loaded
 from speedtui.engine.workload.architecture import build_architecture
-from speedtui.engine.workload.base import CountedBatch, count_tokens
+from speedtui.engine.workload.base import CountedBatch
 from speedtui.engine.workload.collate import PadPacks, PadRight
 from speedtui.engine.workload.model import set_gradient_checkpointing
 from speedtui.engine.workload.packed import joined, require_isolation
 from speedtui.engine.workload.packing import pack_lengths
 from speedtui.engine.workload.probe_batch import stress_dataset
 from tests.engine.workload.conftest import WriteRows
-from tests.engine.workload.small import CPU, LLAMA, changed, load, make_trainer, settings_of
+from tests.engine.workload.small import CPU, LLAMA, changed, load, make_trainer, settings_of, tokens_of
 
 ROWS = [{"question": f"{i} + {i} =", "answer": "x" * (i * 7 % 23 + 1)} for i in range(40)]
 
@@ -113,7 +113,7 @@ def test_packs_are_padded_and_nothing_is_learned_at_a_border() -> None:
     assert batch["cu_seq_lens_q"].tolist() == [0, 3, 7, 9, 14]
     assert batch["max_length_k"] == 5
     assert "attention_mask" not in batch
-    assert count_tokens(batch) == (9, 5)
+    assert tokens_of(batch) == (9, 5)
 
 
 def test_a_sample_keeps_its_own_labels_when_it_is_packed() -> None:
@@ -132,8 +132,8 @@ def test_samples_that_are_not_packed_are_padded_as_ever() -> None:
 def test_a_batch_of_packs_can_be_sent_and_copied_with_its_counts() -> None:
     batch = PadPacks(9)([joined([sample(3), sample(4)]), joined([sample(2)])])
     for other in (pickle.loads(pickle.dumps(batch)), copy.copy(batch)):
-        assert count_tokens(other) == (9, 5)
-    assert count_tokens(CountedBatch({"input_ids": torch.ones(2, 3)})) == (6, 0)  # rebuilt by a library
+        assert tokens_of(other) == (9, 5)
+    assert tokens_of(CountedBatch({"input_ids": torch.ones(2, 3)})) == (6, 0)  # rebuilt by a library
 
 
 SINGLE = 5e-6
@@ -274,7 +274,7 @@ def test_a_packed_workload_trains_on_packs_and_evaluates_samples(
     trainer = make_trainer(packed, after, tmp_path)
     trainer.train()
     assert trainer.state.global_step == math.ceil(math.ceil(len(after.lengths) / 2) / 2)
-    seen = [count_tokens(after.collator([after.train_dataset[i]])) for i in range(len(after.lengths))]
+    seen = [tokens_of(after.collator([after.train_dataset[i]])) for i in range(len(after.lengths))]
     assert [tokens for tokens, _ in seen if tokens] == after.lengths.tolist()  # type: ignore[misc]
     assert sum(int((batch["labels"] != -100).sum()) for batch in trainer.batches) > 0
     assert all("attention_mask" not in batch for batch in trainer.batches)
@@ -336,7 +336,7 @@ def test_each_stress_batch_of_packs_has_a_border_and_one_pad_token(
     for batch in batches:
         assert batch["input_ids"].shape == (micro, 48)
         assert (batch["position_ids"].diff() != 1).any(dim=1).all()
-        assert count_tokens(batch) == ((48, 0) if micro == 1 else (48 * micro - 1, 1))
+        assert tokens_of(batch) == ((48, 0) if micro == 1 else (48 * micro - 1, 1))
         assert workload.model(**batch).loss.isfinite()
 
 
@@ -345,5 +345,5 @@ def test_padding_is_foretold_as_the_collator_makes_it(write_rows: WriteRows, mod
     workload = load(settings_of(path, model={"path": str(model_folder)}, data={"packing": True, "max_length": 40}))
     rows = np.arange(len(workload.train_dataset) // 2 * 2).reshape(-1, 2)
     for batch, tokens, padded in zip(rows, workload.tokens(rows), workload.padded_tokens(rows), strict=True):
-        counted = count_tokens(workload.collator([workload.train_dataset[int(i)] for i in batch]))
+        counted = tokens_of(workload.collator([workload.train_dataset[int(i)] for i in batch]))
         assert counted == (tokens, padded - tokens)

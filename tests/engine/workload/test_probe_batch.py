@@ -12,9 +12,10 @@ from torch import nn
 from torch.utils.data import DataLoader, default_collate
 
 from speedtui.engine.workload import DataFacts, Workload
-from speedtui.engine.workload.base import ThrottledProgress, count_tokens, silent
+from speedtui.engine.workload.base import ThrottledProgress, silent
 from speedtui.engine.workload.collate import PadRight
 from speedtui.engine.workload.probe_batch import longest_index, sample_size, stress_dataset
+from tests.engine.workload.small import tokens_of
 
 
 def sample(length: int) -> dict[str, torch.Tensor]:
@@ -43,15 +44,15 @@ def test_the_collator_can_be_sent_to_a_worker() -> None:
 
 
 def test_tokens_and_padding_are_told_apart() -> None:
-    assert count_tokens(PadRight(pad_id=0)([sample(3), sample(1)])) == (4, 2)
-    assert count_tokens({"input_ids": torch.ones(2, 5)}) == (10, 0)
-    assert count_tokens({"pixels": torch.ones(2, 5)}) is None
+    assert tokens_of(PadRight(pad_id=0)([sample(3), sample(1)])) == (4, 2)
+    assert tokens_of({"input_ids": torch.ones(2, 5)}) == (10, 0)
+    assert tokens_of({"pixels": torch.ones(2, 5)}) is None
 
 
 def test_each_stress_batch_holds_the_longest_sample_and_one_pad_token() -> None:
     probe = stress_dataset(workload([sample(2), sample(7), sample(4)], PadRight(0), [2, 7, 4]), 4, 3)
     batches = list(DataLoader(probe, batch_size=4, collate_fn=PadRight(0)))
-    assert [count_tokens(batch) for batch in batches] == [(27, 1)] * 3
+    assert [tokens_of(batch) for batch in batches] == [(27, 1)] * 3
 
 
 def test_a_stress_batch_of_one_sample_has_no_padding() -> None:

@@ -18,14 +18,14 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 from speedtui.engine.config.settings import DataSettings, LoraSettings, ModelSettings, Settings
 from speedtui.engine.errors import DataError, ModelError
 from speedtui.engine.workload.architecture import build_architecture
-from speedtui.engine.workload.base import count_tokens, silent
+from speedtui.engine.workload.base import silent
 from speedtui.engine.workload.collate import PadPairs
 from speedtui.engine.workload.data import table_of
 from speedtui.engine.workload.model import attach_lora, detach_lora, set_gradient_checkpointing
 from speedtui.engine.workload.pairs import PairDataset, marks, tokenize_pairs
 from speedtui.engine.workload.probe_batch import longest_row, stress_dataset
 from tests.engine.workload.conftest import WriteRows
-from tests.engine.workload.small import BART, CPU, LLAMA, T5, changed, load, make_trainer, settings_of, train
+from tests.engine.workload.small import BART, CPU, LLAMA, T5, changed, load, make_trainer, settings_of, tokens_of, train
 
 END = "<|endoftext|>"
 ARCHITECTURES = [T5, BART]
@@ -134,7 +134,7 @@ def test_sources_and_targets_are_padded_each_to_their_own_longest() -> None:
     assert batch["input_ids"].tolist() == [[1, 2, 3], [4, 0, 0]]
     assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
     assert batch["labels"].tolist() == [[7, -100], [8, 9]]
-    assert count_tokens(batch) == (7, 3)
+    assert tokens_of(batch) == (7, 3)
 
 
 def test_a_saved_model_tells_its_facts(pairs_file: Path, folder: Path) -> None:
@@ -191,7 +191,7 @@ def test_padding_is_foretold_as_the_collator_makes_it(write_rows: WriteRows, fol
     assert tokens.shape == padded.shape == (4,)
     assert padded.dtype == np.float64
     for batch, expected in zip(batches, zip(tokens, padded - tokens, strict=True), strict=True):
-        assert count_tokens(workload.collator([workload.train_dataset[int(i)] for i in batch])) == expected
+        assert tokens_of(workload.collator([workload.train_dataset[int(i)] for i in batch])) == expected
 
 
 @pytest.mark.parametrize("micro", [1, 4])

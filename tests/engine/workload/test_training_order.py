@@ -12,10 +12,10 @@ from torch import nn
 
 from speedtui.engine.config.settings import ModelSettings, Settings
 from speedtui.engine.errors import ConfigError
-from speedtui.engine.workload.base import count_tokens
+from speedtui.engine.workload.base import token_counts
 from speedtui.engine.workload.order import epoch_order
 from tests.engine.workload.conftest import WriteRows
-from tests.engine.workload.small import T5, WatchedTrainer, changed, load, make_trainer, settings_of, train
+from tests.engine.workload.small import T5, WatchedTrainer, changed, load, make_trainer, settings_of, tokens_of, train
 
 ROWS = 23
 """No multiple of a micro-batch or of an effective batch."""
@@ -131,7 +131,7 @@ def test_grouping_leaves_less_padding_in_the_real_batches(settings: Settings, tm
     padding = []
     for grouped in (False, True):
         trainer = train(changed(settings, "train", group_by_length=grouped, epochs=4.0), tmp_path)
-        counts = [count_tokens(batch) for batch in trainer.batches]
+        counts = [tokens_of(batch) for batch in trainer.batches]
         padding.append(sum(count[1] for count in counts if count is not None))
     assert padding[1] < padding[0] / 2
 
@@ -176,7 +176,7 @@ def test_a_recipes_module_gets_its_batch_and_its_losses_are_averaged(tmp_path: P
         recipe = changed(recipe, "train", effective_batch_size=8, micro_batch_size=micro, max_steps=1)
         trainer = WatchedTrainer(
             model=KeywordModel(), args=training_arguments(recipe, tmp_path, CPU), train_dataset=rows,
-            meter=Meter(PhaseClock(), RunClock(), lambda step: None, count_tokens=count_tokens),
+            meter=Meter(PhaseClock(), RunClock(), lambda step: None, token_counts=token_counts),
         )  # fmt: skip
         trainer.batches, trainer.losses = [], []
         trainer.train()

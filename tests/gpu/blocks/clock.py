@@ -14,7 +14,7 @@ from speedtui.engine.log.clock import RunClock
 from speedtui.engine.meter.device import device_clock
 from speedtui.engine.meter.meter import Meter
 from speedtui.engine.meter.phases import PhaseClock
-from speedtui.engine.workload.base import count_tokens
+from speedtui.engine.workload.base import token_counts
 from tests.gpu.onsite import Site
 
 SCRIPT = (("h2d", 5.0), ("forward", 20.0), ("backward", 40.0), ("optimizer", 5.0))
@@ -85,7 +85,7 @@ def scripted(site: Site, worker: Worker, steps: int) -> tuple[dict[str, float], 
     """Seconds by phase as the meter has them and as they were measured by hand."""
     told: list[StepCompleted] = []
     meter = Meter(
-        PhaseClock(), RunClock(), lambda step: None, count_tokens=count_tokens, device=device_clock(site.device),
+        PhaseClock(), RunClock(), lambda step: None, token_counts=token_counts, device=device_clock(site.device),
         watch=told.append,
     )  # fmt: skip
     meter.epoch_begins = False  # the wait for the first data counts

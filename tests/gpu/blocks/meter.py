@@ -24,7 +24,7 @@ from speedtui.engine.meter.meter import Meter
 from speedtui.engine.meter.phases import PhaseClock
 from speedtui.engine.trainer.arguments import training_arguments
 from speedtui.engine.trainer.trainer import MeteredTrainer
-from speedtui.engine.workload.base import Workload, count_tokens
+from speedtui.engine.workload.base import Workload, token_counts
 from tests.gpu.material import HALF, settings_for
 from tests.gpu.onsite import Site
 
@@ -91,7 +91,7 @@ def bare(site: Site, workload: Workload, model: nn.Module, settings: Settings) -
 def metered(site: Site, workload: Workload, model: nn.Module, settings: Settings) -> float:
     """The engine's, with its log's pump at work."""
     log = EventLog(site.folder / "metered.jsonl", RunClock())
-    meter = Meter(PhaseClock(), log.clock, log.emit, count_tokens=count_tokens, device=device_clock(site.device))
+    meter = Meter(PhaseClock(), log.clock, log.emit, token_counts=token_counts, device=device_clock(site.device))
     log.add_source(meter.pump)
     trainer = MeteredTrainer(**common(site, workload, model, settings), meter=meter, in_order=True)
     try:

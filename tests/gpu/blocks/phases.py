@@ -14,7 +14,7 @@ from speedtui.engine.meter.meter import Meter
 from speedtui.engine.meter.phases import INDEX, PhaseClock
 from speedtui.engine.trainer.arguments import training_arguments
 from speedtui.engine.trainer.trainer import MeteredTrainer
-from speedtui.engine.workload.base import count_tokens
+from speedtui.engine.workload.base import token_counts
 from tests.gpu.material import HALF, settings_for
 from tests.gpu.onsite import Site
 
@@ -51,7 +51,7 @@ def run(site: Site) -> None:
     told: list[StepCompleted] = []
     with site.runner(settings) as runner, runner.trial(settings) as (workload, model):
         meter = CutMeter(
-            PhaseClock(), RunClock(), lambda step: None, count_tokens=count_tokens, watch=told.append,
+            PhaseClock(), RunClock(), lambda step: None, token_counts=token_counts, watch=told.append,
             device=device_clock(site.device),
         )  # fmt: skip
         data: Any = workload.train_dataset
