@@ -9,7 +9,7 @@ TESTS := $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: help install demo test test-slow lint check format bench screenshots recordings cast walk schema gpu-check clean
+.PHONY: help install demo test test-slow lint check format bench screenshots recordings cast walk schema docs gpu-check clean
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -57,6 +57,9 @@ screenshots: $(INSTALLED)  ## Draw every screen from recorded runs into screensh
 
 schema: $(INSTALLED)  ## Write the JSON Schema of the events from their types
 	$(BIN)/python -m speedtui.engine.schema > engine/events.schema.json.new && mv engine/events.schema.json.new engine/events.schema.json
+
+docs: $(INSTALLED)  ## Write docs/settings.md from the settings themselves
+	$(BIN)/python -m speedtui.engine.config.described > docs/settings.md.new && mv docs/settings.md.new docs/settings.md
 
 gpu-check:  ## On a CUDA machine: all that only a real GPU can tell, in two parts of less than five and seven minutes
 	$${PYTHON_ON_GPU:-python3} tests/gpu/check.py

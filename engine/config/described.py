@@ -1,4 +1,7 @@
-"""What each setting is: its values, its default and its meaning, as they stand at its field."""
+"""What each setting is: its values, its default and its meaning, as they stand at its field.
+
+Run as a module it prints the page of the documentation.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,16 @@ import msgspec
 from speedtui.engine.config import settings as definitions
 from speedtui.engine.config.bounds import bounds_in, bounds_words
 from speedtui.engine.config.settings import Section, Settings
+from speedtui.engine.output import say
 
 _NAMES = {str: "text", bool: "true or false", int: "whole number", float: "number"}
+
+PAGE_HEAD = """\
+# Settings of speedtui.toml
+
+Written by `make docs` from `engine/config/settings.py`, as is `speedtui help settings [WORD ...]`. A setting without a
+default is not set; numbers are written plainly, spans as `30m` or `2h30m`, sizes as `24GiB`.\
+"""
 
 
 class DescribedSetting(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +55,21 @@ def matching_settings(words: Iterable[str]) -> list[DescribedSetting]:
         for setting in described_settings()
         if all(word in f"{setting.path} {setting.values} {setting.meaning}".casefold() for word in wanted)
     ]
+
+
+def settings_page() -> str:
+    """All of it as Markdown, a table for each table of the file."""
+    lines = [PAGE_HEAD]
+    table = ""
+    for setting in described_settings():
+        above, _, name = setting.path.rpartition(".")
+        if table != (above or name):
+            table = above or name
+            lines += [f"\n## [{table}]\n", "| setting | values | default | meaning |", "|---|---|---|---|"]
+        default = f"`{setting.default}`" if setting.default else ""
+        cells = (f"`{name}`" if above else "", setting.values, default, setting.meaning)
+        lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def _below(section: type[Section], prefix: str) -> Iterator[DescribedSetting]:
@@ -97,3 +123,7 @@ def _written(default: Any) -> str:
     if default is None or default in ({}, []):
         return ""
     return msgspec.json.encode(default).decode()
+
+
+if __name__ == "__main__":
+    say(settings_page())
