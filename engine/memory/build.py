@@ -12,7 +12,7 @@ from transformers import AutoConfig
 from speedtui.engine.config.settings import ModelSettings, Settings
 from speedtui.engine.errors import ModelError
 from speedtui.engine.memory.peak_model import MemoryRequest
-from speedtui.engine.workload.architecture import DEFAULT_VOCABULARY, check_model_type
+from speedtui.engine.workload.architecture import DEFAULT_VOCABULARY, architecture_config
 from speedtui.engine.workload.hub import check_source
 from speedtui.engine.workload.model import attach_lora, set_attention, set_gradient_checkpointing
 from speedtui.engine.workload.pretrained import DTYPES, auto_model, clear_errors, implementation
@@ -46,10 +46,7 @@ def config_of(request: MemoryRequest) -> Any:
 def _architecture(request: MemoryRequest) -> Any:
     model = request.settings.model
     special = dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), SPECIAL)
-    fields = {"vocab_size": request.vocabulary or DEFAULT_VOCABULARY, **special, **(model.architecture or {})}
-    model_type = check_model_type(fields.pop("model_type"))
-    with clear_errors(_name(model), model):
-        return AutoConfig.for_model(model_type, **fields)
+    return architecture_config(model, {"vocab_size": request.vocabulary or DEFAULT_VOCABULARY, **special})
 
 
 def _stored(model: ModelSettings) -> Any:

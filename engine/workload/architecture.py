@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers import PreTrainedTokenizerFast as FastTokenizer
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
+from speedtui.engine.config.paths import nearest
 from speedtui.engine.config.settings import ModelSettings
 from speedtui.engine.errors import ModelError
 from speedtui.engine.workload.base import Report
@@ -70,13 +72,12 @@ def build_architecture(
         ModelError: an unknown model_type, fields that do not fit together, attention not available, weights that
             cannot be quantized.
     """
-    fields = {"vocab_size": len(tokenizer), **special_ids(tokenizer), **(settings.architecture or {})}
+    fields: dict[str, Any] = {"vocab_size": len(tokenizer), **special_ids(tokenizer)}
     if settings.kind == "seq2seq":  # T5's own choice; BART's default names a token of its own vocabulary
-        fields.setdefault("decoder_start_token_id", tokenizer.pad_token_id)
-    model_type = check_model_type(fields.pop("model_type"))
-    name = f"model.architecture {model_type}"
+        fields["decoder_start_token_id"] = tokenizer.pad_token_id
+    config = architecture_config(settings, fields)
+    name = f"model.architecture {config.model_type}"
     with clear_errors(name, settings):
-        config = AutoConfig.for_model(model_type, **fields)
         require_quantizable(settings, config)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -103,12 +104,49 @@ def special_ids(tokenizer: PreTrainedTokenizerBase) -> dict[str, int | None]:
     }
 
 
-def check_model_type(model_type: Any) -> str:
-    """The name, if transformers knows it.
+def architecture_config(settings: ModelSettings, defaults: Mapping[str, Any]) -> PreTrainedConfig:
+    """The config of `settings.architecture`; `defaults`: fields that it need not name.
+
+    Raises:
+        ModelError: an unknown model_type, fields that its config does not have, or that do not fit together.
+    """
+    written = dict(settings.architecture or {})
+    model_type = _known_model_type(written.pop("model_type"))
+    with clear_errors(f"model.architecture {model_type}", settings):
+        config: PreTrainedConfig = CONFIG_MAPPING[model_type](**{**defaults, **written})
+        _refuse_unknown(config, written, "model.architecture")
+    return config
+
+
+def _refuse_unknown(config: PreTrainedConfig, written: Mapping[str, Any], path: str) -> None:
+    """transformers keeps whatever it is given as an attribute that no model ever reads.
+
+    What it renames or takes for something else, as older configs have it, leaves no attribute of that name.
 
     Raises:
         ModelError: with the nearest name.
     """
+    default = type(config)()
+    for key, value in written.items():
+        if key in vars(config) and not hasattr(default, key) and not _reads(config, key):
+            known = [name for name in {**vars(default), **default.attribute_map} if not name.startswith("_")]
+            raise ModelError(
+                f"{path}.{key} is not a setting of {config.model_type}{nearest(key, known)}",
+                "Correct it or leave it out: the model would be made without it.",
+            )
+        inner = getattr(config, key, None)
+        if isinstance(value, Mapping) and isinstance(inner, PreTrainedConfig):
+            _refuse_unknown(inner, value, f"{path}.{key}")
+
+
+def _reads(config: PreTrainedConfig, key: str) -> bool:
+    """Whether the model's code asks for it though its config does not declare it, as many do for `head_dim`."""
+    asked = re.compile(rf"""config(\.|, ["']){re.escape(key)}\b""")
+    files = Path(inspect.getfile(type(config))).parent.glob("modeling_*.py")
+    return any(asked.search(file.read_text(encoding="utf-8")) for file in files)
+
+
+def _known_model_type(model_type: Any) -> str:
     known = list(CONFIG_MAPPING.keys())
     if model_type in known:
         return str(model_type)

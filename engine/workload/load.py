@@ -154,14 +154,15 @@ def _check_packing(workload: Workload, settings: Settings) -> None:
 
 
 def _tokenizer(settings: Settings, table: DataTable, report: Report) -> PreTrainedTokenizerBase:
-    from speedtui.engine.workload.architecture import DEFAULT_VOCABULARY, check_model_type, tokenizer_for
+    from speedtui.engine.workload.architecture import DEFAULT_VOCABULARY, architecture_config, tokenizer_for
     from speedtui.engine.workload.data import check_table
     from speedtui.engine.workload.pretrained import load_tokenizer
 
     architecture = settings.model.architecture
+    if architecture:  # before anything is slow
+        architecture_config(settings.model, {})
     if settings.model.tokenizer or not architecture:
         return load_tokenizer(settings.model)
-    check_model_type(architecture["model_type"])
     if not table.path.exists():
         check_table(table, report)  # raises
     return tokenizer_for(table, int(architecture.get("vocab_size", DEFAULT_VOCABULARY)), report)

@@ -163,6 +163,40 @@ def test_an_unknown_model_type_names_the_nearest(pairs_file: Path) -> None:
     assert error.message == "model.architecture: unknown model_type 'lama'; did you mean llama?"
 
 
+@pytest.mark.parametrize(
+    ("fields", "name", "nearest"),
+    [
+        ({**LLAMA, "hiden_size": 64}, "hiden_size is not a setting of llama", "hidden_size"),
+        ({"model_type": "gpt2", "n_lyer": 3}, "n_lyer is not a setting of gpt2", "n_layer"),
+        ({**LLAMA, "zebra": 1}, "zebra is not a setting of llama", ""),
+        (
+            {"model_type": "gemma3", "text_config": {"hidden_sise": 64}},
+            "text_config.hidden_sise is not a setting of gemma3_text",
+            "hidden_size",
+        ),
+    ],
+)
+@pytest.mark.parametrize("tokenizer", [None, "its own"])
+def test_a_misspelt_field_of_an_architecture_names_the_nearest(
+    pairs_file: Path, model_folder: Path, fields: dict[str, Any], name: str, nearest: str, tokenizer: str | None
+) -> None:
+    error = refusal(settings(pairs_file, architecture=fields, tokenizer=tokenizer and str(model_folder)))
+    assert error.message == f"model.architecture.{name}" + (f"; did you mean {nearest}?" if nearest else "")
+    assert error.exit_code is ExitCode.USAGE
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {**LLAMA, "rope_theta": 5e5, "rope_scaling": {"rope_type": "linear", "factor": 2.0}, "torch_dtype": "float32"},
+        {"model_type": "gpt2", "hidden_size": 32, "n_layer": 1, "num_attention_heads": 2},  # n_embd and n_head
+        {**LLAMA, "model_type": "cohere", "head_dim": 8},  # which its code reads and its config does not declare
+    ],
+)
+def test_fields_under_an_older_or_undeclared_name_are_taken(pairs_file: Path, fields: dict[str, Any]) -> None:
+    assert load(settings(pairs_file, architecture=fields)).model.config.hidden_size == 32
+
+
 def test_fields_that_do_not_fit_together_are_refused(pairs_file: Path) -> None:
     error = refusal(settings(pairs_file, architecture={**LLAMA, "hidden_size": 33}))
     assert "33" in error.message
