@@ -1,4 +1,4 @@
-"""transformers.Trainer with the meter at its phase boundaries."""
+"""transformers.Trainer as speedtui trains with it, metered."""
 
 from __future__ import annotations
 
@@ -15,10 +15,7 @@ from transformers import (
     PreTrainedModel,
     PrinterCallback,
     Trainer,
-    TrainerCallback,
-    TrainerControl,
     TrainerState,
-    TrainingArguments,
 )
 from transformers.trainer_utils import TrainOutput
 
@@ -29,8 +26,8 @@ from speedtui.engine.meter.meter import Meter
 from speedtui.engine.trainer.arguments import GROUPED
 from speedtui.engine.trainer.device import to_device
 from speedtui.engine.trainer.loaders import leave_signals_to_the_training
-from speedtui.engine.trainer.loss_scaling import LossScaling
 from speedtui.engine.trainer.measure_loss import weighing_of, without_router_losses
+from speedtui.engine.trainer.metered_steps import MeteredSteps
 from speedtui.engine.trainer.needless_mask import without_mask
 from speedtui.engine.trainer.sampler import EpochSampler, EvaluationSampler, row_tokens
 from speedtui.engine.trainer.weighing import LossSum
@@ -43,45 +40,35 @@ EVAL_LOSS = "eval_loss"
 """transformers' name for it among an evaluation's metrics."""
 
 
-class MeteredTrainer(Trainer):
-    """Trains as transformers does and bills every moment to a phase.
-
-    Evaluation and saving are wrapped whole, since the Trainer calls back only after them.
-    """
+class WeighedTrainer(Trainer):
+    """Trains as transformers does, but that the loss of a step and of an evaluation do not depend on how it is cut."""
 
     def __init__(
-        self, *args: Any, meter: Meter, in_order: bool = False, masked: bool = True, loss_scale: float | None = None,
+        self, *args: Any, in_order: bool = False, masked: bool = True,
         notice: Callable[[str], None] = lambda text: None, **kwargs: Any,
     ) -> None:  # fmt: skip
         """`in_order`: the samples come as the dataset has them, as a probe wants it; `notice` tells a person.
 
-        `masked`: the model gets the mask of its micro-batches, see `needless_mask`. `loss_scale`: that a scaler of
-        float16's gradients begins with; None for torch's own.
+        `masked`: the model gets the mask of its micro-batches, see `needless_mask`.
         """
-        self.meter = meter
         self._notice = notice
         self._in_order = in_order
         self._masked = masked
-        # first of all, so that what other callbacks do is not billed to the optimizer
-        # a single one: transformers hands nine arguments to each callback at five places of a step
-        kwargs["callbacks"] = [_Boundaries(self), *(kwargs.get("callbacks") or ())]
         with kept_float32():  # accelerate turns TF32 on for the process where it compiles
             super().__init__(*args, **kwargs)
-        self._scaling = LossScaling(self.accelerator.scaler, loss_scale)
         self.remove_callback(PrinterCallback)  # stdout is not transformers' to write to
         trained: Any = self.model
         self._weighing = weighing_of(trained, self.train_dataset, self.data_collator)
         self.model_accepts_loss_kwargs = True  # else transformers would divide losses by the accumulation
         self._loss_sum = LossSum(self._weighing)
-        self._bill_backward()
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """The loader without device placement: the transfer happens, and is billed, in `_prepare_inputs`."""
-        return _without_device(super().get_train_dataloader())
+        """The loader, whose processes leave signals to the training."""
+        return leave_signals_to_the_training(super().get_train_dataloader())
 
     def get_eval_dataloader(self, *args: Any, **kwargs: Any) -> DataLoader[Any]:
-        """The same: what a batch counts is counted on the CPU, so that nothing waits for the device."""
-        return _without_device(super().get_eval_dataloader(*args, **kwargs))
+        """The same."""
+        return leave_signals_to_the_training(super().get_eval_dataloader(*args, **kwargs))
 
     def _get_train_sampler(self, train_dataset: Dataset[Any] | None = None) -> Sampler[int] | None:
         """The order of `engine.workload.order.epoch_order`, so that a prediction counts over the same micro-batches."""
@@ -100,26 +87,20 @@ class MeteredTrainer(Trainer):
         return EvaluationSampler(eval_dataset)
 
     def get_batch_samples(self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device) -> Any:
-        """(the micro-batches of one step, an iterator of their shares of its loss); fetching is billed to data.
+        """(the micro-batches of one step, an iterator of their shares of its loss).
 
         transformers has the second for the number of label tokens, and leaves it to every model whose forward takes
         any keyword to divide by it. Many take it and do nothing with it, and a balancing loss is not divided.
         """
-        self.meter.data()
         samples = list(islice(epoch_iterator, num_batches))
-        shares = self._weighing.shares(samples)  # counted on the CPU, so that nothing waits for the device
-        self.meter.data_done()
-        return samples, iter(shares)
+        return samples, iter(self._weighing.shares(samples))  # counted on the CPU: nothing waits for the device
 
     def training_step(self, model: nn.Module, inputs: ModelInputs, num_items_in_batch: Any = None) -> torch.Tensor:
         """Forward and backward of one micro-batch; `num_items_in_batch`: the shares of those that are to come."""
         share: Any = 1.0 if num_items_in_batch is None else next(num_items_in_batch)
-        self.meter.micro_step(inputs)
-        if share:
-            loss: torch.Tensor = super().training_step(model, inputs, share)
-        else:
-            loss = torch.zeros((), device=self.args.device)
-        self.meter.micro_step_done(loss)
+        if not share:
+            return torch.zeros((), device=self.args.device)
+        loss: torch.Tensor = super().training_step(model, inputs, share)
         return loss
 
     def compute_loss(
@@ -143,9 +124,7 @@ class MeteredTrainer(Trainer):
             inputs = without_mask(inputs)
         if not self.is_in_train or self.model is None or not self.model.training:
             return super()._prepare_inputs(inputs)
-        moved = {key: to_device(value, self.args.device) for key, value in inputs.items()}
-        self.meter.forward()
-        return moved
+        return {key: to_device(value, self.args.device) for key, value in inputs.items()}
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         """Strictly: transformers passes over what it cannot place."""
@@ -169,57 +148,25 @@ class MeteredTrainer(Trainer):
                 return TrainOutput(state.global_step, 0.0, {})
         return super()._inner_training_loop(*args, **kwargs)
 
-    def before_first_step(self) -> None:
-        """Model, optimizer and data are ready; to be overridden."""
-
-    def after_step(self) -> None:
-        """A step is complete and measured; `control` decides what comes before the next; to be overridden."""
-
-    def _bill_backward(self) -> None:
-        backward = self.accelerator.backward
-
-        def billed(loss: torch.Tensor, **kwargs: Any) -> None:
-            self.meter.backward()
-            backward(loss, **kwargs)
-
-        self.accelerator.backward = billed
-
-    def _clip_grad_norm(self, model: nn.Module) -> Any:
-        self.meter.optimizer()
-        norm = super()._clip_grad_norm(model)  # type: ignore[no-untyped-call]
-        if isinstance(norm, torch.Tensor):
-            self.meter.gradient_norm(norm)
-        return norm
-
     def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
         """The norm is only for the Trainer's own log, which is off; computing it again would cost a pass."""
-        if self.args.max_grad_norm <= 0:
-            self.meter.optimizer()
-        self._scaling.before_step()
         return grad_norm
-
-    def tell_scale(self) -> None:
-        """The meter gets what became of the scale of the gradients, where there is one."""
-        change = self._scaling.after_step()
-        if change is not None:
-            self.meter.loss_scale(*change)
 
     def floating_point_ops(self, inputs: Mapping[str, Any]) -> int:
         """Not counted: transformers walks all parameters for it after every micro-step."""
         return 0
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """Evaluates; billed to eval.
+        """Evaluates.
 
         Where a batch finds no memory, all is evaluated again by half as many rows at a time: the longest come first,
         so that little is lost, and no more memory is needed later.
         """
-        with self.meter.clock.phase("eval"):
-            while True:
-                metrics = self._tried_evaluation(*args, **kwargs)
-                if metrics is not None:
-                    return metrics
-                self.halve_evaluation()
+        while True:
+            metrics = self._tried_evaluation(*args, **kwargs)
+            if metrics is not None:
+                return metrics
+            self.halve_evaluation()
 
     def _tried_evaluation(self, *args: Any, **kwargs: Any) -> dict[str, float] | None:
         """None where there was no memory for so many rows at once."""
@@ -259,37 +206,11 @@ class MeteredTrainer(Trainer):
         self._loss_sum.add(loss, weighed)
         return loss, None, None
 
-    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        with self.meter.clock.phase("checkpoint"):
-            super()._save_checkpoint(model, trial)
 
+class MeteredTrainer(MeteredSteps, WeighedTrainer):
+    """The same, of which every moment is billed to a phase."""
 
-def _without_device(loader: DataLoader[Any]) -> DataLoader[Any]:
-    """Whose batches stay on the CPU, and whose processes leave signals to the training."""
-    if hasattr(loader, "device"):
-        loader.device = None
-    return leave_signals_to_the_training(loader)
-
-
-class _Boundaries(TrainerCallback):
-    """The boundaries for which the Trainer has callbacks."""
-
-    def __init__(self, trainer: MeteredTrainer) -> None:
-        self._trainer = trainer
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        self._trainer.before_first_step()
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        scheduler = self._trainer.lr_scheduler
-        lr = float(scheduler.get_last_lr()[0]) if scheduler is not None else None
-        self._trainer.tell_scale()
-        self._trainer.meter.step_done(state.global_step, lr)
-        self._trainer.after_step()
-
-    def on_epoch_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        self._trainer.meter.epoch_ended()
+    def __init__(self, *args: Any, meter: Meter, loss_scale: float | None = None, **kwargs: Any) -> None:
+        """`loss_scale`: see `MeteredSteps.follow`; the rest: see `WeighedTrainer`."""
+        super().__init__(*args, **kwargs)
+        self.follow(meter, loss_scale=loss_scale)

@@ -18,6 +18,7 @@ from speedtui.engine.trainer.diverging import Diverging
 from speedtui.engine.trainer.evaluating import Evaluating
 from speedtui.engine.trainer.finite import Divergence
 from speedtui.engine.trainer.live_settings import LiveSettings
+from speedtui.engine.trainer.metered_steps import MeteredSteps
 from speedtui.engine.trainer.sampled_busy import SampledBusy
 from speedtui.engine.trainer.saving import CheckpointSaver
 from speedtui.engine.trainer.schedule import TrainingSchedule
@@ -122,7 +123,7 @@ class TrainingTrainer(MeteredTrainer):
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         saved: Any = self.model
-        write = super(MeteredTrainer, self)._save_checkpoint
+        write = super(MeteredSteps, self)._save_checkpoint
         self._saving.checkpoint(saved, self.state, lambda: write(model, trial))
         if self._schedule.rebuild:  # and not before the checkpoint is there that it goes on from
             self.control.should_training_stop = True
