@@ -10,7 +10,7 @@ from speedtui.engine.advise.words import MICRO_BATCH
 from speedtui.engine.config.paths import value_at
 from speedtui.engine.config.recorded import recorded_settings
 from speedtui.engine.config.same_steps import same_steps
-from speedtui.engine.config.settings import Scalar, Settings
+from speedtui.engine.config.settings import Scalar
 from speedtui.engine.plan_types import Plan
 from speedtui.engine.state import RunState, TrialRow
 
@@ -30,7 +30,7 @@ class AdviceContext:
         self.front, self.study = front, study
         self.own = recorded_settings(study.config or front.config, WHERE)
         """What candidates differ from."""
-        self.settings = settings_in_use(front)
+        self.settings = recorded_settings(front.config, WHERE, front.laid_over)
         rows = study.study.rows if study.study is not None else ()
         self.table = TrialTable(study.study, self.own) if study.study is not None and rows else None
         self.moved: dict[str, Scalar] = self.values_of(self.table.own) if self.table is not None else {}
@@ -115,18 +115,3 @@ class AdviceContext:
         planned = self.front.plan.row if self.front.plan is not None else None
         estimates.append(planned.estimate if planned is not None else None)
         return next((estimate.total_steps for estimate in estimates if estimate is not None), None)
-
-
-def settings_in_use(run: RunState) -> Settings:
-    """The settings of the training, else those that candidates differ from.
-
-    Raises:
-        ConfigError: another version of speedtui wrote them.
-    """
-    training = run.training
-    if training is None:
-        return recorded_settings(run.config, WHERE)
-    row = run.study.row(training.trial) if run.study is not None and training.trial is not None else None
-    promoted = row.candidate.values if row is not None else {}
-    values = {**promoted, MICRO_BATCH: training.micro_batch_size, **training.changed}
-    return recorded_settings(run.config, WHERE, values)

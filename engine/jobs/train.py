@@ -91,8 +91,7 @@ def _tell_window(context: JobContext) -> None:
 
 def _as_changed(context: JobContext) -> Settings:
     """The run's settings, with what was changed in them before this worker, and what is with it."""
-    before = context.before.training
-    changed = {**(before.changed if before is not None else {}), **context.order.changes}
+    changed = {**context.before.laid_over, **context.order.changes}
     if not changed:
         return context.settings
     return with_values(context.settings, changed, "changed while the run went on")

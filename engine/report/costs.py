@@ -26,8 +26,7 @@ def costs_of(state: RunState) -> tuple[Cost, ...]:
 def _settings(state: RunState) -> Settings | None:
     """As the run had them at its end."""
     try:
-        changed = state.training.changed if state.training is not None else {}
-        return recorded_settings(state.config, state.run, changed)
+        return recorded_settings(state.config, state.run, state.laid_over)
     except ConfigError:
         return None
 

@@ -1,15 +1,17 @@
-"""The settings of a run as they are now: its configuration with what commands changed since."""
+"""The settings of a run as they are now: its configuration with what its training has besides."""
 
 from __future__ import annotations
 
 from speedtui.engine import events as e
 from speedtui.engine.config.load import load_settings
 from speedtui.engine.config.paths import with_values
-from speedtui.engine.config.settings import Scalar, Settings
+from speedtui.engine.config.settings import Settings
 from speedtui.engine.log.tail import LineTail
 from speedtui.engine.runs import RunFolder
+from speedtui.engine.state import StateReducer
 
-_MARK = b'"settings_changed"'
+_TELLING = (b'"settings_changed"', b'"training_started"', b'"training_finished"', b'"study_started"', b'"candidate_')
+"""Of the events by which a training's settings come to be others than the configuration's."""
 
 
 def present_settings(folder: RunFolder) -> Settings:
@@ -18,22 +20,18 @@ def present_settings(folder: RunFolder) -> Settings:
     Raises:
         ConfigError: the run's configuration cannot be read.
     """
-    return with_values(load_settings(folder.config), changed_settings(folder), folder.id)
-
-
-def changed_settings(folder: RunFolder) -> dict[str, Scalar]:
-    """What commands changed in a run, by path."""
-    tail, changed = LineTail(folder.events), dict[str, Scalar]()
-    for lines in tail.pieces():
+    reducer = StateReducer()
+    for lines in LineTail(folder.events).pieces():
         for line in lines:
-            if _MARK in line:
-                changed.update(_values(line))
-    return changed
+            if any(mark in line for mark in _TELLING):
+                _take(line, reducer)
+    return with_values(load_settings(folder.config), reducer.snapshot().laid_over, folder.id)
 
 
-def _values(line: bytes) -> dict[str, Scalar]:
+def _take(line: bytes, reducer: StateReducer) -> None:
     try:
         event = e.decode(line)
     except ValueError:
-        return {}
-    return event.values if isinstance(event, e.SettingsChanged) else {}
+        return  # damaged, or of another version
+    if event is not None:
+        reducer.apply(event)

@@ -46,9 +46,8 @@ def find_stage(runs: Path, name: str) -> FoundStage:
             f"Let a training end first: speedtui train --runs {runs} --resume {folder.id}",
         )
     state = read_state(folder.events)
-    training = state.training
     settings = load_settings(folder.config)
-    values: dict[str, Any] = dict(training.changed) if training is not None else {}
+    values: dict[str, Any] = dict(state.laid_over)
     values.pop("train.max_steps", None)
     if settings.model.architecture and not settings.model.tokenizer:
         values["model.tokenizer"] = str(model)

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from speedtui.engine.config.settings import Scalar
 from speedtui.engine.config.window import Window
 from speedtui.engine.events import (
     Books,
@@ -75,6 +76,9 @@ class HardwareHistory(msgspec.Struct, frozen=True, kw_only=True):
     memory_fraction: tuple[float | None, ...] = ()
     minute_utilization: BucketMeans = BucketMeans()
     minute_memory_fraction: BucketMeans = BucketMeans()
+
+
+MICRO_BATCH = "train.micro_batch_size"
 
 
 class RunState(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,10 +157,20 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def schedule(self) -> dict[str, Any]:
-        """The settings below `schedule` as they are now: the configuration's, what was changed since laid over."""
-        changed = self.training.changed if self.training is not None else {}
-        section = {path.partition(".")[2]: value for path, value in changed.items() if path.startswith("schedule.")}
-        return {**self.config.get("schedule", {}), **section}
+        """The settings below `schedule` as they are now: the configuration's, what is laid over them."""
+        laid = {path.partition(".")[2]: value for path, value in self.laid_over.items() if path.startswith("schedule.")}
+        return {**self.config.get("schedule", {}), **laid}
+
+    @property
+    def laid_over(self) -> dict[str, Scalar]:
+        """Settings by path in which a training differs from `config`: those of the trial of this run that it trains,
+        then what was changed since. Empty without a training."""
+        training = self.training
+        if training is None:
+            return {}
+        trial = self.study.row(training.trial) if self.study is not None and training.trial is not None else None
+        promoted = {**trial.candidate.values, MICRO_BATCH: training.micro_batch_size} if trial is not None else {}
+        return {**promoted, **training.changed}
 
     @property
     def now(self) -> float:

@@ -6,11 +6,11 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from speedtui.engine.advise.context import settings_in_use
 from speedtui.engine.clean import clean, shell_line
 from speedtui.engine.config.live import LIVE_SETTINGS, live_values
 from speedtui.engine.config.load import dump_settings
 from speedtui.engine.config.paths import value_at, with_values
+from speedtui.engine.config.recorded import recorded_settings
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.config.typed import split_setting
 from speedtui.engine.errors import RunFolderError
@@ -27,6 +27,7 @@ OFFERED = (
 OFFERED_PATHS = tuple(f"schedule.{name}" for name in OFFERED)
 WHERE = "settings"
 """Opens the messages of the configuration's own checks."""
+RECORDED = "the run's configuration"
 NEXT = "next"
 """Name of the file that holds the next run's settings."""
 MOST_FILES = 100
@@ -39,7 +40,7 @@ def settings_now(run: RunState) -> Settings:
     Raises:
         ConfigError: its configuration was written by another version.
     """
-    return settings_in_use(run)
+    return recorded_settings(run.config, RECORDED, run.laid_over)
 
 
 def names() -> list[str]:

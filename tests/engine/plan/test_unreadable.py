@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from speedtui.engine.advise.context import settings_in_use
 from speedtui.engine.advise.strategies import advised
 from speedtui.engine.config.frequency import parse_frequency
+from speedtui.engine.config.recorded import recorded_settings
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.plan.run_options import plan_options, trial_options
 from speedtui.engine.state import RunState, fold
@@ -28,7 +28,7 @@ UNREADABLE = ["at dawn", "0 steps", "9" * 400 + " epochs", "9" * 400 + "h"]
 def test_a_frequency_that_cannot_be_read_is_said_and_ends_no_screen(name: str, every: str) -> None:
     run = fold([started(config={**CONFIG, "schedule": {name: every}}), study(0, 1), finished(0, ok(5.0))])
     with pytest.raises(ConfigError, match=name):
-        settings_in_use(run)
+        recorded_settings(run.config, "the run", run.laid_over)
     assert DraftEditor().look(run, run, 1.8e9) is None
     assert name in advised(run, run).problem
 
