@@ -16,6 +16,7 @@ from speedtui.tui.terminal.process import own_screen, signals_handled, terminal_
 
 if TYPE_CHECKING:
     from speedtui.tui.app import SpeedtuiApp
+    from speedtui.tui.terminal.driver import TerminalDriver
 
 __all__ = ["ScreenOptions", "StartScreen", "show"]
 
@@ -57,7 +58,8 @@ def show(session: Session, *, options: ScreenOptions) -> ExitCode:
 
 def _terminate(app: SpeedtuiApp, code: ExitCode) -> None:
     """Once the screen is gone, a job in a thread of this process is all that is waited for: it cannot be killed."""
-    if getattr(app._driver, "closed", False):
+    terminal = _terminal(app)
+    if terminal is not None and terminal.closed:
         os._exit(int(code))
     _in_loop(app, lambda: app.terminate(code))
 
@@ -71,8 +73,15 @@ def _in_loop(app: SpeedtuiApp, action: Callable[[], None]) -> None:
 
 def _leave_stuck_terminal(app: SpeedtuiApp) -> None:
     """A terminal that takes nothing would hold this process for ever: nothing more can be said on it anyway."""
-    if getattr(app._driver, "stuck", False):
+    terminal = _terminal(app)
+    if terminal is not None and terminal.stuck:
         os._exit(int(_exit_code(app)))
+
+
+def _terminal(app: SpeedtuiApp) -> TerminalDriver | None:
+    from speedtui.tui.terminal.driver import terminal_of
+
+    return terminal_of(app)
 
 
 def _exit_code(app: SpeedtuiApp) -> ExitCode:

@@ -31,6 +31,7 @@ from speedtui.tui.protocols import Notifies
 from speedtui.tui.runs.open_run import REMEMBERED, Noteworthy, OpenRun
 from speedtui.tui.shown import ShowingApp
 from speedtui.tui.terminal.ringing import ring
+from speedtui.tui.textual_privates import driver_of
 
 LONG_SECONDS = 10.0
 """Trouble stays longer than what is good to know."""
@@ -149,7 +150,7 @@ class EventNotices:
             following.error_told = True
             tell_error(self._app, following.error)
         for alert in following.alerts():
-            driver = self._app._driver
+            driver = driver_of(self._app)
             if driver is not None and alert.wall >= self._opened_at:
                 ring(driver, alert, following.state().config, os.environ)
         for event in following.news():

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
+from textual.widget import Widget
 
 from speedtui.engine.commands import AnyCommand
 from speedtui.tui.frame import TimeRange
@@ -125,6 +126,10 @@ class TerminalUse(Protocol):
     @property
     def options(self) -> ScreenOptions:
         """Whether it takes ASCII alone, and titles."""
+
+    @property
+    def focused(self) -> Widget | None:
+        """The widget that keys go to."""
 
     @property
     def drawing(self) -> Draws:

@@ -9,7 +9,7 @@ from textual.timer import Timer
 
 from speedtui.tui.frame import Frame, TimeRange
 from speedtui.tui.shown import ShowingApp
-from speedtui.tui.terminal.driver import TerminalDriver
+from speedtui.tui.terminal.driver import terminal_of
 from speedtui.tui.terminal.refresh_rate import RefreshRate, Traffic
 from speedtui.tui.terminal.title import Title
 
@@ -40,7 +40,7 @@ class Redraw:
 
     def tick(self) -> None:
         """Draws the next frame, unless nothing changed, it is frozen, or the terminal is behind."""
-        rate, driver = self.pace.rate_hz, self._driver
+        rate, driver = self.pace.rate_hz, terminal_of(self._app)
         if driver is not None:
             self.traffic.count(time.monotonic(), driver.written_bytes)
         may_draw = self.pace.tick(driver.backlog if driver is not None else 0, self.traffic.bytes_per_second)
@@ -65,9 +65,10 @@ class Redraw:
 
     def repaint(self) -> None:
         """Sends the whole screen again: something else was written over it, or part of it was lost on the way."""
-        if self._driver is not None:
-            self._driver.lost_output = False
-            self._driver.clear()
+        driver = terminal_of(self._app)
+        if driver is not None:
+            driver.lost_output = False
+            driver.clear()
         if not self.frozen:
             self.now()
         self._app.screen.refresh(layout=True)
@@ -77,12 +78,6 @@ class Redraw:
         self.pace.change(steps)
         self.start()
         self.now()
-
-    @property
-    def _driver(self) -> TerminalDriver | None:
-        """The real terminal's; None in a browser or a test."""
-        driver = self._app._driver
-        return driver if isinstance(driver, TerminalDriver) else None
 
     def _draw(self, *, every: bool = False) -> None:
         view = self._app.seen

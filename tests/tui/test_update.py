@@ -10,7 +10,7 @@ from rich.style import Style
 from textual._compositor import ChopsUpdate
 from textual.strip import Strip
 
-from speedtui.tui.drawing.update import TightUpdate, joined, tightened
+from speedtui.tui.textual_privates import TightUpdate, tightened
 
 RED, BLUE = Style(color="red"), Style(color="blue")
 CONSOLE = Console(force_terminal=True, color_system="standard")
@@ -60,7 +60,9 @@ def test_a_change_of_two_cells_costs_a_move_a_colour_and_two_characters() -> Non
 
 
 def test_neighbours_in_one_style_are_sent_together() -> None:
-    assert joined(update([]).chops[0][0]) == [Segment("abcdef", RED), Segment("ghij", BLUE)]
+    tight = tightened(update([(0, 0, 10)]))
+    assert isinstance(tight, TightUpdate)
+    assert tight.render_segments(CONSOLE) == "\x1b[1;1H\x1b[31mabcdef\x1b[0m\x1b[34mghij\x1b[0m"
 
 
 def test_whole_screens_are_sent_as_they_are() -> None:

@@ -13,6 +13,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
 from textual.geometry import Region, Size
+from textual.reactive import var
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -33,6 +34,9 @@ whenever one of its classes changes, which for each pane of a screen would be mo
 
 class Lines(Widget):
     """Shows rows of exactly its size; `set_rows` redraws what differs."""
+
+    virtual_size = var(Size(0, 0))
+    """Nothing here scrolls: another size asks for no second layout, which would paint the screen again."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
@@ -58,10 +62,6 @@ class Lines(Widget):
         ]
         if regions:
             self.refresh(*regions)
-
-    def _size_updated(self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True) -> bool:
-        """Nothing here scrolls: another size asks for no second layout, which would paint the screen again."""
-        return super()._size_updated(size, virtual_size, container_size, layout=False)
 
     def _fitted(self, rows: Sequence[Row]) -> list[Row]:
         """The rows cut and filled; one that is given again is not worked out again."""

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from speedtui.tui.drawing.axes import Axis
 from speedtui.tui.drawing.text import Row, Span, row
+from speedtui.tui.textual_privates import set_plot_size
 
 BRAILLE = "braille"
 DOTS = (2, 4)
@@ -105,7 +106,7 @@ def _draw_curve(cells: Cells, dots: Sequence[Dot]) -> None:
     figure.clear_figure()
     figure.theme("clear")
     figure.plotsize(columns, lines)
-    figure._set_size(columns, lines)  # plotext would cut it to the size of a terminal that is not there
+    set_plot_size(figure, columns, lines)
     figure.frame(False)
     figure.xticks([])
     figure.yticks([])

@@ -14,6 +14,7 @@ from speedtui.tui.keys import Scope, Situation, action_allowed
 from speedtui.tui.panes.footer import Footer
 from speedtui.tui.panes.pane import ZOOM, Pane
 from speedtui.tui.protocols import AppUse
+from speedtui.tui.textual_privates import ScreenBase
 
 COLUMN_STEPS = [(0, "-slim"), (72, "-normal"), (120, "-wide")]
 """Below 72 columns two panes side by side would cut their figures; from 120 on tables have room."""
@@ -25,7 +26,7 @@ ZOOMED = "-zoomed"
 """Class of a screen on which one pane stands alone."""
 
 
-class View(Screen[None], inherit_bindings=False):
+class View(ScreenBase, inherit_bindings=False):
     """Hands each frame to its panes; hidden ones get none. Tab is a key of the table, not Textual's."""
 
     HORIZONTAL_BREAKPOINTS = COLUMN_STEPS
@@ -76,17 +77,6 @@ class View(Screen[None], inherit_bindings=False):
     def _draw_everything(self) -> None:
         self._to_be_drawn = False
         self.speedtui.draw_now()
-
-    def _compositor_refresh(self) -> None:
-        """Behind a dialog only what changed is sent: Textual would paint the whole screen again and again."""
-        dialog, dirty = self.app.screen, self._compositor._dirty_regions
-        if dialog is self:
-            super()._compositor_refresh()
-        elif dirty and dialog.styles.background.a < 1:
-            dialog.refresh(*dirty)
-        if dialog is not self:
-            dirty.clear()
-            self._dirty_widgets.clear()
 
     def show(self, frame: Frame) -> None:
         """Shows a frame."""

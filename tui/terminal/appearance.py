@@ -6,7 +6,7 @@ from typing import Any
 
 from textual.app import App
 
-from speedtui.tui.terminal.driver import TerminalDriver
+from speedtui.tui.terminal.driver import terminal_of
 from speedtui.tui.terminal.theme import THEMES
 
 SHORT_SECONDS = 3.0
@@ -25,8 +25,8 @@ def next_theme(app: App[Any]) -> None:
 
 def toggle_mouse(app: App[Any]) -> None:
     """Has the terminal send mouse events, or no more: then it selects text by itself again."""
-    driver = app._driver
-    if not isinstance(driver, TerminalDriver):
+    driver = terminal_of(app)
+    if driver is None:
         app.notify("This terminal's mouse cannot be switched.", severity="warning")
         return
     driver.set_mouse(not driver.mouse)

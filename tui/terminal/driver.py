@@ -3,11 +3,12 @@ and puts everything back at the end."""
 
 from __future__ import annotations
 
-from functools import cached_property
+import asyncio
+import signal
 from queue import Full
-from typing import cast
+from typing import Any, cast
 
-from textual.drivers.linux_driver import LinuxDriver
+from textual.app import App
 from textual.events import Key
 from textual.message import Message
 
@@ -16,6 +17,7 @@ from speedtui.tui.drawing.ascii import to_ascii
 from speedtui.tui.protocols import TerminalUse
 from speedtui.tui.terminal.process import stop_group
 from speedtui.tui.terminal.typed_keys import TypedKeys
+from speedtui.tui.textual_privates import DriverBase, driver_of
 
 PATIENCE_SECONDS = 0.2
 """For a terminal that is behind; the loop stands still meanwhile."""
@@ -27,7 +29,7 @@ SAVE_TITLE, RESTORE_TITLE = "\x1b[22;0t", "\x1b[23;0t"
 BELL = "\a"
 
 
-class TerminalDriver(LinuxDriver):
+class TerminalDriver(DriverBase):
     """The driver of a real terminal."""
 
     written_bytes = 0
@@ -40,42 +42,45 @@ class TerminalDriver(LinuxDriver):
     """The terminal is as it was; what runs on in this process shows nothing any more."""
     _closing = _suspending = False
 
-    @property
-    def _speedtui(self) -> TerminalUse:
-        return cast(TerminalUse, self._app)
+    def __init__(
+        self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
+    ) -> None:
+        """`size`: columns and rows; None asks the terminal."""
+        super().__init__(app, debug=debug, mouse=mouse, size=size)
+        self._app_loop = asyncio.get_running_loop()
+        self._speedtui = cast(TerminalUse, app)
+        self._typed = TypedKeys(super().process_message, self._speedtui.ignore_pasted)
+        signal.signal(signal.SIGTSTP, self._stop)
 
     @property
     def backlog(self) -> int:
         """Writes that wait for the terminal."""
-        return self._writer_thread._queue.qsize() if self._writer_thread is not None else 0
+        return self.write_queue.qsize() if self.write_queue is not None else 0
 
     def process_message(self, message: Message) -> None:
         """Keys wait for those that come with them, unless a field takes them. Called by the thread that reads."""
         if isinstance(message, Key):
-            self._loop.call_soon_threadsafe(self._hear, message)
+            self._app_loop.call_soon_threadsafe(self._hear, message)
         else:
             super().process_message(message)
 
     def _hear(self, key: Key) -> None:
-        field = self._app.focused
+        field = self._speedtui.focused
         if field is not None and field.check_consume_key(key.key, key.character):
             self._typed.decide()
             super().process_message(key)
         else:
             self._typed.hear(key)
 
-    @cached_property
-    def _typed(self) -> TypedKeys:
-        return TypedKeys(super().process_message, self._speedtui.ignore_pasted)
-
     def write(self, data: str) -> None:
         """Sends this to the terminal, or drops it where nothing has been taken for a while."""
-        if self._writer_thread is None:
+        queue = self.write_queue
+        if queue is None:
             return  # a late answer to a key; the terminal is put back already
         if self._speedtui.options.ascii:
             data = to_ascii(data)
         try:
-            self._writer_thread._queue.put(data, timeout=self._patience)
+            queue.put(data, timeout=self._patience)
         except Full:
             self.lost_output = True
         else:
@@ -105,23 +110,21 @@ class TerminalDriver(LinuxDriver):
 
     def close(self) -> None:
         """Waits until all is sent, but not for ever."""
-        writer = self._writer_thread
-        if writer is not None:
+        if self.writer is not None and self.write_queue is not None:
             try:
-                writer._queue.put(None, timeout=LAST_PATIENCE_SECONDS)
+                self.write_queue.put(None, timeout=LAST_PATIENCE_SECONDS)
             except Full:
                 self.stuck = True
             else:
-                writer.join(LAST_PATIENCE_SECONDS)
-                self.stuck = writer.is_alive()
+                self.writer.join(LAST_PATIENCE_SECONDS)
+                self.stuck = self.writer.is_alive()
         self.closed = True
         if not self._suspending:
             self._speedtui.leaving.tell_of_waiting()
 
-    def _sigtstp_application(self, *_: object) -> None:
+    def _stop(self, *_: object) -> None:
         """The terminal is given back before the shell takes it."""
         self.suspend_application_mode()
-        self._must_signal_resume = True
         stop_group()
 
     def suspend_application_mode(self) -> None:
@@ -133,16 +136,11 @@ class TerminalDriver(LinuxDriver):
         """Takes it over again, and draws everything: what was on it is gone."""
         self._suspending = False
         super().resume_application_mode()
-        self._loop.call_soon_threadsafe(self._speedtui.drawing.repaint)
-
-    @property
-    def mouse(self) -> bool:
-        """Whether the terminal sends mouse events."""
-        return self._mouse
+        self._app_loop.call_soon_threadsafe(self._speedtui.drawing.repaint)
 
     def set_mouse(self, on: bool) -> None:
         """Has it send them, or no more."""
-        self._mouse = on
+        self.mouse = on
         modes = (1000, 1003, 1015, 1006) if on else MOUSE_MODES
         self.write("".join(f"\x1b[?{mode}{'h' if on else 'l'}" for mode in modes))
 
@@ -153,3 +151,9 @@ class TerminalDriver(LinuxDriver):
     def clear(self) -> None:
         """Wipes the screen, whatever was written over it."""
         self.write("\x1b[0m\x1b[2J")
+
+
+def terminal_of(app: App[Any]) -> TerminalDriver | None:
+    """The real terminal's driver; None in a browser or a test, and before the app runs."""
+    driver = driver_of(app)
+    return driver if isinstance(driver, TerminalDriver) else None

@@ -6,26 +6,19 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from rich.console import RenderableType
-from textual.app import App
 from textual.await_complete import AwaitComplete
-from textual.cache import LRUCache
 from textual.css.stylesheet import Stylesheet
 from textual.notifications import SeverityLevel
-from textual.screen import Screen
 
 from speedtui.engine.clean import UNBOUNDED, clean, clean_lines
 from speedtui.tui.drawing.lines import COMPONENTS
-from speedtui.tui.drawing.update import tightened
+from speedtui.tui.textual_privates import AppBase, cache_all_sources
 
 SWITCH_SECONDS = 0.001
 """As long as nothing is drawn when another screen comes to the front: its first layout is in one piece."""
 
-SOURCES = 1024
-"""Of styles that are kept parsed: Textual's 64 are fewer than there are kinds of widgets on the screens and dialogs."""
 
-
-class LeanApp(App[None]):
+class LeanApp(AppBase):
     """Draws and styles with less work; what is seen is the same."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = COMPONENTS
@@ -33,13 +26,6 @@ class LeanApp(App[None]):
     def style_once(self) -> None:
         """Takes the chosen theme's colours before the first parse, so that it is the only one."""
         self.stylesheet = ParsedOnce(variables=self.get_css_variables())
-
-    def _load_screen_css(self, screen: Screen[Any]) -> None:
-        super()._load_screen_css(screen)
-        screen._css_update_count = self._css_update_count  # it was styled when it was registered, a moment ago
-
-    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
-        super()._display(screen, tightened(renderable))
 
     def push_screen(self, *arguments: Any, **options: Any) -> Any:
         """A dialog is drawn when it has its size, and not before as well."""
@@ -73,15 +59,16 @@ class ParsedOnce(Stylesheet):
     def __init__(self, *, variables: dict[str, str]) -> None:
         """`variables`: the theme's colours by name."""
         super().__init__(variables=variables)
-        self._parse_cache = LRUCache(SOURCES)
+        self._parsed_with = variables
+        cache_all_sources(self)
 
     def set_variables(self, variables: dict[str, str]) -> None:
         """The theme's colours by name."""
-        if variables != self._variables:
+        if variables != self._parsed_with:
             super().set_variables(variables)
-            self._require_parse = True
+            self.parse()
+            self._parsed_with = variables
 
     def reparse(self) -> None:
-        """Parses what is not parsed."""
-        if self._require_parse:
-            self.parse()
+        """Parses only sources that are not parsed; Textual would begin with an empty cache."""
+        self.parse()
