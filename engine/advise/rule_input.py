@@ -8,7 +8,7 @@ from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.config.window import Window
 from speedtui.engine.plan_types import Fit, FrequencyRow, Goal, ProfileRow, Saving
 from speedtui.engine.timing.made import Made
-from speedtui.engine.timing.verdict import FITS, judge
+from speedtui.engine.timing.verdict import FITS, judge_ended
 
 
 class MemoryOption(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,8 +67,7 @@ class RuleInput(msgspec.Struct, frozen=True, kw_only=True):
         """Against the window; for a run that is over by when it ended."""
         if self.actual is None or self.window is None:
             return self.row.fit
-        finish = self.now + self.actual.seconds
-        return FITS[judge(finish, finish, self.window)]
+        return FITS[judge_ended(self.now + self.actual.seconds, self.window)]
 
     @property
     def over_seconds(self) -> float | None:

@@ -16,7 +16,7 @@ from speedtui.engine.jobs.estimate_accuracy import look_back
 from speedtui.engine.jobs.result import JobResult
 from speedtui.engine.jobs.resume_hint import go_on_lower, resume_command
 from speedtui.engine.timing.eta import Eta
-from speedtui.engine.timing.verdict import judge
+from speedtui.engine.timing.verdict import judge_ended
 from speedtui.engine.trainer.finite import Divergence
 from speedtui.engine.trainer.schedule import TrainingSchedule
 from speedtui.engine.trainer.training import TrainingTrainer
@@ -97,7 +97,7 @@ def _result(
             reason=f"the deadline came at step {finished.steps} of {finished.total_steps}; the model is in {path}",
             next=f"Go on when there is time: {resume_command(context.folder, context.order)} --window 2h",
         )  # fmt: skip
-    if window is not None and judge(now, now, window) == "late":
+    if window is not None and judge_ended(now, window) == "late":
         ended = datetime.fromtimestamp(now)
         return JobResult(
             outcome="late", exit_code=ExitCode.LATE, reason=f"done at {ended:%H:%M}, after the deadline",

@@ -10,9 +10,11 @@ import msgspec
 
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import Settings
+from speedtui.engine.config.window import Window
 from speedtui.engine.errors import UsageError
 from speedtui.engine.profile.profile import UNMEASURED_SHARE, Profile
 from speedtui.engine.timing.counts import counts_of
+from speedtui.engine.timing.verdict import judge_ended
 
 HOUR = 3600.0
 
@@ -56,9 +58,13 @@ class OptimizeRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Measured tokens a second by profile's name."""
 
     @property
-    def safe_seconds(self) -> float:
-        """The window less its margin."""
-        return (self.max_hours - self.margin_hours) * HOUR
+    def window(self) -> Window:
+        """For a run that begins at 0."""
+        return Window(deadline=self.max_hours * HOUR, margin_seconds=self.margin_hours * HOUR)
+
+    def fits(self, seconds: float) -> bool:
+        """Whether a run of so many seconds leaves the margin."""
+        return judge_ended(seconds, self.window) == "on_track"
 
 
 class Rate(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,12 +109,12 @@ def time_of(settings: Settings, request: OptimizeRequest, rate: Rate) -> TimeEst
         total_tokens=total,
         total_steps=counts.total_steps,
         tokens_per_second=rate.tokens_per_second,
-        fits_in_window=hours * HOUR <= request.safe_seconds,
-        spare_hours=request.safe_seconds / HOUR - hours,
+        fits_in_window=request.fits(hours * HOUR),
+        spare_hours=request.window.safe_until / HOUR - hours,
         source=rate.source,
         basis=rate.basis,
         cautious_hours=cautious,
-        fits_cautiously=cautious * HOUR <= request.safe_seconds,
+        fits_cautiously=request.fits(cautious * HOUR),
     )
 
 

@@ -121,7 +121,7 @@ def optimize_for_dataset(
 
 def _plan(profile: Profile, reason: str, settings: Settings, request: OptimizeRequest, rate: Rate) -> OptimizedPlan:
     adjusted = fit_to_window(
-        settings, lambda changed: as_estimate(time_of(changed, request, rate)), request.safe_seconds
+        settings, lambda changed: as_estimate(time_of(changed, request, rate)), request.window.safe_until
     )
     estimate, asked = time_of(adjusted.settings, request, rate), time_of(settings, request, rate)
     if request.mean_tokens > settings.data.max_length:
@@ -230,7 +230,7 @@ def _note(profile: Profile, settings: Settings, request: OptimizeRequest, adjust
         if other.name == profile.name or rate is None or not fits_whole:
             continue
         seconds = request.rows * request.mean_tokens * settings.train.epochs / rate
-        if seconds <= request.safe_seconds:
+        if request.fits(seconds):
             known = "measured" if other.name in request.history else "stated"
             return f"{other.name} would take {format_span(seconds)} for all of it at its {known} {rate:,.10g} tokens/s"
     return ""

@@ -8,9 +8,9 @@ from speedtui.engine.candidate import Estimate
 from speedtui.engine.events import EvaluationCompleted
 from speedtui.engine.report.books import books_rows, closed_books
 from speedtui.engine.report.costs import costs_of
-from speedtui.engine.report.record import EstimateComparison, FinalVerdict, TrainingReport
+from speedtui.engine.report.record import EstimateComparison, TrainingReport
 from speedtui.engine.state import RunState, TrainingState
-from speedtui.engine.timing.verdict import judge
+from speedtui.engine.timing.verdict import FinalVerdict, judge_ended
 from speedtui.engine.units import plural
 
 PAUSE_WORTH_A_WORD = 0.01
@@ -102,11 +102,7 @@ def _rate(training: TrainingState) -> float | None:
 def _verdict(state: RunState, training: TrainingState) -> FinalVerdict | None:
     if state.window is None or training.finished is None:
         return None
-    ended = _ended_at(state, training)
-    if training.finished.reason == "deadline":
-        return "late"  # it is not done
-    word = judge(ended, ended, state.window)
-    return word if word != "measuring" else None
+    return judge_ended(_ended_at(state, training), state.window, training.finished.reason)
 
 
 def _best(training: TrainingState) -> EvaluationCompleted | None:

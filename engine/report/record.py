@@ -24,6 +24,7 @@ from speedtui.engine.report.books import BooksRow
 from speedtui.engine.state import Totals
 from speedtui.engine.state.series import SeriesPoint
 from speedtui.engine.state.wall import Moves
+from speedtui.engine.timing.verdict import FinalVerdict
 
 GOAL = (0.95, 1.05)
 """Of estimate / actual: what the estimate aims at."""
@@ -31,8 +32,6 @@ GOOD = (0.85, 1.15)
 """What is called good."""
 
 AccuracyGrade = Literal["goal", "good", "off"]
-FinalVerdict = Literal["on_track", "tight", "late"]
-"""Inside the margin; before the deadline; after it, or with steps left when it came."""
 
 
 class EstimateComparison(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,10 +6,11 @@ from datetime import datetime
 
 from speedtui.engine.efficiency import ModelFlops
 from speedtui.engine.events import DeviceBusyMeasured, EndReason, EvaluationCompleted, ModelLoaded
-from speedtui.engine.report.record import AccuracyGrade, EstimateComparison, FinalVerdict, TrainingReport
+from speedtui.engine.report.record import AccuracyGrade, EstimateComparison, TrainingReport
 from speedtui.engine.row_counts import row_words
 from speedtui.engine.state import Totals
 from speedtui.engine.state.event_words import left_out_words, loss_words
+from speedtui.engine.timing.verdict import FinalVerdict
 from speedtui.engine.units import (
     format_figure,
     format_flops,

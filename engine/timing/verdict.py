@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.window import Window
-from speedtui.engine.events import Verdict
+from speedtui.engine.events import EndReason, Verdict
 from speedtui.engine.plan_types import Fit
 
+FinalVerdict = Literal["on_track", "tight", "late"]
+"""Inside the margin; before the deadline; after it, or with steps left when it came."""
 STEADY, STEADY_SHARE = 20, 0.05
 """Steps before there is a verdict, or this share of a short run (measurement.md)."""
 FLIP_SECONDS = 30.0
@@ -29,7 +32,7 @@ def steady_enough(steps: int, total_steps: int) -> bool:
     return steps >= steps_needed(total_steps)
 
 
-def judge(finish_p50: float, finish_p90: float, window: Window) -> Verdict:
+def judge(finish_p50: float, finish_p90: float, window: Window) -> FinalVerdict:
     """The one verdict on a finish (measurement.md), of a plan, of a run in progress and of one that has ended.
 
     On track where its P90 leaves the margin, late where its P50 comes after the deadline, tight in between: more
@@ -38,6 +41,12 @@ def judge(finish_p50: float, finish_p90: float, window: Window) -> Verdict:
     if finish_p50 > window.deadline:
         return "late"
     return "on_track" if finish_p90 <= window.safe_until else "tight"
+
+
+def judge_ended(ended: float, window: Window, reason: EndReason = "steps") -> FinalVerdict:
+    """The same of a finish that is known to the second; a training that ended for the deadline is late: it is not
+    done."""
+    return "late" if reason == "deadline" else judge(ended, ended, window)
 
 
 def judge_finish(now: float, estimate: Estimate | None, window: Window | None) -> Fit:

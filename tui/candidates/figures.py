@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from speedtui.engine.advise import gains
 from speedtui.engine.candidate import Estimate, Measurement, Memory, TrialStatus
 from speedtui.engine.state import RunState, StudyState, TrialRow
-from speedtui.engine.timing.verdict import judge_finish
+from speedtui.engine.timing.verdict import judge_ended, judge_finish
 from speedtui.engine.units import format_share
 from speedtui.tui.values import value_at
 
@@ -177,7 +177,7 @@ def _in_time(run: RunState, trial: TrialRow) -> FitWord:
     if run.window is None:
         return "✓ yes" if trial.status is TrialStatus.OK else "–"
     if result.estimate is None:  # a P50 alone can say that it is late, and not that it is in time
-        return "✗ no" if run.now + result.full_run_seconds > run.window.deadline else "?"
+        return "✗ no" if judge_ended(run.now + result.full_run_seconds, run.window) == "late" else "?"
     return _word(run, result.estimate)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from speedtui.engine.events import Outcome
 from speedtui.engine.report.page.markup import EMPTY, Markup, join, tag
-from speedtui.engine.report.record import AccuracyGrade, FinalVerdict, TrainingReport
+from speedtui.engine.report.record import AccuracyGrade, TrainingReport
 from speedtui.engine.report.words import clock, end_words, evaluation_words
 from speedtui.engine.state import RunState, RunStatus, StudyState
 from speedtui.engine.state.study import PLAN
+from speedtui.engine.timing.verdict import FinalVerdict
 from speedtui.engine.units import format_count, format_figure, format_seconds, format_span
 
 OUTCOMES: dict[Outcome, tuple[str, str]] = {

@@ -10,10 +10,11 @@ from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.config.window import Window
 from speedtui.engine.plan.goals import seek_goals
+from speedtui.engine.plan.numbers import OptimizeRequest
 from speedtui.engine.plan.report import VERDICTS
 from speedtui.engine.plan_types import ProfileRow
 from speedtui.engine.report.files import fits
-from speedtui.engine.timing.verdict import SteadyVerdict, judge, judge_finish, spare_seconds
+from speedtui.engine.timing.verdict import SteadyVerdict, judge, judge_ended, judge_finish, spare_seconds
 from tests.engine.plan.estimators import NOW, STEPS_PER_EPOCH, estimator, settings, window
 
 HOURS_12 = window(12 * 3600.0, margin=1800.0)  # safe for 41400 s
@@ -94,3 +95,18 @@ def test_goals_are_not_named_where_something_has_no_price() -> None:
         return msgspec.structs.replace(priced(asked), unmeasured=("answers",))
 
     assert seek_goals(settings(), without, HOURS_12, NOW, STEPS_PER_EPOCH) == []
+
+
+@pytest.mark.parametrize("ended", [41_400.0, 41_401.0, 43_200.0, 43_201.0])
+def test_a_run_that_is_over_is_judged_alike_by_its_exit_code_its_report_its_trial_and_its_plan(ended: float) -> None:
+    verdict = judge_ended(NOW + ended, HOURS_12)
+    assert (
+        verdict
+        == judge(NOW + ended, NOW + ended, HOURS_12)
+        == VERDICTS[judge_finish(NOW, takes(ended, ended), HOURS_12)]
+    )
+    assert judge_ended(NOW + ended, HOURS_12, "deadline") == "late", "it is not done"
+    asked = OptimizeRequest(
+        rows=1, mean_tokens=1.0, epochs=None, max_hours=12.0, margin_hours=0.5, tokens_per_second=None, history={}
+    )
+    assert asked.fits(ended) == (verdict == "on_track")
