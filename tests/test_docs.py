@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from itertools import pairwise
 from pathlib import Path
 
@@ -57,6 +58,14 @@ def test_targets_and_commands_of_a_document_are_there(document: str) -> None:
 def test_links_of_a_document_lead_somewhere(document: str) -> None:
     links = re.findall(r"\]\((?!http)([^)#]+)\)", text_of(document))
     assert [link for link in links if not (ROOT / document).parent.joinpath(link).exists()] == []
+
+
+def test_the_rooms_of_the_engine_are_those_that_the_linter_knows() -> None:
+    contracts = tomllib.loads(text_of("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    (layers,) = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    block = text_of(ARCHITECTURE).partition("Rooms of the engine")[2].split("```")[1].strip().splitlines()
+    rooms = [re.match(r"\w+(?: \| \w+)*", line) for line in block]
+    assert [room[0] for room in rooms if room is not None] == layers
 
 
 def meanings(source: Path, within: str = "") -> dict[str, str]:
