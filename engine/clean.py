@@ -11,10 +11,12 @@ from __future__ import annotations
 import operator
 import re
 import shlex
+import shutil
 import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -161,3 +163,25 @@ def _cells(letter: str) -> int:
     if unicodedata.category(letter) in ("Mn", "Me"):
         return 0
     return 2 if unicodedata.east_asian_width(letter) in ("W", "F") else 1
+
+
+PROGRAM = "speedtui"
+
+
+def as_typed(command: Sequence[str]) -> str:
+    """A command as a person types it in any folder: the program by its name where that finds the same one.
+
+    A script that is run anywhere has it whole.
+    """
+    words = list(command)
+    if words and _one_file(shutil.which(PROGRAM), words[0]):
+        words[0] = PROGRAM
+    return shell_line(*words)
+
+
+def _one_file(one: str | None, other: str) -> bool:
+    """Whether both lead to one file."""
+    try:
+        return one is not None and Path(one).resolve() == Path(other).resolve()
+    except (OSError, RuntimeError):  # a working directory that is gone, links in a circle
+        return False

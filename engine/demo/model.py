@@ -10,7 +10,7 @@ import torch
 
 from speedtui.engine.config.settings import ModelSettings
 from speedtui.engine.workload.architecture import build_architecture, train_tokenizer, wrap_tokenizer
-from speedtui.engine.workload.quiet import quiet_libraries
+from speedtui.engine.workload.imports import quiet_libraries
 
 VOCABULARY = 1024
 """Enough for every word and number of the corpus as one token."""

@@ -1,7 +1,6 @@
 """Looks at the environment: what works, and what to do about the rest."""
 
-from speedtui.engine.doctor.check import Check, Status
+from speedtui.engine.doctor.check import Check, Status, render
 from speedtui.engine.doctor.doctor import run_checks
-from speedtui.engine.doctor.render import render
 
 __all__ = ["Check", "Status", "render", "run_checks"]

@@ -4,74 +4,23 @@ from __future__ import annotations
 
 import msgspec
 
+from speedtui.engine.events import hardware, run, study, training
 from speedtui.engine.events.bounds import absurd, may_be_absurd
-from speedtui.engine.events.hardware import (
-    HardwareSampled,
-)
-from speedtui.engine.events.run import (
-    AlertSent,
-    BooksUpdated,
-    ClockMoved,
-    CommandApplied,
-    CommandReceived,
-    CommandRefused,
-    EventsDropped,
-    ModelLoaded,
-    Notice,
-    Paused,
-    ProgressMade,
-    Resumed,
-    RunFinished,
-    RunStarted,
-    SpanCompleted,
-    Stalled,
-    WorkerLost,
-    WorkerSuspended,
-)
-from speedtui.engine.events.study import (
-    AdviceGiven,
-    CandidateAdded,
-    CandidateEdited,
-    CandidateRemoved,
-    DecisionMade,
-    MemoryCalibrated,
-    MemoryPredicted,
-    PlanMade,
-    StudyFinished,
-    StudyStarted,
-    TrialFinished,
-    TrialPromoted,
-    TrialQueued,
-    TrialStarted,
-)
-from speedtui.engine.events.training import (
-    CheckpointFailed,
-    CheckpointSaved,
-    DeviceBusyMeasured,
-    EtaUpdated,
-    EvaluationCompleted,
-    EvaluationRehearsed,
-    FiniteAgain,
-    LeversFound,
-    NonFiniteFound,
-    SettingsChanged,
-    StepCompleted,
-    TrainingFinished,
-    TrainingStarted,
-)
 
 VERSION = 1
 """Of the line format. Fields are only ever added within a version."""
 
 AnyEvent = (
-    RunStarted | ProgressMade | ModelLoaded | SpanCompleted | StepCompleted | HardwareSampled | StudyStarted
-    | CandidateAdded | CandidateEdited | CandidateRemoved | TrialQueued | TrialStarted | TrialFinished
-    | MemoryPredicted | MemoryCalibrated | DecisionMade | PlanMade | AdviceGiven
-    | StudyFinished | TrialPromoted | TrainingStarted | EvaluationCompleted | EvaluationRehearsed | CheckpointSaved
-    | NonFiniteFound | FiniteAgain | DeviceBusyMeasured
-    | CheckpointFailed | EtaUpdated | LeversFound | SettingsChanged | Stalled | BooksUpdated | TrainingFinished
-    | CommandReceived | CommandApplied | CommandRefused | Paused | Resumed | WorkerLost
-    | ClockMoved | WorkerSuspended | AlertSent | Notice | EventsDropped | RunFinished
+    run.RunStarted | run.ProgressMade | run.ModelLoaded | run.SpanCompleted | training.StepCompleted
+    | hardware.HardwareSampled | study.StudyStarted | study.CandidateAdded | study.CandidateEdited
+    | study.CandidateRemoved | study.TrialQueued | study.TrialStarted | study.TrialFinished | study.MemoryPredicted
+    | study.MemoryCalibrated | study.DecisionMade | study.PlanMade | study.AdviceGiven | study.StudyFinished
+    | study.TrialPromoted | training.TrainingStarted | training.EvaluationCompleted | training.EvaluationRehearsed
+    | training.CheckpointSaved | training.NonFiniteFound | training.FiniteAgain | training.DeviceBusyMeasured
+    | training.CheckpointFailed | training.EtaUpdated | training.LeversFound | training.SettingsChanged | run.Stalled
+    | run.BooksUpdated | training.TrainingFinished | run.CommandReceived | run.CommandApplied | run.CommandRefused
+    | run.Paused | run.Resumed | run.WorkerLost | run.ClockMoved | run.WorkerSuspended | run.AlertSent | run.Notice
+    | run.EventsDropped | run.RunFinished
 )  # fmt: skip
 
 _encoder = msgspec.json.Encoder()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
 from speedtui.engine.config.settings import Tracker
 from speedtui.engine.errors import UsageError
 from speedtui.engine.export.metrics import MetricPoint
+from speedtui.engine.runs import RunFolder
 
 INSTALL_HINT = "Install it: pip install 'speedtui[trackers]'"
 
@@ -52,3 +53,11 @@ class TrackerMissing(UsageError):
     def __init__(self, tracker: Tracker, error: ImportError) -> None:
         missing = "is not installed" if error.name == tracker else f"cannot be imported: {error}"
         super().__init__(f"{tracker} {missing}", INSTALL_HINT)
+
+
+Target = Tracker | Literal["csv"]
+
+
+def default_folder(run: RunFolder, target: Target) -> Path:
+    """In the run's folder. wandb makes a folder `wandb` there by itself; trackio has one of its own for all runs."""
+    return run.path if target in ("wandb", "trackio") else run.path / target

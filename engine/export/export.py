@@ -13,10 +13,9 @@ from speedtui.engine.config.recorded import shareable
 from speedtui.engine.config.settings import Tracker, TrackSettings
 from speedtui.engine.context.order import read_order
 from speedtui.engine.errors import JobError, RunFolderError, SpeedtuiError, UsageError
-from speedtui.engine.export.base import TrackedRun
+from speedtui.engine.export.base import Target, TrackedRun, default_folder
 from speedtui.engine.export.csv import write_tables
 from speedtui.engine.export.metrics import MetricPoint, MetricStream
-from speedtui.engine.export.paths import Target, default_folder
 from speedtui.engine.export.sinks import let_go, open_sink
 from speedtui.engine.log.read import ReadProgress, WholeLog, read_state
 from speedtui.engine.runs import RunFolder

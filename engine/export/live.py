@@ -16,9 +16,8 @@ from speedtui.engine.config.recorded import shareable
 from speedtui.engine.config.settings import Tracker
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import SpeedtuiError
-from speedtui.engine.export.base import TrackedRun
+from speedtui.engine.export.base import TrackedRun, default_folder
 from speedtui.engine.export.metrics import MetricPoint, MetricStream
-from speedtui.engine.export.paths import default_folder
 from speedtui.engine.export.sinks import let_go, open_sink
 
 CAPACITY = 20_000

@@ -6,12 +6,32 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-from speedtui.engine.events import DeviceSample, HardwareSampled, HostSample, Level, Notice
-from speedtui.engine.hardware.base import HardwareReader
+from speedtui.engine.events import Device, DeviceSample, HardwareSampled, HostSample, Level, Notice
 from speedtui.engine.hardware.host import HostReader
 from speedtui.engine.units import format_span
+
+
+class HardwareReader(Protocol):
+    """Reads one kind of accelerator.
+
+    It raises nothing for what it cannot see: the value is None, and a note says why.
+    """
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What it cannot see and why, each once, for people; it may grow while sampling."""
+
+    def devices(self) -> list[Device]:
+        """The devices that a worker of this environment would see, in torch's order; empty where there are none."""
+
+    def sample(self) -> list[DeviceSample]:
+        """One reading of each device, in the order of `devices`."""
+
+    def close(self) -> None:
+        """Lets go of the driver; afterwards there are no devices."""
+
 
 PERIOD_SECONDS = 1.0
 """Between two samples: NVML averages its own readings over up to a second."""

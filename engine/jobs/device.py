@@ -1,4 +1,5 @@
-"""The device that a job runs on: never another one than the user, the driver and the run's log speak of."""
+"""The device that a job runs on, never another one than the user, the driver and the run's log speak of; and what else
+is settled before anything is tried, predicted or remembered."""
 
 from __future__ import annotations
 
@@ -22,9 +23,9 @@ def settle_device(context: JobContext) -> torch.device:
     Raises:
         UsageError: a GPU is asked for, or there, that torch cannot use; the memory limit is over the device's size.
     """
-    from speedtui.engine.trainer.device import pick_device
+    import torch
 
-    device = pick_device()
+    device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
     if device.type == "cpu":
         _require_no_gpu(context)
     _check_limit(context, device)
@@ -67,3 +68,17 @@ def _check_limit(context: JobContext, device: torch.device) -> None:
             f"search.memory_limit {format_size(limit)} is more than {owner} has: {format_size(size)}",
             "Give less, or leave it out to use all there is.",
         )
+
+
+def settle_attention(context: JobContext) -> None:
+    """Replaces `model.attention` "auto" by what the model is run with, and says so where that is not sdpa.
+
+    Importing this module loads no torch; calling it does.
+    """
+    from speedtui.engine.workload.attention import with_own_attention
+
+    settled = with_own_attention(context.settings)
+    own = settled.model.attention
+    if own != context.settings.model.attention and own != "sdpa":
+        context.notice(f"model.attention is {own}: the model does not support sdpa")
+    context.settings = settled

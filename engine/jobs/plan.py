@@ -10,10 +10,10 @@ from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.context.order import PlanOrder
 from speedtui.engine.errors import ExitCode, NothingFits, SpeedtuiError
+from speedtui.engine.jobs.device import settle_attention
 from speedtui.engine.jobs.first_load import first_load
 from speedtui.engine.jobs.job_history import JobHistory
 from speedtui.engine.jobs.result import JobResult
-from speedtui.engine.jobs.settled import settle_attention
 from speedtui.engine.jobs.tune import Tuning
 from speedtui.engine.memory.peak_model import Calibration, MemoryRequest
 from speedtui.engine.plan.report import plan_document

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from speedtui.engine.as_typed import as_typed
-from speedtui.engine.clean import shell_line
+from speedtui.engine.clean import as_typed, shell_line
 from speedtui.engine.context.order import Order, read_order
 from speedtui.engine.runs import RunFolder
 

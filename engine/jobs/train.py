@@ -9,10 +9,9 @@ from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.paths import with_values
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
-from speedtui.engine.jobs.device import settle_device
+from speedtui.engine.jobs.device import settle_attention, settle_device
 from speedtui.engine.jobs.first_load import first_load
 from speedtui.engine.jobs.result import JobResult
-from speedtui.engine.jobs.settled import settle_attention
 from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.report.words import clock
 from speedtui.engine.units import format_span

@@ -10,13 +10,12 @@ from speedtui.engine.candidate import Candidate, Measurement, Memory, TrialResul
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext, JobStopped
 from speedtui.engine.errors import ExitCode, NothingFits
-from speedtui.engine.jobs.device import settle_device
+from speedtui.engine.jobs.device import settle_attention, settle_device
 from speedtui.engine.jobs.first_load import first_load
 from speedtui.engine.jobs.job_history import JobHistory
 from speedtui.engine.jobs.predicting import Predictor
 from speedtui.engine.jobs.result import JobResult, WorkerSpent
 from speedtui.engine.jobs.searching import Search
-from speedtui.engine.jobs.settled import settle_attention
 from speedtui.engine.jobs.study import Study
 from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.report.files import write_study_files

@@ -18,7 +18,7 @@ from speedtui.engine.errors import ExitCode, SpeedtuiError
 from speedtui.engine.files import keep_private
 from speedtui.engine.jobs.execute import execute
 from speedtui.engine.jobs.result import TrainingBroken, WorkerSpent
-from speedtui.engine.jobs.status import BROKEN, RESTARTABLE, SPENT
+from speedtui.engine.jobs.worker_process import BROKEN, RESTARTABLE, SPENT
 from speedtui.engine.output import warn
 from speedtui.engine.runs import RunFolder
 

@@ -15,13 +15,13 @@ from speedtui.engine.log.commands import append_command
 from speedtui.engine.log.location import LogLocation
 from speedtui.engine.log.read import unreadable
 from speedtui.engine.log.tail import CHUNK_BYTES, EventTail
+from speedtui.engine.log.writer import append_event
 from speedtui.engine.runs import RunFolder
-from speedtui.engine.session.append import append_event
 from speedtui.engine.session.base import OnLine
 from speedtui.engine.session.disk_space import DiskSpaceWatch
+from speedtui.engine.session.killing import is_stopped
 from speedtui.engine.session.stacks import ask_for_stacks
 from speedtui.engine.session.stall import StallBudgets, StallWatch
-from speedtui.engine.session.suspended import is_stopped
 from speedtui.engine.state import RunState, StateReducer
 
 SILENT_SECONDS = 3.0

@@ -1,4 +1,4 @@
-"""A worker that a person has killed: how it is found, what the log says of it, how its run ends."""
+"""A worker as seen from outside: how it is found, whether it is stopped, how a person kills it and its run ends."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import socket
 import uuid
 from contextlib import suppress
 
+import psutil
+
 from speedtui.engine import events as e
 from speedtui.engine.candidate import TrialResult, TrialStatus
 from speedtui.engine.errors import ExitCode, JobError
 from speedtui.engine.jobs.resume_hint import how_to_go_on
+from speedtui.engine.log.writer import append_event
 from speedtui.engine.runs import RunFolder
-from speedtui.engine.session.append import append_event
 from speedtui.engine.session.stacks import arguments_of
 from speedtui.engine.state import RunState
 
@@ -73,3 +75,16 @@ def end_of_killed(folder: RunFolder, t: float) -> e.RunFinished:
         t=t, outcome="stopped", exit_code=ExitCode.INTERRUPTED, reason=f"its worker was {ON_REQUEST}",
         next=how_to_go_on(folder) or f"The end of {folder.worker_log} says what it was doing.",
     )  # fmt: skip
+
+
+STOPPED = (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+
+
+def is_stopped(folder: RunFolder, state: RunState) -> bool:
+    """Whether its worker is on this machine, alive and stopped by SIGSTOP, a batch system or a debugger.
+
+    False where that cannot be seen. A process that waits for a device or a disk is not stopped: that is a stall.
+    """
+    with suppress(JobError, psutil.Error, OSError):
+        return psutil.Process(worker_of(folder, state)).status() in STOPPED
+    return False

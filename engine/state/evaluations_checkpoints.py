@@ -1,4 +1,4 @@
-"""What a training does besides its steps: evaluations and checkpoints, bounded lists with exact totals."""
+"""What a training does besides its steps: bounded lists of evaluations and checkpoints, levers told."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import deque
 
 from speedtui.engine import events as e
 from speedtui.engine.state.series import ThinnedList
-from speedtui.engine.state.totals import Totals
+from speedtui.engine.state.windows import Totals
 
 EVALUATIONS = 256
 """Kept of each kind, spread over the run: more than a chart has columns."""
@@ -93,3 +93,24 @@ class CheckpointFold:
     def shown(self) -> tuple[e.CheckpointSaved, ...]:
         """The newest ones, the oldest of them first."""
         return tuple(self._saved)
+
+
+SHORTER = 0.5
+"""By which share a shortage has to become another one before the same lever is told again."""
+
+
+class ToldLever:
+    """The lever that was told last for a training that is late, so that it is told again only for another shortage."""
+
+    def __init__(self) -> None:
+        self._lever, self._short = "", 0.0
+
+    def again(self, event: e.AnyEvent) -> bool:
+        """Whether the same lever was told last, for about the same shortage: a line more would say nothing new."""
+        if not isinstance(event, e.LeversFound):
+            return False
+        lever = event.levers[0].lever if event.levers else ""
+        if lever and lever == self._lever and abs(event.short_seconds - self._short) <= SHORTER * self._short:
+            return True
+        self._lever, self._short = lever, event.short_seconds
+        return False

@@ -10,14 +10,13 @@ import msgspec
 
 from speedtui.engine import events as e
 from speedtui.engine.plan_types import Advice, Plan
+from speedtui.engine.state.evaluations_checkpoints import ToldLever
 from speedtui.engine.state.event_words import describe, kind_of, trial_of
 from speedtui.engine.state.liveness import Liveness
 from speedtui.engine.state.passed_over import PassedOver
-from speedtui.engine.state.recent import MINUTE
-from speedtui.engine.state.series import RecentSeries
+from speedtui.engine.state.series import MINUTE, RecentSeries
 from speedtui.engine.state.snapshot import HardwareHistory, LogLine, RunState, RunStatus
 from speedtui.engine.state.study import StudyFold
-from speedtui.engine.state.told_levers import ToldLever
 from speedtui.engine.state.training import TrainingFold
 from speedtui.engine.state.wall import Moves
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from speedtui.engine import events as e
-from speedtui.engine.state.totals import Totals
+from speedtui.engine.state.windows import Totals
 
 SIGNS_OF_LIFE = (
     e.RunStarted | e.RunFinished | e.ProgressMade | e.ModelLoaded | e.StepCompleted | e.SpanCompleted

@@ -3,11 +3,14 @@ minutes of it."""
 
 from __future__ import annotations
 
+import statistics
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 import msgspec
+
+from speedtui.engine.state.windows import Recent
 
 SeriesPoint = tuple[float, float]
 """(x, mean y)"""
@@ -142,3 +145,49 @@ class ThinnedList(Generic[T]):
         if self._last is None or (self._kept and self._kept[-1] is self._last):
             return tuple(self._kept)
         return (*self._kept, self._last)
+
+
+TEN_MINUTES, MINUTE = 600.0, 60.0
+"""Seconds that charts over time can show besides the whole run."""
+BUCKETS = 120
+"""Stretches in each: more than a chart of 60 columns has dots side by side."""
+
+
+class RecentFold:
+    """Keeps both at once, since a person may look at either."""
+
+    def __init__(self, buckets: int = BUCKETS) -> None:
+        self._ten_minutes = RecentSeries(TEN_MINUTES, buckets)
+        self._minute = RecentSeries(MINUTE, buckets)
+
+    def add(self, t: float, value: float) -> None:
+        """Takes in a value of `t` on the run's clock."""
+        self._ten_minutes.add(t, value)
+        self._minute.add(t, value)
+
+    def snapshot(self, t: float) -> Recent:
+        """Both up to `t`."""
+        return Recent(ten_minutes=self._ten_minutes.course(t), minute=self._minute.course(t))
+
+
+FENCE = 3.0
+"""Interquartile ranges from the quartiles, beyond which a value is far out (Tukey, Exploratory Data Analysis, 1977)."""
+FLATTENED = 3.0
+"""Times as high as without them, from which a chart of all values takes too much from those that are not far out."""
+FEW = 0.02
+"""Share of the values that may be left outside: more of them are no spike but the course of it."""
+ENOUGH = 10
+"""Values from which on some can be called far out."""
+
+
+def without_spikes(values: Sequence[float]) -> list[float]:
+    """All values, unless a few that are far out would flatten the others: then without those."""
+    if len(values) < ENOUGH:
+        return list(values)
+    first, _, third = statistics.quantiles(values, n=4)
+    reach = FENCE * (third - first)
+    kept = [value for value in values if first - reach <= value <= third + reach]
+    inside = max(kept) - min(kept)
+    flattens = max(values) - min(values) > FLATTENED * inside
+    few = len(values) - len(kept) <= max(1, FEW * len(values))
+    return kept if flattens and few and inside > 0 else list(values)

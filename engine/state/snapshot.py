@@ -24,10 +24,9 @@ from speedtui.engine.plan_types import Advice, Plan
 from speedtui.engine.state.passed_over import PassedOver
 from speedtui.engine.state.series import BucketMeans
 from speedtui.engine.state.study_state import StudyState
-from speedtui.engine.state.totals import Totals
 from speedtui.engine.state.training_state import TrainingState
 from speedtui.engine.state.wall import Moves
-from speedtui.engine.state.windows import StepWindow
+from speedtui.engine.state.windows import StepWindow, Totals
 
 
 class RunStatus(StrEnum):

@@ -18,8 +18,7 @@ from speedtui.engine.events import (
 )
 from speedtui.engine.plan_types import Advice
 from speedtui.engine.state.series import SeriesPoint
-from speedtui.engine.state.totals import Totals
-from speedtui.engine.state.windows import Recent, StepWindow
+from speedtui.engine.state.windows import Recent, StepWindow, Totals
 
 
 class TrainingState(msgspec.Struct, frozen=True, kw_only=True):

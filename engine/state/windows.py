@@ -1,4 +1,4 @@
-"""The recent past of one quantity and of the steps, as snapshots hold it."""
+"""The recent past of one quantity and of the steps, and exact totals, as snapshots hold them."""
 
 from __future__ import annotations
 
@@ -39,3 +39,25 @@ class StepWindow(msgspec.Struct, frozen=True, kw_only=True):
     peak_reserved_bytes: int | None = None
     on_device_clock: bool = False
     """The phases are device time rather than launch time."""
+
+
+class Totals(msgspec.Struct, frozen=True, kw_only=True):
+    """How often something happened and how long it took: exact however long a run is, where a list of it is thinned."""
+
+    count: int = 0
+    seconds: float = 0.0
+    """All of them together."""
+    largest_seconds: float = 0.0
+
+    @property
+    def mean_seconds(self) -> float | None:
+        """Of one; None where there was none."""
+        return self.seconds / self.count if self.count else None
+
+    def plus(self, seconds: float, count: int = 1) -> Totals:
+        """With `count` more that took `seconds` together."""
+        return Totals(
+            count=self.count + count,
+            seconds=self.seconds + seconds,
+            largest_seconds=max(self.largest_seconds, seconds / count),
+        )

@@ -13,7 +13,6 @@ from torch.utils.data import Subset
 from transformers import TrainerControl, TrainerState
 
 from speedtui.engine import events as e
-from speedtui.engine.checkpoint.randomness import kept_randomness
 from speedtui.engine.config.paths import nearest
 from speedtui.engine.config.settings import ScheduleSettings
 from speedtui.engine.context.context import JobContext
@@ -28,6 +27,7 @@ from speedtui.engine.trainer.answer_costs import answer_costs
 from speedtui.engine.trainer.best import LOSS
 from speedtui.engine.trainer.finite import FiniteWatch
 from speedtui.engine.trainer.live_settings import LiveSettings
+from speedtui.engine.trainer.loaders import kept_randomness
 from speedtui.engine.trainer.schedule import EvaluationLeft, TrainingSchedule
 from speedtui.engine.workload.base import Workload
 from speedtui.engine.workload.broken import is_broken, why_broken

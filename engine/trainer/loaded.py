@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 from speedtui.engine import events as e
-from speedtui.engine.checkpoint.randomness import kept_randomness
 from speedtui.engine.config.settings import Settings, TrainSettings
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.timing.possible import doubts
+from speedtui.engine.trainer.loaders import kept_randomness
 from speedtui.engine.trainer.measure_loss import weighing_of
 from speedtui.engine.units import plural
 from speedtui.engine.workload.base import DataFacts, Workload

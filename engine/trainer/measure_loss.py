@@ -11,9 +11,8 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from speedtui.engine.checkpoint.randomness import kept_randomness
 from speedtui.engine.evaluate.answering import base_of
-from speedtui.engine.trainer.device import to_device
+from speedtui.engine.trainer.loaders import kept_randomness, to_device
 from speedtui.engine.trainer.weighing import WORDS, Unit, Weighing, amount, kept_weighing, likely_units
 from speedtui.engine.workload.base import Batch
 from speedtui.engine.workload.broken import is_the_devices

@@ -12,7 +12,7 @@ from torch import nn
 
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.evaluate.answering import base_of
-from speedtui.engine.trainer.device import to_device
+from speedtui.engine.trainer.loaders import to_device
 from speedtui.engine.trainer.measure_loss import OFF, OFF_HALF, router_configs, two_rows, unchanged
 from speedtui.engine.workload.base import Collator, Workload
 from speedtui.engine.workload.broken import is_the_devices

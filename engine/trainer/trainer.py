@@ -24,8 +24,7 @@ from speedtui.engine.checkpoint.weights import untied
 from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.meter.meter import Meter
 from speedtui.engine.trainer.arguments import GROUPED
-from speedtui.engine.trainer.device import to_device
-from speedtui.engine.trainer.loaders import leave_signals_to_the_training
+from speedtui.engine.trainer.loaders import leave_signals_to_the_training, to_device
 from speedtui.engine.trainer.measure_loss import weighing_of, without_router_losses
 from speedtui.engine.trainer.metered_steps import MeteredSteps
 from speedtui.engine.trainer.needless_mask import without_mask

@@ -9,6 +9,7 @@ import msgspec
 
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.errors import SpeedtuiError
+from speedtui.engine.meter.memory import allocator_peaks, reset_peaks
 from speedtui.engine.output import warn_traceback
 from speedtui.engine.units import format_size
 from speedtui.engine.workload.broken import first_line, is_broken
@@ -64,3 +65,22 @@ def _allocation(error: BaseException) -> str:
     if cpu:
         return f"no room for another {format_size(int(cpu[1]))}"
     return f"no room for another {cuda[1]}" if cuda else "no room for another allocation"
+
+
+class AllocatorWatch:
+    """The CUDA allocator's peaks, and whether it found room, from the making of this on."""
+
+    def __init__(self) -> None:
+        self._retries = reset_peaks()
+
+    def peaks(self) -> tuple[int, int]:
+        """(peak allocated bytes, peak reserved bytes).
+
+        Raises:
+            TrialEnded: it had to give back its cache. A training that only fits so waits for the device each time, and
+                runs out of memory when lengths come in a less happy order.
+        """
+        allocated, reserved, retries = allocator_peaks()
+        if retries > self._retries:
+            raise TrialEnded(TrialStatus.OUT_OF_MEMORY, "the allocator had to give back its cache to find room")
+        return allocated, reserved

@@ -17,9 +17,8 @@ from speedtui.engine.meter.memory import LiveStorages, PeakRss, allocator_peaks,
 from speedtui.engine.meter.meter import StepTiming
 from speedtui.engine.trainer.needless_mask import runs_without_mask
 from speedtui.engine.trainer.trainer import MeteredTrainer
-from speedtui.engine.trial.allocator import AllocatorWatch
 from speedtui.engine.trial.batches import RowSubset
-from speedtui.engine.trial.failures import TrialEnded
+from speedtui.engine.trial.failures import AllocatorWatch, TrialEnded
 from speedtui.engine.trial.probe import Probed, run_steps
 from speedtui.engine.trial.probe_setup import ProbeSetup
 from speedtui.engine.workload.evaluation_batch import evaluation_order

@@ -23,8 +23,8 @@ from speedtui.engine.trainer.arguments import training_arguments
 from speedtui.engine.trainer.loss_scaling import UNSCALED
 from speedtui.engine.trainer.needless_mask import runs_without_mask
 from speedtui.engine.trainer.trainer import MeteredTrainer
-from speedtui.engine.trial.allocator import AllocatorWatch
 from speedtui.engine.trial.batches import RowSubset, plan_probe
+from speedtui.engine.trial.failures import AllocatorWatch
 from speedtui.engine.trial.judgement import ProbeRules
 from speedtui.engine.trial.probe_setup import ProbeSetup
 from speedtui.engine.trial.step_check import StepCheck

@@ -1,4 +1,4 @@
-"""Importing torch and what is built on it: nothing there is looked through for garbage, and nothing comes unasked."""
+"""Importing torch and what is built on it: not looked through for garbage, nothing unasked, no progress bars."""
 
 from __future__ import annotations
 
@@ -48,3 +48,17 @@ def without_bitsandbytes() -> Iterator[None]:
         for remembered in ("is_bnb_available", "is_bnb_4bit_available"):
             if answers is not None:
                 getattr(answers, remembered).cache_clear()
+
+
+def quiet_libraries() -> None:
+    """Turns off the progress bars of transformers, the hub's client and datasets: speedtui reports progress itself."""
+    import logging as python_logging
+
+    import datasets
+    from transformers.utils import logging
+
+    # The hub's client with it.
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves it bare
+    datasets.disable_progress_bars()
+    # it says at every 8-bit product that it casts what it is given
+    python_logging.getLogger("bitsandbytes").setLevel(python_logging.ERROR)

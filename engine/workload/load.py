@@ -27,7 +27,7 @@ def load_workload(settings: Settings, *, device: torch.device, report: Report) -
         ConfigError: `data.packing` with a model that would mix the samples of a pack.
     """
     require_training_packages(settings.model)
-    from speedtui.engine.workload.quiet import quiet_libraries
+    from speedtui.engine.workload.imports import quiet_libraries
 
     quiet_libraries()
     if settings.model.kind == "python":
@@ -74,7 +74,7 @@ def load_data(settings: Settings, report: Report) -> Workload:
     require_training_packages(settings.model)
     import torch
 
-    from speedtui.engine.workload.quiet import quiet_libraries
+    from speedtui.engine.workload.imports import quiet_libraries
 
     quiet_libraries()
     if settings.model.kind == "python":

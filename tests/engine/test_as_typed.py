@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from speedtui.engine.as_typed import as_typed
+from speedtui.engine.clean import as_typed
 
 
 @pytest.fixture

@@ -30,8 +30,8 @@ from speedtui.engine.files import (
     writing,
 )
 from speedtui.engine.locks import hold_lock
+from speedtui.engine.log.writer import append_event
 from speedtui.engine.runs import RunFolder, create_run
-from speedtui.engine.session.append import append_event
 
 SOURCES = [
     path

@@ -13,8 +13,8 @@ import pytest
 from pressing import settled
 
 from speedtui.engine import events as e
-from speedtui.engine.spikes import without_spikes
 from speedtui.engine.state import RunState, fold
+from speedtui.engine.state.series import without_spikes
 from speedtui.tui.app import SpeedtuiApp
 from speedtui.tui.drawing.axes import Axis, log_axis, value_axis
 from speedtui.tui.drawing.plot import X_AXIS_ROWS, Series, draw_plot

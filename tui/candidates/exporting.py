@@ -8,8 +8,8 @@ import msgspec
 
 from speedtui.engine.config.recorded import recorded_settings
 from speedtui.engine.config.settings import Settings
+from speedtui.engine.export.base import default_folder
 from speedtui.engine.export.csv import TRIALS, trial_row, write_rows
-from speedtui.engine.export.paths import default_folder
 from speedtui.engine.files import make_folder
 from speedtui.engine.report.files import TRIALS_NAME, trial_entry, write_json
 from speedtui.engine.runs import RunFolder

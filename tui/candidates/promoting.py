@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from speedtui.engine.as_typed import as_typed
+from speedtui.engine.clean import as_typed
 from speedtui.engine.commands import Promote
 from speedtui.engine.config.recorded import recorded_settings
 from speedtui.engine.context.order import read_order

@@ -10,8 +10,8 @@ import click
 from speedtui.engine.clean import clean
 from speedtui.engine.config.settings import Tracker
 from speedtui.engine.errors import ExitCode
+from speedtui.engine.export.base import Target
 from speedtui.engine.export.export import Exported, export_run
-from speedtui.engine.export.paths import Target
 from speedtui.engine.output import say, say_json
 from speedtui.engine.runs import find_run
 from speedtui.tui.commands.options import Common, common_options

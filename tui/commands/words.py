@@ -9,8 +9,8 @@ from speedtui.engine import events as e
 from speedtui.engine.clean import clean
 from speedtui.engine.output import say
 from speedtui.engine.plan_types import Advice
+from speedtui.engine.state.evaluations_checkpoints import ToldLever
 from speedtui.engine.state.event_words import describe
-from speedtui.engine.state.told_levers import ToldLever
 from speedtui.engine.state.wall import WallFollower
 from speedtui.engine.units import format_figure, format_seconds, format_span, zone_beside
 

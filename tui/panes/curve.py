@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from speedtui.engine.spikes import without_spikes
 from speedtui.engine.state import RunState, TrialRow
+from speedtui.engine.state.series import without_spikes
 from speedtui.tui.candidates.figures import measured
 from speedtui.tui.drawing.axes import Axis, nice_step, value_axis
 from speedtui.tui.drawing.frame import EDGES, INSET, framed

@@ -8,8 +8,7 @@ import msgspec
 
 from speedtui.engine.report.page.axes import Scale, number_labels, ticks, value_scale
 from speedtui.engine.report.page.markup import EMPTY, Markup, join, tag
-from speedtui.engine.spikes import without_spikes
-from speedtui.engine.state.series import SeriesPoint
+from speedtui.engine.state.series import SeriesPoint, without_spikes
 from speedtui.engine.units import format_figure
 
 WIDTH = 930

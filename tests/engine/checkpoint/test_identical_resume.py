@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from speedtui.engine.checkpoint.randomness import kept_randomness
 from speedtui.engine.config.settings import LoraSettings, ModelSettings, Settings, TrainSettings
+from speedtui.engine.trainer.loaders import kept_randomness
 from tests.engine.checkpoint.resuming import Recorded, differences, make_recorded, train_resumed, train_whole
 from tests.engine.workload.small import LLAMA, T5, changed, load, settings_of
 

@@ -23,11 +23,11 @@ from transformers import (
 )
 
 from speedtui.engine.checkpoint.fingerprint import model_fingerprint
-from speedtui.engine.checkpoint.randomness import kept_randomness
 from speedtui.engine.checkpoint.start import load_start
 from speedtui.engine.checkpoint.weights import untied
 from speedtui.engine.config.settings import LoraSettings
 from speedtui.engine.errors import ModelError
+from speedtui.engine.trainer.loaders import kept_randomness
 from speedtui.engine.workload.model import attach_lora
 
 SIZES: dict[str, Any] = {

@@ -10,10 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from speedtui.engine.events import AnyEvent, Device, DeviceSample, HardwareSampled, Notice
-from speedtui.engine.hardware.base import HardwareReader
 from speedtui.engine.hardware.host import HostReader
 from speedtui.engine.hardware.nvml import NvmlReader
-from speedtui.engine.hardware.sampler import HardwareSampler
+from speedtui.engine.hardware.sampler import HardwareReader, HardwareSampler
 from speedtui.engine.log.clock import RunClock
 
 PATIENCE_SECONDS = 30

@@ -20,11 +20,11 @@ from speedtui.engine.config.settings import NotifySettings
 from speedtui.engine.context.order import read_order, write_order
 from speedtui.engine.errors import RunFolderError
 from speedtui.engine.locks import hold_lock, is_locked
+from speedtui.engine.log.writer import append_event
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.session import alerter
 from speedtui.engine.session.alert_sender import AlertSender, start_alerts
 from speedtui.engine.session.alerter import Alerter, send_alerts
-from speedtui.engine.session.append import append_event
 from speedtui.engine.session.process import ProcessSession
 from speedtui.tui.commands.following import _settle
 from tests.engine.session.survival_run import SlowTraining, events_of, wait_for

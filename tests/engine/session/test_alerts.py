@@ -24,10 +24,10 @@ from speedtui.engine.config.settings import AlertKind, NotifySettings
 from speedtui.engine.config.window import Window
 from speedtui.engine.errors import ExitCode, JobError, RunFolderError
 from speedtui.engine.locks import hold_lock
+from speedtui.engine.log.writer import append_event
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.alert_sender import start_alerts
 from speedtui.engine.session.alerter import Alerter, send_alerts
-from speedtui.engine.session.append import append_event
 from speedtui.engine.session.attached import AttachedSession
 from speedtui.engine.session.process import ProcessSession
 from speedtui.engine.session.start import resume_training

@@ -10,8 +10,8 @@ from speedtui.engine import commands as c
 from speedtui.engine import events as e
 from speedtui.engine.candidate import TrialResult, TrialStatus
 from speedtui.engine.errors import ExitCode, JobError
+from speedtui.engine.log.writer import append_event
 from speedtui.engine.runs import RunFolder
-from speedtui.engine.session.append import append_event
 from speedtui.engine.session.attached import AttachedSession
 from speedtui.engine.session.killing import ON_REQUEST, worker_of
 from speedtui.engine.session.start import resume_training

@@ -22,8 +22,8 @@ from speedtui.engine.errors import JobError
 from speedtui.engine.jobs.loaders import loader_death
 from speedtui.engine.locks import hold_lock
 from speedtui.engine.log.tail import EventTail
+from speedtui.engine.log.writer import append_event
 from speedtui.engine.runs import RunFolder
-from speedtui.engine.session.append import append_event
 from speedtui.engine.session.attached import AttachedSession
 from speedtui.engine.session.process import ProcessSession
 from speedtui.engine.session.restarts import Restarts

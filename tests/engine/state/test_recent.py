@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from speedtui.engine.state.recent import BUCKETS, RecentFold
-from speedtui.engine.state.series import BucketMeans, RecentSeries
+from speedtui.engine.state.series import BUCKETS, BucketMeans, RecentFold, RecentSeries
 
 
 def test_values_of_a_stretch_become_their_mean() -> None:

@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import nn
 
-from speedtui.engine.checkpoint.randomness import kept_randomness
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.context.order import Order
 from speedtui.engine.events import Notice
@@ -24,6 +23,7 @@ from speedtui.engine.runs import RunFolder
 from speedtui.engine.state import RunState
 from speedtui.engine.trainer.arguments import training_arguments
 from speedtui.engine.trainer.loaded import tell_loaded
+from speedtui.engine.trainer.loaders import kept_randomness
 from speedtui.engine.trainer.measure_loss import weighing_of
 from speedtui.engine.trainer.trainer import MeteredTrainer
 from speedtui.engine.trial.batches import RowSubset

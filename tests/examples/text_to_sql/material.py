@@ -10,7 +10,7 @@ from typing import Any
 import tomli_w
 
 from speedtui.engine.config.settings import ModelSettings
-from speedtui.engine.workload.quiet import quiet_libraries
+from speedtui.engine.workload.imports import quiet_libraries
 from tests.examples.text_to_sql.databases import DOMAINS, write_database
 from tests.examples.text_to_sql.questions import Question, questions
 

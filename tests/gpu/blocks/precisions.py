@@ -12,7 +12,7 @@ from torch import nn
 from speedtui.engine.candidate import TrialResult, TrialStatus
 from speedtui.engine.config.paths import with_values
 from speedtui.engine.config.settings import Settings
-from speedtui.engine.trainer.device import to_device
+from speedtui.engine.trainer.loaders import to_device
 from speedtui.engine.trainer.measure_loss import unchanged
 from speedtui.engine.trial.runner import TrialRunner
 from speedtui.engine.workload.base import Workload

@@ -1,4 +1,4 @@
-"""The environment of a worker process."""
+"""Between a worker process and its session: the environment, an argument, the exit statuses beside `ExitCode`."""
 
 from __future__ import annotations
 
@@ -25,3 +25,11 @@ def worker_environment(own: Mapping[str, str] | None = None) -> dict[str, str]:
     own = os.environ if own is None else own
     settled = any(own.get(name) for name in ALLOCATOR_NAMES)
     return {**QUIET, **({} if settled else GROWING), **own}
+
+
+SPENT = 75
+"""The job is not over, but another worker has to go on (EX_TEMPFAIL of sysexits.h)."""
+BROKEN = 74
+"""The training failed; its session starts another worker, if it has restarts left. The log's last notice says why."""
+RESTARTABLE = "--restartable"
+"""The worker's argument that says so: whoever started it may start it again, so it need not end the run."""
