@@ -14,11 +14,12 @@ from speedtui.engine.state.evaluations_checkpoints import ToldLever
 from speedtui.engine.state.event_words import describe, kind_of, trial_of
 from speedtui.engine.state.liveness import Liveness
 from speedtui.engine.state.passed_over import PassedOver
-from speedtui.engine.state.series import MINUTE, RecentSeries
+from speedtui.engine.state.series import RecentSeries
 from speedtui.engine.state.snapshot import HardwareHistory, LogLine, RunState, RunStatus
 from speedtui.engine.state.study import StudyFold
 from speedtui.engine.state.training import TrainingFold
 from speedtui.engine.state.wall import Moves
+from speedtui.engine.state.windows import MINUTE
 
 LOG_LINES = 500
 HISTORY_POINTS = 120

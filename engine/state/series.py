@@ -10,8 +10,6 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from speedtui.engine.state.windows import Recent
-
 SeriesPoint = tuple[float, float]
 """(x, mean y)"""
 T = TypeVar("T")
@@ -145,29 +143,6 @@ class ThinnedList(Generic[T]):
         if self._last is None or (self._kept and self._kept[-1] is self._last):
             return tuple(self._kept)
         return (*self._kept, self._last)
-
-
-TEN_MINUTES, MINUTE = 600.0, 60.0
-"""Seconds that charts over time can show besides the whole run."""
-BUCKETS = 120
-"""Stretches in each: more than a chart of 60 columns has dots side by side."""
-
-
-class RecentFold:
-    """Keeps both at once, since a person may look at either."""
-
-    def __init__(self, buckets: int = BUCKETS) -> None:
-        self._ten_minutes = RecentSeries(TEN_MINUTES, buckets)
-        self._minute = RecentSeries(MINUTE, buckets)
-
-    def add(self, t: float, value: float) -> None:
-        """Takes in a value of `t` on the run's clock."""
-        self._ten_minutes.add(t, value)
-        self._minute.add(t, value)
-
-    def snapshot(self, t: float) -> Recent:
-        """Both up to `t`."""
-        return Recent(ten_minutes=self._ten_minutes.course(t), minute=self._minute.course(t))
 
 
 FENCE = 3.0

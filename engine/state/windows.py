@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from speedtui.engine.state.series import BucketMeans
+from speedtui.engine.state.series import BucketMeans, RecentSeries
 
 
 class Recent(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,3 +61,26 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
             seconds=self.seconds + seconds,
             largest_seconds=max(self.largest_seconds, seconds / count),
         )
+
+
+TEN_MINUTES, MINUTE = 600.0, 60.0
+"""Seconds that charts over time can show besides the whole run."""
+BUCKETS = 120
+"""Stretches in each: more than a chart of 60 columns has dots side by side."""
+
+
+class RecentFold:
+    """Keeps both at once, since a person may look at either."""
+
+    def __init__(self, buckets: int = BUCKETS) -> None:
+        self._ten_minutes = RecentSeries(TEN_MINUTES, buckets)
+        self._minute = RecentSeries(MINUTE, buckets)
+
+    def add(self, t: float, value: float) -> None:
+        """Takes in a value of `t` on the run's clock."""
+        self._ten_minutes.add(t, value)
+        self._minute.add(t, value)
+
+    def snapshot(self, t: float) -> Recent:
+        """Both up to `t`."""
+        return Recent(ten_minutes=self._ten_minutes.course(t), minute=self._minute.course(t))

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from speedtui.engine.state import TrainingState
-from speedtui.engine.state.series import MINUTE, TEN_MINUTES, without_spikes
+from speedtui.engine.state.series import without_spikes
+from speedtui.engine.state.windows import MINUTE, TEN_MINUTES
 from speedtui.engine.units import format_count, format_figure, format_span
 from speedtui.tui.drawing.axes import Axis, log_axis, nice_step, value_axis
 from speedtui.tui.drawing.plot import X_AXIS_ROWS, ChartPoint, Series, draw_plot

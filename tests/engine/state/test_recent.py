@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from speedtui.engine.state.series import BUCKETS, BucketMeans, RecentFold, RecentSeries
+from speedtui.engine.state.series import BucketMeans, RecentSeries
+from speedtui.engine.state.windows import BUCKETS, RecentFold
 
 
 def test_values_of_a_stretch_become_their_mean() -> None:
