@@ -19,10 +19,10 @@ from speedtui.engine.meter.phases import INDEX, OTHER, STEP_INDEXES, PhaseClock
 from speedtui.engine.meter.profile import Profiled
 from speedtui.engine.meter.step_lines import StepLines
 from speedtui.engine.meter.step_record import (
+    BatchTokens,
     LossScale,
     MicroStep,
     StepRecord,
-    TokenCounts,
     batch_rows,
     of_step,
     seconds_by_phase,
@@ -64,7 +64,7 @@ class Meter:
         run_clock: RunClock,
         emit: Callable[[StepCompleted], None],
         *,
-        token_counts: Callable[[Mapping[str, Any]], TokenCounts],
+        token_counts: Callable[[Mapping[str, Any]], BatchTokens],
         device: DeviceClock | None = None,
         trial: int | None = None,
         probe: Probe | None = None,

@@ -16,7 +16,7 @@ LossScale = tuple[torch.Tensor, torch.Tensor]
 """(scale of a step's gradients, the next one's relative to it): scalars on the device."""
 Pairs = list[tuple[int, float]]
 """(index of a phase, device seconds)."""
-TokenCounts = tuple[int, int] | torch.Tensor | None
+BatchTokens = tuple[int, int] | torch.Tensor | None
 """(tokens, padding tokens) of a micro-batch, or its mask, 0 at padding, on the CPU; None where they are unknown."""
 
 _DATA, _FIRST_BATCH = INDEX["data"], INDEX["first_batch"]
@@ -28,7 +28,7 @@ class MicroStep:
 
     __slots__ = ("_counts", "end_ns", "loss", "rows", "start_ns")
 
-    def __init__(self, rows: int, counts: TokenCounts, start_ns: int) -> None:
+    def __init__(self, rows: int, counts: BatchTokens, start_ns: int) -> None:
         self.rows = rows
         self._counts = counts
         self.start_ns = start_ns

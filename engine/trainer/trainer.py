@@ -26,7 +26,7 @@ from speedtui.engine.meter.meter import Meter
 from speedtui.engine.trainer.arguments import GROUPED
 from speedtui.engine.trainer.loaders import leave_signals_to_the_training, to_device
 from speedtui.engine.trainer.measure_loss import weighing_of, without_router_losses
-from speedtui.engine.trainer.metered_steps import MeteredSteps
+from speedtui.engine.trainer.metered_steps import MeteredSteps, ModelInputs
 from speedtui.engine.trainer.needless_mask import without_mask
 from speedtui.engine.trainer.sampler import EpochSampler, EvaluationSampler, row_tokens
 from speedtui.engine.trainer.weighing import LossSum
@@ -34,7 +34,6 @@ from speedtui.engine.workload.float32 import kept_float32
 from speedtui.engine.workload.memory import is_out_of_memory
 from speedtui.engine.workload.model import loss_of
 
-ModelInputs = dict[str, Any]
 EVAL_LOSS = "eval_loss"
 """transformers' name for it among an evaluation's metrics."""
 
