@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -46,14 +47,20 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 class CheckpointStore:
     """One folder of checkpoints. A checkpoint is whole in its place or not there at all."""
 
-    def __init__(self, folder: Path, keep: int) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, keep: int, *, now: Callable[[], Path] | None = None) -> None:
+        """`now`: where the folder is whenever it is needed, if it can be moved."""
+        self._where = now or (lambda: folder)
         self.keep = keep
         """The newest ones, at least one; may be changed while the training goes on."""
         self.protect: int | None = None
         """Step of the best one: kept besides, however old it gets."""
         self.passed_over: list[tuple[Path, str]] = []
         """What the last `newest` has passed over; also where it found none that is whole."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the checkpoints are."""
+        return self._where()
 
     @property
     def staging(self) -> Path:

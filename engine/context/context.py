@@ -53,7 +53,6 @@ class JobContext:
         handled: frozenset[str],
     ) -> None:  # fmt: skip
         """`before`: the state an earlier worker left; `handled`: ids of the commands it answered."""
-        self.folder = folder
         self.settings = settings
         self.order = order
         self.log = log
@@ -77,6 +76,11 @@ class JobContext:
         self._books_due = time.monotonic() + BOOKS_SECONDS
         log.add_source(self._fetch_commands)
         log.add_source(self._tell_books)
+
+    @property
+    def folder(self) -> RunFolder:
+        """The run's, where it is now: it may be moved while the job goes on."""
+        return RunFolder(self.log.folder)
 
     # -- events ------------------------------------------------------------------------------------
 
@@ -131,6 +135,7 @@ class JobContext:
     # -- commands ----------------------------------------------------------------------------------
 
     def _fetch_commands(self, urgent: bool) -> None:
+        self._tail.follow(self.folder.commands)
         for command in self._tail.read():
             if isinstance(command, c.Note):
                 self._mark(command)

@@ -25,7 +25,15 @@ def how_to_go_on(folder: RunFolder, order: Order | None = None) -> str:
 
 def resume_command(folder: RunFolder, order: Order) -> str:
     """What to type to go on with a training, wherever its runs are."""
-    return as_typed([*order.train_command, "--resume", folder.id])
+    return as_typed([*_train(folder, order), "--resume", folder.id])
+
+
+def _train(folder: RunFolder, order: Order) -> list[str]:
+    """How `speedtui train` was called, with the folder that the run is in now for its runs."""
+    words = list(order.train_command)
+    if "--runs" in words[:-1]:
+        words[words.index("--runs") + 1] = str(folder.path.parent)
+    return words
 
 
 def go_on_lower(folder: RunFolder, order: Order, learning_rate: float, step: int | None) -> str:
@@ -35,7 +43,7 @@ def go_on_lower(folder: RunFolder, order: Order, learning_rate: float, step: int
         return f"Train with train.learning_rate = {rate[1]}."
     if step is not None:
         return f"Go on from step {step} at a lower rate: {resume_command(folder, order)} {shell_line(*rate)}"
-    command = [*order.train_command, "--config", str(folder.config), *rate]
+    command = [*_train(folder, order), "--config", str(folder.config), *rate]
     return f"Start again at a lower rate: {as_typed(command)}"
 
 

@@ -70,7 +70,9 @@ class Training:
         self._live = LiveSettings(context, settings, named)
         self._live.total_steps = self._counts.total_steps
         self._live.listeners.append(self._on_change)
-        self._store = CheckpointStore(context.folder.checkpoints, settings.schedule.keep_checkpoints)
+        self._store = CheckpointStore(
+            context.folder.checkpoints, settings.schedule.keep_checkpoints, now=lambda: context.folder.checkpoints
+        )
         self._model = self._make_model(settings)
         context.warn_once(precision_warning(self._model, settings))
         self._flops = Arithmetic(context, device).of(self._model, workload, settings)

@@ -38,6 +38,10 @@ class CommandTail:
         self._lines = LineTail(path, opened=open_obeyed)
         self._refused = ""
 
+    def follow(self, path: Path) -> None:
+        """The same file, where it is now."""
+        self._path = self._lines.path = path
+
     def read(self) -> list[commands.AnyCommand | ValueError]:
         """The commands since the last call, in order; why none is obeyed, once."""
         try:

@@ -31,7 +31,8 @@ class LineTail:
 
     def __init__(self, path: Path, offset: int = 0, *, opened: Callable[[Path], BinaryIO] = open_regular) -> None:
         """`offset`: bytes of the file before the first line wanted; `opened`: how it is opened, for each look."""
-        self._path = path
+        self.path = path
+        """Where it is read from at the next look."""
         self._offset = offset
         self._opened = opened
         self._begun: list[bytes] = []
@@ -62,7 +63,7 @@ class LineTail:
             OSError: it cannot be read, or is no regular file.
         """
         try:
-            with self._opened(self._path) as file:
+            with self._opened(self.path) as file:
                 self._skip_hole(file.fileno())
                 file.seek(self._offset)
                 chunk = file.read(CHUNK_BYTES)

@@ -12,7 +12,7 @@ from pathlib import Path
 from speedtui.engine import events as e
 from speedtui.engine.files import open_plain
 from speedtui.engine.log.clock import RunClock
-from speedtui.engine.log.location import LogLocation, folder_of_open
+from speedtui.engine.log.location import LogLocation
 from speedtui.engine.log.rate_limit import RateLimit, worth_writing
 from speedtui.engine.output import warn_traceback
 from speedtui.engine.units import format_span
@@ -38,7 +38,6 @@ class EventLog:
 
     def __init__(self, path: Path, clock: RunClock) -> None:
         self.clock = clock
-        self._path = path
         self._file = open_plain(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
         self._isolate_torn_line()
         self._whereabouts = LogLocation(path, os.fstat(self._file))
@@ -56,6 +55,11 @@ class EventLog:
         self._closing = threading.Event()
         self._pump = threading.Thread(target=self._run, name="event-pump", daemon=True)
         self._pump.start()
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder, where it is now."""
+        return self._whereabouts.folder
 
     @property
     def failure(self) -> OSError | None:
@@ -119,14 +123,16 @@ class EventLog:
             self._drain()
 
     def _gone_or_back(self) -> e.Notice:
-        """Of the run's folder, under whose name another is made for what is saved from now on."""
-        t, folder = self.clock.now(), self._path.parent
+        """Of the run's folder. One that was removed, or moved to another disk, is made anew for what is saved."""
+        t, folder = self.clock.now(), self._whereabouts.path.parent
         if self._whereabouts.here:
             return e.Notice(t=t, level="info", text=f"the run's folder is at {folder} again")
-        now = folder_of_open(self._file)
-        became = "was moved or removed" if now is None or now == folder else f"was moved to {now}"
+        text = f"the run's folder {folder} was moved"
+        if self._whereabouts.follow():
+            hint = "The run goes on there: it saves there and hears the commands that are sent there."
+            return e.Notice(t=t, level="warning", text=f"{text} to {self.folder}", hint=hint)
         hint = f"Move it back: until then no command is heard, and what is saved goes to a new folder {folder}."
-        return e.Notice(t=t, level="error", text=f"the run's folder {folder} {became}", hint=hint)
+        return e.Notice(t=t, level="error", text=f"{text} or removed", hint=hint)
 
     def _hand_over(self) -> None:
         with self._handing_over:

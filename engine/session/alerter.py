@@ -23,7 +23,7 @@ from speedtui.engine.config.settings import NotifySettings
 from speedtui.engine.errors import RunFolderError, SpeedtuiError
 from speedtui.engine.files import keep_private, open_plain
 from speedtui.engine.locks import hold_lock
-from speedtui.engine.log.location import LogLocation, folder_of_open
+from speedtui.engine.log.location import LogLocation, path_of_open
 from speedtui.engine.output import warn
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.follower import WatchedRun
@@ -183,10 +183,10 @@ def _follow(folder: RunFolder, notify: NotifySettings, after: float) -> None:
             try:
                 return alerter.run()
             except RunFolderError:
-                place = folder_of_open(known) if alerter.displaced else None
+                place = path_of_open(known) if alerter.displaced else None
                 if place is None:
                     raise
-            folder, after = RunFolder(place), alerter.heard
+            folder, after = RunFolder(place.parent), alerter.heard
             folder.require_obeyed()
     finally:
         os.close(known)

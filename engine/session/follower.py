@@ -9,6 +9,7 @@ from contextlib import suppress
 from math import inf
 
 from speedtui.engine import events as e
+from speedtui.engine.clean import shell_line
 from speedtui.engine.commands import AnyCommand
 from speedtui.engine.locks import hold_lock
 from speedtui.engine.log.commands import append_command
@@ -208,9 +209,19 @@ class WatchedRun(FollowedRun):
 
         whole = self._follower.read(observed, seconds=seconds)
         if self._follower.whereabouts.changed() and self._lost:
-            text = f"the run's folder {self._folder.path} was moved or removed: what the run does is not seen from here"
-            self._follower.tell(e.Notice(t=self._t(), level="error", text=text, hint="Move it back."), on_line)
+            self._follower.tell(self._moved(), on_line)
         return whole
+
+    def _moved(self) -> e.Notice:
+        folder, now = self._folder.path, self._follower.whereabouts.folder
+        text, hint = f"the run's folder {folder} was moved", "Move it back."
+        if now != folder:
+            return e.Notice(
+                t=self._t(), level="error", text=f"{text} to {now}: what the run does is not seen from here",
+                hint=f"Look at it there: {shell_line('speedtui', 'attach', str(now))}",
+            )  # fmt: skip
+        text = f"{text} or removed: what the run does is not seen from here"
+        return e.Notice(t=self._t(), level="error", text=text, hint=hint)
 
     @property
     def _lost(self) -> bool:
