@@ -18,7 +18,7 @@ from speedtui.engine.plan.rows import Basis, profile_row
 from speedtui.engine.plan.schedules import schedules
 from speedtui.engine.plan.tables import checkpoint_frequencies, eval_frequencies
 from speedtui.engine.plan_types import Choice, Plan, ProfileRow, Saving
-from speedtui.engine.profile.adjust import fit_to_window
+from speedtui.engine.profile.fit import fit_to_window
 from speedtui.engine.profile.levers import Facts, MemoryOf
 from speedtui.engine.timing.workload_shape import grouping_saving, packing_saving
 from speedtui.engine.workload.base import DataFacts, Workload

@@ -24,8 +24,8 @@ from speedtui.engine.plan.numbers import (
     whole,
 )
 from speedtui.engine.plan_types import Change
-from speedtui.engine.profile.adjust import Adjusted, fit_to_window
 from speedtui.engine.profile.apply import apply_profile
+from speedtui.engine.profile.fit import Adjusted, fit_to_window
 from speedtui.engine.profile.load import find_profile, list_profiles
 from speedtui.engine.profile.profile import EFFECTIVE_BATCH, EPOCHS, MAX_LENGTH, MAX_STEPS, Profile
 from speedtui.engine.profile.select import choose, chosen_profile, fit_to_lengths

@@ -9,8 +9,8 @@ import msgspec
 from speedtui.engine.candidate import MemoryBreakdown
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.plan_types import Change, Choice
-from speedtui.engine.profile.adjust import fit_to_memory
 from speedtui.engine.profile.apply import apply_profile, values_of
+from speedtui.engine.profile.fit import fit_to_memory
 from speedtui.engine.profile.levers import Facts, MemoryOf
 from speedtui.engine.profile.profile import Profile
 from speedtui.engine.profile.select import chosen_profile, fit_to_lengths

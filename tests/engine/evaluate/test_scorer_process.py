@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 from speedtui.engine.errors import ConfigError
+from speedtui.engine.evaluate.scorer import Scorer, ScorerGone, ScoringOutcome
 from speedtui.engine.evaluate.scorer_messages import ScoringRequest
-from speedtui.engine.evaluate.scoring import Scorer, ScorerGone, ScoringOutcome
 
 Write = Callable[..., str]
 Score = Callable[..., ScoringOutcome]
@@ -216,7 +216,7 @@ def test_texts_larger_than_any_pipe_go_through(scorer: Callable[[str], Scorer]) 
 def test_a_process_that_does_not_read_is_not_waited_for_for_ever(
     scorer: Callable[[str], Scorer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("speedtui.engine.evaluate.scoring.READY_SECONDS", 1.0)
+    monkeypatch.setattr("speedtui.engine.evaluate.scorer.READY_SECONDS", 1.0)
     one = scorer(f"""
 import threading, time
 def later():
@@ -239,7 +239,7 @@ def test_an_import_that_hangs_or_crashes_is_told(
 ) -> None:
     with pytest.raises(ScorerGone, match=r"ended \(exit code 9\)"):
         scorer("import os; os._exit(9)").load(nothing)
-    monkeypatch.setattr("speedtui.engine.evaluate.scoring.READY_SECONDS", 0.5)
+    monkeypatch.setattr("speedtui.engine.evaluate.scorer.READY_SECONDS", 0.5)
     with pytest.raises(ScorerGone, match="the time for its import was up, 500 ms"):
         scorer("import time; time.sleep(1e6)").load(nothing)
 
@@ -295,7 +295,7 @@ def test_signals_to_every_process_of_a_job_do_not_end_it(scorer: Callable[[str],
 WORKER = """
     import sys, time
     from speedtui.engine.evaluate.scorer_messages import ScoringRequest
-    from speedtui.engine.evaluate.scoring import Scorer
+    from speedtui.engine.evaluate.scorer import Scorer
     one = Scorer(sys.argv[1])
     one.load(lambda done: None)
     print(one._process.pid, flush=True)

@@ -5,7 +5,7 @@ import pytest
 from speedtui.engine.config.paths import with_values
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.plan_types import Change
-from speedtui.engine.profile.adjust import fit_to_memory
+from speedtui.engine.profile.fit import fit_to_memory
 from tests.engine.profile.synthetic_run import SETTINGS, Run
 
 RUN = Run()

@@ -10,8 +10,8 @@ from speedtui.engine.config.frequency import parse_frequency
 from speedtui.engine.config.paths import with_values
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.plan_types import Change
-from speedtui.engine.profile.adjust import Adjusted, fit_to_window
 from speedtui.engine.profile.apply import values_of
+from speedtui.engine.profile.fit import Adjusted, fit_to_window
 from tests.engine.profile.synthetic_run import SETTINGS, Run
 
 RUN = Run()
