@@ -17,6 +17,8 @@ from speedtui.tui.cli import COMMANDS
 from tests.documents import DOCUMENTS, ROOT, code_spans, stale_places, table_after, text_of
 
 ARCHITECTURE = "docs/architecture.md"
+STARTS = re.compile(r"\b(?:Thread|Popen)\(|\bos\.fork\(|\bsubprocess\.run\(|\bthread=True\b")
+"""A thread or a process, of Python's own or of Textual's."""
 each_document = pytest.mark.parametrize("document", DOCUMENTS)
 
 
@@ -66,6 +68,15 @@ def test_the_rooms_of_the_engine_are_those_that_the_linter_knows() -> None:
     block = text_of(ARCHITECTURE).partition("Rooms of the engine")[2].split("```")[1].strip().splitlines()
     rooms = [re.match(r"\w+(?: \| \w+)*", line) for line in block]
     assert [room[0] for room in rooms if room is not None] == layers
+
+
+def test_whatever_starts_a_thread_or_a_process_is_in_the_tables_of_them() -> None:
+    files = [path for room in ("engine", "tui") for path in (ROOT / room).rglob("*.py")]
+    starting = {str(path.relative_to(ROOT)) for path in files if STARTS.search(path.read_text("utf-8"))}
+    tables = [table_after(text_of(ARCHITECTURE), words) for words in ("\nProcesses:\n", "\nThreads:\n")]
+    told = {path for table in tables for _, by, _ in table for path in re.findall(r"`([^`]+)`", by)} - {"tui/cli.py"}
+    assert starting - told == set(), "docs/architecture.md does not name what these start"
+    assert told - starting == set(), "these start nothing any more: take them out of docs/architecture.md"
 
 
 def meanings(source: Path, within: str = "") -> dict[str, str]:
