@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
+import time
+from collections.abc import Callable
+
+from pseudo_terminal import PATIENCE_SECONDS
+from recorded import RecordedSession
 from textual.app import ScreenStackError
 from textual.pilot import Pilot
+
+from speedtui.engine.events import AnyEvent
+from speedtui.tui.app import SpeedtuiApp
 
 
 async def settled(pilot: Pilot[None]) -> None:
@@ -28,4 +38,24 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
     """Presses keys one after the other, and waits before and after them all."""
     await settled(pilot)
     await pilot.press(*keys)
+    await settled(pilot)
+
+
+async def until(pilot: Pilot[None], holds: Callable[[], object]) -> None:
+    """Waits until something is so, however late a busy machine comes to it."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < end, "it never came to be so"
+        await asyncio.sleep(0.01)
+    await settled(pilot)
+
+
+async def heard(pilot: Pilot[None], session: RecordedSession, *events: AnyEvent) -> None:
+    """These events come in, and after them all ticks of a second: each pane has had its own."""
+    await until(pilot, lambda: session.followed)
+    session.hear(*events)
+    app = pilot.app
+    assert isinstance(app, SpeedtuiApp)
+    for _ in range(math.ceil(app.drawing.pace.rate_hz)):
+        app.tick()
     await settled(pilot)

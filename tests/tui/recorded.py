@@ -48,6 +48,11 @@ class RecordedSession:
         self._over.wait()
         return self._exit_code
 
+    @property
+    def followed(self) -> bool:
+        """Whether somebody is told what comes in."""
+        return self._on_line is not None
+
     def hear(self, *events: e.AnyEvent) -> None:
         """These events come in now."""
         for event in events:

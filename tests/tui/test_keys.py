@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import builders as b
 import pytest
-from pressing import press, settled
+from pressing import heard, press, settled, until
 from recorded import RecordedSession
 from textual.command import CommandList
 
@@ -186,8 +186,7 @@ async def test_a_frozen_screen_stays_as_it_is_until_it_is_let_go(open_app: OpenA
     async with open_app(session, rate_hz=5.0).run_test(size=(140, 40)) as pilot:
         await press(pilot, "f")
         before = list(pilot.app.screen.query_one("#deadline").rows)  # type: ignore[attr-defined]
-        session.hear(b.coalesced(300.0, 400, 1, loss=2.0), b.eta(300.0, 400))
-        await pilot.pause(0.5)
+        await heard(pilot, session, b.coalesced(300.0, 400, 1, loss=2.0), b.eta(300.0, 400))
         assert pilot.app.screen.query_one("#deadline").rows == before  # type: ignore[attr-defined]
         assert "frozen" in plain(pilot.app.screen.query_one(Header).rows[0])
         await press(pilot, "f")
@@ -208,13 +207,10 @@ async def test_the_cursor_stays_on_its_candidate_when_rows_come_and_go(open_app:
     session = RecordedSession(b.study_log())
     async with open_app(session, start_screen="trials", rate_hz=5.0).run_test() as pilot:
         await press(pilot, "j", "j")
-        session.hear(
-            e.CandidateRemoved(t=100.0, trial=0), e.TrialFinished(t=101.0, trial=5, result=b.ok_result(0.5, 38.0))
-        )
-        await pilot.pause(0.5)
+        done = e.TrialFinished(t=101.0, trial=5, result=b.ok_result(0.5, 38.0))
+        await heard(pilot, session, e.CandidateRemoved(t=100.0, trial=0), done)
         assert pilot.app.screen.query_one(TrialsPane).selected == 2
-        session.hear(e.CandidateRemoved(t=102.0, trial=2), e.StudyFinished(t=103.0, best=3))
-        await pilot.pause(0.5)
+        await heard(pilot, session, e.CandidateRemoved(t=102.0, trial=2), e.StudyFinished(t=103.0, best=3))
         assert pilot.app.screen.query_one(TrialsPane).selected == 1
 
 
@@ -251,9 +247,9 @@ async def test_a_refused_command_of_this_screen_is_notified_and_others_are_not(o
     session = RecordedSession(b.study_log())
     async with open_app(session, start_screen="trials", rate_hz=5.0).run_test() as pilot:
         await press(pilot, "r")
-        session.hear(e.CommandRefused(t=100.0, id=session.commands[0].id, command="run_trial", reason="#0 is running"))
-        session.hear(e.CommandRefused(t=100.0, id="somebody else's", command="pause", reason="not ours"))
-        await pilot.pause(0.5)
+        own = e.CommandRefused(t=100.0, id=session.commands[0].id, command="run_trial", reason="#0 is running")
+        other = e.CommandRefused(t=100.0, id="somebody else's", command="pause", reason="not ours")
+        await heard(pilot, session, own, other)
         assert [note.message for note in pilot.app._notifications] == ["#0 is running"]
 
 
@@ -278,15 +274,13 @@ async def test_promoting_can_start_the_training_once_the_study_has_ended(open_ap
     async with open_app(study, start_screen="trials", rate_hz=5.0, train=train).run_test(size=(120, 40)) as pilot:
         await press(pilot, "G", "P", "t")
         assert [c.command_name(sent) for sent in study.commands] == ["promote"]
-        study.hear(e.TrialPromoted(t=300.0, trial=7, config_file="promoted.toml"))
-        await pilot.pause(0.5)
+        await heard(pilot, study, e.TrialPromoted(t=300.0, trial=7, config_file="promoted.toml"))
         assert [c.command_name(sent) for sent in study.commands] == ["promote", "finish"]
         assert asked == []
         study.hear(e.RunFinished(t=301.0, outcome="ok", exit_code=0))
         study.end()
-        await pilot.pause(0.6)
+        await until(pilot, lambda: asked and isinstance(pilot.app.screen, MonitorScreen))
         assert asked == [("promoted.toml", 7)]
-        assert isinstance(pilot.app.screen, MonitorScreen)
         assert pilot.app.front.session is training  # type: ignore[attr-defined]
         await press(pilot, "2")
         assert "mb8 ga2 +bf16" in "\n".join(plain(line) for line in pilot.app.screen.query_one(TrialsPane).rows)

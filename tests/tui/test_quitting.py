@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import builders as b
 import pytest
-from pressing import press
+from pressing import heard, press, until
 from recorded import RecordedSession
 
 from speedtui.engine import commands as c
@@ -53,7 +53,7 @@ async def test_stopping_waits_for_the_run_to_end_and_takes_its_exit_code(
         assert [c.command_name(sent) for sent in session.commands] == [command]
         assert app.is_running
         session.end(ExitCode.LATE)
-        await pilot.pause(0.6)
+        await until(pilot, lambda: not app.is_running)
     assert _exit_code(app) is ExitCode.LATE
     assert not session.detached
 
@@ -63,7 +63,8 @@ async def test_a_finished_run_stays_on_the_screen_until_q(open_app: OpenApp) -> 
     app = open_app(session, rate_hz=5.0)
     async with app.run_test() as pilot:
         session.end(ExitCode.DONE)
-        await pilot.pause(0.5)
+        await until(pilot, lambda: app.front.ended)
+        await heard(pilot, session)
         assert app.is_running
         await press(pilot, "q")
     assert _exit_code(app) is ExitCode.DONE

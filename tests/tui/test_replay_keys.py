@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
 import builders as b
 import pytest
-from pressing import press
+from pressing import press, settled, until
 from recorded import RecordedSession
 
 from speedtui.engine import events as e
@@ -34,6 +33,12 @@ def recording(tmp_path: Path) -> ReplaySession:
     return ReplaySession(folder, speed=1e-3, stay=True)
 
 
+def drawn_at(app: SpeedtuiApp) -> float | None:
+    """Where in the recording the screen last said that it is, seconds."""
+    frame = app.drawing.frame
+    return frame.replay.t if frame is not None and frame.replay is not None else None
+
+
 @pytest.mark.parametrize(
     ("keys", "fiftieths"),
     [
@@ -49,12 +54,7 @@ async def test_a_key_goes_on_or_back_in_the_recording(
         await press(pilot, *keys)
         at = recording.position()
         assert at.t == pytest.approx(fiftieths / 50 * at.end, abs=0.01)
-        for _ in range(200):
-            if recording.snapshot().t >= at.t - 60 and app.drawing.frame is not None:
-                break
-            await asyncio.sleep(0.02)
-        frame = app.drawing.frame
-        assert frame is not None and frame.replay is not None and frame.replay.t == pytest.approx(at.t, abs=1)
+        await until(pilot, lambda: recording.snapshot().t >= at.t - 60 and drawn_at(app) == pytest.approx(at.t, abs=1))
 
 
 async def test_keys_change_the_speed_and_space_holds_it(recording: ReplaySession) -> None:
@@ -73,11 +73,9 @@ async def test_the_finished_run_stays_and_is_left_without_a_question(recording: 
     app = SpeedtuiApp(recording, ScreenOptions(read_only=True, clock=lambda: b.STARTED_AT))
     async with app.run_test(size=(100, 30)) as pilot:
         await press(pilot, "end")
-        for _ in range(200):
-            if recording.snapshot().outcome:
-                break
-            await asyncio.sleep(0.02)
-        await pilot.pause(0.7)
+        await until(pilot, lambda: recording.snapshot().outcome)
+        app.tick()
+        await settled(pilot)
         assert recording.snapshot().outcome == "ok" and not app.front.ended
         await press(pilot, "q")
         assert not isinstance(app.screen, Question)

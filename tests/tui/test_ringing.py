@@ -7,6 +7,7 @@ from collections.abc import Callable
 import builders as b
 import msgspec
 import pytest
+from pressing import until
 from recorded import RecordedSession
 
 from speedtui.engine import events as e
@@ -62,7 +63,7 @@ async def test_an_open_screen_rings_once_where_the_settings_want_it(
     session = RecordedSession(log)
     app = open_app(session, rate_hz=5.0, start_screen="trials")
     async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.pause(0.15)
+        await until(pilot, lambda: session.followed)
         assert app._driver is not None
         sent: list[str] = []
         monkeypatch.setattr(app._driver, "write", sent.append)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import builders as b
 import pytest
-from pressing import press
+from pressing import press, until
 from recorded import RecordedSession
 from textual.pilot import Pilot
 
@@ -54,12 +53,9 @@ def runs(tmp_path: Path) -> Path:
 
 async def listed(pilot: Pilot[None]) -> RunsScreen:
     """The list, once the folder was read."""
-    for _ in range(100):
-        screen = pilot.app.screen
-        if isinstance(screen, RunsScreen) and screen._found is not None:
-            return screen
-        await asyncio.sleep(0.02)
-    raise AssertionError(f"{pilot.app.screen} is no list of runs")
+    await until(pilot, lambda: isinstance(pilot.app.screen, RunsScreen) and pilot.app.screen._found is not None)
+    assert isinstance(pilot.app.screen, RunsScreen)
+    return pilot.app.screen
 
 
 def text_of(screen: RunsScreen, width: int = 116) -> str:
@@ -82,10 +78,7 @@ async def test_five_lists_the_runs_and_enter_opens_one_which_is_then_in_front(op
         await press(pilot, "enter")
         assert isinstance(app.front.session, AttachedSession) and app.front.session.folder.id.endswith("bbbb")
         assert app.read_only and len(app.fleet.open) == 2 and isinstance(app.screen, MonitorScreen)
-        for _ in range(50):
-            if app.front.ended:
-                break
-            await asyncio.sleep(0.02)
+        await until(pilot, lambda: app.front.ended)
         assert app.front.state().outcome == "ok" and app.front.error is None
         await press(pilot, "5")
         await listed(pilot)
@@ -153,11 +146,7 @@ async def test_a_run_that_ends_while_it_is_listed_says_so(open_app: OpenApp, run
             with alive.events.open("ab") as file:
                 file.write(e.encode(e.RunFinished(t=300.0, outcome="failed", exit_code=1, reason="it broke")))
             stack.close()
-            for _ in range(150):
-                if "failed" in text_of(screen):
-                    break
-                await asyncio.sleep(0.02)
-            assert "✗ failed" in text_of(screen)
+            await until(pilot, lambda: "✗ failed" in text_of(screen))
 
 
 @pytest.mark.asyncio
@@ -189,14 +178,8 @@ async def test_leaving_asks_about_the_run_that_was_started_here_and_lets_the_oth
             await press(pilot, "down", "enter")
             assert [type(sent).__name__ for sent in own.commands] == ["Stop"]
             own.end(ExitCode.DONE)
-            for _ in range(100):
-                if app._exit:
-                    break
-                await asyncio.sleep(0.02)
-        for _ in range(100):
-            if other.ended:
-                break
-            await asyncio.sleep(0.02)
+            await until(pilot, lambda: app._exit)
+        await until(pilot, lambda: other.ended)
         assert other.exit_code is ExitCode.DONE and not alive.commands.exists()
 
 

@@ -102,7 +102,7 @@ def test_what_changes_a_late_run_looks_as_it_did(
         await settled(pilot)
         for field in pilot.app.screen.query(Input):
             field.cursor_blink = False
-        await pilot.pause(0.05)
+        await settled(pilot)
 
     assert snap_compare(open_app(b.late_training_log()), terminal_size=(80, 24), run_before=before)
 

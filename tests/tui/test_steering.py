@@ -9,7 +9,7 @@ from pathlib import Path
 import builders as b
 import msgspec
 import pytest
-from pressing import press, settled
+from pressing import heard, press, settled
 from recorded import RecordedSession
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -176,9 +176,9 @@ async def test_the_schedule_is_that_of_the_draft_that_the_plan_shows(open_app: O
         await press(pilot, "t")
         assert sets(session) == [{EVERY: changed[EVERY], "schedule.patience": 4}]
         assert draft(pilot).values() == {**changed, "schedule.patience": 4}
-        session.hear(e.SettingsChanged(t=LATE[-1].t, step=7579, values=sets(session)[0], reason="command"))
+        changed_here = e.SettingsChanged(t=LATE[-1].t, step=7579, values=sets(session)[0], reason="command")
+        await heard(pilot, session, changed_here)
         await press(pilot, "3")
-        await pilot.pause(0.6)
         assert list(draft(pilot).values()) == ["train.epochs"]
 
 
@@ -216,30 +216,18 @@ async def test_a_folder_that_cannot_be_written_is_said_and_nothing_is_left(open_
         assert any("next.toml: cannot be written" in text for text in said(pilot.app))  # type: ignore[arg-type]
 
 
-async def told(pilot: Pilot[None], count: int) -> None:
-    """Waits until so many things were said; on a busy machine a tick may come late."""
-    for _ in range(50):
-        if len(said(pilot.app)) >= count:  # type: ignore[arg-type]
-            return
-        await pilot.pause(0.1)
-
-
 async def test_a_flip_of_the_verdict_is_told_once_with_the_finish_and_what_is_missing(open_app: OpenApp) -> None:
     log = b.training_log(7578, verdict="on_track")
     session, t = RecordedSession(log), log[-1].t
     app = open_app(session, rate_hz=5.0)
     async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.pause(0.4)
+        await heard(pilot, session)
         assert said(app) == []
         for i in range(1, 4):
-            session.hear(b.eta(t + i, 7578, "late"))
-            await pilot.pause(0.3)
-        await told(pilot, 1)
+            await heard(pilot, session, b.eta(t + i, 7578, "late"))
         assert said(app) == ["Late: Finish 04:04, 1h 04m after 03:00, the latest safe one."]
-        session.hear(b.eta(t + 4, 7578, "measuring"))
-        await pilot.pause(0.3)
-        session.hear(b.eta(t + 5, 7578, "on_track"))
-        await told(pilot, 2)
+        await heard(pilot, session, b.eta(t + 4, 7578, "measuring"))
+        await heard(pilot, session, b.eta(t + 5, 7578, "on_track"))
         assert said(app)[1:] == ["On track: Finish 02:04, 55m to spare before 03:00, the latest safe one."]
 
 
@@ -248,11 +236,10 @@ async def test_a_command_is_said_to_be_sent_until_its_answer_which_is_told(open_
     app = open_app(session, rate_hz=5.0)
     async with app.run_test(size=(140, 40)) as pilot:
         await press(pilot, "e")
-        await pilot.pause(0.3)
+        await heard(pilot, session)
         assert "evaluate sent" in plain(app.screen.query_one(Header).rows[0])
         answer = e.CommandApplied(t=130.0, id=session.commands[0].id, command="evaluate", detail="after this step")
-        session.hear(e.CommandReceived(t=130.0, id=answer.id, command="evaluate"), answer)
-        await pilot.pause(0.4)
+        await heard(pilot, session, e.CommandReceived(t=130.0, id=answer.id, command="evaluate"), answer)
         assert "sent" not in plain(app.screen.query_one(Header).rows[0])
         assert any("evaluate: after this step" in text for text in said(app))
 
@@ -264,11 +251,10 @@ async def test_the_deadline_gets_a_row_for_what_needs_a_person_and_gives_it_back
     session = RecordedSession(LATE)
     app = open_app(session, rate_hz=5.0)
     async with app.run_test(size=size) as pilot:
-        await pilot.pause(0.3)
+        await settled(pilot)
         pane = app.screen.query_one(DeadlinePane)
         assert pane.size.height == rows
-        session.hear(e.LeversFound(t=LATE[-1].t + 1, levers=[], short_seconds=0.0))
-        await pilot.pause(0.4)
+        await heard(pilot, session, e.LeversFound(t=LATE[-1].t + 1, levers=[], short_seconds=0.0))
         assert pane.size.height == max(4, rows - 1)
 
 
@@ -278,8 +264,6 @@ async def test_levers_that_are_found_while_the_screen_is_open_appear_by_themselv
     session = RecordedSession(LATE[:-1])
     app = open_app(session, rate_hz=5.0)
     async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.pause(0.3)
-        session.hear(msgspec.structs.replace(found, t=found.t + 1))
-        await pilot.pause(0.4)
+        await heard(pilot, session, msgspec.structs.replace(found, t=found.t + 1))
         shown = "\n".join(plain(line) for line in app.screen.query_one(DeadlinePane).rows)
         assert "saves 1h 10m" in shown

@@ -11,7 +11,7 @@ from pathlib import Path
 import builders as b
 import builders_trials as bt
 import pytest
-from pressing import press, settled
+from pressing import heard, press, settled
 from recorded import RecordedSession
 from textual.geometry import Region
 from textual.pilot import Pilot
@@ -159,8 +159,7 @@ async def test_a_trial_that_starts_changes_its_own_row_alone(open_app: OpenApp) 
     async with open_app(session, start_screen="trials", rate_hz=5.0).run_test(size=(140, 40)) as pilot:
         await press(pilot, "G")
         before = list(table(pilot).rows)
-        session.hear(e.TrialStarted(t=session.snapshot().t, trial=99))
-        await pilot.pause(1.2)  # while a trial is measured the screen keeps to 1 Hz
+        await heard(pilot, session, e.TrialStarted(t=session.snapshot().t, trial=99))
         changed = [y for y, row in enumerate(table(pilot).rows) if row != before[y]]
         assert changed == [len(before) - 1]
 
@@ -212,8 +211,7 @@ async def test_the_cursor_goes_to_a_candidate_that_was_added_and_stays_there(ope
         await press(pilot, "a", "enter")
         added = max(listed(pilot)) + 1
         for number in (added, added + 1):  # the second one is somebody else's
-            session.hear(e.CandidateAdded(t=session.snapshot().t, candidate=candidate(number)))
-            await pilot.pause(1.2)  # while a trial is measured the screen keeps to 1 Hz
+            await heard(pilot, session, e.CandidateAdded(t=session.snapshot().t, candidate=candidate(number)))
         assert table(pilot).selected == added
 
 
