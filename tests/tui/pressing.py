@@ -21,8 +21,9 @@ async def settled(pilot: Pilot[None]) -> None:
 
     Twice in a row: what a widget is told last, such as a new size, may have it draw again.
     """
-    app, quiet = pilot.app, 0
+    app, quiet, busy, end = pilot.app, 0, object(), time.monotonic() + PATIENCE_SECONDS
     while quiet < 2 and app.is_running and not app._exit:
+        assert time.monotonic() < end, f"{app.screen} does not come to rest: {busy}"
         try:
             await pilot.pause()  # every message is handled, and the process idle
             screen = app.screen

@@ -65,6 +65,8 @@ class Terminal:
         self.started = time.monotonic()
         self.sent = b""
         """All that came so far."""
+        self.closed = False
+        """Nothing has it open any more: the program is over."""
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.environ.update({"TERM": "xterm-256color", "COLORTERM": "truecolor", **(env or {})})
@@ -83,6 +85,7 @@ class Terminal:
                 try:
                     data += os.read(self.fd, 1 << 16)
                 except OSError:
+                    self.closed = True
                     break
         self.sent += data
         return data
@@ -95,6 +98,12 @@ class Terminal:
         """Used by the process so far."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def busy(self, seconds: float = 0.3) -> bool:
+        """Whether it uses the processor meanwhile."""
+        before = self.cpu_seconds()
+        time.sleep(seconds)
+        return self.cpu_seconds() - before > seconds / 10
 
     def measure(self, seconds: float) -> Traffic:
         """Counts for a while."""
@@ -145,13 +154,20 @@ class Seen:
         """Waits until the text is as wanted."""
         end = time.monotonic() + PATIENCE_SECONDS
         while not holds(self.text):
-            assert time.monotonic() < end, self.text
+            assert not self.terminal.closed and time.monotonic() < end, self.text
             self.feed(self.terminal.read(0.05))
         return self.text
 
     def shows(self, *words: str) -> str:
         """Waits until all of these stand on the screen."""
         return self.until(lambda text: all(word in text for word in words))
+
+    def quiet(self, seconds: float) -> None:
+        """Waits until nothing has come for so long; a minute of the clock that passes just then is waited out, too."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while came := self.terminal.read(seconds):
+            assert time.monotonic() < end, self.text
+            self.feed(came)
 
     def goes_on(self) -> str:
         """Waits until the step that it names is another one: all that was to be drawn before is drawn."""
@@ -180,6 +196,11 @@ class Seen:
         return self.terminal.wait(PATIENCE_SECONDS)
 
 
+def unread(device: int) -> int:
+    """Bytes that were typed and that no program has taken."""
+    return int.from_bytes(fcntl.ioctl(device, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
 def step_of(text: str) -> str:
     """The training's, as the Monitor names it; empty where it names none."""
     found = re.search(r"step (\d+)/", text)
@@ -187,12 +208,35 @@ def step_of(text: str) -> str:
 
 
 @contextmanager
+def shown(
+    what: str, folder: Path, columns: int = 100, rows: int = 30, env: dict[str, str] | None = None
+) -> Iterator[Seen]:
+    """What `replaying.py` plays, once its first screen stands there in full; its run is made in `folder`."""
+    terminal = Terminal([sys.executable, str(REPLAYING), what], columns, rows, {"TMPDIR": str(folder), **(env or {})})
+    seen = Seen(terminal, columns, rows)
+    try:
+        seen.shows("Monitor", "now ", "quit")
+        yield seen
+    finally:
+        terminal.kill()
+
+
+LARGE_OUTPUT = "\x0c" * 40
+"""Keys that have the whole screen drawn again and again: more than is kept for a terminal that takes nothing."""
+
+
+@contextmanager
 def stalled(terminal: Terminal) -> Iterator[None]:
-    """Output is suspended as by ctrl+s: a write blocks at once, not when the kernel's buffer is full."""
+    """Output is suspended as by ctrl+s until more has been asked for than is kept: a write blocks at once, not when the
+    kernel's buffer is full."""
     device = os.open(os.readlink(f"/proc/{terminal.pid}/fd/0"), os.O_RDWR | os.O_NOCTTY)
     termios.tcflow(device, termios.TCOOFF)
     in_flight = len(terminal.read(0.2))
+    terminal.type(LARGE_OUTPUT)
     try:
+        end = time.monotonic() + PATIENCE_SECONDS
+        while unread(device) or terminal.busy():
+            assert time.monotonic() < end, "the program does not come to rest"
         yield
         came = len(terminal.read(0.1))
         assert came == 0, f"the terminal took {came} bytes after {in_flight} in flight: it was not stalled"

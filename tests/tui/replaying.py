@@ -9,7 +9,6 @@ import json
 import os
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,11 +81,11 @@ def main() -> int:
     else:
         session = ReplayingSession(builders.training_log(), training_ahead(7578), folder)
     offset = time.time() - session.snapshot().now
-    report = os.environ.get("SPEEDTUI_TEST_REPORT")
-    if report:
-        threading.Timer(2.0, lambda: Path(report).write_text("\n".join(sorted(sys.modules)))).start()
     look = json.loads(os.environ.get("SPEEDTUI_TEST_LOOK", "{}"))
-    return int(show(session, options=ScreenOptions(clock=lambda: time.time() - offset, **look)))
+    code = show(session, options=ScreenOptions(clock=lambda: time.time() - offset, **look))
+    if report := os.environ.get("SPEEDTUI_TEST_REPORT"):
+        Path(report).write_text("\n".join(sorted(sys.modules)))
+    return int(code)
 
 
 if __name__ == "__main__":

@@ -4,37 +4,27 @@ from __future__ import annotations
 
 import json
 import re
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import builders as b
 import pytest
 from pressing import settled
-from pseudo_terminal import REPLAYING, Terminal, left_behind
+from pseudo_terminal import Seen, left_behind, shown
 
 from speedtui.tui.app import SpeedtuiApp
 from speedtui.tui.commands import options
 from speedtui.tui.terminal.theme import THEMES, choose_theme, no_colour
 
 OpenApp = Callable[..., SpeedtuiApp]
-SHOWN = b"Monitor"
 COLOUR = re.compile(rb"\x1b\[[\d;]*?(?<!\d)(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;[\d;]*)?m")
 FEW_COLOURS = {"TERM": "xterm", "COLORTERM": ""}
 
 
-@contextmanager
-def shown(folder: Path, env: dict[str, str] | None = None, **look: object) -> Iterator[Terminal]:
-    """A training on a terminal, drawn for a while."""
-    env = {"TMPDIR": str(folder), "SPEEDTUI_TEST_LOOK": json.dumps(look), **(env or {})}
-    terminal = Terminal([sys.executable, str(REPLAYING), "training"], 100, 30, env)
-    try:
-        assert SHOWN in terminal.read(20, until=SHOWN)
-        terminal.read(1.2)
-        yield terminal
-    finally:
-        terminal.kill()
+def training(folder: Path, env: dict[str, str] | None = None, **look: object) -> AbstractContextManager[Seen]:
+    """A training on a terminal, as it is asked to look."""
+    return shown("training", folder, env={"SPEEDTUI_TEST_LOOK": json.dumps(look), **(env or {})})
 
 
 @pytest.mark.parametrize(
@@ -86,31 +76,31 @@ async def test_a_key_goes_through_all_themes_and_back_to_the_first(open_app: Ope
 
 
 def test_without_colours_not_one_colour_is_sent(tmp_path: Path) -> None:
-    with shown(tmp_path, {"NO_COLOR": "1"}) as terminal:
-        terminal.type("T")  # refused with a reason
-        terminal.read(1.0)
-        assert b"NO_COLOR is set" in terminal.sent
-        assert b"\x1b[1m" in terminal.sent, "bold text stays bold"
-        assert COLOUR.findall(terminal.sent) == []
+    with training(tmp_path, {"NO_COLOR": "1"}) as seen:
+        seen.type("T")  # refused with a reason
+        seen.shows("NO_COLOR is set")
+        assert b"\x1b[1m" in seen.terminal.sent, "bold text stays bold"
+        assert COLOUR.findall(seen.terminal.sent) == []
 
 
 def test_few_colours_are_those_of_the_terminal(tmp_path: Path) -> None:
-    with shown(tmp_path, FEW_COLOURS) as terminal:
-        assert COLOUR.search(terminal.sent)
-        assert b"38;2;" not in terminal.sent and b"38;5;" not in terminal.sent
+    with training(tmp_path, FEW_COLOURS) as seen:
+        assert COLOUR.search(seen.terminal.sent)
+        assert b"38;2;" not in seen.terminal.sent and b"38;5;" not in seen.terminal.sent
 
 
 def test_a_theme_asked_for_is_shown_in_spite_of_no_color(tmp_path: Path) -> None:
-    with shown(tmp_path, {"NO_COLOR": "1"}, theme="high-contrast") as terminal:
-        assert b"38;2;255;255;255" in terminal.sent
+    with training(tmp_path, {"NO_COLOR": "1"}, theme="high-contrast") as seen:
+        assert b"38;2;255;255;255" in seen.terminal.sent
 
 
 def test_the_mouse_is_left_to_the_terminal_and_can_be_taken_and_given_back(tmp_path: Path) -> None:
-    with shown(tmp_path, mouse=False) as terminal:
-        assert b"\x1b[?1000h" not in terminal.sent
-        terminal.type("M")
-        assert b"\x1b[?1003h" in terminal.read(5, until=b"Mouse on")
-        assert "mouse buttons" in left_behind(terminal.sent)
-        terminal.type("M")
-        off = terminal.read(5, until=b"Mouse off")
-        assert all(f"\x1b[?{mode}l".encode() in off for mode in (1000, 1002, 1003, 1006))
+    with training(tmp_path, mouse=False) as seen:
+        assert b"\x1b[?1000h" not in seen.terminal.sent
+        seen.type("M")
+        seen.shows("Mouse on")
+        assert b"\x1b[?1003h" in seen.terminal.sent and "mouse buttons" in left_behind(seen.terminal.sent)
+        before = len(seen.terminal.sent)
+        seen.type("M")
+        seen.shows("Mouse off")
+        assert all(f"\x1b[?{mode}l".encode() in seen.terminal.sent[before:] for mode in (1000, 1002, 1003, 1006))

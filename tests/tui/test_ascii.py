@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import builders as b
 import pytest
 from pressing import settled
-from pseudo_terminal import REPLAYING, Terminal
+from pseudo_terminal import shown
 from rich.cells import cell_len
 
 from speedtui.engine.events import AnyEvent
@@ -95,14 +94,8 @@ async def test_all_panes_of_all_screens_keep_their_widths(name: str, screen: str
     "env", [{"SPEEDTUI_TEST_LOOK": json.dumps({"ascii": True})}, {"TERM": "linux"}, {"LC_ALL": "C", "LANG": ""}]
 )
 def test_not_one_other_byte_reaches_the_terminal(env: dict[str, str], tmp_path: Path) -> None:
-    terminal = Terminal([sys.executable, str(REPLAYING), "training"], 140, 40, {"TMPDIR": str(tmp_path), **env})
-    try:
-        terminal.read(20, until=b"Monitor")
-        terminal.read(1.5)
-        terminal.type("?")
-        terminal.read(1.5, until=b"Help")
-        terminal.read(0.5)
-    finally:
-        terminal.kill()
-    assert b"Help" in terminal.sent and b"ON TRACK" in terminal.sent
-    assert terminal.sent.isascii()
+    with shown("training", tmp_path, 140, 40, env) as seen:
+        seen.shows("ON TRACK")
+        seen.type("?")
+        seen.shows("Help")
+        assert seen.terminal.sent.isascii()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import builders as b
 import pytest
 from pressing import settled
-from pseudo_terminal import REPLAYING, Terminal
+from pseudo_terminal import Seen, shown
 from rich.cells import cell_len
 from rich.style import Style
 from textual.pilot import Pilot
@@ -73,31 +72,27 @@ async def test_a_screen_that_was_hidden_while_the_theme_changed_looks_as_one_ope
 
 
 @pytest.fixture
-def terminal(tmp_path: Path) -> Iterator[Terminal]:
-    """A training that is over, on a terminal: nothing is sent but for keys."""
-    terminal = Terminal([sys.executable, str(REPLAYING), "idle"], 100, 30, {"TMPDIR": str(tmp_path)})
-    try:
-        assert b"Monitor" in terminal.read(20, until=b"Monitor")
-        while terminal.read(1.0):
-            pass
-        yield terminal
-    finally:
-        terminal.kill()
+def idle(tmp_path: Path) -> Iterator[Seen]:
+    """A study that waits, on a terminal: nothing is sent but for keys."""
+    with shown("idle", tmp_path) as seen:
+        seen.quiet(0.5)
+        yield seen
 
 
-def sent_for(terminal: Terminal, key: str) -> int:
-    terminal.type(key)
-    sent = terminal.read(10, until=b"\x1b")
-    while more := terminal.read(0.8):
-        sent += more
-    return len(sent)
+def sent_for(seen: Seen, key: str, *words: str, without: str = "\n\n") -> int:
+    """Bytes that come for a key, until the screen has these words, and others no more, and all of it has come."""
+    before = len(seen.terminal.sent)
+    seen.type(key)
+    seen.until(lambda text: all(word in text for word in words) and without not in text)
+    seen.quiet(0.5)
+    return len(seen.terminal.sent) - before
 
 
-def test_what_lies_below_a_dialog_is_sent_once_when_it_is_closed(terminal: Terminal) -> None:
-    sent_for(terminal, "2")
-    a_screen = sent_for(terminal, "1")
-    sent_for(terminal, "?")
-    assert sent_for(terminal, "?") < 1.5 * a_screen
+def test_what_lies_below_a_dialog_is_sent_once_when_it_is_closed(idle: Seen) -> None:
+    sent_for(idle, "2", "peak")
+    a_screen = sent_for(idle, "1", "Results", "Events")
+    sent_for(idle, "?", "Help: Monitor")
+    assert sent_for(idle, "?", "Results", "Events", without="Help: Monitor") < 1.5 * a_screen
 
 
 class Sheet(Lines):

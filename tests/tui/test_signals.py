@@ -6,10 +6,11 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pseudo_terminal import Terminal, left_behind
+from pseudo_terminal import PATIENCE_SECONDS, Seen, Terminal, left_behind
 
 from speedtui.engine.errors import ExitCode
 from speedtui.tui.terminal.process import signals_handled
@@ -30,12 +31,17 @@ sys.exit(int(show(session, options=ScreenOptions())))
 """
 
 
-def forked(seconds: float = 20.0) -> int:
-    """A child like a data loader's worker: it inherits the handlers."""
+def forked() -> int:
+    """A child like a data loader's worker: it inherits the handlers, and has said that it is there."""
+    there, says = os.pipe()
     pid = os.fork()
     if pid == 0:
-        time.sleep(seconds)
+        os.write(says, b"!")
+        time.sleep(PATIENCE_SECONDS)
         os._exit(0)
+    os.close(says)
+    assert os.read(there, 1) == b"!"
+    os.close(there)
     return pid
 
 
@@ -44,7 +50,6 @@ def test_a_signal_to_a_forked_worker_ends_that_worker_and_nothing_else(number: s
     heard: list[object] = []
     with signals_handled(heard.append, lambda: heard.append("hang up")):
         pid = forked()
-        time.sleep(0.2)
         os.kill(pid, number)
         _, status = os.waitpid(pid, 0)
     assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == number
@@ -62,25 +67,19 @@ def test_the_process_itself_hears_its_signals_and_gives_the_handlers_back() -> N
 
 
 @pytest.fixture
-def busy(tmp_path: Path) -> Terminal:
-    code = BUSY.format(tests=str(Path(__file__).parent), folder=str(tmp_path), seconds=12)
+def busy(tmp_path: Path) -> Iterator[Seen]:
+    code = BUSY.format(tests=str(Path(__file__).parent), folder=str(tmp_path), seconds=2 * PATIENCE_SECONDS)
     terminal = Terminal([sys.executable, "-c", code], 100, 30)
-    terminal.read(20, until=b"Monitor")
-    terminal.read(0.8)
-    terminal.type("q")
-    assert terminal.read(10, until=b"Leave?")
-    terminal.read(0.3)
-    terminal.type("d")
-    return terminal
+    yield Seen(terminal, 100, 30)
+    terminal.kill()
 
 
-def test_while_a_job_cannot_be_interrupted_the_terminal_is_back_and_it_is_said_what_is_waited_for(
-    busy: Terminal,
-) -> None:
-    try:
-        assert b"after the step in progress" in busy.read(5, until=b"at once")
-        assert left_behind(busy.sent) == []
-        busy.type("\x03")
-        assert busy.wait(3) == 130
-    finally:
-        busy.kill()
+def test_while_a_job_cannot_be_interrupted_the_terminal_is_back_and_it_is_said_what_is_waited_for(busy: Seen) -> None:
+    busy.shows("ON TRACK", "quit")
+    busy.type("q")
+    busy.shows("Leave?")
+    busy.type("d")
+    busy.shows("after the step in progress", "at once")
+    assert left_behind(busy.terminal.sent) == []
+    busy.type("\x03")
+    assert busy.terminal.wait(PATIENCE_SECONDS) == 130
