@@ -5,7 +5,8 @@ from __future__ import annotations
 from speedtui.engine.config.first_precision import PLAIN, FirstPrecision
 
 TEMPLATE = """\
-# speedtui.toml: what to train, on what, and how much time there is. Settings left out take the value shown.
+# speedtui.toml: what to train, on what, and how much time there is. What stands behind a # is an example, and off:
+# `speedtui help settings` says what each setting means, and what it is where it is left out.
 
 [model]
 {path_line:<33} # a folder or hub id for from_pretrained

@@ -64,9 +64,8 @@ def test_the_commented_example_is_a_valid_configuration_with_the_defaults(tmp_pa
     columns = 'prompt = "p"\nresponse = "r"'
     text = render_template(model="gpt2", train="t.jsonl", columns=columns)
     settings = load_settings(write(tmp_path, text))
-    assert settings.train == Settings().train
-    assert settings.search == Settings().search
-    assert settings.schedule == Settings().schedule
+    named = {"model.path": "gpt2", "data.train": str(tmp_path / "t.jsonl"), "data.prompt": "p", "data.response": "r"}
+    assert settings == with_values(Settings(), named, "the lines that are given")
 
 
 @pytest.mark.parametrize(
