@@ -16,6 +16,7 @@ time.tzset()
 
 import pytest  # noqa: E402
 from builders import STARTED_AT  # noqa: E402
+from idle import wait_until_idle  # noqa: E402
 from recorded import RecordedSession  # noqa: E402
 
 from speedtui.engine.events import AnyEvent  # noqa: E402
@@ -23,6 +24,7 @@ from speedtui.tui.app import SpeedtuiApp  # noqa: E402
 from speedtui.tui.options import ScreenOptions  # noqa: E402
 
 OpenApp = Callable[..., SpeedtuiApp]
+wait_until_idle()
 
 
 @pytest.fixture

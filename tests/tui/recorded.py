@@ -31,6 +31,7 @@ class RecordedSession:
         self._error = error
         self._on_line: OnLine | None = None
         self._over = threading.Event()
+        self._waits = threading.Event()
         self._exit_code = ExitCode.DONE
         self.commands: list[AnyCommand] = []
         self.detached = False
@@ -45,6 +46,7 @@ class RecordedSession:
         if self._error is not None:
             raise self._error
         self._on_line = on_line
+        self._waits.set()
         self._over.wait()
         return self._exit_code
 
@@ -64,6 +66,11 @@ class RecordedSession:
         """The job is over."""
         self._exit_code = exit_code
         self._over.set()
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether its thread does nothing until somebody ends it."""
+        return self._waits.is_set() and not self._over.is_set()
 
     def snapshot(self) -> RunState:
         return self._state.snapshot()
