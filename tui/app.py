@@ -18,6 +18,7 @@ from speedtui.engine.errors import ExitCode
 from speedtui.engine.session.base import Session
 from speedtui.engine.state import RunStatus
 from speedtui.engine.units import plural
+from speedtui.tui.base_app import BaseApp
 from speedtui.tui.command_sender import CommandSender
 from speedtui.tui.keys import bindings
 from speedtui.tui.notifications import LONG_SECONDS, EventNotices
@@ -27,7 +28,6 @@ from speedtui.tui.redraw import Redraw
 from speedtui.tui.runs.open_run import OpenRun
 from speedtui.tui.runs.open_runs import OpenRuns
 from speedtui.tui.screens.monitor import MonitorScreen
-from speedtui.tui.shown import ShowingApp
 from speedtui.tui.terminal.driver import TerminalDriver
 from speedtui.tui.terminal.theme import PLAIN_THEME, Colourless, choose_theme, contrast_theme, no_colour
 
@@ -60,7 +60,7 @@ def _commands() -> type[Provider]:
     return KeyCommands
 
 
-class SpeedtuiApp(ShowingApp):
+class SpeedtuiApp(BaseApp):
     """Shows one session, and what is started from it."""
 
     CSS_PATH: ClassVar[list[str | PurePath]] = [f"style/{name}.tcss" for name in STYLES]
@@ -72,8 +72,8 @@ class SpeedtuiApp(ShowingApp):
     TITLE = "speedtui"
 
     drawing: Redraw
-    orders: CommandSender
-    news: EventNotices
+    commands: CommandSender
+    notices: EventNotices
 
     def __init__(
         self, session: Session, options: ScreenOptions, *, terminal_gone: Callable[[], bool] = lambda: False
@@ -87,11 +87,11 @@ class SpeedtuiApp(ShowingApp):
         self.theme = theme if theme in self.available_themes else PLAIN_THEME
         self.style_once()
         self.options = options
-        self.fleet = OpenRuns(session, self._follow, read_only=options.read_only)
+        self.runs = OpenRuns(session, self._follow, read_only=options.read_only)
         self.drawing = Redraw(self, self.tick)
-        self.orders = CommandSender(self)
-        self.news = EventNotices(self, opened_at=options.clock())
-        self.leaving = Quitting(self, self.orders)
+        self.commands = CommandSender(self)
+        self.notices = EventNotices(self, opened_at=options.clock())
+        self.quitting = Quitting(self, self.commands)
         self._terminal_gone = terminal_gone
         self.loop: asyncio.AbstractEventLoop | None = None
 
@@ -109,22 +109,22 @@ class SpeedtuiApp(ShowingApp):
         for warning in self.options.warnings:
             self.notify(warning, severity="warning", timeout=LONG_SECONDS)
         self.switch_mode(self.options.start_screen)
-        self.fleet.start()
+        self.runs.start()
         if self.options.choose:
             self.call_after_refresh(self.action_runs)
         self.drawing.start()
         self.set_interval(TERMINAL_CHECK_SECONDS, self._check_terminal)
 
     def on_unmount(self) -> None:
-        self.fleet.let_go()
+        self.runs.let_go()
 
     def _follow(self, following: OpenRun) -> None:
         self.run_worker(following.run, thread=True, group="engine", exit_on_error=False)
 
     def tick(self) -> None:
         """Hears what came, draws what changed."""
-        self.news.read()
-        self.leaving.look()
+        self.notices.read()
+        self.quitting.look()
         self.drawing.tick()
 
     def draw_now(self) -> None:
@@ -133,7 +133,7 @@ class SpeedtuiApp(ShowingApp):
 
     def _check_terminal(self) -> None:
         if self._terminal_gone():
-            self.leaving.detach()
+            self.quitting.detach()
 
     # --- commands ---
 
@@ -148,18 +148,18 @@ class SpeedtuiApp(ShowingApp):
 
         if not pause_replay(self):
             paused = self.front.state().status is RunStatus.PAUSED
-            self.orders.send(Resume() if paused else Pause())
+            self.commands.send(Resume() if paused else Pause())
 
     def action_stop_safely(self) -> None:
         """Ends the job, after asking; the screen stays."""
-        if self.orders.accepted():
+        if self.commands.accepted():
             from speedtui.tui.screens.leave import ask_stop
 
             self.push_screen(ask_stop(self.front.state()), self._stop_as)
 
     def _stop_as(self, answer: str | None) -> None:
         if answer == "stop":
-            self.orders.send(Stop())
+            self.commands.send(Stop())
 
     # --- each of these in a module of its own, imported when it is needed: the first paint need not wait for it ---
 
@@ -183,7 +183,7 @@ class SpeedtuiApp(ShowingApp):
 
     def action_next_run(self, by: int) -> None:
         """Another open run."""
-        self.fleet.step(by)
+        self.runs.step(by)
         self.draw_now()
 
     def action_replay_speed(self, steps: int) -> None:
@@ -248,7 +248,7 @@ class SpeedtuiApp(ShowingApp):
 
     def action_suspend(self) -> None:
         """Gives the terminal back to the shell, until it brings the screen to the front again; the run goes on."""
-        if self.fleet.own is not None and self.fleet.own.in_thread and not self.fleet.own.ended:
+        if self.runs.own is not None and self.runs.own.in_thread and not self.runs.own.ended:
             self.notify("The job runs in this program and would be held, too: space pauses it.", severity="warning")
         else:
             self.action_suspend_process()
@@ -273,12 +273,12 @@ class SpeedtuiApp(ShowingApp):
         """Leaves, after asking when something runs; an open dialog gives way to the question."""
         while isinstance(self.screen, ModalScreen):
             self.pop_screen()
-        self.leaving.ask()
+        self.quitting.ask()
 
     def detach(self) -> None:
         """Leaves; the run goes on."""
-        self.leaving.detach()
+        self.quitting.detach()
 
     def terminate(self, exit_code: ExitCode) -> None:
         """Ends the job and the screen, as a signal asks."""
-        self.leaving.terminate(exit_code)
+        self.quitting.terminate(exit_code)

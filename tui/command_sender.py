@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from speedtui.engine.commands import AnyCommand
 from speedtui.engine.errors import SpeedtuiError
+from speedtui.tui.base_app import BaseApp
 from speedtui.tui.notifications import tell_error
 from speedtui.tui.options import TrainingStart
 from speedtui.tui.runs.open_run import OpenRun
-from speedtui.tui.shown import ShowingApp
 
 
 class CommandSender:
     """Sends what can be sent, and says why where it cannot."""
 
-    def __init__(self, app: ShowingApp) -> None:
+    def __init__(self, app: BaseApp) -> None:
         self._app = app
 
     def refused(self, *, study: bool = False) -> bool:
@@ -55,5 +55,5 @@ class CommandSender:
         except SpeedtuiError as error:
             tell_error(self._app, error)
             return
-        self._app.fleet.add(session, keep_study=True)
+        self._app.runs.add(session, keep_study=True)
         self._app.switch_mode("monitor")

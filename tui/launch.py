@@ -85,8 +85,8 @@ def _terminal(app: SpeedtuiApp) -> TerminalDriver | None:
 
 
 def _exit_code(app: SpeedtuiApp) -> ExitCode:
-    if app.leaving.status is not None:
-        return app.leaving.status
+    if app.quitting.status is not None:
+        return app.quitting.status
     if app.return_code:
         return ExitCode.FAILED  # the screen itself broke; Textual has printed why
     return app.front.exit_code if app.front.exit_code is not None else ExitCode.DONE

@@ -25,11 +25,11 @@ from speedtui.engine.events import (
 )
 from speedtui.engine.state import RunState
 from speedtui.engine.units import format_figure, format_seconds
+from speedtui.tui.base_app import BaseApp
 from speedtui.tui.drawing.text import clean, clock, roughly
 from speedtui.tui.options import TrainingStart
 from speedtui.tui.protocols import Notifies
 from speedtui.tui.runs.open_run import REMEMBERED, Noteworthy, OpenRun
-from speedtui.tui.shown import ShowingApp
 from speedtui.tui.terminal.ringing import ring
 from speedtui.tui.textual_privates import driver_of
 
@@ -110,7 +110,7 @@ def _notify(
 class EventNotices:
     """Reads what came from the run in front since the last tick, and tells a person what matters of it."""
 
-    def __init__(self, app: ShowingApp, *, opened_at: float) -> None:
+    def __init__(self, app: BaseApp, *, opened_at: float) -> None:
         """`opened_at`: wall clock when the screen was opened; older trouble stands on the screen and is not told."""
         self._app = app
         self._opened_at = opened_at
@@ -135,14 +135,14 @@ class EventNotices:
 
     def read(self) -> None:
         """To be called at each tick."""
-        for following in self._app.fleet.all:
+        for following in self._app.runs.all:
             self._read(following)
         if not self._app.drawing.frozen:
             self._tell_all()
             self._verdicts.look(self._app, self._app.front.state(), opened_at=self._opened_at)
         if self._promotion is not None and self._promotion.take_over_due():
             assert self._promotion.wanted is not None
-            self._app.orders.train(self._promotion.wanted)
+            self._app.commands.train(self._promotion.wanted)
             self._promotion = None
 
     def _read(self, following: OpenRun) -> None:
@@ -153,7 +153,7 @@ class EventNotices:
             driver = driver_of(self._app)
             if driver is not None and alert.wall >= self._opened_at:
                 ring(driver, alert, following.state().config, os.environ)
-        for event in following.news():
+        for event in following.new_events():
             self._untold.append((following, event))
             if self._promotion is not None:
                 self._promotion.hear(event)

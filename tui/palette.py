@@ -10,10 +10,10 @@ from rich.cells import cell_len
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
+from speedtui.tui.base_app import BaseApp
 from speedtui.tui.keys import Key, keys_of
 from speedtui.tui.keys.table import SCREENS
 from speedtui.tui.screens.view import View
-from speedtui.tui.shown import ShowingApp
 
 NOT_LISTED = ("screen.palette",)
 """It is open already."""
@@ -38,12 +38,12 @@ class KeyCommands(Provider):
     """The commands of the key table, each in one line: what it does, and the key that does it."""
 
     async def discover(self) -> Hits:
-        for command in palette_commands(cast(ShowingApp, self.app)):
+        for command in palette_commands(cast(BaseApp, self.app)):
             yield DiscoveryHit(self._line(Content(command.words), command.key), command.run, text=command.words)
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
-        for command in palette_commands(cast(ShowingApp, self.app)):
+        for command in palette_commands(cast(BaseApp, self.app)):
             score = KEY_SCORE if query in command.key.split() else matcher.match(command.words)
             if score > 0:
                 words = matcher.highlight(command.words)
@@ -54,7 +54,7 @@ class KeyCommands(Provider):
         return Content.assemble(words, " " * max(2, room), (key, "dim"))
 
 
-def palette_commands(app: ShowingApp) -> Iterator[PaletteCommand]:
+def palette_commands(app: BaseApp) -> Iterator[PaletteCommand]:
     """What does something now on this screen, then what does so everywhere, then what the other screens do; choosing
     one of those goes there first.
     """
@@ -74,18 +74,18 @@ def palette_commands(app: ShowingApp) -> Iterator[PaletteCommand]:
                 yield PaletteCommand(words, shown, partial(_do_there, app, screen, key), 0.7)
 
 
-def _below(app: ShowingApp) -> View | None:
+def _below(app: BaseApp) -> View | None:
     """The full screen that the palette was opened on."""
     base = app.screen_stack[0]
     return base if isinstance(base, View) else None
 
 
-async def _do(app: ShowingApp, key: Key) -> None:
+async def _do(app: BaseApp, key: Key) -> None:
     """What the key does; `screen.` and bare names of a screen's own keys mean the screen in front."""
     await app.run_action(key.action, app if key.scope in ("replay", "everywhere") else app.screen)
 
 
-async def _do_there(app: ShowingApp, screen: str, key: Key) -> None:
+async def _do_there(app: BaseApp, screen: str, key: Key) -> None:
     """Goes to the screen first; says so where the key does nothing there now."""
     await app.switch_mode(screen)
     app.drawing.now()

@@ -28,7 +28,7 @@ class ShownRuns(Protocol):
         """How the screen is to be shown, and what can be started from it."""
 
     @property
-    def fleet(self) -> OpenRuns:
+    def runs(self) -> OpenRuns:
         """All that are open."""
 
     @property
@@ -136,7 +136,7 @@ class TerminalUse(Protocol):
         """Draws everything again when the terminal is back."""
 
     @property
-    def leaving(self) -> TellsOfWaiting:
+    def quitting(self) -> TellsOfWaiting:
         """Is told when the terminal is put back."""
 
     def ignore_pasted(self, characters: int) -> None:
@@ -147,11 +147,11 @@ class AppUse(ShownRuns, Opens, Protocol):
     """All of it, for a screen that shows the runs, opens dialogs and passes commands on."""
 
     @property
-    def orders(self) -> SendsCommands:
+    def commands(self) -> SendsCommands:
         """What may be asked of the runs."""
 
     @property
-    def news(self) -> AwaitsTraining:
+    def notices(self) -> AwaitsTraining:
         """What is started once a run has answered."""
 
     @property

@@ -9,10 +9,10 @@ import time
 from speedtui.engine.commands import AnyCommand, Cancel, Finish, Stop
 from speedtui.engine.errors import ExitCode
 from speedtui.engine.state import RunState, RunStatus
+from speedtui.tui.base_app import BaseApp
 from speedtui.tui.command_sender import CommandSender
 from speedtui.tui.runs.open_run import OpenRun
 from speedtui.tui.screens.leave import ask_leave
-from speedtui.tui.shown import ShowingApp
 
 INSIST_SECONDS = 2.0
 """Between two times of asking to leave; somebody who asks again so soon will not read the question."""
@@ -24,8 +24,8 @@ WAITED_SECONDS = 1.0
 class Quitting:
     """The way out."""
 
-    def __init__(self, app: ShowingApp, orders: CommandSender) -> None:
-        self._app, self._orders = app, orders
+    def __init__(self, app: BaseApp, commands: CommandSender) -> None:
+        self._app, self._commands = app, commands
         self.status: ExitCode | None = None
         """What the command ends with; None until that is known."""
         self._when_ended = False
@@ -36,20 +36,20 @@ class Quitting:
 
     def ask(self) -> None:
         """Leaves, after asking when something runs; asked again while the question stands, it detaches."""
-        app, own = self._app, self._app.fleet.own
+        app, own = self._app, self._app.runs.own
         asked = self._asked = own or app.front
         state = asked.state()
         if self._insists():
             self.detach()
         elif asked.ended:
             app.exit()
-        elif own is None and len(app.fleet.open) > 1:
+        elif own is None and len(app.runs.open) > 1:
             self.detach()
         elif asked.read_only or not state.status.busy:
             self._leave_idle(asked, state)
         else:
             self._asked_at = time.monotonic()
-            question = ask_leave(state, named=len(app.fleet.open) > 1, in_thread=asked.in_thread)
+            question = ask_leave(state, named=len(app.runs.open) > 1, in_thread=asked.in_thread)
             app.push_screen(question, self._leave_as)
 
     def tell_of_waiting(self) -> None:
@@ -59,7 +59,7 @@ class Quitting:
         timer.start()
 
     def _say_waiting(self) -> None:
-        if sys.__stderr__ is None or all(one.ended for one in self._app.fleet.all):
+        if sys.__stderr__ is None or all(one.ended for one in self._app.runs.all):
             return
         try:
             sys.__stderr__.write("speedtui: the job ends after the step in progress; ctrl+c ends it at once\r\n")
@@ -78,13 +78,13 @@ class Quitting:
     def detach(self) -> None:
         """Leaves; the runs go on."""
         self.status = ExitCode.DONE
-        self._app.fleet.let_go()
+        self._app.runs.let_go()
         self._app.exit()
 
     def terminate(self, exit_code: ExitCode) -> None:
         """Ends the job and the screen, as a signal asks."""
         self.status = exit_code
-        (self._app.fleet.own or self._app.front).session.interrupt(exit_code)
+        (self._app.runs.own or self._app.front).session.interrupt(exit_code)
         self._app.exit(return_code=int(exit_code))
 
     def _leave_idle(self, asked: OpenRun, state: RunState) -> None:
@@ -105,4 +105,4 @@ class Quitting:
     def _end_with(self, asked: OpenRun, command: AnyCommand) -> None:
         """The screen goes once the run has."""
         self._when_ended = True
-        self._orders.pass_on(command, asked)
+        self._commands.pass_on(command, asked)

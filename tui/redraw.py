@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from textual.timer import Timer
 
+from speedtui.tui.base_app import BaseApp
 from speedtui.tui.frame import Frame, TimeRange
-from speedtui.tui.shown import ShowingApp
 from speedtui.tui.terminal.driver import terminal_of
 from speedtui.tui.terminal.refresh_rate import RefreshRate, Traffic
 from speedtui.tui.terminal.title import Title
@@ -17,7 +17,7 @@ from speedtui.tui.terminal.title import Title
 class Redraw:
     """Makes frames and hands them to the screen in front."""
 
-    def __init__(self, app: ShowingApp, tick: Callable[[], None]) -> None:
+    def __init__(self, app: BaseApp, tick: Callable[[], None]) -> None:
         """`tick`: the app's own, which hears what came before it has this draw."""
         self._app, self._tick = app, tick
         self.pace = RefreshRate(app.options.rate_hz, slow=app.options.slow_link)
@@ -89,17 +89,17 @@ class Redraw:
             view.show(frame)
 
     def _new_frame(self, *, every: bool) -> Frame:
-        app, fleet = self._app, self._app.fleet
-        front, study, planning = fleet.front, fleet.study, fleet.planning
+        app, runs = self._app, self._app.runs
+        front, study, planning = runs.front, runs.study, runs.planning
         return Frame(
             run=front.state(), study=study.state(),
             planning=planning.state() if planning is not None else None,
             plan_error=planning.error if planning is not None else None,
             clock=app.options.clock(), rate_hz=self.pace.rate_hz, slow_link=self.pace.slow_link,
             held_back_by=self.pace.held_back_by, kib_per_second=self.traffic.kib_per_second, frozen=self.frozen,
-            read_only=app.read_only, error=front.error, note=app.news.note, slow_panes=self.pace.slow_panes_due(),
+            read_only=app.read_only, error=front.error, note=app.notices.note, slow_panes=self.pace.slow_panes_due(),
             every=every, axis=self.axis, log=self.log,
-            runs=len(fleet.open), at=fleet.open.index(front), replay=front.replay(),
+            runs=len(runs.open), at=runs.open.index(front), replay=front.replay(),
             catching_up=front.catching_up(), silent_seconds=front.silent_seconds(),
             unanswered=tuple(dict.fromkeys((*front.unanswered(), *study.unanswered()))),
         )  # fmt: skip

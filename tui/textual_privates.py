@@ -40,7 +40,7 @@ def set_plot_size(figure: Any, columns: int, lines: int) -> None:
     figure._set_size(columns, lines)
 
 
-class AppBase(App[None]):
+class PatchedApp(App[None]):
     """Styles a new screen once, and sends the cells that changed and no others."""
 
     def _load_screen_css(self, screen: Screen[Any]) -> None:
@@ -79,7 +79,7 @@ class TightUpdate(ChopsUpdate):
         return "".join(pieces)
 
 
-class ScreenBase(Screen[None]):
+class PatchedScreen(Screen[None]):
     """A full screen, which a dialog may stand before."""
 
     def _compositor_refresh(self) -> None:
@@ -94,7 +94,7 @@ class ScreenBase(Screen[None]):
         self._dirty_widgets.clear()
 
 
-class DriverBase(LinuxDriver):
+class PatchedDriver(LinuxDriver):
     """Lets it be known how much waits for the terminal, and the mouse be switched while the screen is open."""
 
     @property

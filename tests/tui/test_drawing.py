@@ -8,7 +8,7 @@ from rich.cells import cell_len
 
 from speedtui.tui.drawing.axes import Axis, nice_step, value_axis
 from speedtui.tui.drawing.bars import EMPTY, FULL, bar, phase_bar, sparkline
-from speedtui.tui.drawing.frame import framed
+from speedtui.tui.drawing.border import bordered
 from speedtui.tui.drawing.lines import MERGE_CELLS, changed_spans
 from speedtui.tui.drawing.plot import Series, draw_plot
 from speedtui.tui.drawing.text import Span, clean, clock, crop, fit, pack, plain, row, spread, wrap
@@ -70,7 +70,7 @@ def test_a_sparkline_leaves_a_gap_where_nothing_was_measured() -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(0, 0), (1, 1), (3, 1), (4, 2), (20, 5), (80, 3)])
 def test_a_frame_has_exactly_its_size(width: int, height: int) -> None:
-    rows = framed(row("Title that is long"), row("right"), [row("body " * 30)] * 10, width, height)
+    rows = bordered(row("Title that is long"), row("right"), [row("body " * 30)] * 10, width, height)
     assert len(rows) <= height
     assert all(cell_len(plain(line)) == width for line in rows)
 

@@ -23,7 +23,7 @@ from speedtui.engine.profile.load import find_profile
 from speedtui.engine.session.base import Session
 from speedtui.tui.app import SpeedtuiApp
 from speedtui.tui.draft.draft import Draft
-from speedtui.tui.draft.front_draft import desk_of
+from speedtui.tui.draft.front_draft import draft_editor
 from speedtui.tui.draft.schedule_edit import settings_now
 from speedtui.tui.drawing.text import plain
 from speedtui.tui.options import TrainingStart
@@ -48,7 +48,7 @@ def own_profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def draft(pilot: Pilot[None]) -> Draft:
     app = pilot.app
     assert isinstance(app, SpeedtuiApp)
-    found = desk_of(app).draft
+    found = draft_editor(app).draft
     assert found is not None
     return found
 
@@ -229,10 +229,10 @@ async def test_the_draft_survives_other_screens_and_is_kept_for_each_run(open_ap
         await press(pilot, "down", "left", "1")
         await press(pilot, "3")
         assert draft(pilot).values() == {EVERY: "1000 steps"}
-        app.fleet.add(RecordedSession(bp.planned_log()))
+        app.runs.add(RecordedSession(bp.planned_log()))
         await press(pilot, "right")
         assert draft(pilot).profile == "fast"
-        app.fleet.step(-1)
+        app.runs.step(-1)
         assert draft(pilot).values() == {EVERY: "1000 steps"}
 
 

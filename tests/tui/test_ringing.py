@@ -69,6 +69,6 @@ async def test_an_open_screen_rings_once_where_the_settings_want_it(
         monkeypatch.setattr(app._driver, "write", sent.append)
         session.hear(log[0])
         session.hear(e.RunFinished(t=9000.0, outcome="failed", exit_code=1, reason="NaN"))
-        app.news.read()
-        app.news.read()
+        app.notices.read()
+        app.notices.read()
         assert [next((r for r in rung if x.startswith(r)), x) for x in sent if x[0] in "\a\x1b"] == rung

@@ -77,17 +77,17 @@ async def test_five_lists_the_runs_and_enter_opens_one_which_is_then_in_front(op
         assert ids(screen) == ["bbbb"]
         await press(pilot, "enter")
         assert isinstance(app.front.session, AttachedSession) and app.front.session.folder.id.endswith("bbbb")
-        assert app.read_only and len(app.fleet.open) == 2 and isinstance(app.screen, MonitorScreen)
+        assert app.read_only and len(app.runs.open) == 2 and isinstance(app.screen, MonitorScreen)
         await until(pilot, lambda: app.front.ended)
         assert app.front.state().outcome == "ok" and app.front.error is None
         await press(pilot, "5")
         await listed(pilot)
         await press(pilot, *"/tune", "enter", "enter")
-        assert isinstance(app.screen, TrialsScreen) and len(app.fleet.open) == 3
+        assert isinstance(app.screen, TrialsScreen) and len(app.runs.open) == 3
         await press(pilot, "5")
         await listed(pilot)
         await press(pilot, *"/bbbb", "enter", "enter")
-        assert len(app.fleet.open) == 3 and app.fleet.open.index(app.front) == 1, "it was open already"
+        assert len(app.runs.open) == 3 and app.runs.open.index(app.front) == 1, "it was open already"
 
 
 @pytest.mark.asyncio
@@ -109,9 +109,9 @@ async def test_the_open_runs_are_stepped_through_and_closed(open_app: OpenApp, r
         screen = await listed(pilot)
         assert "●" in text_of(screen)
         await press(pilot, "x")
-        assert app.fleet.open == [app.front] and app.front.session is own and isinstance(app.screen, RunsScreen)
+        assert app.runs.open == [app.front] and app.front.session is own and isinstance(app.screen, RunsScreen)
         await press(pilot, "x")
-        assert len(app.fleet.open) == 1, "the last one stays"
+        assert len(app.runs.open) == 1, "the last one stays"
         await press(pilot, "escape")
         assert isinstance(app.screen, MonitorScreen)
         assert not own.detached
@@ -194,7 +194,7 @@ async def test_several_runs_that_others_have_started_are_left_without_a_question
             await press(pilot, "5")
             await listed(pilot)
             await press(pilot, *"/eeee", "enter", "enter", "q")
-            assert app.leaving.status is ExitCode.DONE
+            assert app.quitting.status is ExitCode.DONE
 
 
 def rows_of(runs: Path) -> list[RunSummary]:

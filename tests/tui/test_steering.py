@@ -19,7 +19,7 @@ from speedtui.engine import events as e
 from speedtui.engine.config.load import load_settings
 from speedtui.tui.app import SpeedtuiApp
 from speedtui.tui.draft.draft import Draft
-from speedtui.tui.draft.front_draft import desk_of
+from speedtui.tui.draft.front_draft import draft_editor
 from speedtui.tui.drawing.text import plain
 from speedtui.tui.panes.deadline import DeadlinePane
 from speedtui.tui.panes.header import Header
@@ -47,7 +47,7 @@ async def edit(pilot: Pilot[None], *lines: str) -> None:
 def draft(pilot: Pilot[None]) -> Draft:
     app = pilot.app
     assert isinstance(app, SpeedtuiApp)
-    found = desk_of(app).draft
+    found = draft_editor(app).draft
     assert found is not None
     return found
 

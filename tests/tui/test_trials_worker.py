@@ -27,7 +27,7 @@ async def test_kill_is_about_the_study_s_worker_and_not_about_the_training_in_fr
         app = pilot.app
         assert isinstance(app, SpeedtuiApp)
         await settled(pilot)
-        app.fleet.add(training, keep_study=True)
+        app.runs.add(training, keep_study=True)
         await press(pilot, "K")
         assert "Trial #5" in " ".join(plain(line) for line in app.screen.query_one(Lines).rows)
         await press(pilot, "down", "enter")

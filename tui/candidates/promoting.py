@@ -32,8 +32,8 @@ def promote(app: AppUse, trial: TrialRow, *, train: bool) -> None:
     """Makes the settings those of the next training, and starts that where it is asked for."""
     number = trial.candidate.id
     if not study_over(app):
-        if app.orders.send(Promote(trial=number), study=True) and train:
-            app.news.await_promotion(app.study, number)
+        if app.commands.send(Promote(trial=number), study=True) and train:
+            app.notices.await_promotion(app.study, number)
         return
     try:
         file = write_finished(app.study.session.folder, app.study.state(), trial)
@@ -41,7 +41,7 @@ def promote(app: AppUse, trial: TrialRow, *, train: bool) -> None:
         app.notify(f"#{number} cannot be promoted: {error}", severity="error")
         return
     if train:
-        app.orders.train(TrainingStart(config_file=str(file), trial=number))
+        app.commands.train(TrainingStart(config_file=str(file), trial=number))
     else:
         app.notify(f"#{number} promoted. Train with it: {file.with_name(SCRIPT_NAME)}")
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from speedtui.engine.config.settings import Scalar
 from speedtui.tui.draft.draft import Draft, Layers, diff_as_toml
-from speedtui.tui.draft.front_draft import change, desk_of, look
+from speedtui.tui.draft.front_draft import change, draft_editor, look
 from speedtui.tui.protocols import AppUse, ShownRuns
 
 
@@ -22,7 +22,7 @@ def undo(app: AppUse) -> None:
 
 def taken(app: ShownRuns) -> dict[str, Scalar]:
     """What the next run has besides what is in use, by path; what is taken away is left out."""
-    draft = desk_of(app).draft
+    draft = draft_editor(app).draft
     values = draft.values() if draft is not None and draft.layers != Layers() else {}
     return {path: value for path, value in values.items() if value is not None}
 
@@ -30,7 +30,7 @@ def taken(app: ShownRuns) -> dict[str, Scalar]:
 def difference(app: ShownRuns) -> str:
     """The same as it would stand in the configuration file, with what it was before."""
     look(app)
-    draft = desk_of(app).draft
+    draft = draft_editor(app).draft
     return diff_as_toml(draft.diff()) if draft is not None else ""
 
 

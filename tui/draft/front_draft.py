@@ -13,27 +13,27 @@ from speedtui.tui.notifications import tell_error
 from speedtui.tui.protocols import AppUse, ShownRuns
 
 
-def desk_of(app: ShownRuns) -> DraftEditor:
+def draft_editor(app: ShownRuns) -> DraftEditor:
     """The one of the run in front."""
     front = app.front
-    if front.desk is None:
-        front.desk = DraftEditor()
-    return front.desk
+    if front.draft_editor is None:
+        front.draft_editor = DraftEditor()
+    return front.draft_editor
 
 
 def look(app: ShownRuns) -> NextRun | None:
     """The next run of the run in front."""
     front = app.front.state()
-    return desk_of(app).look(front, _plan_run(app, front), app.options.clock())
+    return draft_editor(app).look(front, _plan_run(app, front), app.options.clock())
 
 
 def change(app: AppUse, make: Callable[[Draft], Draft]) -> None:
     """Makes the draft another one, or says why it cannot be."""
-    desk = desk_of(app)
-    if look(app) is None or desk.draft is None:
+    editor = draft_editor(app)
+    if look(app) is None or editor.draft is None:
         return
     try:
-        desk.draft = make(desk.draft)
+        editor.draft = make(editor.draft)
     except ConfigError as error:
         tell_error(app, error)
         return
@@ -42,7 +42,7 @@ def change(app: AppUse, make: Callable[[Draft], Draft]) -> None:
 
 def _plan_run(app: ShownRuns, front: RunState) -> RunState:
     """The run whose plan counts: the last one that has one, else one that is being made."""
-    planning = app.fleet.planning.state() if app.fleet.planning is not None else None
+    planning = app.runs.planning.state() if app.runs.planning is not None else None
     if planning is None or (planning.plan is None and front.plan is not None):
         return front
     return planning

@@ -13,7 +13,7 @@ from speedtui.engine.errors import SpeedtuiError
 from speedtui.engine.profile.profile import ALLOWED_SETTINGS, ALLOWED_TABLES, EFFECTIVE_BATCH, MICRO_BATCH, Baseline
 from speedtui.tui.draft.draft import WHERE, Draft, Value, laid_over
 from speedtui.tui.draft.fields import DraftField
-from speedtui.tui.draft.front_draft import change, desk_of, look
+from speedtui.tui.draft.front_draft import change, draft_editor, look
 from speedtui.tui.draft.next_run import NextRun
 from speedtui.tui.notifications import tell_error
 from speedtui.tui.protocols import AppUse, ShownRuns
@@ -46,17 +46,17 @@ def type_value(app: AppUse, field: DraftField) -> None:
     # Imported when it is needed: input fields take 30 ms that the first paint need not wait for.
     from speedtui.tui.screens.edit import EditScreen
 
-    desk = desk_of(app)
-    if desk.draft is None:
+    editor = draft_editor(app)
+    if editor.draft is None:
         return
-    value = value_at(desk.draft.settings, field.path)
+    value = value_at(editor.draft.settings, field.path)
     line = f"{field.path} = {'' if value is None else format_value(value)}".rstrip()
 
     def edited(values: dict[str, Scalar] | None) -> None:
         if values is not None:
             set_values(app, {path: value if value != "" else None for path, value in values.items()})
 
-    app.push_screen(EditScreen("Of the next run", [line], draft_check(desk.draft), setting_paths()), edited)
+    app.push_screen(EditScreen("Of the next run", [line], draft_check(editor.draft), setting_paths()), edited)
 
 
 def draft_check(draft: Draft) -> ParseLines:
@@ -159,7 +159,7 @@ def save_as_profile(app: AppUse) -> None:
     def named(name: str | None) -> None:
         values, baseline = profile_values(shown.draft), _baseline(app, shown)
         if name is not None and keep_profile(app, name, _description(app, shown), values, baseline):
-            desk_of(app).read_profiles()
+            draft_editor(app).read_profiles()
             app.draw_now()
 
     app.push_screen(NameScreen("Save the next run's settings as a profile", check_name), named)
@@ -199,7 +199,7 @@ def plan_again(app: AppUse) -> None:
     if app.options.plan is None:
         app.notify("No plan can be made from here: `speedtui plan` makes one.", severity="warning")
         return
-    planning = app.fleet.planning
+    planning = app.runs.planning
     if (planning is not None and not planning.ended) or (app.front.state().job == "plan" and not app.front.ended):
         app.notify("A plan is being made already.")
         return
@@ -232,5 +232,5 @@ def start_plan(app: AppUse, *, measure: bool) -> None:
     except SpeedtuiError as error:
         tell_error(app, error)
         return
-    app.fleet.plan(session)
+    app.runs.plan(session)
     app.draw_now()

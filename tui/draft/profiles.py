@@ -57,10 +57,10 @@ def train_now(app: AppUse) -> None:
         return
     wanted = _start(shown, path)
     if app.front.ended:
-        app.orders.train(wanted)
+        app.commands.train(wanted)
         return
-    if app.orders.send(Finish()):
-        app.news.await_end(app.front, wanted)
+    if app.commands.send(Finish()):
+        app.notices.await_end(app.front, wanted)
 
 
 def _start(shown: NextRun, path: Path) -> TrainingStart:

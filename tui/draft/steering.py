@@ -30,7 +30,7 @@ def show_levers(app: AppUse) -> None:
     """All levers; the one chosen is applied after asking once."""
 
     def chosen(lever: Advice | None) -> None:
-        if lever is not None and not app.orders.refused():
+        if lever is not None and not app.commands.refused():
             app.push_screen(ask_apply(lever), lambda answer: _apply(app, lever, answer))
 
     app.push_screen(LeversScreen(app.front.state()), chosen)
@@ -38,7 +38,7 @@ def show_levers(app: AppUse) -> None:
 
 def _apply(app: AppUse, lever: Advice, answer: str | None) -> None:
     if answer == "apply":
-        app.orders.send(Set(values=lever.changes))
+        app.commands.send(Set(values=lever.changes))
 
 
 def edit_schedule(app: AppUse) -> None:
@@ -79,7 +79,7 @@ def take_draft(app: AppUse) -> None:
 
     shown = look(app)
     draft = shown.draft if shown is not None else None
-    if draft is None or app.orders.refused():
+    if draft is None or app.commands.refused():
         return
     values = draft.live_values()
     if not app.obeyed or not values:
@@ -90,7 +90,7 @@ def take_draft(app: AppUse) -> None:
 
     def answered(answer: str | None) -> None:
         if answer == "apply":
-            app.orders.send(Set(values=values))
+            app.commands.send(Set(values=values))
 
     app.push_screen(ask_take(text), answered)
 
@@ -107,6 +107,6 @@ def _take(app: AppUse, values: dict[str, Scalar], answer: str | None) -> None:
         return
     change(app, lambda draft: draft.edit_among(OFFERED_PATHS, values))
     if answer == "this":
-        app.orders.send(Set(values=values))
+        app.commands.send(Set(values=values))
     else:
         write(app)

@@ -9,7 +9,7 @@ from speedtui.engine.advise.worth_trying import COSTS, REASONS
 from speedtui.engine.candidate import Measurement
 from speedtui.engine.state import StudyState
 from speedtui.engine.units import format_seconds
-from speedtui.tui.drawing.frame import EDGES, INSET, framed
+from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, cell, clean, roughly, row, wrap
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.advisor_shown import AdvisorPane, Shown, state_span
@@ -37,12 +37,12 @@ def draw_strategy(shown: Shown, study: StudyState | None, width: int, height: in
     """The pane at a size; what has no room is the way back and then what it needs, never the exact change."""
     strategy = shown.selected
     if strategy is None:
-        return framed(title("Strategy"), (), [row(Span("No strategy is selected.", "dim"))], width, height)
+        return bordered(title("Strategy"), (), [row(Span("No strategy is selected.", "dim"))], width, height)
     inner, room = width - EDGES - INSET, height - EDGES
     facts = [(label, text) for label, text in _facts(strategy, shown, study) if text]
     rows = _cut(facts, inner, room)
     name = title(clean(strategy.name))
-    return framed(name, row(state_span(strategy, shown)), rows, width, height)
+    return bordered(name, row(state_span(strategy, shown)), rows, width, height)
 
 
 SPARE = ("Undo", "Needs", "Cost", "Why", "Saves", "Gain")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from speedtui.engine.advise.diagnosis import Diagnosis
 from speedtui.engine.state import RunState, RunStatus
-from speedtui.tui.drawing.frame import EDGES, INSET, framed
+from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, clean, crop, fit, pack, row
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.advisor_shown import AdvisorPane, Shown
@@ -37,7 +37,7 @@ def draw_diagnosis(found: Diagnosis, run: RunState, width: int, height: int) -> 
     if not found.bottleneck:
         body = [row(Span(nothing_known(run), "dim")), *body[1:]]
     right = row(Span(found.basis, "dim")) if found.basis else ()
-    return framed(title("Diagnosis"), right, body, width, height)
+    return bordered(title("Diagnosis"), right, body, width, height)
 
 
 def nothing_known(run: RunState) -> str:

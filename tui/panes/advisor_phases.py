@@ -9,7 +9,7 @@ from speedtui.engine.state import StudyState
 from speedtui.engine.state.event_words import phase_words
 from speedtui.engine.units import format_seconds
 from speedtui.tui.drawing.bars import in_order, phase_bar, phase_mark
-from speedtui.tui.drawing.frame import EDGES, INSET, framed
+from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, cell, row, wrap
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.advisor_detail import measured_pair
@@ -36,12 +36,14 @@ def draw_phases(shown: Shown, study: StudyState | None, width: int, height: int)
     pair = measured_pair(shown.selected, study) if shown.selected is not None else []
     heading = title("Where the step goes")
     if len(pair) < 2:
-        return framed(heading, (), [row(Span(line, "dim")) for line in wrap(NOT_MEASURED, inner, room)], width, height)
+        return bordered(
+            heading, (), [row(Span(line, "dim")) for line in wrap(NOT_MEASURED, inner, room)], width, height
+        )
     scaled = [_of_the_step(measured) for measured in pair]
     longest = max(sum(phases.values()) for phases in scaled)
     bars = [_bar(label, phases, inner, longest) for label, phases in zip(("without", "with"), scaled, strict=True)]
     rows = [*bars, *([()] if room > 5 else []), *_table(scaled[0], scaled[1], room - len(bars) - 1)]
-    return framed(heading, (), rows, width, height)
+    return bordered(heading, (), rows, width, height)
 
 
 def _of_the_step(measured: Measurement) -> dict[str, float]:

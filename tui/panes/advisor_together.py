@@ -10,7 +10,7 @@ from speedtui.engine.advise.combinations import Stacked
 from speedtui.engine.advise.strategy import Gain, short_changes
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.units import format_seconds
-from speedtui.tui.drawing.frame import EDGES, INSET, framed
+from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, cell, clean, crop, pack, row, spread
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.advisor_shown import AdvisorPane, Shown
@@ -50,12 +50,12 @@ def draw_together(stack: Sequence[Stacked], width: int, height: int) -> list[Row
     heading = title("Measured together", Span("never multiplied", "dim"))
     if not stack:
         text = "Nothing yet: `speedtui tune --mode auto` stacks one change on the other."
-        return framed(heading, (), [crop(row(Span(text, "dim")), inner)], width, height)
+        return bordered(heading, (), [crop(row(Span(text, "dim")), inner)], width, height)
     if room < len(stack):
-        return framed(heading, (), [_line(stack, inner)], width, height)
+        return bordered(heading, (), [_line(stack, inner)], width, height)
     longest = max(step.step_seconds for step in stack)
     added = max(ADDED[0], min(ADDED[1], max(len(_added(step)) for step in stack) + 1))
-    return framed(heading, (), [_row(step, stack, added, longest, inner) for step in stack], width, height)
+    return bordered(heading, (), [_row(step, stack, added, longest, inner) for step in stack], width, height)
 
 
 def _row(step: Stacked, stack: Sequence[Stacked], added: int, longest: float, width: int) -> Row:

@@ -8,7 +8,7 @@ from speedtui.engine.state import RunState, TrialRow
 from speedtui.engine.state.series import without_spikes
 from speedtui.tui.candidates.figures import measured
 from speedtui.tui.drawing.axes import Axis, nice_step, value_axis
-from speedtui.tui.drawing.frame import EDGES, INSET, framed
+from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.plot import BRAILLE, X_AXIS_ROWS, Series, draw_plot
 from speedtui.tui.drawing.text import Row, Span, pack, row, width_of
 from speedtui.tui.frame import Frame
@@ -58,9 +58,9 @@ def draw_curve(run: RunState, selected: int | None, width: int, height: int) -> 
         over = trial is not None and trial.status.finished
         text = "No steps were timed." if over else "Appears while its steps are timed."
         empty = middle([row(Span(text, "dim"))], inner_height)
-        return framed(title("Step times"), (), empty, width, height)
+        return bordered(title("Step times"), (), empty, width, height)
     name = title(f"Step times of #{trial.candidate.id}")
-    return framed(
+    return bordered(
         name,
         _legend(trial, width - width_of(name) - HEADING_EDGES),
         _plot(trial, inner_width, inner_height),

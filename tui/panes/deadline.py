@@ -12,7 +12,7 @@ from speedtui.engine.state import RunState, RunStatus, StudyState, TrainingState
 from speedtui.engine.timing.verdict import steps_needed
 from speedtui.engine.units import format_budget, format_count, format_span
 from speedtui.tui.drawing.bars import bar
-from speedtui.tui.drawing.frame import EDGES, INSET, framed
+from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, clean, clock, pack, plain, roughly, row, width_of
 from speedtui.tui.frame import Frame, ReplayPosition
 from speedtui.tui.panes.notices import notices
@@ -72,13 +72,13 @@ def draw_deadline(frame: Frame, width: int, height: int) -> list[Row]:
     heading = _title(run, width)
     right = _right(frame, width - width_of(heading) - HEADING_EDGES)
     if urgent and inner_height <= 2:
-        return framed(heading, right, [words, *urgent[:1]], width, height)
+        return bordered(heading, right, [words, *urgent[:1]], width, height)
     rows = [top, *axis, words]
     if inner_height - len(rows) > len(urgent):
         shown = plain(words)
         rest = [piece for piece in outlook.pieces if plain(piece) not in shown]
         rows += [pack(rest, inner_width)] if rest else []
-    return framed(heading, right, [*rows, *urgent], width, height)
+    return bordered(heading, right, [*rows, *urgent], width, height)
 
 
 def _packed(pieces: Sequence[Row], width: int) -> Row:

@@ -21,7 +21,7 @@ from speedtui.tui.candidates.figures import (
     ratio,
 )
 from speedtui.tui.drawing.bars import in_order
-from speedtui.tui.drawing.frame import EDGES, INSET, framed
+from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, clean, clock, labelled, row, wrap
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import Pane, title
@@ -64,7 +64,7 @@ def draw_detail(run: RunState, selected: int | None, width: int, height: int) ->
     """The pane at a size. What comes next stands in the last row, which is never cut off."""
     trial = run.study.row(selected) if run.study is not None and selected is not None else None
     if trial is None:
-        return framed(title("Trial"), (), [row(Span("No trial is selected.", "dim"))], width, height)
+        return bordered(title("Trial"), (), [row(Span("No trial is selected.", "dim"))], width, height)
     inner_width, inner_height = width - EDGES - INSET, height - EDGES
     facts = {
         label: labelled(label, pieces, inner_width, LABEL) for label, pieces in _facts(run, trial).items() if pieces
@@ -76,7 +76,7 @@ def draw_detail(run: RunState, selected: int | None, width: int, height: int) ->
     rows = [*facts.values(), *last][-max(1, inner_height) :]
     name = title(f"#{trial.candidate.id}", Span(clean(trial.candidate.label), "strong"))
     right = row(Span(status_word(trial.status), TRIAL_STYLES[trial.status]))
-    return framed(name, right, rows, width, height)
+    return bordered(name, right, rows, width, height)
 
 
 def _facts(run: RunState, trial: TrialRow) -> dict[str, list[Row]]:

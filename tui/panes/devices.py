@@ -12,7 +12,7 @@ from speedtui.engine.state import RunState
 from speedtui.engine.state.snapshot import HardwareHistory
 from speedtui.engine.units import GIB, format_share
 from speedtui.tui.drawing.bars import bar
-from speedtui.tui.drawing.frame import EDGES, INSET, framed
+from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, cell, clean, fit, row
 from speedtui.tui.frame import Frame, TimeRange
 from speedtui.tui.panes.gauges import (
@@ -56,19 +56,19 @@ def draw_devices(run: RunState, width: int, height: int, axis: TimeRange = "run"
     hardware = run.hardware
     if hardware is None:
         body = middle([row(Span("No readings yet.", "dim"))], inner_height)
-        return framed(title("Devices"), (), body, width, height)
+        return bordered(title("Devices"), (), body, width, height)
     samples, host = hardware.devices, hardware.host
     if run.full_disk_bytes is not None:  # the last reading that found room in the log was of before
         host = msgspec.structs.replace(host, disk_free_bytes=run.full_disk_bytes)
     if not samples:
         name = clean(run.devices[0].name) if run.devices else ""
         rows = host_rows(run, host, inner_width, inner_height)
-        return framed(title("Host", Span(name or "no GPU", "dim")), (), rows, width, height)
+        return bordered(title("Host", Span(name or "no GPU", "dim")), (), rows, width, height)
     name = f"GPU {samples[0].index}" if len(samples) == 1 else f"{len(samples)} GPUs"
     rows = _gpus(run, samples, inner_width, inner_height - 1, axis)
     rows = [*rows[: max(0, inner_height - 1)], host_line(host, inner_width)]
     heading = title(name, _hidden(samples, rows), Span(clean(samples[0].name), "dim"))
-    return framed(heading, (), rows, width, height)
+    return bordered(heading, (), rows, width, height)
 
 
 def _hidden(samples: Sequence[DeviceSample], rows: Sequence[Row]) -> Row:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from speedtui.engine.state import RunState
 from speedtui.engine.state.event_words import PREDICTED, TOO_MUCH
 from speedtui.engine.state.snapshot import LogLine
-from speedtui.tui.drawing.frame import EDGES, INSET, framed
+from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, clean, row, width_of, wrap
 from speedtui.tui.drawing.text import clock as clock_text
 from speedtui.tui.frame import Frame
@@ -127,7 +127,7 @@ def draw_events(run: RunState, skipped: int, width: int, height: int, wanted: st
     if skipped:
         long, short = f"{skipped} newer, g shows them", f"{skipped} newer"
         right = long if width_of(heading) + len(long) + HEADING_EDGES <= width else short
-    return framed(heading, row(Span(right, "dim")), rows, width, height)
+    return bordered(heading, row(Span(right, "dim")), rows, width, height)
 
 
 def _lines(run: RunState, entry: Entry, width: int, most: int = MOST_ROWS) -> list[Row]:

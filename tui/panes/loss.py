@@ -6,7 +6,7 @@ from speedtui.engine.events import EvaluationCompleted
 from speedtui.engine.state import RunState, TrainingState
 from speedtui.engine.state.event_words import left_out_words, loss_words
 from speedtui.engine.units import format_figure
-from speedtui.tui.drawing.frame import EDGES, INSET, framed
+from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, clean, pack, row, width_of, wrap
 from speedtui.tui.frame import Frame, TimeRange
 from speedtui.tui.panes.loss_chart import BEST_MARK, EVAL_MARK, LOSS_ONLY_MARK, Chart, draw_chart
@@ -34,13 +34,13 @@ def draw_loss(run: RunState, width: int, height: int, axis: TimeRange = "run", *
     if training is None or not (training.losses or training.evaluations):
         text = "No loss yet: it comes with the first steps." if run.status.busy else "No loss was recorded."
         lines = [row(Span(line, "dim")) for line in wrap(text, inner_width)]
-        return framed(title("Loss"), (), middle(lines, inner_height), width, height)
+        return bordered(title("Loss"), (), middle(lines, inner_height), width, height)
     chart = draw_chart(training, axis, inner_width, inner_height, log=log)
     right = _legend(training)
     heading = _title(training, width - (width_of(right) + 4 if width >= LEGEND_WIDTH else 0), chart, axis)
     hint = row(right, Span("   x ", "key"), Span(chart.stretch, "dim"))
     right = hint if width_of(heading) + width_of(hint) <= width - TITLE_EDGES else right
-    return framed(heading, right, chart.rows, width, height)
+    return bordered(heading, right, chart.rows, width, height)
 
 
 def _legend(training: TrainingState) -> Row:

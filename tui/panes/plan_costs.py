@@ -17,7 +17,7 @@ from speedtui.engine.plan.tables import (
 from speedtui.engine.plan_types import FrequencyRow, ScheduleRow
 from speedtui.engine.units import format_seconds
 from speedtui.tui.draft.draft import laid_over
-from speedtui.tui.drawing.frame import EDGES, INSET, framed
+from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, clean, crop, row, wrap
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import middle, title
@@ -120,7 +120,7 @@ def draw_offers(
     """
     inner, room = width - EDGES - INSET, height - EDGES
     if not offers:
-        return framed(heading, (), middle(_nothing(shown, inner), room), width, height)
+        return bordered(heading, (), middle(_nothing(shown, inner), room), width, height)
     present = next((i for i, offer in enumerate(offers) if offer.current), 0)
     at = min(cursor, len(offers) - 1) if cursor is not None else present
     words = [row(Span(f"  {text}", "dim")) for text in wrap(offers[at].words, inner - LEAD)]
@@ -132,7 +132,7 @@ def draw_offers(
     ]
     shown_rows = scrolled(rows, at, max(1, room - 1 - len(words)))
     note = f"{at + 1}/{len(rows)}" if len(rows) > len(shown_rows) else _sureness(shown)
-    return framed(heading, row(Span(note, "dim")), [row("  ", found.head), *shown_rows, *words], width, height)
+    return bordered(heading, row(Span(note, "dim")), [row("  ", found.head), *shown_rows, *words], width, height)
 
 
 def _row(offer: CostChoice, line: Row, here: bool, width: int) -> Row:

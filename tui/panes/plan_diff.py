@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from speedtui.engine.config.live import LIVE_SETTINGS
 from speedtui.tui.draft.draft import DraftChange
-from speedtui.tui.drawing.frame import EDGES, INSET, framed
+from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, cell, clean, crop, pack, row, wrap
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import title
@@ -38,7 +38,7 @@ def draw_diff(diff: Sequence[DraftChange], at: int, width: int, height: int, *, 
     if not diff:
         words = wrap("Nothing is changed: the next run is like this one.", width - EDGES - INSET)
         rows = [*map(row, words), _hint(training, changed=False)]
-        return framed(heading, keys, rows, width, height)
+        return bordered(heading, keys, rows, width, height)
     before = "running" if training else "this run"
     path = min(max(len(changed.path) for changed in diff) + 2, PATH_WIDTH)
     value = min(max(len(before), *(len(_words(v)) for one in diff for v in (one.before, one.after))), VALUE_WIDTH)
@@ -47,7 +47,7 @@ def draw_diff(diff: Sequence[DraftChange], at: int, width: int, height: int, *, 
     room = height - EDGES - 1
     shown = [crop(line, width - EDGES - INSET) for line in scrolled(rows, at, max(1, room - 1))]
     tail = [_hint(training, changed=True)] if len(shown) < room else []
-    return framed(heading, keys, [head, *shown, *tail], width, height)
+    return bordered(heading, keys, [head, *shown, *tail], width, height)
 
 
 def draw_short(diff: Sequence[DraftChange], width: int, height: int, *, training: bool) -> list[Row]:

@@ -8,7 +8,7 @@ from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.paths import value_at
 from speedtui.engine.plan_types import FrequencyRow
 from speedtui.engine.units import format_count, format_seconds
-from speedtui.tui.drawing.frame import EDGES, INSET, framed
+from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, cell, clean, clock, crop, roughly, row, width_of
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import middle, title
@@ -47,10 +47,10 @@ def draw_fields(shown: NextRun | None, cursor: int | None, at: int, width: int, 
     inner, room = width - EDGES - INSET, height - EDGES
     heading = title("Next run", Span("← → adjust", "dim") if width >= 48 else "")
     if shown is None:
-        return framed(heading, (), middle([row(Span("no configuration yet", "dim"))], room), width, height)
+        return bordered(heading, (), middle([row(Span("no configuration yet", "dim"))], room), width, height)
     rows = [_row(field, shown, i == cursor, inner) for i, field in enumerate(shown.fields)]
     count = Span(f"{at + 1}/{len(rows)}", "dim") if len(rows) > room else Span("")
-    return framed(heading, row(count), scrolled(rows, at, max(1, room)), width, height)
+    return bordered(heading, row(count), scrolled(rows, at, max(1, room)), width, height)
 
 
 def _row(field: DraftField, shown: NextRun, here: bool, width: int) -> Row:

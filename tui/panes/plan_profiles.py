@@ -12,7 +12,7 @@ from speedtui.engine.candidate import Estimate
 from speedtui.engine.state import RunState
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.units import format_count, format_seconds, format_share, format_size
-from speedtui.tui.drawing.frame import EDGES, INSET, framed
+from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, cell, clean, crop, row
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import middle, title
@@ -95,14 +95,14 @@ def draw_profiles(
     inner, room = width - EDGES - INSET, height - EDGES
     heading = title("Profiles", Span(f"● next run takes it{_in_all(shown, room)}", "dim") if width >= 60 else "")
     if shown is None:
-        return framed(heading, (), middle(_nothing(frame.run), room), width, height)
+        return bordered(heading, (), middle(_nothing(frame.run), room), width, height)
     known, folded = choices(shown.lines)
     rows = draw_lines(known, shown.now, cursor, at, inner, max(2, room - bool(folded)))
     if folded:
         rows.append(crop(row(" " * LEAD, Span(_folded_words(folded, inner - LEAD), "dim")), inner))
     if any(line.left_out for line in known):
         heading = title("Profiles", Span("without edits that nobody measured with them", "dim") if width >= 72 else "")
-    return framed(heading, planning_words(frame), rows, width, height)
+    return bordered(heading, planning_words(frame), rows, width, height)
 
 
 def _in_all(shown: NextRun | None, room: int) -> str:

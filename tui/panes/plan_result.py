@@ -9,7 +9,7 @@ from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.window import Window
 from speedtui.engine.units import format_count
 from speedtui.tui.drawing.bars import EMPTY, FULL
-from speedtui.tui.drawing.frame import EDGES, INSET, framed
+from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, clean, clock, pack, roughly, row, width_of, wrap
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import title
@@ -46,11 +46,11 @@ def draw_result(shown: NextRun | None, width: int, height: int) -> list[Row]:
     inner, room = width - EDGES - INSET, height - EDGES
     heading = title("Result against the window" if width >= 60 else "Result")
     if shown is None or shown.estimate is None:
-        return framed(heading, (), _unknown(shown, inner), width, height)
+        return bordered(heading, (), _unknown(shown, inner), width, height)
     pieces = _pieces(shown, shown.estimate)
     words = pack(pieces, inner)
     if room <= 1:
-        return framed(heading, _right(shown), [words], width, height)
+        return bordered(heading, _right(shown), [words], width, height)
     rows = [_bar(shown, shown.estimate, inner), words]
     if room < 3:
         heading = title(
@@ -59,7 +59,7 @@ def draw_result(shown: NextRun | None, width: int, height: int) -> list[Row]:
     else:
         rows.insert(1, pack(_shares(shown.estimate, shown.measured), inner))
         rows.append(pack(_room(shown), inner))
-    return framed(heading, _right(shown), rows, width, height)
+    return bordered(heading, _right(shown), rows, width, height)
 
 
 def _right(shown: NextRun) -> Row:

@@ -6,7 +6,7 @@ from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.state import RunState, StudyState, TrialRow
 from speedtui.engine.units import format_count
 from speedtui.tui.drawing.bars import bar
-from speedtui.tui.drawing.frame import EDGES, INSET, framed
+from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, cell, clean, row
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import Pane, middle, title
@@ -36,13 +36,13 @@ def draw_results(run: RunState, width: int, height: int) -> list[Row]:
     study = run.study
     if study is None or not study.rows:
         text = "Nothing measured yet." if run.status.busy else "Nothing was measured."
-        return framed(title("Results"), (), middle([row(Span(text, "dim"))], inner_height), width, height)
+        return bordered(title("Results"), (), middle([row(Span(text, "dim"))], inner_height), width, height)
     rates = {trial.candidate.id: _rate(trial) for trial in study.rows}
     top = max((rate for rate in rates.values() if rate is not None), default=0.0)
     first = _first_shown(study, inner_height)
     proven = _proven(study)
     rows = [_line(study, trial, top, inner_width, proven=proven) for trial in study.rows[first : first + inner_height]]
-    return framed(title("Results"), row(Span("samples/s", "dim")), rows, width, height)
+    return bordered(title("Results"), row(Span("samples/s", "dim")), rows, width, height)
 
 
 def _proven(study: StudyState) -> bool:

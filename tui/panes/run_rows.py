@@ -21,21 +21,21 @@ VERDICTS = {"on_track": "on track", "tight": "tight", "late": "LATE", "measuring
 VERDICT_STYLES = {"on_track": "good", "tight": "warn", "late": "bad"}
 
 
-def matching(glances: Sequence[RunSummary], words: str) -> list[RunSummary]:
+def matching(summaries: Sequence[RunSummary], words: str) -> list[RunSummary]:
     """Those that have all of the words, in whatever they say."""
     wanted = words.lower().split()
-    return [glance for glance in glances if all(word in _all_text(glance) for word in wanted)]
+    return [summary for summary in summaries if all(word in _all_text(summary) for word in wanted)]
 
 
-def _all_text(glance: RunSummary) -> str:
-    state = glance.state
-    parts = (glance.folder.id, state.job, _what(glance), status_span(_as_it_is(glance)).text, state.reason,
-             glance.problem, "alive" if glance.alive else "")  # fmt: skip
+def _all_text(summary: RunSummary) -> str:
+    state = summary.state
+    parts = (summary.folder.id, state.job, _what(summary), status_span(_as_it_is(summary)).text, state.reason,
+             summary.problem, "alive" if summary.alive else "")  # fmt: skip
     return " ".join(parts).lower()
 
 
 def draw_runs(
-    glances: Sequence[RunSummary], at: int, width: int, height: int, *, opened: Collection[Path], front: Path | None,
+    summaries: Sequence[RunSummary], at: int, width: int, height: int, *, opened: Collection[Path], front: Path | None,
     now: float, entry: str = "",
 ) -> list[Row]:  # fmt: skip
     """At most `height` rows: a heading, the runs around the cursor, and more about the one under it.
@@ -43,25 +43,25 @@ def draw_runs(
     `opened`, `front`: folders of those that are open on this screen, and of the one in front; `now`: wall clock;
     `entry`: the filter as it is typed.
     """
-    if not glances:
+    if not summaries:
         return [row(Span(entry, "accent")), row("No run has all of these words; esc takes the filter away.")]
     columns = _columns(width)
-    about = _about(glances[at], width) if height > AROUND + 1 else []
+    about = _about(summaries[at], width) if height > AROUND + 1 else []
     head = [_heading(columns, width)] if height > 1 else []
     room = max(1, height - len(head) - len(about) - bool(entry) - (1 if about else 0))
-    first = max(0, min(at - room // 2, len(glances) - room))
+    first = max(0, min(at - room // 2, len(summaries) - room))
     rows = [
-        _line(glance, columns, width, here=first + i == at, sign=_sign(glance, opened, front), now=now)
-        for i, glance in enumerate(glances[first : first + room])
+        _line(summary, columns, width, here=first + i == at, sign=_sign(summary, opened, front), now=now)
+        for i, summary in enumerate(summaries[first : first + room])
     ]
     below = [(), *about] if about else []
     return [*([crop(row(Span(entry, "accent")), width)] if entry else []), *head, *rows, *below]
 
 
-def _sign(glance: RunSummary, opened: Collection[Path], front: Path | None) -> str:
-    if glance.folder.path == front:
+def _sign(summary: RunSummary, opened: Collection[Path], front: Path | None) -> str:
+    if summary.folder.path == front:
         return "●"
-    return "○" if glance.folder.path in opened else " "
+    return "○" if summary.folder.path in opened else " "
 
 
 class RunColumnWidths(msgspec.Struct, frozen=True):
@@ -88,14 +88,15 @@ def _heading(columns: RunColumnWidths, width: int) -> Row:
     return crop(row("    ", *(cell(word, cells, style="dim") for word, cells in words if cells)), width)
 
 
-def _line(glance: RunSummary, columns: RunColumnWidths, width: int, *, here: bool, sign: str, now: float) -> Row:
+def _line(summary: RunSummary, columns: RunColumnWidths, width: int, *, here: bool, sign: str, now: float) -> Row:
     base = "cursor " if here else ""
-    state = _as_it_is(glance)
-    status = status_span(state) if not glance.problem else Span("✗ unreadable", "warn")
+    state = _as_it_is(summary)
+    status = status_span(state) if not summary.problem else Span("✗ unreadable", "warn")
     ends, verdict = _ends(state, now)
     parts = [
-        (state.job or "–", JOB_CELLS, ""), (status.text, STATUS_CELLS, status.style), (_done(glance), columns.done, ""),
-        (ends, columns.ends, verdict), (_age(glance, now), columns.age, "dim"), (_what(glance), columns.what, ""),
+        (state.job or "–", JOB_CELLS, ""), (status.text, STATUS_CELLS, status.style),
+        (_done(summary), columns.done, ""), (ends, columns.ends, verdict), (_age(summary, now), columns.age, "dim"),
+        (_what(summary), columns.what, ""),
     ]  # fmt: skip
     spans = [cell(clean(text), cells, style=(base + style).strip()) for text, cells, style in parts if cells]
     begin = Span(f"{'›' if here else ' '} {sign} ", (base + "accent").strip())
@@ -108,15 +109,15 @@ def _in_style(line: Row, base: str) -> Row:
     )
 
 
-def _as_it_is(glance: RunSummary) -> RunState:
-    return msgspec.structs.replace(glance.state, status=status_of(glance))
+def _as_it_is(summary: RunSummary) -> RunState:
+    return msgspec.structs.replace(summary.state, status=status_of(summary))
 
 
-def _what(glance: RunSummary) -> str:
+def _what(summary: RunSummary) -> str:
     """The training's settings or the study's size, and the model."""
-    state = glance.state
-    if glance.problem:
-        return glance.problem
+    state = summary.state
+    if summary.problem:
+        return summary.problem
     model = state.model.model if state.model is not None else str(state.config.get("model", {}).get("path") or "")
     name = Path(model).name if model else ""
     if state.training is not None:
@@ -127,13 +128,13 @@ def _what(glance: RunSummary) -> str:
     return name
 
 
-def _done(glance: RunSummary) -> str:
+def _done(summary: RunSummary) -> str:
     """Share of the steps, or trials of a study whose whole log was read."""
-    state = glance.state
+    state = summary.state
     if state.training is not None:
         total = state.training.total_steps
-        return f"{glance.step / total * 100:.1f} %" if glance.step is not None and total else "–"
-    if state.study is not None and glance.whole:
+        return f"{summary.step / total * 100:.1f} %" if summary.step is not None and total else "–"
+    if state.study is not None and summary.whole:
         return f"{sum(trial.status.finished for trial in state.study.rows)}/{len(state.study.rows)}"
     return "–"
 
@@ -151,20 +152,20 @@ def _ends(state: RunState, now: float) -> tuple[str, str]:
     return f"~{finish} {words}".rstrip(), VERDICT_STYLES.get(eta.verdict or "", "") if words else ""
 
 
-def _age(glance: RunSummary, now: float) -> str:
+def _age(summary: RunSummary, now: float) -> str:
     """Since it was started."""
-    started = glance.state.started_at
+    started = summary.state.started_at
     if not started:
         return "–"
     days = (now - started) / 86_400
     return f"{days:.0f} days" if days >= 2 else roughly(max(0.0, now - started))
 
 
-def _about(glance: RunSummary, width: int) -> list[Row]:
+def _about(summary: RunSummary, width: int) -> list[Row]:
     """Its id, as commands take it, and what is to be known besides."""
-    state = glance.state
+    state = summary.state
     where = f" on {state.host}" if state.host else ""
-    lost = "its worker is gone; `speedtui attach` says how to go on" if status_of(glance) is RunStatus.LOST else ""
-    unknown = UNKNOWN if status_of(glance) is RunStatus.UNKNOWN else ""
-    more = glance.problem or state.reason or state.next or lost or unknown
-    return [crop(row(Span(clean(glance.folder.id), "strong"), clean(where)), width), crop(row(clean(more)), width)]
+    lost = "its worker is gone; `speedtui attach` says how to go on" if status_of(summary) is RunStatus.LOST else ""
+    unknown = UNKNOWN if status_of(summary) is RunStatus.UNKNOWN else ""
+    more = summary.problem or state.reason or state.next or lost or unknown
+    return [crop(row(Span(clean(summary.folder.id), "strong"), clean(where)), width), crop(row(clean(more)), width)]

@@ -10,7 +10,7 @@ from speedtui.engine.state import RunState, StudyState, TrialRow
 from speedtui.engine.units import GIB, MIB, format_count
 from speedtui.tui.candidates.figures import lead, measured, memory_of
 from speedtui.tui.drawing.axes import Axis, value_axis
-from speedtui.tui.drawing.frame import EDGES, INSET, framed
+from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.plot import X_AXIS_ROWS, Series, draw_plot, plot_columns
 from speedtui.tui.drawing.text import Row, Span, pack, row
 from speedtui.tui.frame import Frame
@@ -112,7 +112,7 @@ def draw_scatter(run: RunState, selected: int | None, width: int, height: int) -
     placed = dots(run.study, selected)
     if not any(dot.rate for dot in placed) or inner_height < LEAST_HEIGHT:
         empty = middle([row(Span("Appears with the first trial that is measured.", "dim"))], inner_height)
-        return framed(name, (), empty, width, height)
+        return bordered(name, (), empty, width, height)
     limit = _limit(run)
     largest = max([dot.peak for dot in placed] + ([limit] if limit is not None else []))
     unit, unit_name = (GIB, "GiB") if largest >= 2 * GIB else (MIB, "MiB")
@@ -126,7 +126,7 @@ def draw_scatter(run: RunState, selected: int | None, width: int, height: int) -
     x = value_axis(sizes, cells.columns, parts=max(2, inner_width // 14), from_zero=True)
     under = len(placed) - len(_by_cell(placed, x, y, cells))
     legend = _legend({dot.mark for dot in placed}, selected, unit_name, limit, under, width - LEGEND_GAP)
-    return framed(name, legend, _plot(placed, x, y, cells, limit), width, height)
+    return bordered(name, legend, _plot(placed, x, y, cells, limit), width, height)
 
 
 def _plot(placed: Sequence[TrialDot], x: Axis, y: Axis, cells: ScatterGrid, limit: float | None) -> list[Row]:

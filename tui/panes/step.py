@@ -11,7 +11,7 @@ from speedtui.engine.state.series import BucketMeans
 from speedtui.engine.state.windows import Recent, StepWindow
 from speedtui.engine.units import format_count, format_seconds, format_share
 from speedtui.tui.drawing.bars import in_order, phase_bar, phase_mark, sparkline
-from speedtui.tui.drawing.frame import EDGES, INSET, framed
+from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, cell, pack, row
 from speedtui.tui.frame import Frame, TimeRange
 from speedtui.tui.panes.history import STRETCH_WORDS, history
@@ -42,7 +42,7 @@ def draw_step(run: RunState, width: int, height: int, axis: TimeRange = "run") -
     inner_width, inner_height = width - EDGES - INSET, height - EDGES
     if steps is None or not steps.count:
         body = middle([row(Span(_empty_text(run), "dim"))], inner_height)
-        return framed(title(_name(run)), (), body, width, height)
+        return bordered(title(_name(run)), (), body, width, height)
     table = inner_width >= TABLE_WIDTH and inner_height >= len(steps.phases) + 3
     rows = [_rates(steps, inner_width), phase_bar(steps.phases, inner_width)]
     waste = _waste(run, steps, inner_width)
@@ -53,7 +53,7 @@ def draw_step(run: RunState, width: int, height: int, axis: TimeRange = "run") -
     if len(rows) < inner_height:
         rows.append(waste)
     right = row(Span(f"last {steps.count}" + (", device clock" if steps.on_device_clock and table else ""), "dim"))
-    return framed(title(_name(run)), right, rows, width, height)
+    return bordered(title(_name(run)), right, rows, width, height)
 
 
 def _name(run: RunState) -> str:

@@ -9,7 +9,7 @@ from speedtui.engine.state import RunState, TrialRow
 from speedtui.engine.state.snapshot import LogLine
 from speedtui.engine.units import format_seconds, format_span
 from speedtui.tui.candidates.figures import measured
-from speedtui.tui.drawing.frame import EDGES, INSET, framed
+from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, clean, row, width_of, wrap
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.events import LEVELS
@@ -36,7 +36,7 @@ def draw_trial_log(run: RunState, selected: int | None, width: int, height: int)
     inner_width, inner_height = width - EDGES - INSET, height - EDGES
     trial = run.study.row(selected) if run.study is not None and selected is not None else None
     if trial is None:
-        return framed(
+        return bordered(
             title("Log"), (), middle([row(Span("No trial is selected.", "dim"))], inner_height), width, height
         )
     lines = [line for line in run.log if line.trial == trial.candidate.id]
@@ -46,7 +46,7 @@ def draw_trial_log(run: RunState, selected: int | None, width: int, height: int)
         rows = middle([row(Span("Nothing has happened to it yet; ", "dim"), Span("r", "key"),
                            Span(" runs it.", "dim"))], inner_height)  # fmt: skip
     name = title(f"Log of #{trial.candidate.id}")
-    return framed(name, row(Span(f"{len(lines)}", "dim")) if lines else (), rows[-inner_height:], width, height)
+    return bordered(name, row(Span(f"{len(lines)}", "dim")) if lines else (), rows[-inner_height:], width, height)
 
 
 def _wrapped(run: RunState, line: LogLine, trial: int, width: int) -> list[Row]:

@@ -15,19 +15,19 @@ def choose_run(app: AppUse) -> None:
         app.notify("Only this run is shown here; `speedtui runs` lists the others.", severity="warning")
         return
 
-    def chosen(glance: RunSummary | None) -> None:
-        if glance is not None:
-            show_run(app, glance)
+    def chosen(summary: RunSummary | None) -> None:
+        if summary is not None:
+            show_run(app, summary)
 
-    app.push_screen(RunsScreen(app.fleet, app.options.runs, app.options.clock), chosen)
+    app.push_screen(RunsScreen(app.runs, app.options.runs, app.options.clock), chosen)
 
 
-def show_run(app: AppUse, glance: RunSummary) -> None:
+def show_run(app: AppUse, summary: RunSummary) -> None:
     """Brings a run to the front; attached to, where it is not open yet."""
-    following = app.fleet.opened(glance.folder)
+    following = app.runs.opened(summary.folder)
     if following is not None:
-        app.fleet.bring(following)
+        app.runs.bring(following)
     else:
-        app.fleet.add(AttachedSession(glance.folder), read_only=glance.alive is False or bool(glance.folder.flaw()))
-    app.switch_mode("trials" if glance.state.job == "tune" else "monitor")
+        app.runs.add(AttachedSession(summary.folder), read_only=summary.alive is False or bool(summary.folder.flaw()))
+    app.switch_mode("trials" if summary.state.job == "tune" else "monitor")
     app.draw_now()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def ask_and_kill(app: AppUse, *, study: bool = False) -> None:
     """Says what would be lost, and kills the worker of the run in front, or of the study's."""
     following = app.study if study else app.front
-    if app.orders.refused(study=study):
+    if app.commands.refused(study=study):
         return
     if following.ended:
         app.notify("The run is over: there is no worker to kill.", severity="warning")

@@ -60,11 +60,11 @@ class OpenRun:
         """Ids of the commands sent from this screen."""
         self._unanswered: dict[str, str] = {}
         """Names by id of those that the job has not answered."""
-        self.desk: DraftEditor | None = None
+        self.draft_editor: DraftEditor | None = None
         """Where its next run is put together; None until somebody looks."""
         self._rules = AlertRules(get_args(AlertKind), run=session.folder.id)
         self._alerts: deque[Alert] = deque(maxlen=REMEMBERED)
-        self._news: deque[Noteworthy] = deque(maxlen=REMEMBERED)
+        self._new_events: deque[Noteworthy] = deque(maxlen=REMEMBERED)
 
     @property
     def why_read_only(self) -> str:
@@ -97,7 +97,7 @@ class OpenRun:
         if alert is not None:
             self._alerts.append(alert)
         if isinstance(event, Noteworthy):
-            self._news.append(event)
+            self._new_events.append(event)
             if isinstance(event, CommandApplied | CommandRefused):
                 self._unanswered.pop(event.id, None)
 
@@ -158,9 +158,9 @@ class OpenRun:
             taken.append(self._alerts.popleft())
         return taken
 
-    def news(self) -> list[Noteworthy]:
+    def new_events(self) -> list[Noteworthy]:
         """What came since the last call."""
         taken: list[Noteworthy] = []
-        while self._news:
-            taken.append(self._news.popleft())
+        while self._new_events:
+            taken.append(self._new_events.popleft())
         return taken

@@ -198,7 +198,7 @@ class AdvisorScreen(View):
 
     def _probe(self, strategy: AdvisorStrategy) -> None:
         values = {**self._advised.apart, **strategy.values}
-        self.speedtui.orders.send(AddCandidate(values=values, queued=True), study=True)
+        self.speedtui.commands.send(AddCandidate(values=values, queued=True), study=True)
 
     def action_levers(self) -> None:
         """What helps a late run, to be taken by it."""

@@ -22,7 +22,7 @@ from speedtui.tui.candidates.figures import (
     ratio,
 )
 from speedtui.tui.drawing.bars import in_order
-from speedtui.tui.drawing.frame import EDGES, INSET
+from speedtui.tui.drawing.border import EDGES, INSET
 from speedtui.tui.drawing.text import Row, Span, cell, clean, clock, row, wrap
 from speedtui.tui.keys.table import screen_bindings
 from speedtui.tui.panes.results import TRIAL_STYLES, status_word

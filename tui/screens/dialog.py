@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
-from speedtui.tui.drawing.frame import EDGES, INSET, framed
+from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.lines import Lines
 from speedtui.tui.drawing.text import Row
 from speedtui.tui.panes.pane import title
@@ -76,7 +76,7 @@ class Dialog(ModalScreen[Answer]):
         height = len(shown) + len(foot) + EDGES
         box.styles.width, box.styles.height = width, height
         hint = self.hint(cut=len(rows) > room)
-        return framed(title(self._heading), hint, [*shown, *foot], width, height)
+        return bordered(title(self._heading), hint, [*shown, *foot], width, height)
 
     def action_leave_for(self, screen: str) -> None:
         """Gives way to a screen, where the dialog has its number keys."""

@@ -15,8 +15,8 @@ from textual.widgets import Input, Static
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.errors import ConfigError
 from speedtui.tui.candidates.completion import SettingSuggester, hint
-from speedtui.tui.drawing.field import Field
 from speedtui.tui.drawing.text import clean
+from speedtui.tui.screens.clean_input import CleanInput
 
 
 class Edited(NamedTuple):
@@ -75,7 +75,7 @@ class LinesScreen(ModalScreen[Result | None], Generic[Result]):
             yield Static(id="edit-hint", markup=False)
 
     def _field(self, text: str) -> Input:
-        return Field(text, placeholder=self.PLACEHOLDER, suggester=self._suggester)
+        return CleanInput(text, placeholder=self.PLACEHOLDER, suggester=self._suggester)
 
     def on_mount(self) -> None:
         self._check()

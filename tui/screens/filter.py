@@ -11,8 +11,8 @@ from textual.containers import Horizontal
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from speedtui.tui.drawing.field import Field
 from speedtui.tui.drawing.text import clean
+from speedtui.tui.screens.clean_input import CleanInput
 
 OnTyped = Callable[[str], None]
 """Takes the text as far as it is typed."""
@@ -35,7 +35,7 @@ class FilterScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with Horizontal(id="filter-line"):
             yield Static("/", id="filter-mark", markup=False)
-            yield Field(self._text, placeholder="words that must all occur")
+            yield CleanInput(self._text, placeholder="words that must all occur")
             yield Static(HINT if self.app.size.width >= HINT_COLUMNS else "", id="filter-hint", markup=False)
 
     def on_input_changed(self, event: Input.Changed) -> None:

@@ -6,7 +6,7 @@ from textual.app import ComposeResult
 from textual.containers import Container
 
 from speedtui.engine.commands import Checkpoint, Evaluate, Note
-from speedtui.tui.drawing.frame import EDGES, INSET
+from speedtui.tui.drawing.border import EDGES, INSET
 from speedtui.tui.drawing.text import plain
 from speedtui.tui.frame import Frame, TimeRange
 from speedtui.tui.keys import bindings

@@ -13,8 +13,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from speedtui.engine.errors import SpeedtuiError
-from speedtui.tui.drawing.field import Field
 from speedtui.tui.drawing.text import clean
+from speedtui.tui.screens.clean_input import CleanInput
 
 
 class NameScreen(ModalScreen[str | None]):
@@ -32,7 +32,7 @@ class NameScreen(ModalScreen[str | None]):
         with Vertical(id="edit", classes="dialog") as box:
             box.border_title = Content(clean(self._heading))
             box.border_subtitle = "enter saves · esc back"
-            yield Field(placeholder="name")
+            yield CleanInput(placeholder="name")
             yield Static(id="edit-message", markup=False)
 
     def on_input_changed(self) -> None:

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.events import Key
 
 from speedtui.engine.log.run_summary import RunSummaries, RunSummary
-from speedtui.tui.drawing.frame import EDGES
+from speedtui.tui.drawing.border import EDGES
 from speedtui.tui.drawing.text import Row, Span, row
 from speedtui.tui.panes.run_rows import draw_runs, matching
 from speedtui.tui.runs.open_runs import OpenRuns
@@ -37,10 +37,10 @@ class RunsScreen(Dialog[RunSummary | None]):
     ]
     WIDEST = 124
 
-    def __init__(self, fleet: OpenRuns, runs: Path, clock: Callable[[], float]) -> None:
+    def __init__(self, open_runs: OpenRuns, runs: Path, clock: Callable[[], float]) -> None:
         super().__init__("Runs")
-        self._fleet, self._runs, self._clock = fleet, runs, clock
-        self._glances = RunSummaries(runs)
+        self._open_runs, self._runs, self._clock = open_runs, runs, clock
+        self._summaries = RunSummaries(runs)
         self._found: list[RunSummary] | None = None
         self._chosen: Path | None = None
         """The run under the cursor, which stays there when others come."""
@@ -55,9 +55,9 @@ class RunsScreen(Dialog[RunSummary | None]):
         self.run_worker(self._read(), exclusive=True, group="runs", exit_on_error=False)
 
     async def _read(self) -> None:
-        found = await asyncio.to_thread(self._glances.look)
-        if self._found is None and self._fleet.front is not None:
-            self._chosen = self._fleet.front.session.folder.path
+        found = await asyncio.to_thread(self._summaries.look)
+        if self._found is None and self._open_runs.front is not None:
+            self._chosen = self._open_runs.front.session.folder.path
         self._found = found
         self.draw()
 
@@ -69,7 +69,7 @@ class RunsScreen(Dialog[RunSummary | None]):
     @property
     def at(self) -> int:
         """Row of the cursor among those shown."""
-        return next((i for i, glance in enumerate(self.shown) if glance.folder.path == self._chosen), 0)
+        return next((i for i, summary in enumerate(self.shown) if summary.folder.path == self._chosen), 0)
 
     # --- what is drawn ---
 
@@ -79,9 +79,9 @@ class RunsScreen(Dialog[RunSummary | None]):
         if not self._found:
             return [row(f"No runs in {self._runs}."), row("Start one with `speedtui tune` or `speedtui demo`.")]
         height = self.app.size.height - EDGES
-        opened = [one.session.folder.path for one in self._fleet.open]
+        opened = [one.session.folder.path for one in self._open_runs.open]
         return draw_runs(
-            self.shown, self.at, width, height, opened=opened, front=self._fleet.front.session.folder.path,
+            self.shown, self.at, width, height, opened=opened, front=self._open_runs.front.session.folder.path,
             now=self._clock(), entry=f"/{self._filter}{'▏' if self._typing else ''}" if self._asks else "",
         )  # fmt: skip
 
@@ -139,13 +139,13 @@ class RunsScreen(Dialog[RunSummary | None]):
     def action_close(self) -> None:
         """Lets an open run go; it goes on without this screen."""
         shown = self.shown
-        following = self._fleet.opened(shown[self.at].folder) if shown else None
+        following = self._open_runs.opened(shown[self.at].folder) if shown else None
         if following is None:
             self.notify("It is not open.", severity="warning")
-        elif len(self._fleet.open) == 1:
+        elif len(self._open_runs.open) == 1:
             self.notify("It is the only one that is open; q leaves.", severity="warning")
         elif following.in_thread and not following.ended:
             self.notify("Its job runs in this very program: end it with s first.", severity="warning")
         else:
-            self._fleet.close(following)
+            self._open_runs.close(following)
         self.draw()

@@ -168,7 +168,7 @@ class TrialsScreen(View):
     # --- what is asked of the study ---
 
     def order(self, command: AnyCommand) -> None:
-        self.speedtui.orders.send(command, study=True)
+        self.speedtui.commands.send(command, study=True)
 
     def action_add(self) -> None:
         """A new candidate, starting from the micro-batch as it is configured."""
@@ -198,7 +198,7 @@ class TrialsScreen(View):
         """Every combination of several values."""
         from speedtui.tui.screens.grid import GridScreen
 
-        if self.speedtui.orders.refused(study=True):
+        if self.speedtui.commands.refused(study=True):
             return
         config, study = self.speedtui.study_config, self.table.study
         present = study.rows if study is not None else ()
@@ -222,7 +222,7 @@ class TrialsScreen(View):
         from speedtui.tui.candidates.edit import candidate_check, candidate_lines
         from speedtui.tui.screens.edit import EditScreen
 
-        if not self.speedtui.orders.refused(study=True):
+        if not self.speedtui.commands.refused(study=True):
             config = self.speedtui.study_config
             lines, check = candidate_lines(values), candidate_check(config)
             self.app.push_screen(EditScreen(heading, lines, check, setting_paths(), config), done)
@@ -252,7 +252,7 @@ class TrialsScreen(View):
         from speedtui.tui.screens.confirm import confirm_delete
 
         trial = self.selected
-        if trial is None or self.speedtui.orders.refused(study=True):
+        if trial is None or self.speedtui.commands.refused(study=True):
             return
         number = trial.candidate.id
 

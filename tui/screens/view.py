@@ -14,7 +14,7 @@ from speedtui.tui.keys import Scope, Situation, action_allowed
 from speedtui.tui.panes.footer import Footer
 from speedtui.tui.panes.pane import ZOOM, Pane
 from speedtui.tui.protocols import AppUse
-from speedtui.tui.textual_privates import ScreenBase
+from speedtui.tui.textual_privates import PatchedScreen
 
 COLUMN_STEPS = [(0, "-slim"), (72, "-normal"), (120, "-wide")]
 """Below 72 columns two panes side by side would cut their figures; from 120 on tables have room."""
@@ -26,7 +26,7 @@ ZOOMED = "-zoomed"
 """Class of a screen on which one pane stands alone."""
 
 
-class View(ScreenBase, inherit_bindings=False):
+class View(PatchedScreen, inherit_bindings=False):
     """Hands each frame to its panes; hidden ones get none. Tab is a key of the table, not Textual's."""
 
     HORIZONTAL_BREAKPOINTS = COLUMN_STEPS
@@ -104,7 +104,7 @@ class View(ScreenBase, inherit_bindings=False):
 
     def order(self, command: AnyCommand) -> None:
         """Sends a command of this screen's run."""
-        self.speedtui.orders.send(command)
+        self.speedtui.commands.send(command)
 
     def copy_text(self) -> tuple[str, str]:
         """(what it is, its text) of what the cursor is on; an empty text where there is nothing to copy."""

@@ -17,7 +17,7 @@ from speedtui.tui.drawing.ascii import to_ascii
 from speedtui.tui.protocols import TerminalUse
 from speedtui.tui.terminal.process import stop_group
 from speedtui.tui.terminal.typed_keys import TypedKeys
-from speedtui.tui.textual_privates import DriverBase, driver_of
+from speedtui.tui.textual_privates import PatchedDriver, driver_of
 
 PATIENCE_SECONDS = 0.2
 """For a terminal that is behind; the loop stands still meanwhile."""
@@ -29,7 +29,7 @@ SAVE_TITLE, RESTORE_TITLE = "\x1b[22;0t", "\x1b[23;0t"
 BELL = "\a"
 
 
-class TerminalDriver(DriverBase):
+class TerminalDriver(PatchedDriver):
     """The driver of a real terminal."""
 
     written_bytes = 0
@@ -120,7 +120,7 @@ class TerminalDriver(DriverBase):
                 self.stuck = self.writer.is_alive()
         self.closed = True
         if not self._suspending:
-            self._speedtui.leaving.tell_of_waiting()
+            self._speedtui.quitting.tell_of_waiting()
 
     def _stop(self, *_: object) -> None:
         """The terminal is given back before the shell takes it."""

@@ -14,7 +14,7 @@ NARROWEST = 12
 """Cells below which a box would hold nothing but its edges."""
 
 
-def framed(title: Row, right: Row, body: Sequence[Row], width: int, height: int) -> list[Row]:
+def bordered(title: Row, right: Row, body: Sequence[Row], width: int, height: int) -> list[Row]:
     """Exactly `height` rows of exactly `width` cells; a body that is too long is cut."""
     if width < NARROWEST or height < EDGES:
         return [fit(line, width) for line in body[:height]]

@@ -1,6 +1,5 @@
-"""What Textual's app does more often than this one needs: it parses every style again for each screen that is seen for
-the first time, and works out the styles of text for each pane that may hold some. And what it takes for more than it
-is: a notification for markup."""
+"""What the app is made from: what it has in front, who listens to it, and what Textual's own does more often than is
+needed, or takes for more than it is."""
 
 from __future__ import annotations
 
@@ -12,16 +11,77 @@ from textual.notifications import SeverityLevel
 
 from speedtui.engine.clean import UNBOUNDED, clean, clean_lines
 from speedtui.tui.drawing.lines import COMPONENTS
-from speedtui.tui.textual_privates import AppBase, cache_all_sources
+from speedtui.tui.keys import Scope
+from speedtui.tui.options import ScreenOptions
+from speedtui.tui.protocols import AwaitsTraining, Draws, SendsCommands
+from speedtui.tui.runs.open_run import OpenRun
+from speedtui.tui.runs.open_runs import OpenRuns
+from speedtui.tui.screens.view import View
+from speedtui.tui.textual_privates import PatchedApp, cache_all_sources
 
 SWITCH_SECONDS = 0.001
 """As long as nothing is drawn when another screen comes to the front: its first layout is in one piece."""
 
 
-class LeanApp(AppBase):
-    """Draws and styles with less work; what is seen is the same."""
+class BaseApp(PatchedApp):
+    """An app with runs open, of which it shows one or two."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = COMPONENTS
+
+    runs: OpenRuns
+    options: ScreenOptions
+    drawing: Draws
+    commands: SendsCommands
+    notices: AwaitsTraining
+
+    @property
+    def view(self) -> View | None:
+        """The full screen in front; None while a dialog is, and before the first screen and after the last."""
+        front = self.screen_stack[-1] if self.screen_stack else None
+        return front if isinstance(front, View) else None
+
+    @property
+    def seen(self) -> View | None:
+        """The full screen that is seen, in front or behind a dialog."""
+        return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, View)), None)
+
+    @property
+    def scope(self) -> Scope:
+        """Whose keys there are besides those that work everywhere."""
+        base = self.screen_stack[0] if self.screen_stack else None
+        return base.SCOPE if isinstance(base, View) else "monitor"
+
+    @property
+    def front(self) -> OpenRun:
+        """The run on the Monitor."""
+        return self.runs.front
+
+    @property
+    def study(self) -> OpenRun:
+        """The run whose trials are listed."""
+        return self.runs.study
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nobody follows commands of the run in front: a recording, or one that was over when it was opened."""
+        return self.front.read_only
+
+    @property
+    def obeyed(self) -> bool:
+        """Whether somebody is there to follow commands of the run in front."""
+        return not self.read_only and not self.front.ended and self.front.state().status.busy
+
+    @property
+    def can_train(self) -> bool:
+        """Whether a promoted configuration can be trained from here."""
+        return self.options.train is not None and self.study is self.front
+
+    @property
+    def study_config(self) -> dict[str, Any]:
+        """The configuration that candidates differ from."""
+        return self.study.state().config
+
+    # --- drawn and styled with less work; what is seen is the same ---
 
     def style_once(self) -> None:
         """Takes the chosen theme's colours before the first parse, so that it is the only one."""

@@ -8,7 +8,7 @@ from textual.widgets import Input
 from speedtui.engine.clean import UNBOUNDED, clean
 
 
-class Field(Input):
+class CleanInput(Input):
     """Shows all that it holds: what is pasted into it may hold more than is seen, and Textual would draw that as it is.
 
     Such characters become text, as `clean` writes them, so that they can be seen and taken out.
