@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import msgspec
 
+from speedtui.engine.advise.costs import Cost, largest_costs
 from speedtui.engine.candidate import Estimate
+from speedtui.engine.config.recorded import recorded_settings
+from speedtui.engine.config.settings import Settings
+from speedtui.engine.errors import ConfigError
 from speedtui.engine.events import EvaluationCompleted
 from speedtui.engine.report.books import books_rows, closed_books
-from speedtui.engine.report.costs import costs_of
 from speedtui.engine.report.record import EstimateComparison, TrainingReport
 from speedtui.engine.state import RunState, TrainingState
+from speedtui.engine.timing.counts import counts_of
+from speedtui.engine.timing.made import Made
 from speedtui.engine.timing.verdict import FinalVerdict, judge_ended
 from speedtui.engine.units import plural
 
@@ -39,52 +44,26 @@ def training_report(state: RunState, expected: RunExpectation | None = None) -> 
     finished, books = training.finished, closed_books(state)
     phases = books.phases if books is not None else {}
     return TrainingReport(
-        loaded=state.model,
-        label=training.label,
+        state=state,
+        training=training,
         profile=expected.profile,
-        trial=training.trial,
         steps=finished.steps if finished is not None else training.step,
         total_steps=(finished.total_steps if finished is not None else None) or training.total_steps,
         end_reason=finished.reason if finished is not None else None,
-        outcome=state.outcome,
-        started_at=state.started_at,
-        moves=state.moves,
         ended_at=_ended_at(state, training),
         training_seconds=finished.seconds if finished is not None else None,
         first_loss=finished.first_loss if finished is not None else None,
         last_loss=finished.last_loss if finished is not None else training.smoothed_loss,
         tokens_per_second=_rate(training),
-        mfu=training.mfu,
-        flops=training.flops,
-        device_busy=training.device_busy,
-        window=state.window,
         verdict=_verdict(state, training),
         comparison=compare(state, training, expected),
         books=books_rows(books) if books is not None else (),
         wall_seconds=books.wall if books is not None else 0.0,
         costs=costs_of(state),
-        steps_done=training.step_totals,
         best=_best(training),
-        evaluations=training.evaluations,
-        full_evaluations=training.full_evaluations,
-        loss_evaluations=training.loss_evaluations,
-        checkpoints=training.checkpoints,
-        saves=training.checkpoint_totals,
-        writes=training.write_totals,
-        failed_saves=training.checkpoint_failures,
-        gaps=training.gap_totals,
         first_batches_seconds=phases.get("first_batch", 0.0),
-        stalls=state.stall_totals,
-        restarts=state.restarts,
         away_seconds=phases.get("away", 0.0),
         paused_seconds=phases.get("paused", 0.0),
-        nonfinite_steps=training.nonfinite_steps,
-        nonfinite_gradients=training.nonfinite_gradients,
-        skipped_steps=training.skipped_steps,
-        nonfinite=training.nonfinite,
-        changed=training.changed,
-        losses=training.losses,
-        step_history=training.step_history,
         model_path=finished.model_path if finished is not None else None,
     )
 
@@ -119,7 +98,7 @@ def compare(state: RunState, training: TrainingState, expected: RunExpectation) 
     away = _seconds(state, "away")
     actual = finished.t - since - away if finished is not None else None
     running = first.t + first.p50_seconds - since if first is not None and first.p50_seconds is not None else None
-    why_not = _why_not_comparable(state, training)
+    why_not = _why_not_comparable(training)
     accurate = estimate is not None and actual is not None and actual > 0 and not why_not
     return EstimateComparison(
         estimate=estimate,
@@ -150,7 +129,7 @@ def _estimate_of_study(state: RunState, training: TrainingState) -> Estimate | N
     return estimate.without_loading() if estimate is not None else None
 
 
-def _why_not_comparable(state: RunState, training: TrainingState) -> str:
+def _why_not_comparable(training: TrainingState) -> str:
     finished = training.finished
     if finished is None:
         return "the training has no end"
@@ -173,3 +152,40 @@ def _caveat(state: RunState, training: TrainingState, actual: float | None) -> s
 
 def _seconds(state: RunState, phase: str) -> float:
     return state.books.phases.get(phase, 0.0) if state.books is not None else 0.0
+
+
+def costs_of(state: RunState) -> tuple[Cost, ...]:
+    """The steps and the three largest besides, the largest first.
+
+    Empty where the books are of more than the training, as in a demo, or the configuration is of another version.
+    """
+    books, training, settings = closed_books(state), state.training, _settings(state)
+    if state.job != "train" or books is None or training is None or settings is None or not training.step:
+        return ()
+    return tuple(largest_costs(books, settings, _made(state, settings, training)))
+
+
+def _settings(state: RunState) -> Settings | None:
+    """As the run had them at its end."""
+    try:
+        return recorded_settings(state.config, state.run, state.laid_over)
+    except ConfigError:
+        return None
+
+
+def _made(state: RunState, settings: Settings, training: TrainingState) -> Made:
+    finals = sum(saved.final for saved in training.checkpoints)
+    return Made(
+        steps=training.step,
+        epoch_steps=_epoch_steps(state, settings, training),
+        full=training.full_evaluations.count,
+        loss=training.loss_evaluations.count,
+        saves=max(training.checkpoint_totals.count - finals, 0),
+    )
+
+
+def _epoch_steps(state: RunState, settings: Settings, training: TrainingState) -> int:
+    """By the rows that were loaded; else by the steps and epochs that were announced."""
+    if state.model is not None:
+        return counts_of(settings, state.model.train_rows).epoch_steps
+    return max(round(training.total_steps / training.epochs), 1) if training.epochs else training.total_steps

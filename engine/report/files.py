@@ -18,11 +18,14 @@ from speedtui.engine.events import ModelLoaded
 from speedtui.engine.files import write_whole
 from speedtui.engine.plan.report import VERDICTS, window_entry
 from speedtui.engine.report.promote import CONFIG_NAME, SCRIPT_NAME, write_promoted
+from speedtui.engine.runs import RunFolder
 from speedtui.engine.search.candidates import apply_candidate
 from speedtui.engine.timing.verdict import judge_finish
 
 TRIALS_NAME = "trials.json"
 REPORT_NAME = "report.json"
+Writers = dict[str, Callable[[Path], object]]
+"""What writes a file of a run's folder, by the file's name."""
 
 
 class StudyResults(Protocol):
@@ -38,27 +41,34 @@ class StudyResults(Protocol):
 
 def write_study_files(context: JobContext, study: StudyResults) -> dict[str, str]:
     """Writes them; a file that cannot be written is a notice. Returns the paths by name."""
-    files: dict[str, str] = {}
-    best = study.best()
-    chosen = study.promoted if study.promoted in study.candidates else best
-    writers: dict[str, Callable[[Path], object]] = {
+    chosen = study.promoted if study.promoted in study.candidates else study.best()
+    writers: Writers = {
         TRIALS_NAME: lambda path: write_json(path, trials_document(context, study)),
         REPORT_NAME: lambda path: write_json(path, report_document(context, study)),
     }
     if chosen is not None:
         candidate = study.candidates[chosen]
         writers[SCRIPT_NAME] = lambda _: write_promoted(context.folder, context.settings, context.order, candidate)
-    for name, write in writers.items():
-        path = context.folder.path / name
-        try:
-            write(path)
-        except OSError as error:
-            context.notice(f"{path} could not be written: {error.strerror}", level="warning", hint="Make room.")
-        else:
-            files[name] = str(path)
+    failed = write_each(context.folder, writers)
+    for path, reason in failed.items():
+        context.notice(f"{path} could not be written: {reason}", level="warning", hint="Make room.")
+    paths = {name: str(context.folder.path / name) for name in writers}
+    files = {name: path for name, path in paths.items() if path not in failed}
     if SCRIPT_NAME in files:
         files[CONFIG_NAME] = str(context.folder.path / CONFIG_NAME)
     return files
+
+
+def write_each(folder: RunFolder, writers: Writers) -> dict[str, str]:
+    """Writes what can be written; returns the reason for each file that cannot, by its path."""
+    failed = {}
+    for name, write in writers.items():
+        path = folder.path / name
+        try:
+            write(path)
+        except OSError as error:
+            failed[str(path)] = error.strerror or str(error)
+    return failed
 
 
 def trials_document(context: JobContext, study: StudyResults) -> list[dict[str, Any]]:
@@ -119,7 +129,7 @@ def trial_entry(
     }
 
 
-def to_digits(value: float | None, digits: int) -> float | None:
+def to_digits(value: float | None, digits: int = 3) -> float | None:
     """None stays None."""
     return None if value is None else round(value, digits)
 
@@ -139,6 +149,16 @@ def flops_entry(flops: ModelFlops | None) -> dict[str, Any] | None:
 def terms_entry(estimate: Estimate | None) -> dict[str, float] | None:
     """What the P50 consists of, seconds."""
     return None if estimate is None else {name: round(seconds, 2) for name, seconds in estimate.terms.items()}
+
+
+def estimate_entry(estimate: Estimate | None) -> dict[str, Any]:
+    """An estimate of a whole run, with its terms."""
+    return {
+        "hours": estimate and round(estimate.p50_seconds / 3600, 4),
+        "p50_seconds": estimate and round(estimate.p50_seconds, 1),
+        "p90_seconds": estimate and round(estimate.p90_seconds, 1),
+        "terms": terms_entry(estimate),
+    }
 
 
 def fits(estimate: Estimate | None, window: Window | None, now: float) -> bool | None:
@@ -161,10 +181,7 @@ def report_document(context: JobContext, study: StudyResults) -> dict[str, Any]:
         "trial": best,
         "label": study.candidates[best].label if best is not None else None,
         "estimate": {
-            "hours": estimate and round(estimate.p50_seconds / 3600, 4),
-            "p50_seconds": estimate and round(estimate.p50_seconds, 1),
-            "p90_seconds": estimate and round(estimate.p90_seconds, 1),
-            "terms": terms_entry(estimate),
+            **estimate_entry(estimate),
             "total_steps": estimate and estimate.total_steps,
             "evals": estimate and estimate.evals,
             "saves": estimate and estimate.saves,

@@ -27,7 +27,7 @@ def summarize(state: RunState, *, next_step: bool = True, expected: RunExpectati
         parts.append(state.reason if told else f"{state.outcome}: {state.reason}")
     if state.study is not None and any(row.status.finished for row in state.study.rows):
         parts.append(study_table(state.study))
-        parts.append(best_lines(state, state.study))
+        parts.append(best_lines(state.study))
     if state.training is not None:
         parts.append(render_training(training_report(state, expected)))
     if state.next and next_step:
@@ -42,7 +42,7 @@ def study_table(study: StudyState) -> str:
     return "\n".join(_aligned(row, widths) for row in rows)
 
 
-def best_lines(state: RunState, study: StudyState) -> str:
+def best_lines(study: StudyState) -> str:
     """The best trial with what follows from it."""
     row = study.row(study.best) if study.best is not None else None
     measured = row.result.measurement if row is not None and row.result is not None else None
@@ -86,18 +86,21 @@ def _aligned(cells: tuple[str, ...], widths: list[int]) -> str:
 
 
 def _cells(row: TrialRow, best: int | None) -> tuple[str, ...]:
-    result = row.result
+    mark = "*" if row.candidate.id == best else " "
+    *speed, _, full_run = figure_cells(row.result)
+    return f"{mark}{row.candidate.id:>2}", row.candidate.label, row.status.value.replace("_", " "), *speed, full_run
+
+
+def figure_cells(result: TrialResult | None) -> tuple[str, ...]:
+    """Samples and tokens a second, the step, the peak, what of the memory is free, the full run."""
     measured = result.measurement if result is not None else None
     memory = result.memory if result is not None else None
-    mark = "*" if row.candidate.id == best else " "
     return (
-        f"{mark}{row.candidate.id:>2}",
-        row.candidate.label,
-        row.status.value.replace("_", " "),
         format_count(measured.samples_per_second if measured else None),
         format_count(measured.tokens_per_second if measured else None),
         format_seconds(measured.step_seconds if measured else None),
         format_size(memory.peak_bytes if memory else None),
+        format_share(memory.headroom_fraction if memory else None),
         format_span(result.full_run_seconds if result else None),
     )
 

@@ -14,13 +14,13 @@ from speedtui.engine.report.record import TrainingReport
 from speedtui.engine.report.words import (
     accuracy_words,
     deadline_words,
-    device_words,
     each_words,
     end_words,
     evaluation_words,
     gain_words,
     learned_words,
     rows_words,
+    use_words,
 )
 from speedtui.engine.state.event_words import phase_words
 from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span, plural
@@ -41,17 +41,17 @@ def render_facts(report: TrainingReport) -> str:
     """What it came to, a line each."""
     facts = [
         ("training", _training(report)),
-        ("device", device_words(report)),
-        ("rows", rows_words(report.loaded) if report.loaded is not None else ""),
+        ("device", use_words(report.training)),
+        ("rows", rows_words(report.state.model) if report.state.model is not None else ""),
         ("loss", learned_words(report)),
         ("evaluation", _best(report)),
         ("", _evaluations(report)),
         ("checkpoints", _saves(report)),
         ("epochs", _gaps(report)),
         ("trouble", _trouble(report)),
-        ("changed", ", ".join(f"{path} = {_value(value)}" for path, value in report.changed.items())),
+        ("changed", ", ".join(f"{path} = {_value(value)}" for path, value in report.training.changed.items())),
         ("estimate", accuracy_words(report.comparison)),
-        ("deadline", deadline_words(report) if report.window is not None else ""),
+        ("deadline", deadline_words(report) if report.state.window is not None else ""),
         ("model", report.model_path or ""),
     ]
     return "\n".join(line for name, text in facts if text for line in _fact(name, text))
@@ -74,11 +74,11 @@ def _training(report: TrainingReport) -> str:
         f"{report.steps:,} of {report.total_steps:,} steps"
     )  # fmt: skip
     took = f" in {format_span(report.training_seconds)}" if report.training_seconds is not None else ""
-    return f"{done}{took} with {report.label}: {end_words(report)}{_speed(report)}"
+    return f"{done}{took} with {report.training.label}: {end_words(report)}{_speed(report)}"
 
 
 def _speed(report: TrainingReport) -> str:
-    mean = report.steps_done.mean_seconds
+    mean = report.training.step_totals.mean_seconds
     if mean is None:
         return ""
     rate = f", {format_count(report.tokens_per_second)} tok/s" if report.tokens_per_second is not None else ""
@@ -91,41 +91,47 @@ def _best(report: TrainingReport) -> str:
 
 
 def _evaluations(report: TrainingReport) -> str:
-    full, fast = report.full_evaluations, report.loss_evaluations
+    full, fast = report.training.full_evaluations, report.training.loss_evaluations
     if not full.count and not fast.count:
         return ""
     return each_words(full) + (f"; loss alone {each_words(fast)}" if fast.count else "")
 
 
 def _saves(report: TrainingReport) -> str:
-    if not report.saves.count:
+    training = report.training
+    if not training.checkpoint_totals.count:
         return ""
-    size = report.checkpoints[-1].bytes if report.checkpoints else None
-    writing = f", {format_seconds(report.writes.seconds)} of it writing" if report.writes.count else ""
+    size = training.checkpoints[-1].bytes if training.checkpoints else None
+    writing = f", {format_seconds(training.write_totals.seconds)} of it writing" if training.write_totals.count else ""
     final = "; the final model is one of them" if report.end_reason is not None else ""
-    return f"{each_words(report.saves)}{writing}; the last {format_size(size)}{final}"
+    return f"{each_words(training.checkpoint_totals)}{writing}; the last {format_size(size)}{final}"
 
 
 def _gaps(report: TrainingReport) -> str:
-    if not report.gaps.count and not report.first_batches_seconds:
+    training = report.training
+    if not training.gap_totals.count and not report.first_batches_seconds:
         return ""
     gaps = (
-        f"from one to the next, with evaluations and checkpoints: {each_words(report.gaps)}; "
-        if report.gaps.count
+        f"from one to the next, with evaluations and checkpoints: {each_words(training.gap_totals)}; "
+        if training.gap_totals.count
         else ""
     )
     return f"{gaps}first batches {format_seconds(report.first_batches_seconds)}"
 
 
 def _trouble(report: TrainingReport) -> str:
-    restarts = plural(report.restarts, "restart") if report.restarts else ""
-    away = f"{format_span(report.away_seconds)} without a worker" if report.away_seconds >= 0.5 else ""
-    idle = report.moves.idle_seconds
-    stood = f"{format_span(idle)} asleep or suspended" if idle >= 0.5 else ""
-    stalls = f"{plural(report.stalls.count, 'stall')} of {format_span(report.stalls.seconds)} in all"
-    failed = f"{plural(report.failed_saves, 'checkpoint')} could not be saved"
-    told = [restarts, away, stood, stalls if report.stalls.count else "", failed if report.failed_saves else ""]
-    return ", ".join(text for text in told if text)
+    training, state = report.training, report.state
+    restarts = plural(state.restarts, "restart")
+    away = f"{format_span(report.away_seconds)} without a worker"
+    idle = state.moves.idle_seconds
+    stood = f"{format_span(idle)} asleep or suspended"
+    stalls = f"{plural(state.stall_totals.count, 'stall')} of {format_span(state.stall_totals.seconds)} in all"
+    failed = f"{plural(training.checkpoint_failures, 'checkpoint')} could not be saved"
+    told = [
+        (restarts, state.restarts), (away, report.away_seconds >= 0.5), (stood, idle >= 0.5),
+        (stalls, state.stall_totals.count), (failed, training.checkpoint_failures),
+    ]  # fmt: skip
+    return ", ".join(text for text, there in told if there)
 
 
 def render_books(rows: Sequence[BooksRow], wall_seconds: float) -> str:

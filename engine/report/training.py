@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 import msgspec
 
 from speedtui.engine.context.order import read_order
@@ -12,7 +9,7 @@ from speedtui.engine.files import write_whole
 from speedtui.engine.log.read import read_state
 from speedtui.engine.report.compose import RunExpectation, training_report
 from speedtui.engine.report.document import training_document
-from speedtui.engine.report.files import REPORT_NAME, write_json
+from speedtui.engine.report.files import REPORT_NAME, Writers, write_each, write_json
 from speedtui.engine.report.page.page import render_page
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.state import RunState
@@ -33,20 +30,11 @@ def write_reports(folder: RunFolder, state: RunState, expected: RunExpectation) 
 
     Returns the reason for each file that could not be written, by its path.
     """
-    writers: dict[str, Callable[[Path], None]] = {
-        PAGE_NAME: lambda path: write_whole(path, render_page(state, expected))
-    }
+    writers: Writers = {PAGE_NAME: lambda path: write_whole(path, render_page(state, expected))}
     if state.training is not None:
         report = training_report(state, expected)
-        writers[REPORT_NAME] = lambda path: write_json(path, training_document(state, report))
-    failed = {}
-    for name, write in writers.items():
-        path = folder.path / name
-        try:
-            write(path)
-        except OSError as error:
-            failed[str(path)] = error.strerror or str(error)
-    return failed
+        writers[REPORT_NAME] = lambda path: write_json(path, training_document(report))
+    return write_each(folder, writers)
 
 
 def expected_of(folder: RunFolder) -> RunExpectation:

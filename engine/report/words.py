@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from speedtui.engine.efficiency import ModelFlops
-from speedtui.engine.events import DeviceBusyMeasured, EndReason, EvaluationCompleted, ModelLoaded
+from speedtui.engine.events import EndReason, EvaluationCompleted, ModelLoaded
 from speedtui.engine.report.record import AccuracyGrade, EstimateComparison, TrainingReport
 from speedtui.engine.row_counts import row_words
-from speedtui.engine.state import Totals
+from speedtui.engine.state import Totals, TrainingState
 from speedtui.engine.state.event_words import left_out_words, loss_words
 from speedtui.engine.timing.verdict import FinalVerdict
 from speedtui.engine.units import (
@@ -48,7 +47,7 @@ def end_words(report: TrainingReport) -> str:
     """Why it ended."""
     if report.end_reason is not None:
         return END_WORDS[report.end_reason]
-    return {"stopped": "stopped", "failed": "failed"}.get(report.outcome or "", "without an end")
+    return {"stopped": "stopped", "failed": "failed"}.get(report.state.outcome or "", "without an end")
 
 
 def each_words(totals: Totals) -> str:
@@ -65,20 +64,20 @@ def each_words(totals: Totals) -> str:
 
 def learned_words(report: TrainingReport) -> str:
     """`5.736 at first, 3.112 at last`, and how many steps were not finite; said in every case."""
-    first = report.first_loss if report.first_loss is not None else report.losses[0][1] if report.losses else None
-    broken = report.nonfinite
-    last = report.last_loss
+    training = report.training
+    first = report.first_loss if report.first_loss is not None else training.losses[0][1] if training.losses else None
+    broken, last = training.nonfinite, report.last_loss
     parts = [f"{format_figure(first)} at first"] if first is not None else []
     if broken is not None:
         parts.append(f"not finite from step {broken.since:,} on")
     elif last is not None:
         parts.append(f"{format_figure(last)} at last")
-    if report.nonfinite_steps:
-        parts.append(f"{plural(report.nonfinite_steps, 'step')} not finite")
-    gradients = report.nonfinite_gradients
-    parts += [f"{plural(gradients, 'gradient norm')} not finite"] if gradients else []
-    skipped = report.skipped_steps
-    parts += [f"{plural(skipped, 'step')} left out by the loss scaler"] if skipped else []
+    counts = (
+        (training.nonfinite_steps, "step", "not finite"),
+        (training.nonfinite_gradients, "gradient norm", "not finite"),
+        (training.skipped_steps, "step", "left out by the loss scaler"),
+    )
+    parts += [f"{plural(count, what)} {how}" for count, what, how in counts if count]
     return ", ".join(parts) or "none was told"
 
 
@@ -95,13 +94,9 @@ def evaluation_words(done: EvaluationCompleted) -> str:
     return ", ".join([*found, f"{done.unanswered} of {done.answers} not answered"] if done.unanswered else found)
 
 
-def device_words(report: TrainingReport) -> str:
+def use_words(training: TrainingState) -> str:
     """`MFU 41 % of 989 TFLOP/s (bfloat16), idle for 7 % of a step (3 profiled)`; empty where neither is known."""
-    return use_words(report.mfu, report.flops, report.device_busy)
-
-
-def use_words(mfu: float | None, flops: ModelFlops | None, busy: DeviceBusyMeasured | None) -> str:
-    """How well a training used its device."""
+    mfu, flops, busy = training.mfu, training.flops, training.device_busy
     words = []
     if flops is not None and mfu is not None:
         words.append(f"MFU {format_share(mfu)} of {format_flops(flops.peak)} ({flops.precision})")
@@ -112,12 +107,12 @@ def use_words(mfu: float | None, flops: ModelFlops | None, busy: DeviceBusyMeasu
 
 def deadline_words(report: TrainingReport) -> str:
     """The window beside the end."""
-    window, spare = report.window, report.spare_seconds
+    window, spare = report.state.window, report.spare_seconds
     if window is None or spare is None:
         return "none was set"
     margin = f" less a margin of {format_span(window.margin_seconds)}" if window.margin_seconds else ""
     gap = f"{format_span(abs(spare))} {'before' if spare >= 0 else 'after'} it"
-    ended = "ended" if report.end_reason is not None or report.outcome is not None else "last heard of"
+    ended = "ended" if report.end_reason is not None or report.state.outcome is not None else "last heard of"
     verdict = f": {VERDICT_WORDS[report.verdict]}" if report.verdict is not None else ""
     deadline, end = clock(window.deadline, report.ended_at), clock(report.ended_at, window.deadline)
     return f"{deadline}{margin}; {ended} {end}, {gap}{verdict}"

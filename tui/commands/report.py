@@ -77,7 +77,7 @@ def _without_an_end(folder: RunFolder, state: RunState) -> str:
 def _as_json(folder: RunFolder, state: RunState) -> bytes:
     """A training's from its log, for a run that was killed, too; a study's and a plan's as they wrote it."""
     if state.training is not None:
-        document = training_document(state, training_report(state, expected_of(folder)))
+        document = training_document(training_report(state, expected_of(folder)))
         return msgspec.json.format(as_json(document), indent=2)
     path = folder.path / REPORT_NAME
     try:

@@ -20,9 +20,8 @@ from speedtui.engine.config.zone import LOCAL
 from speedtui.engine.errors import ConfigError, ExitCode, UsageError
 from speedtui.engine.profile.apply import apply_profile, written_paths
 from speedtui.engine.profile.load import find_profile
-from speedtui.engine.report.lookup import find_plan, find_trial
+from speedtui.engine.report.lookup import find_plan, find_stage, find_trial
 from speedtui.engine.report.present import present_settings
-from speedtui.engine.report.stage import find_stage
 from speedtui.engine.report.trial_figures import Figures, laid_over_any, settings_measured
 from speedtui.engine.runs import find_run
 from speedtui.engine.session.base import Session

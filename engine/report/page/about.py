@@ -8,8 +8,7 @@ from typing import Any
 from speedtui.engine.advise.words import value_words
 from speedtui.engine.config.recorded import shareable
 from speedtui.engine.config.settings import Scalar
-from speedtui.engine.report.page.markup import Markup, join, tag
-from speedtui.engine.report.page.tables import facts, section
+from speedtui.engine.report.page.markup import Markup, facts, join, section, tag
 from speedtui.engine.report.words import use_words
 from speedtui.engine.row_counts import held_out_words, lacking_words
 from speedtui.engine.state import RunState
@@ -76,7 +75,7 @@ def _model(state: RunState) -> list[tuple[str, str]]:
 def _machine(state: RunState) -> list[tuple[str, str]]:
     devices = [(f"device {device.index}", _device(device.name, device.memory_bytes)) for device in state.devices]
     training = state.training
-    use = use_words(training.mfu, training.flops, training.device_busy) if training is not None else ""
+    use = use_words(training) if training is not None else ""
     return [("host", state.host), *devices, ("used", use)]
 
 

@@ -53,7 +53,7 @@ def _verdict(state: RunState, report: TrainingReport | None) -> tuple[str, str]:
 def _what(state: RunState, report: TrainingReport | None) -> str:
     pieces = [
         f"run {state.run}" if state.run else "",
-        report.label if report is not None else "",
+        report.training.label if report is not None else "",
         f"profile {report.profile}" if report is not None and report.profile else "",
         ", ".join(device.name for device in state.devices),
         f"{clock(state.started_at)} to {clock(state.now, state.started_at)}" if state.started_at else "",
@@ -96,22 +96,23 @@ def _steps(report: TrainingReport) -> Markup:
 
 
 def _pace(report: TrainingReport) -> str:
-    mean = report.steps_done.mean_seconds
+    mean = report.training.step_totals.mean_seconds
     return f"{format_seconds(mean)} a step" if mean is not None else ""
 
 
 def _learned(report: TrainingReport) -> Markup:
+    training = report.training
     if report.best is not None and report.best.loss is not None:
         metrics = evaluation_words(report.best).partition(", ")[2]
         more = ", ".join(piece for piece in (f"step {report.best.step:,}", metrics) if piece)
         return _tile("best evaluation", format_figure(report.best.loss), more)
-    if report.nonfinite is not None:
-        return _tile("loss at last", "not finite", f"from step {report.nonfinite.since:,} on")
+    if training.nonfinite is not None:
+        return _tile("loss at last", "not finite", f"from step {training.nonfinite.since:,} on")
     return _tile("loss at last", format_figure(report.last_loss), "") if report.last_loss is not None else EMPTY
 
 
 def _deadline(report: TrainingReport) -> Markup:
-    spare, window = report.spare_seconds, report.window
+    spare, window = report.spare_seconds, report.state.window
     if spare is None or window is None:
         return EMPTY
     more = f"{'before' if spare >= 0 else 'after'} the deadline at {clock(window.deadline, report.ended_at)}"

@@ -8,8 +8,7 @@ from typing import TypeVar
 from speedtui.engine.events import CheckpointSaved, EvaluationCompleted
 from speedtui.engine.report.page.axes import seconds_labels
 from speedtui.engine.report.page.charts import ChartMark, curve
-from speedtui.engine.report.page.markup import EMPTY, Markup, tag
-from speedtui.engine.report.page.tables import cells, section, table
+from speedtui.engine.report.page.markup import EMPTY, Markup, cells, section, table, tag
 from speedtui.engine.report.record import TrainingReport
 from speedtui.engine.report.words import clock, each_words, evaluation_words, learned_words
 from speedtui.engine.state.event_words import loss_words
@@ -29,10 +28,12 @@ def loss_section(report: TrainingReport) -> Markup:
             x=done.step, y=done.loss, title=f"step {done.step:,}: {evaluation_words(done)}",
             label=f"best {format_figure(done.loss)}" if done is report.best else "",
         )
-        for done in report.evaluations
+        for done in report.training.evaluations
         if done.loss is not None
     ]  # fmt: skip
-    chart = curve(report.losses, last_step=report.total_steps, what="Loss by step", colour="steps", marks=marks)
+    chart = curve(
+        report.training.losses, last_step=report.total_steps, what="Loss by step", colour="steps", marks=marks
+    )
     told = [learned_words(report), f"evaluations are the {plural(len(marks), 'dot')}" if marks else ""]
     return section("Loss", chart, note=_sentence(told))
 
@@ -45,20 +46,21 @@ def _sentence(parts: Sequence[str]) -> str:
 def steps_section(report: TrainingReport) -> Markup:
     """What a step took over the run."""
     chart = curve(
-        report.step_history, last_step=report.total_steps, what="Step time by step", colour="between",
+        report.training.step_history, last_step=report.total_steps, what="Step time by step", colour="between",
         from_zero=True, labels=seconds_labels,
     )  # fmt: skip
-    mean = report.steps_done.mean_seconds
+    mean = report.training.step_totals.mean_seconds
     rate = f"{format_count(report.tokens_per_second)} tokens/s" if report.tokens_per_second is not None else ""
     return section("Step time", chart, note=_sentence([f"mean {format_seconds(mean)}" if mean else "", rate]))
 
 
 def evaluations_section(report: TrainingReport) -> Markup:
     """A table of them, thinned where there were many, the best in bold."""
-    shown = _thinned(report.evaluations, report.best)
+    training = report.training
+    shown = _thinned(training.evaluations, report.best)
     if not shown:
         return EMPTY
-    metrics = list(dict.fromkeys(name for done in report.evaluations for name in done.metrics))
+    metrics = list(dict.fromkeys(name for done in training.evaluations for name in done.metrics))
     head = ["step", "time", "kind", "loss", *metrics, "rows", "took"]
     numbers = [True, True, False, *[True] * (len(metrics) + 3)]
     rows = [
@@ -66,7 +68,7 @@ def evaluations_section(report: TrainingReport) -> Markup:
               class_="best" if report.best is not None and done.t == report.best.t else None)
         for done in shown
     ]  # fmt: skip
-    full, fast = report.full_evaluations, report.loss_evaluations
+    full, fast = training.full_evaluations, training.loss_evaluations
     counts = [each_words(full) if full.count else "", f"loss alone {each_words(fast)}" if fast.count else ""]
     left_out = full.count + fast.count - len(shown)
     more = f"{left_out:,} more are not shown" if left_out > 0 else ""
@@ -76,7 +78,7 @@ def evaluations_section(report: TrainingReport) -> Markup:
 def _evaluation(done: EvaluationCompleted, metrics: Sequence[str], report: TrainingReport) -> list[str]:
     values = [format_figure(done.metrics[name]) if name in done.metrics else "–" for name in metrics]
     kind = {"full": "full", "loss": "loss alone"}[done.kind]
-    at = clock(report.wall(done.t), report.started_at)
+    at = clock(report.state.wall(done.t), report.state.started_at)
     return [f"{done.step:,}", at, kind, loss_words(done), *values, _rows(done), format_seconds(done.seconds)]
 
 
@@ -95,17 +97,18 @@ def _thinned(items: Sequence[T], wanted: T | None) -> list[T]:
 
 def checkpoints_section(report: TrainingReport) -> Markup:
     """The last ones that were saved, the final model among them."""
-    shown = report.checkpoints[-LAST:]
+    training = report.training
+    shown = training.checkpoints[-LAST:]
     if not shown:
         return EMPTY
     numbers = [True, True, False, True, True, True]
     rows = [cells(_checkpoint(saved, report), numbers=numbers) for saved in shown]
-    left_out = report.saves.count - len(shown)
+    left_out = training.checkpoint_totals.count - len(shown)
     told = [
-        each_words(report.saves),
-        f"{format_seconds(report.writes.seconds)} of it writing files" if report.writes.count else "",
+        each_words(training.checkpoint_totals),
+        f"{format_seconds(training.write_totals.seconds)} of it writing files" if training.write_totals.count else "",
         f"{left_out:,} earlier ones are not shown" if left_out > 0 else "",
-        f"{report.failed_saves} could not be saved" if report.failed_saves else "",
+        f"{training.checkpoint_failures} could not be saved" if training.checkpoint_failures else "",
     ]
     head = ["step", "time", "why", "size", "took", "writing"]
     return section("Checkpoints", table(head, rows, numbers=numbers), note=_sentence(told))
@@ -114,15 +117,16 @@ def checkpoints_section(report: TrainingReport) -> Markup:
 def _checkpoint(saved: CheckpointSaved, report: TrainingReport) -> list[str]:
     why = "final model" if saved.final else saved.reason
     writing = format_seconds(saved.write_seconds)
-    at = clock(report.wall(saved.t), report.started_at)
+    at = clock(report.state.wall(saved.t), report.state.started_at)
     return [f"{saved.step:,}", at, why, format_size(saved.bytes), format_seconds(saved.seconds), writing]
 
 
 def gaps_section(report: TrainingReport) -> Markup:
     """Between the epochs."""
-    if not report.gaps.count:
+    training = report.training
+    if not training.gap_totals.count:
         return EMPTY
     first = format_seconds(report.first_batches_seconds)
-    text = f"{each_words(report.gaps)}, with the evaluations and checkpoints in them."
+    text = f"{each_words(training.gap_totals)}, with the evaluations and checkpoints in them."
     text += f" Waiting for the first batches of all epochs took {first}."
     return section("Between epochs", tag("p", f"{text[:1].upper()}{text[1:]}"))

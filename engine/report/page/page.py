@@ -14,11 +14,10 @@ from speedtui.engine.report.page.learning import (
     loss_section,
     steps_section,
 )
-from speedtui.engine.report.page.markup import Markup, join, tag
+from speedtui.engine.report.page.markup import Markup, join, section, tag
 from speedtui.engine.report.page.planned import plan_section
 from speedtui.engine.report.page.study import study_section
 from speedtui.engine.report.page.style import style_sheet
-from speedtui.engine.report.page.tables import section
 from speedtui.engine.report.page.time_spent import books_section, costs_section, expected_section
 from speedtui.engine.report.record import TrainingReport
 from speedtui.engine.state import RunState

@@ -16,8 +16,7 @@ from speedtui.engine.plan.plan_words import (
     spacing_rows,
 )
 from speedtui.engine.plan_types import Plan
-from speedtui.engine.report.page.markup import EMPTY, Markup, join, tag
-from speedtui.engine.report.page.tables import cells, facts, section, table
+from speedtui.engine.report.page.markup import EMPTY, Markup, cells, facts, join, section, table, tag
 from speedtui.engine.state import RunState
 
 CHOSEN = "*"

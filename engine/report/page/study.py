@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from speedtui.engine.candidate import TrialResult
-from speedtui.engine.report.page.markup import EMPTY, Markup, tag
-from speedtui.engine.report.page.tables import cells, section, table
-from speedtui.engine.report.summary import best_lines
+from speedtui.engine.report.page.markup import EMPTY, Markup, cells, section, table, tag
+from speedtui.engine.report.summary import best_lines, figure_cells
 from speedtui.engine.state import RunState, TrialRow
 from speedtui.engine.state.study import PLAN
-from speedtui.engine.units import format_count, format_seconds, format_share, format_size, format_span
 
 HEAD = ("", "configuration", "status", "samples/s", "tokens/s", "step", "peak memory", "free", "full run")
 NUMBERS = (True, False, False, True, True, True, True, True, True)
@@ -32,28 +29,13 @@ def study_section(state: RunState) -> Markup:
     return section(
         "Trials",
         table(HEAD, rows, numbers=NUMBERS),
-        tag("pre", best_lines(state, study)) if finished and not planned else EMPTY,
+        tag("pre", best_lines(study)) if finished and not planned else EMPTY,
         note=f"{note}{ended}.",
     )
 
 
 def _trial(row: TrialRow) -> list[str]:
     result = row.result
-    measured = result.measurement if result is not None else None
-    memory = result.memory if result is not None else None
-    return [
-        f"#{row.candidate.id}",
-        row.candidate.label,
-        _status(row, result),
-        format_count(measured.samples_per_second if measured else None),
-        format_count(measured.tokens_per_second if measured else None),
-        format_seconds(measured.step_seconds if measured else None),
-        format_size(memory.peak_bytes if memory else None),
-        format_share(memory.headroom_fraction if memory else None),
-        format_span(result.full_run_seconds if result else None),
-    ]
-
-
-def _status(row: TrialRow, result: TrialResult | None) -> str:
     status = row.status.value.replace("_", " ")
-    return f"{status}: {result.reason}" if result is not None and result.reason else status
+    told = f"{status}: {result.reason}" if result is not None and result.reason else status
+    return [f"#{row.candidate.id}", row.candidate.label, told, *figure_cells(result)]

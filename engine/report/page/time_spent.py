@@ -6,9 +6,8 @@ from speedtui.engine.advise.costs import Cost
 from speedtui.engine.advise.words import value_words
 from speedtui.engine.report.books import GROUPS, BooksRow, rounded
 from speedtui.engine.report.page.bars import Bar, Limit, Piece, books_bar, compared_bars, pieces_of
-from speedtui.engine.report.page.markup import EMPTY, Markup, join, tag
+from speedtui.engine.report.page.markup import EMPTY, Markup, join, section, tag
 from speedtui.engine.report.page.style import GROUP_CLASSES
-from speedtui.engine.report.page.tables import section
 from speedtui.engine.report.record import EstimateComparison, TrainingReport
 from speedtui.engine.report.words import accuracy_words, clock, deadline_words, gain_words
 from speedtui.engine.state.event_words import phase_words
@@ -64,7 +63,7 @@ def expected_section(report: TrainingReport, *, alone: bool) -> Markup:
     comparison = report.comparison
     bars = [*_expected_bars(comparison), *_actual_bars(report, alone=alone)]
     limit = _limit(report) if alone else None
-    deadline = tag("p", f"Deadline {deadline_words(report)}.") if report.window is not None else EMPTY
+    deadline = tag("p", f"Deadline {deadline_words(report)}.") if report.state.window is not None else EMPTY
     if len(bars) < 2 and limit is None:
         return section("Estimate against actual", deadline, tag("p", f"Estimate: {accuracy_words(comparison)}."))
     return section(
@@ -98,12 +97,13 @@ def _actual_bars(report: TrainingReport, *, alone: bool) -> list[Bar]:
 
 
 def _limit(report: TrainingReport) -> Limit | None:
-    if report.window is None:
+    state = report.state
+    if state.window is None:
         return None
-    begin = report.started_at
+    begin = state.started_at
     return Limit(
-        seconds=report.window.deadline - begin, safe_seconds=report.window.safe_until - begin,
-        label=f"deadline {clock(report.window.deadline, report.ended_at)}",
+        seconds=state.window.deadline - begin, safe_seconds=state.window.safe_until - begin,
+        label=f"deadline {clock(state.window.deadline, report.ended_at)}",
     )  # fmt: skip
 
 

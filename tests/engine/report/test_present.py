@@ -11,7 +11,7 @@ from speedtui.engine import events as e
 from speedtui.engine.config.load import dump_settings
 from speedtui.engine.config.recorded import recorded_settings
 from speedtui.engine.config.settings import DataSettings, ModelSettings, Settings
-from speedtui.engine.report.costs import costs_of
+from speedtui.engine.report.compose import costs_of
 from speedtui.engine.report.present import present_settings
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.state import RunState, fold

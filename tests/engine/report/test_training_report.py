@@ -45,12 +45,14 @@ def test_counts_and_seconds_of_everything_are_those_of_the_log() -> None:
         EPOCHS * EPOCH_STEPS,
         "steps",
     )
-    assert (report.full_evaluations.count, report.full_evaluations.seconds) == (EPOCHS, EPOCHS * EVAL_SECONDS)
-    assert (report.saves.count, report.saves.mean_seconds) == (EPOCHS + 1, SAVE_SECONDS)
-    assert report.gaps.count == EPOCHS - 1
+    full = report.training.full_evaluations
+    assert (full.count, full.seconds) == (EPOCHS, EPOCHS * EVAL_SECONDS)
+    saves = report.training.checkpoint_totals
+    assert (saves.count, saves.mean_seconds) == (EPOCHS + 1, SAVE_SECONDS)
+    assert report.training.gap_totals.count == EPOCHS - 1
     assert report.first_batches_seconds == pytest.approx(EPOCHS * 0.4)
     assert report.best is not None and report.best.step == EPOCHS * EPOCH_STEPS
-    assert (report.restarts, report.stalls.count, report.away_seconds) == (0, 0, 0.0)
+    assert (report.state.restarts, report.state.stall_totals.count, report.away_seconds) == (0, 0, 0.0)
     assert report.ended_at == STARTED_AT + TOOK
 
 
@@ -289,7 +291,7 @@ def test_a_run_that_failed_before_its_first_step_has_a_report_too() -> None:
     state = fold([started("train"), training(), end])
     text = summarize(state)
     assert text.startswith("failed: out of memory") and "0 of 100 steps" in text and text.endswith("next: Take less.")
-    assert training_document(state, training_report(state))["books"] is None
+    assert training_document(training_report(state))["books"] is None
 
 
 def test_a_run_without_a_training_has_no_training_report() -> None:
@@ -324,7 +326,7 @@ def test_two_figures_of_an_event_never_stand_beside_each_other_without_a_comma(e
 def test_the_document_says_what_the_interface_promises() -> None:
     window = Window(deadline=STARTED_AT + TOOK + 600, margin_seconds=60.0)
     state = fold(whole_training(EPOCHS, window=window))
-    document = training_document(state, training_report(state, expecting(TOOK)))
+    document = training_document(training_report(state, expecting(TOOK)))
     assert msgspec.json.decode(msgspec.json.encode(document)) == document
     assert {
         "profile",

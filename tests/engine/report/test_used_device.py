@@ -35,10 +35,10 @@ def state(*extra: e.AnyEvent, flops: ModelFlops | None = FLOPS) -> RunState:
 def test_a_report_tells_mfu_over_all_steps_and_idle_time_of_the_profiled_ones() -> None:
     run = state(BUSY)
     report = training_report(run)
-    assert report.mfu == pytest.approx(0.2)
+    assert report.training.mfu == pytest.approx(0.2)
     line = next(line for line in render_facts(report).splitlines() if line.startswith("device"))
     assert line.split(maxsplit=1)[1] == "MFU 20 % of 1.0 TFLOP/s (bfloat16), idle for 25 % of a step (3 profiled)"
-    entry = training_document(run, report)["device_use"]
+    entry = training_document(report)["device_use"]
     assert (entry["mfu"], entry["idle_fraction"]) == (0.2, 0.25)
     assert entry["flops"] == {"per_token": 1e8, "per_sample": 5e9, "peak_per_second": 1e12, "precision": "bfloat16"}
     assert entry["profiled_steps"]["busy"] == BUSY.busy
@@ -48,7 +48,7 @@ def test_a_report_tells_mfu_over_all_steps_and_idle_time_of_the_profiled_ones() 
 def test_what_was_not_measured_is_null_and_has_no_words() -> None:
     run = state(flops=None)
     report = training_report(run)
-    assert training_document(run, report)["device_use"] == {
+    assert training_document(report)["device_use"] == {
         "mfu": None, "flops": None, "idle_fraction": None, "profiled_steps": None,
     }  # fmt: skip
     assert "device" not in render_facts(report) and "MFU" not in render_page(run)

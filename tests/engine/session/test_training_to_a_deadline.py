@@ -14,7 +14,7 @@ from speedtui.engine import commands as c
 from speedtui.engine import events as e
 from speedtui.engine.config.settings import WindowSettings
 from speedtui.engine.errors import ExitCode, RunFolderError
-from speedtui.engine.report.stage import find_stage
+from speedtui.engine.report.lookup import find_stage
 from speedtui.engine.state.losses import Losses
 from tests.engine.checkpoint.test_full_disk import own_disk, results_of
 from tests.engine.session.conftest import Driven, Starter
