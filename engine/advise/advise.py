@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from speedtui.engine.advise.estimate_off import estimate_off
-from speedtui.engine.advise.looking_back import looking_back
 from speedtui.engine.advise.rule_input import RuleInput
 from speedtui.engine.advise.too_fast import too_fast
 from speedtui.engine.advise.too_slow import too_slow
@@ -14,7 +13,7 @@ from speedtui.engine.advise.will_not_fit import will_not_fit
 from speedtui.engine.plan_types import Advice
 
 RULES: tuple[Callable[[RuleInput], list[Advice]], ...] = (
-    will_not_fit, too_slow, wasteful, looking_back, too_fast, estimate_off,
+    will_not_fit, too_slow, wasteful, too_fast, estimate_off,
 )  # fmt: skip
 """In this order a setting belongs to the first rule that would change it."""
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from speedtui.engine.advise.costs import CHECKPOINTS, EVALUATION, Spent, checkpoint_lever, evaluation_lever
 from speedtui.engine.advise.rule_input import RuleInput
 from speedtui.engine.advise.words import change_words, frequency_words
 from speedtui.engine.config.settings import Scalar
-from speedtui.engine.events import STEP_PHASES
+from speedtui.engine.events import STEP_PHASES, Books
 from speedtui.engine.plan_types import Advice, FrequencyRow
 from speedtui.engine.units import format_share, format_span
 
 PADDING = 0.20
 """Share of the padded tokens above which padding is worth a change."""
-EVALUATION = 0.10
+EVALUATION_SHARE = 0.10
 """Share of the run above which evaluations are."""
-CHECKPOINTS = 0.035
+CHECKPOINTS_SHARE = 0.035
 """Share of the run above which checkpoints are (CheckFreq, FAST 2021)."""
 WAITING = 0.10
 """Share of a step above which waiting for the loader is."""
@@ -27,9 +30,10 @@ def wasteful(case: RuleInput) -> list[Advice]:
     """What each waste costs and the change that saves it."""
     return [
         *_padding(case),
-        *_too_often(case, "eval", EVALUATION, "evaluations"),
-        *_too_often(case, "checkpoint", CHECKPOINTS, "checkpoints"),
+        *_too_often(case, "eval", EVALUATION_SHARE, "evaluations"),
+        *_too_often(case, "checkpoint", CHECKPOINTS_SHARE, "checkpoints"),
         *_waiting(case),
+        *_was_too_often(case),
     ]
 
 
@@ -39,16 +43,10 @@ def _padding(case: RuleInput) -> list[Advice]:
     for saving in case.savings:
         if saving.padding_before > PADDING and seconds is not None and saving.seconds > WORTH_IT * seconds:
             before, after = format_share(saving.padding_before), format_share(saving.padding_after)
-            found.append(
-                Advice(
-                    kind="wasteful",
-                    evidence=f"{before} of the padded tokens are padding, {after} with this: "
-                    f"saves {format_span(saving.seconds)}, computed from the lengths",
-                    lever=change_words(case.settings, saving.values) + (f" ({saving.note})" if saving.note else ""),
-                    changes=saving.values,
-                    gain_seconds=saving.seconds,
-                )
-            )
+            saved = f"saves {format_span(saving.seconds)}, computed from the lengths"
+            evidence = f"{before} of the padded tokens are padding, {after} with this: {saved}"
+            lever = change_words(case.settings, saving.values) + (f" ({saving.note})" if saving.note else "")
+            found.append(_advice(evidence, lever, saving.values, saving.seconds))
     return found
 
 
@@ -58,15 +56,8 @@ def _padding_alone(case: RuleInput) -> list[Advice]:
     if padding is None or padding <= PADDING or train.group_by_length or case.settings.data.packing:
         return []
     values: dict[str, Scalar] = {"train.group_by_length": True}
-    return [
-        Advice(
-            kind="wasteful",
-            evidence=f"{format_share(padding)} of the padded tokens are padding",
-            lever=f"{change_words(case.settings, values)}; a plan computes what it saves",
-            changes=values,
-            gain_seconds=None,
-        )
-    ]
+    lever = f"{change_words(case.settings, values)}; a plan computes what it saves"
+    return [_advice(f"{format_share(padding)} of the padded tokens are padding", lever, values, None)]
 
 
 def _too_often(case: RuleInput, what: str, limit: float, noun: str) -> list[Advice]:
@@ -80,15 +71,9 @@ def _too_often(case: RuleInput, what: str, limit: float, noun: str) -> list[Advi
         return []
     row = max(within, key=lambda row: row.count)
     gain = present.total_seconds - row.total_seconds
-    return [
-        Advice(
-            kind="wasteful",
-            evidence=f"{_cost(present, noun)}; {_cost(row, noun)} save {format_span(gain)}",
-            lever=frequency_words(row, case.settings),
-            changes={"schedule.eval_every" if what == "eval" else "schedule.checkpoint_every": row.every},
-            gain_seconds=gain,
-        )
-    ]
+    evidence = f"{_cost(present, noun)}; {_cost(row, noun)} save {format_span(gain)}"
+    path = "schedule.eval_every" if what == "eval" else "schedule.checkpoint_every"
+    return [_advice(evidence, frequency_words(row, case.settings), {path: row.every}, gain)]
 
 
 def _cost(row: FrequencyRow, noun: str) -> str:
@@ -107,18 +92,36 @@ def _waiting(case: RuleInput) -> list[Advice]:
     most = ""
     if estimate is not None:
         most = f", at most {format_span(estimate.terms.get('steps', 0.0) * waiting / step)} of the run"
-    return [
-        Advice(
-            kind="wasteful",
-            evidence=f"{format_share(waiting / step)} of a step waits for the loader{most}",
-            lever=f"{change_words(case.settings, values)}, and try it",
-            changes=values,
-            gain_seconds=None,
-        )
-    ]
+    evidence = f"{format_share(waiting / step)} of a step waits for the loader{most}"
+    return [_advice(evidence, f"{change_words(case.settings, values)}, and try it", values, None)]
 
 
 def _steps_of_run(case: RuleInput) -> dict[str, float]:
     """What the steps of a run that is over consisted of; empty where that is not known."""
     taken = case.actual.phases if case.actual is not None else {}
     return {name: taken[name] for name in STEP_PHASES if name in taken and name != "other"}
+
+
+def _was_too_often(case: RuleInput) -> list[Advice]:
+    """By the phases of the run itself; a plan's table says the same of one that has not run."""
+    actual = case.actual
+    if actual is None or actual.made is None or not actual.phases or case.frequencies:
+        return []
+    books = Books(wall=actual.seconds, phases=actual.phases, unaccounted=0.0)
+    spent = Spent(books=books, settings=case.settings, made=actual.made)
+    evaluations = actual.made.full + actual.made.loss
+    found = []
+    for noun, count, phases, most, lever in (
+        ("evaluations", evaluations, EVALUATION, EVALUATION_SHARE, evaluation_lever(spent)),
+        ("checkpoints", actual.made.saves + 1, CHECKPOINTS, CHECKPOINTS_SHARE, checkpoint_lever(spent)),
+    ):
+        seconds, gain = spent.seconds(phases), lever.gain_seconds
+        if seconds > most * actual.seconds and gain is not None and gain > WORTH_IT * actual.seconds:
+            took = f"{count} {noun} took {format_span(seconds)}, {format_share(seconds / actual.seconds)} of the run"
+            evidence = f"{took}; this would have saved {format_span(gain)}"
+            found.append(_advice(evidence, lever.words, lever.changes, gain))
+    return found
+
+
+def _advice(evidence: str, lever: str, changes: Mapping[str, Scalar], gain_seconds: float | None) -> Advice:
+    return Advice(kind="wasteful", evidence=evidence, lever=lever, changes=dict(changes), gain_seconds=gain_seconds)

@@ -14,8 +14,7 @@ from speedtui.engine.evaluate.metric_calls import PLURAL
 from speedtui.engine.evaluate.right_answers import right_texts
 from speedtui.engine.evaluate.scorer import Scorer, ScorerGone, ScoringOutcome
 from speedtui.engine.evaluate.scorer_messages import Loaded, ScoringRequest
-from speedtui.engine.evaluate.timed_answers import TimedAnswers, rows_to_score
-from speedtui.engine.evaluate.writing import time_answers
+from speedtui.engine.evaluate.timed_answers import TimedAnswers, rows_to_score, time_answers
 from speedtui.engine.meter.phases import INDEX, PhaseClock
 from speedtui.engine.units import parse_duration
 from speedtui.engine.workload import Report, Workload

@@ -37,7 +37,7 @@ class EarlierWorkers(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def earlier_legs(context: JobContext, first_step: int) -> EarlierWorkers:
+def earlier_workers(context: JobContext, first_step: int) -> EarlierWorkers:
     """`first_step`: steps that this worker goes on after."""
     before = context.before.training if context.order.resume else None
     if before is None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from speedtui.engine.candidate import Candidate, TrialResult, TrialStatus
 from speedtui.engine.config.settings import Settings
@@ -31,9 +33,8 @@ class JobHistory:
 
     def calibration(self) -> Calibration | None:
         """How this model's real peaks compared with predicted ones on this device; None where none are known."""
-        with History.open() as history:
+        with self._opened() as history:
             peaks = history.calibration(self._device, self._versions, model_name(self._context.settings))
-            self._tell(history)
         if not peaks:
             return None
         pairs = [(peak.predicted_bytes, peak.measured_bytes) for peak in peaks]
@@ -42,10 +43,9 @@ class JobHistory:
     def measurement(self, settings: Settings, parameters: int | None, profile: str) -> PastMeasurement | None:
         """The newest one of exactly these settings, else the newest of the profile or of the model at all."""
         model = shape_key(settings, parameters)
-        with History.open() as history:
+        with self._opened() as history:
             found = history.latest_measurement(self._device, model, settings_key(settings))
             found = found or history.nearest_throughput(self._device, model, profile)
-            self._tell(history)
         return found
 
     def trial(
@@ -78,9 +78,8 @@ class JobHistory:
             final_seconds=costs.final_seconds if costs is not None else None,
             load_seconds=costs.load_seconds if costs is not None else None,
         )
-        with History.open() as history:
+        with self._opened() as history:
             history.record_measurement(record)
-            self._tell(history)
 
     def evaluations(self, settings: Settings, costs: RunCosts, *, count: int, at_a_time: int) -> None:
         """Keeps what an evaluation takes. `count`: full ones of a run that it is the mean of, 0 for a trial's figures;
@@ -102,18 +101,16 @@ class JobHistory:
             generate_seconds=costs.generate_seconds,
             metric_seconds=costs.metric_seconds,
         )
-        with History.open() as history:
+        with self._opened() as history:
             history.record_evaluation(record)
-            self._tell(history)
 
     def past_evaluation(self, settings: Settings, parameters: int | None, at_a_time: int) -> PastEvaluation | None:
         """The newest of a run that evaluated with these settings and versions, else of a trial."""
         key = key_of_settings(evaluating_settings(settings))
-        with History.open() as history:
+        with self._opened() as history:
             found = history.latest_evaluation(
                 self._device, shape_key(settings, parameters), key, versions=self._versions, at_a_time=at_a_time
             )
-            self._tell(history)
         return found
 
     def outcome(self, settings: Settings, p50_seconds: float, p90_seconds: float | None, actual_seconds: float) -> None:
@@ -128,9 +125,8 @@ class JobHistory:
             estimated_p90_seconds=p90_seconds,
             actual_seconds=actual_seconds,
         )
-        with History.open() as history:
+        with self._opened() as history:
             history.record_outcome(record)
-            self._tell(history)
 
     @property
     def _device(self) -> str:
@@ -140,7 +136,11 @@ class JobHistory:
     def _versions(self) -> str:
         return versions_key(self._context.versions)
 
-    def _tell(self, history: History) -> None:
+    @contextmanager
+    def _opened(self) -> Iterator[History]:
+        """For one use; what is the matter with it is told once."""
+        with History.open() as history:
+            yield history
         if history.problem is not None and not self._told:
             self._told = True
             self._context.notice(history.problem, level="warning", hint=history.hint)

@@ -76,8 +76,8 @@ class Planning:
         self._context = context
         self._order = context.order.plan or PlanOrder(written=(EFFECTIVE_BATCH,))
         self._settings = context.settings
-        self._remembering = JobHistory(context)
-        self._calibration = self._remembering.calibration() or Calibration()
+        self._history = JobHistory(context)
+        self._calibration = self._history.calibration() or Calibration()
         self._study = tuning
         self._tuning = tuning
         if tuning is None and self._order.measure:
@@ -104,13 +104,13 @@ class Planning:
         from speedtui.engine.plan.assemble import PlanRequest, assemble
         from speedtui.engine.plan.data_facts import facts_of
 
-        shelf = self._shelf()
-        whole = self._uncut(shelf)
+        cache = self._load_data()
+        whole = self._uncut(cache)
         choice = choose(whole.facts.train_rows, whole.facts.mean_tokens, whole.facts.longest_side)
         selected = self._order.profile or choice.profile
-        expectations, facts = self._expectations(shelf), facts_of(whole)
-        cases = self._cases(choice, whole, expectations, facts, shelf)
-        bases = self._bases(cases, selected, shelf)
+        expectations, facts = self._expectations(cache), facts_of(whole)
+        cases = self._cases(choice, whole, expectations, facts, cache)
+        bases = self._bases(cases, selected, cache)
         question = PlanRequest(
             settings=self._settings, now=self._context.clock.wall(self._context.t),
             window=self._context.order.window, device=self._device, device_here=not self._order.device,
@@ -118,7 +118,7 @@ class Planning:
             choice=choice, selected=selected,
         )  # fmt: skip
         self._context.progress("planning", 0, None)
-        answer = assemble(question, cases, bases, shelf.get, facts, expectations.memory)
+        answer = assemble(question, cases, bases, cache.get, facts, expectations.memory)
         self._context.emit(e.PlanMade(t=self._context.t, plan=answer.plan), flush=True)
         for advice in answer.plan.advice:
             self._context.emit(e.AdviceGiven(t=self._context.t, advice=advice))
@@ -129,7 +129,7 @@ class Planning:
         devices = self._context.devices
         return self._order.device or (devices[0].name if devices else "unknown")
 
-    def _shelf(self) -> DataCache:
+    def _load_data(self) -> DataCache:
         """The data, with the model where something is measured."""
         self._context.progress("importing torch", 0, None)
         with self._context.phases.phase("load"):
@@ -164,16 +164,16 @@ class Planning:
         except SpeedtuiError:
             return workload.model
 
-    def _uncut(self, shelf: DataCache) -> Workload:
+    def _uncut(self, cache: DataCache) -> Workload:
         """The data at the largest maximum length that a profile has."""
         asked = [int(p.values[MAX_LENGTH]) for p in list_profiles().profiles if MAX_LENGTH in p.values]
         widest = max(*asked, self._settings.data.max_length)
         if self._settings.model.kind == "python":
-            return shelf.get(self._settings)
+            return cache.get(self._settings)
         values = {MAX_LENGTH: widest, "data.packing": False}
-        return shelf.get(with_values(self._settings, values, "plan"))
+        return cache.get(with_values(self._settings, values, "plan"))
 
-    def _expectations(self, shelf: DataCache) -> Expectations:
+    def _expectations(self, cache: DataCache) -> Expectations:
         """As the study inside predicts; of a model that is not loaded the mask is counted."""
         from speedtui.engine.jobs.predicting import device_of, free_bytes, planned_device
         from speedtui.engine.plan.expectations import Expectations
@@ -187,12 +187,12 @@ class Planning:
         else:
             device, capability = planned_device(self._context)
         return Expectations(
-            shelf.get, limit, calibration, self._context.progress, device=device, capability=capability,
+            cache.get, limit, calibration, self._context.progress, device=device, capability=capability,
             without_mask=without_mask,
         )  # fmt: skip
 
     def _cases(
-        self, choice: Choice, whole: Workload, expectations: Expectations, facts: Facts, shelf: DataCache
+        self, choice: Choice, whole: Workload, expectations: Expectations, facts: Facts, cache: DataCache
     ) -> list[ResolvedProfile]:  # fmt: skip
         from speedtui.engine.plan.profile_limits import within
         from speedtui.engine.plan.resolved_profiles import lay_over, resolve
@@ -207,7 +207,7 @@ class Planning:
             for profile in listed.profiles
         ]  # fmt: skip
         laid = [
-            within(case, shelf.get, self._places, made_for=self._made_for, own_length=self._settings.data.max_length)
+            within(case, cache.get, self._places, made_for=self._made_for, own_length=self._settings.data.max_length)
             for case in laid
         ]
         expectations.prepare([case.settings for case in laid])
@@ -229,11 +229,11 @@ class Planning:
                 )
             )  # fmt: skip
 
-    def _bases(self, cases: list[ResolvedProfile], selected: str, shelf: DataCache) -> dict[str, Basis]:
+    def _bases(self, cases: list[ResolvedProfile], selected: str, cache: DataCache) -> dict[str, Basis]:
         """By profile."""
         from speedtui.engine.jobs.plan_basis import PlanBases
 
-        bases = PlanBases(self._context, shelf, self._remembering, here=not self._order.device)
+        bases = PlanBases(self._context, cache, self._history, here=not self._order.device)
         if self._study is not None:
             return bases.of_study(self._study, cases)
         if self._tuning is not None:

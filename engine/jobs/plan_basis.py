@@ -35,11 +35,11 @@ UNKNOWN_SPEED = "nothing is known of its speed"
 class PlanBases:
     """Finds a basis for each case."""
 
-    def __init__(self, context: JobContext, shelf: DataCache, remembering: JobHistory, *, here: bool) -> None:
+    def __init__(self, context: JobContext, cache: DataCache, history: JobHistory, *, here: bool) -> None:
         """`here`: the device is this one, so that what was measured on it counts."""
         self._context = context
-        self._shelf = shelf
-        self._remembering = remembering
+        self._data_cache = cache
+        self._history = history
         self._here = here
         self._known_parameters: int | None = None
 
@@ -132,7 +132,7 @@ class PlanBases:
         note = result.reason if result.status not in (TrialStatus.OK, TrialStatus.PRUNED) else ""
         costs, answers = self._answered(case, costs)
         forecast = Forecast(
-            result.curve, costs, self._shelf.get, source="measured", eval_rows=self._eval_rows(case.settings)
+            result.curve, costs, self._data_cache.get, source="measured", eval_rows=self._eval_rows(case.settings)
         )
         return Basis(source="measured", forecast=forecast, result=result, note=note, answers=answers)
 
@@ -141,7 +141,7 @@ class PlanBases:
         assert result.curve is not None
         costs, answers = self._answered(case, costs)
         forecast = Forecast(
-            result.curve, costs, self._shelf.get, source="model", eval_rows=self._eval_rows(case.settings)
+            result.curve, costs, self._data_cache.get, source="model", eval_rows=self._eval_rows(case.settings)
         )
         return Basis(source="model", forecast=forecast, note=f"computed from the curve of {label}", answers=answers)
 
@@ -150,14 +150,14 @@ class PlanBases:
         rehearsed stands where there was no such run. Also what they rest on.
         """
         settings = case.settings
-        workload, schedule = self._shelf.get(settings), settings.schedule
+        workload, schedule = self._data_cache.get(settings), settings.schedule
         rows = workload.facts.eval_rows
         if not rows or schedule.eval_every == "never":
             return costs, None
         past = None
         if self._here:
             at_a_time = generation_rows(settings, workload)
-            past = self._remembering.past_evaluation(settings, self._parameters(settings), at_a_time)
+            past = self._history.past_evaluation(settings, self._parameters(settings), at_a_time)
         if past is None or (not past.evaluations and costs.generate_seconds is not None):
             return costs, Answered(source="measured") if costs.generate_seconds is not None else None
         return past_costs(past, rows, costs), Answered(source="history", age_seconds=past.age_seconds)
@@ -176,12 +176,12 @@ class PlanBases:
             final_seconds=past.final_seconds,
         )
         costs, answers = self._answered(case, costs)
-        forecast = Forecast(past.curve, costs, self._shelf.get, source="history", eval_rows=rows)
+        forecast = Forecast(past.curve, costs, self._data_cache.get, source="history", eval_rows=rows)
         return Basis(source="history", forecast=forecast, age_seconds=past.age_seconds, answers=answers)
 
     def _stated(self, case: ResolvedProfile) -> Basis:
         baseline = case.profile.baseline
-        data = self._shelf.get(case.settings)
+        data = self._data_cache.get(case.settings)
         if baseline.tokens_per_second is None or data.lengths is None:
             return Basis(source="model", note=UNKNOWN_SPEED)
         if baseline.device and self._here and all(device.kind == "cpu" for device in self._context.devices):
@@ -192,7 +192,7 @@ class PlanBases:
             )
         rate = UNMEASURED_SHARE * baseline.tokens_per_second
         curve = stated_curve(rate, shape_of(data, case.settings))
-        forecast = Forecast(curve, RunCosts(), self._shelf.get, source="model", eval_rows=data.facts.eval_rows)
+        forecast = Forecast(curve, RunCosts(), self._data_cache.get, source="model", eval_rows=data.facts.eval_rows)
         note = (
             f"{UNMEASURED_SHARE:g} x the {format_count(baseline.tokens_per_second)} tok/s stated for "
             f"{baseline.device or 'it'}, not measured; evaluations and saves not counted"
@@ -200,14 +200,14 @@ class PlanBases:
         return Basis(source="model", forecast=forecast, note=note)
 
     def _past(self, case: ResolvedProfile) -> PastMeasurement | None:
-        return self._remembering.measurement(case.settings, self._parameters(case.settings), case.profile.name)
+        return self._history.measurement(case.settings, self._parameters(case.settings), case.profile.name)
 
     def _parameters(self, settings: Settings) -> int | None:
         """Of the model, from its config alone where it is not loaded; None where that cannot be told."""
         if self._context.loaded is not None:
             return self._context.loaded.parameters
         if self._known_parameters is None and settings.model.kind != "python":
-            vocabulary = self._shelf.get(settings).vocabulary
+            vocabulary = self._data_cache.get(settings).vocabulary
             request = MemoryRequest(settings=settings, longest_tokens=1, vocabulary=vocabulary)
             try:
                 model = build_model(config_of(request), settings.model)
@@ -217,7 +217,7 @@ class PlanBases:
         return self._known_parameters
 
     def _eval_rows(self, settings: Settings) -> int | None:
-        return self._shelf.get(settings).facts.eval_rows
+        return self._data_cache.get(settings).facts.eval_rows
 
 
 def past_costs(past: PastEvaluation, rows: int, costs: RunCosts) -> RunCosts:

@@ -21,7 +21,7 @@ from speedtui.engine.context.context import JobContext, JobStopped
 from speedtui.engine.context.order import COMMAND_LINE
 from speedtui.engine.errors import JobError, SpeedtuiError
 from speedtui.engine.evaluate.evaluator import Evaluator
-from speedtui.engine.jobs.earlier_workers import earlier_legs
+from speedtui.engine.jobs.earlier_workers import earlier_workers
 from speedtui.engine.jobs.ending import end_training
 from speedtui.engine.jobs.first_load import first_adapter
 from speedtui.engine.jobs.loaders import loader_death
@@ -80,7 +80,7 @@ class Training:
         if self._found is None and settings.model.start_from:
             context.notice(f"begins with {load_start(self._model, Path(settings.model.start_from))}")
         self._live.step = self._first_step
-        self._legs = earlier_legs(context, self._first_step)
+        self._earlier = earlier_workers(context, self._first_step)
         self._eta = self._make_eta(settings)
         self._schedule = self._make_schedule(settings)
         self._diverging = Diverging(context, self._live, self._schedule, self._store)
@@ -115,8 +115,8 @@ class Training:
             sizes=step_sizes(self._workload, settings),
             estimate=self._estimate,
             save_guess_seconds=save_guess_seconds(self._model, settings),
-            since=self._legs.began_at,
-            losses=self._legs.losses,
+            since=self._earlier.began_at,
+            losses=self._earlier.losses,
         )
 
     def _make_schedule(self, settings: Settings) -> TrainingSchedule:
@@ -180,7 +180,7 @@ class Training:
             raise self._schedule.stopped
         return end_training(
             self._context, self._live.current, self._require_trainer(), self._schedule, self._eta,
-            legs=self._legs, seconds=working_seconds() - began, estimate=self._estimate, since=self._since,
+            earlier=self._earlier, seconds=working_seconds() - began, estimate=self._estimate, since=self._since,
         )  # fmt: skip
 
     def _require_trainer(self) -> TrainingTrainer:
@@ -237,7 +237,7 @@ class Training:
             raise JobError("no checkpoint from before it diverged can be read", "Start it again at a lower rate.")
         self._schedule.restore(self._found.facts.schedule)
         self._eta.goes_on_from(self._first_step)
-        self._legs = self._legs.going_back(reached - self._first_step)
+        self._earlier = self._earlier.going_back(reached - self._first_step)
         self._train(outlook, rehearses=False)
 
     def _tell_started(self) -> None:

@@ -63,7 +63,7 @@ class Tuning:
         budget = context.settings.search.budget
         self.budget_seconds = parse_duration(budget) if budget and budget_seconds is None else budget_seconds
         self.study = Study(context, self.budget_seconds)
-        self._remembering = JobHistory(context)
+        self._history = JobHistory(context)
         self._runner: TrialRunner | None = None
         self._predictor: Predictor | None = None
         self._search: Search | None = None
@@ -125,7 +125,7 @@ class Tuning:
             with first_load(settings, self.runner.device):
                 self.runner.load(settings)
         if self._predictor is None:
-            self._predictor = Predictor(self.context, self.runner, self._remembering.calibration())
+            self._predictor = Predictor(self.context, self.runner, self._history.calibration())
             self._expect(self._predictor)
         return self._predictor
 
@@ -241,11 +241,11 @@ class Tuning:
     def _remember(self, candidate: Candidate, result: TrialResult, predictor: Predictor) -> None:
         settings = apply_candidate(candidate, self.context.settings)
         costs = self.runner.run_costs(settings, RunCosts())
-        self._remembering.trial(
+        self._history.trial(
             candidate, settings, result, costs=costs, predicted_bytes=predictor.predicted_bytes(candidate)
         )
         if costs.generate_seconds is not None:
-            self._remembering.evaluations(settings, costs, count=0, at_a_time=self.runner.answered_at_a_time(settings))
+            self._history.evaluations(settings, costs, count=0, at_a_time=self.runner.answered_at_a_time(settings))
 
     def _stopped(self, stopped: JobStopped) -> None:
         if stopped.save:

@@ -61,22 +61,22 @@ class RunSummaries:
 
     def look(self) -> list[RunSummary]:
         """Every run, those that are known to be alive first, then the newest."""
-        found = [self._glance(folder) for folder in list_runs(self._runs)]
-        self._known = {glance.folder.path: self._known[glance.folder.path] for glance in found}
-        return sorted(found, key=lambda glance: not glance.alive)
+        found = [self._summary_of(folder) for folder in list_runs(self._runs)]
+        self._known = {summary.folder.path: self._known[summary.folder.path] for summary in found}
+        return sorted(found, key=lambda summary: not summary.alive)
 
-    def _glance(self, folder: RunFolder) -> RunSummary:
+    def _summary_of(self, folder: RunFolder) -> RunSummary:
         alive = folder.goes_on()
         stamp = stamp_of(folder.events)
         known = self._known.get(folder.path)
-        glance = known[1] if known is not None and known[0] == stamp else _read(folder)
-        if glance.alive != alive:
-            glance = msgspec.structs.replace(glance, alive=alive)
-        self._known[folder.path] = (stamp, glance)
-        return glance
+        summary = known[1] if known is not None and known[0] == stamp else _read(folder)
+        if summary.alive != alive:
+            summary = msgspec.structs.replace(summary, alive=alive)
+        self._known[folder.path] = (stamp, summary)
+        return summary
 
 
-def glance(folder: RunFolder) -> RunSummary:
+def read_summary(folder: RunFolder) -> RunSummary:
     """One run now."""
     return msgspec.structs.replace(_read(folder), alive=folder.goes_on())
 
@@ -90,11 +90,11 @@ def stamp_of(path: Path) -> Stamp:
     return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
-def status_of(glance: RunSummary) -> RunStatus:
+def status_of(summary: RunSummary) -> RunStatus:
     """What it is doing; a run that is not alive and has not ended has lost its worker."""
-    if glance.alive or glance.state.status is RunStatus.FINISHED:
-        return glance.state.status
-    return RunStatus.UNKNOWN if glance.alive is None else RunStatus.LOST
+    if summary.alive or summary.state.status is RunStatus.FINISHED:
+        return summary.state.status
+    return RunStatus.UNKNOWN if summary.alive is None else RunStatus.LOST
 
 
 def _read(folder: RunFolder) -> RunSummary:

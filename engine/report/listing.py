@@ -9,7 +9,7 @@ import msgspec
 
 from speedtui.engine.errors import SpeedtuiError
 from speedtui.engine.log.read import read_state
-from speedtui.engine.log.run_summary import RunSummary, glance
+from speedtui.engine.log.run_summary import RunSummary, read_summary
 from speedtui.engine.report.listing_cache import ListingCache
 from speedtui.engine.run_start import started_at
 from speedtui.engine.runs import RunFolder, list_runs
@@ -78,7 +78,7 @@ def _unreadable(folder: RunFolder, problem: str, *, alive: bool | None) -> RunEn
 
 
 def _entry(folder: RunFolder, *, alive: bool | None) -> RunEntry:
-    seen = glance(folder)
+    seen = read_summary(folder)
     if not seen.whole and folder.events.stat().st_size <= WHOLE_BYTES:
         seen = _as_a_whole(seen)
     state = seen.state

@@ -15,7 +15,7 @@ from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.context.order import Alternative
 from speedtui.engine.errors import ConfigError, RunFolderError
 from speedtui.engine.log.read import read_state
-from speedtui.engine.log.run_summary import glance
+from speedtui.engine.log.run_summary import read_summary
 from speedtui.engine.plan_types import ProfileRow
 from speedtui.engine.report.promote import CONFIG_NAME
 from speedtui.engine.runs import RunFolder, find_run, list_runs
@@ -160,7 +160,7 @@ def _step_seconds(result: TrialResult | None) -> float | None:
 
 def _newest_study(runs: Path) -> RunFolder:
     for folder in list_runs(runs):
-        if mine(folder.path) and glance(folder).state.study is not None:
+        if mine(folder.path) and read_summary(folder).state.study is not None:
             return folder
     raise RunFolderError(f"{runs}: no study here", "Run `speedtui tune` first.")
 

@@ -35,7 +35,7 @@ def best_trial(results: Iterable[tuple[int, TrialResult]]) -> int | None:
     return max(rates, key=lambda pair: (pair[0], -pair[1]))[1] if rates else None
 
 
-class _Row:
+class _CandidateFold:
     def __init__(self, candidate: Candidate, status: TrialStatus) -> None:
         self.candidate = candidate
         self.status = status
@@ -63,7 +63,7 @@ class StudyFold:
     def __init__(self, started: e.StudyStarted) -> None:
         self._started = started
         status = TrialStatus.QUEUED if started.queued else TrialStatus.WAITING
-        self._rows = {candidate.id: _Row(candidate, status) for candidate in started.candidates}
+        self._rows = {candidate.id: _CandidateFold(candidate, status) for candidate in started.candidates}
         self._finished: e.StudyFinished | None = None
         self._promoted: int | None = None
         self._calibration: e.MemoryCalibrated | None = None
@@ -97,7 +97,7 @@ class StudyFold:
         match event:
             case e.CandidateAdded():
                 status = TrialStatus.QUEUED if event.queued else TrialStatus.WAITING
-                self._rows[event.candidate.id] = _Row(event.candidate, status)
+                self._rows[event.candidate.id] = _CandidateFold(event.candidate, status)
                 if event.queued:
                     self._finished = None
             case e.CandidateEdited():

@@ -51,8 +51,8 @@ class TrainingFold:
         self._learning_rate: float | None = None
         self._losses = GrowingSeries()
         self._loss_ends = Losses()
-        self._leg_began = self._heard_at = started.t
-        self._legs_seconds = 0.0
+        self._worker_began = self._heard_at = started.t
+        self._earlier_seconds = 0.0
         self._steps_again = 0
         self._step_seconds = GrowingSeries()
         self._recent_losses = RecentFold()
@@ -82,8 +82,8 @@ class TrainingFold:
 
         Totals keep what was spent the first time.
         """
-        self._legs_seconds += self._heard_at - self._leg_began
-        self._leg_began = self._heard_at = started.t
+        self._earlier_seconds += self._heard_at - self._worker_began
+        self._worker_began = self._heard_at = started.t
         self._steps_again += max(self._step - started.first_step, 0)
         self._started = started
         self._label = started.label
@@ -191,7 +191,7 @@ class TrainingFold:
             tokens=self._tokens if self._step_totals.count else None,
             losses=self._losses.points(),
             loss_ends=self._loss_ends.ends,
-            trained_seconds=self._legs_seconds + self._heard_at - self._leg_began,
+            trained_seconds=self._earlier_seconds + self._heard_at - self._worker_began,
             steps_again=self._steps_again,
             recent_losses=self._recent_losses.snapshot(t),
             phase_courses={name: recent.snapshot(t) for name, recent in self._recent_phases.items()},

@@ -59,7 +59,7 @@ class ModelHost:
         self._loaded_for: Settings | None = None
         self._without_mask: dict[bytes, bool] = {}
         """By what it hangs on besides the model."""
-        self._shelf: DataCache | None = None
+        self._data_cache: DataCache | None = None
         self.arithmetic = Arithmetic(context, device)
         self.guard = StateGuard(device)
         """Puts the model back after each trial."""
@@ -94,7 +94,7 @@ class ModelHost:
         if self.workload is not None and loaded_for is not None and not rebuild_needed(loaded_for, settings):
             return self._with_data(self.workload, loaded_for, settings)
         known = self._known_of_mask(settings)
-        self.workload = self._loaded_for = self._shelf = None  # before the next one comes, not once it has come
+        self.workload = self._loaded_for = self._data_cache = None  # before the next one comes, not once it has come
         self.guard.forget()
         self.arithmetic.forget()
         gc.unfreeze()
@@ -104,7 +104,7 @@ class ModelHost:
             workload = load_workload(settings, device=self.device, report=self.context.progress)
         keep_proof(workload.model, known)
         self.workload, self._loaded_for = workload, settings
-        self._shelf = DataCache(workload, settings, self.context.progress)
+        self._data_cache = DataCache(workload, settings, self.context.progress)
         self.loads += 1
         gc.freeze()  # what is loaded stays: else each of a trial's collections walks through all of torch again
         seconds = working_seconds() - started
@@ -131,10 +131,10 @@ class ModelHost:
         Raises:
             DataError, ConfigError: they name data that cannot be used.
         """
-        if self._shelf is None:
+        if self._data_cache is None:
             return self._loaded(settings)
         with self.context.phases.phase("load"):
-            return self._shelf.get(settings)
+            return self._data_cache.get(settings)
 
     def _with_data(self, workload: Workload, loaded_for: Settings, settings: Settings) -> Workload:
         """The loaded model with the data of these settings, which another maximum length or packing makes anew."""

@@ -15,7 +15,7 @@ import pytest
 from speedtui.engine import events as e
 from speedtui.engine.errors import RunFolderError
 from speedtui.engine.locks import hold_lock, is_locked
-from speedtui.engine.log.run_summary import glance, status_of
+from speedtui.engine.log.run_summary import read_summary, status_of
 from speedtui.engine.report.listing import list_entries
 from speedtui.engine.runs import UNKNOWN, RunFolder, create_run
 from speedtui.engine.session.process import ProcessSession
@@ -84,7 +84,9 @@ def test_where_files_cannot_be_locked_no_run_is_alive_or_lost_and_none_is_begun(
 
     def look() -> str:
         (entry,) = list_entries(tmp_path)
-        return " ".join([str(is_locked(run.worker_lock)), str(run.goes_on()), status_of(glance(run)), entry.state])
+        return " ".join(
+            [str(is_locked(run.worker_lock)), str(run.goes_on()), status_of(read_summary(run)), entry.state]
+        )
 
     assert without_locks(number, look) == "None None unknown unknown"
     begun = without_locks(number, lambda: refusal(lambda: create_run(tmp_path, "train")))

@@ -16,7 +16,7 @@ from textual.pilot import Pilot
 from speedtui.engine import events as e
 from speedtui.engine.errors import ExitCode
 from speedtui.engine.locks import hold_lock
-from speedtui.engine.log.run_summary import RunSummary, glance
+from speedtui.engine.log.run_summary import RunSummary, read_summary
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.attached import AttachedSession
 from speedtui.tui.app import SpeedtuiApp
@@ -198,7 +198,7 @@ async def test_several_runs_that_others_have_started_are_left_without_a_question
 
 
 def rows_of(runs: Path) -> list[RunSummary]:
-    return [glance(RunFolder(path.resolve())) for path in sorted(runs.glob("2026*"))]
+    return [read_summary(RunFolder(path.resolve())) for path in sorted(runs.glob("2026*"))]
 
 
 def test_no_row_is_wider_than_the_box_and_the_cursor_is_always_seen(runs: Path) -> None:

@@ -107,7 +107,7 @@ def test_a_run_that_is_over_is_read_once_and_again_when_its_log_is_another_one(
     done = make(runs, "20260301-120000-train-aaaa", encoded([*TRAINING, END]))
     going = make(runs, "20260301-130000-train-bbbb", encoded(TRAINING))
     read: list[str] = []
-    monkeypatch.setattr(listing, "glance", lambda folder: read.append(folder.id) or glances.glance(folder))
+    monkeypatch.setattr(listing, "read_summary", lambda folder: read.append(folder.id) or glances.read_summary(folder))
     with hold_lock(going.worker_lock):
         first = rows(runs, cache)
         assert rows(runs, cache) == first and read == [going.id, done.id] * 2, "what has just changed is not kept"

@@ -132,7 +132,7 @@ def test_a_study_and_the_plan_beside_it_predict_what_each_kind_of_step_keeps(
         context.order = msgspec.structs.replace(context.order, plan=PlanOrder())
         tuning = Tuning(context)
         tuning._runner = runner
-        expectations = Planning(context, tuning)._expectations(tuning.runner._shelf)  # type: ignore[arg-type]
+        expectations = Planning(context, tuning)._expectations(tuning.runner._data_cache)  # type: ignore[arg-type]
         assert len(predictor.surfaces) == 2
         peaks = []
         for one in (plain, compiled):

@@ -123,14 +123,14 @@ def test_evaluations_are_asked_for_without_a_file_of_their_own(rows_file: Path) 
 def test_another_share_or_seed_is_other_data(rows_file: Path, model_folder: Path) -> None:
     one = settings_of(rows_file, model={"path": str(model_folder)}, data={"validation_share": 0.1})
     workload = load(one)
-    shelf = DataCache(workload, one, silent)
+    cache = DataCache(workload, one, silent)
     for other in (changed(one, "data", validation_share=0.5), changed(one, "train", seed=1)):
         assert not rebuild_needed(one, other)
         assert data_differs(one, other)
-        made = shelf.get(other)
-        assert made is not shelf.get(one)
+        made = cache.get(other)
+        assert made is not cache.get(one)
         assert made.facts == reload_data(workload, other, silent).facts
-    assert shelf.get(changed(one, "data", max_length=47)) is shelf.get(one)  # nothing is cut by either
+    assert cache.get(changed(one, "data", max_length=47)) is cache.get(one)  # nothing is cut by either
     drawn = changed(one, "train", seed=1)
     assert rebuild_needed(changed(one, "model", architecture=LLAMA), changed(drawn, "model", architecture=LLAMA))
 
