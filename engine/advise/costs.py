@@ -65,6 +65,8 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
     books: Books
     settings: Settings
     made: Made
+    cores: int | None = None
+    """That the run's process may use; None where that is not known."""
 
     def seconds(self, phases: tuple[str, ...]) -> float:
         """Of these phases together."""
@@ -95,13 +97,20 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
         return count_due(rules, made.steps, self.prices).seconds(self.prices)
 
 
-def largest_costs(books: Books, settings: Settings, made: Made) -> list[Cost]:
+def more_workers(before: int, cores: int | None) -> int:
+    """Loader workers worth a try: twice as many, and no more than there are cores; as many as before where none are
+    left."""
+    wanted = max(2 * before, WORKERS)
+    return wanted if cores is None else max(min(wanted, cores), before)
+
+
+def largest_costs(books: Books, settings: Settings, made: Made, *, cores: int | None = None) -> list[Cost]:
     """The three largest besides the steps, and the steps; the largest first.
 
     `settings`: as the run had them at its end. What a lever saves is counted with the schedule's own rules at what
-    evaluations and checkpoints took in this run.
+    evaluations and checkpoints took in this run. `cores`: that its process may use.
     """
-    spent = Spent(books=books, settings=settings, made=made)
+    spent = Spent(books=books, settings=settings, made=made, cores=cores)
     wall = books.wall or 1.0
     found = [
         Cost(
@@ -179,7 +188,9 @@ def _worth(words: str, changes: dict[str, Scalar], spent: Spent) -> CostLever:
 def _data_lever(spent: Spent) -> CostLever:
     """No gain is claimed: how much of it workers take away, only a trial shows."""
     before = spent.settings.train.loader_workers
-    workers = max(2 * before, WORKERS)
+    workers = more_workers(before, spent.cores)
+    if workers == before:
+        return NOTHING
     words = f"train.loader_workers {before} → {workers}, and try it"
     return CostLever(words=words, changes={"train.loader_workers": workers})
 

@@ -54,6 +54,8 @@ class RuleInput(msgspec.Struct, frozen=True, kw_only=True):
     """Share of the padded tokens that is padding."""
     step_phases: dict[str, float] = {}
     """Seconds of a mean step by phase."""
+    cores: int | None = None
+    """That the run's process may use."""
 
     @property
     def seconds(self) -> float | None:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from speedtui.engine.advise.costs import CHECKPOINTS, EVALUATION, Spent, checkpoint_lever, evaluation_lever
+from speedtui.engine.advise.costs import (
+    CHECKPOINTS,
+    EVALUATION,
+    Spent,
+    checkpoint_lever,
+    evaluation_lever,
+    more_workers,
+)
 from speedtui.engine.advise.rule_input import RuleInput
 from speedtui.engine.advise.words import change_words, frequency_words
 from speedtui.engine.config.settings import Scalar
@@ -22,8 +29,6 @@ WAITING = 0.10
 """Share of a step above which waiting for the loader is."""
 WORTH_IT = 0.01
 """Share of the run that a change must save: less is lost in what runs differ by."""
-WORKERS = 2
-"""Loader workers to begin with: one reads while the other collates."""
 
 
 def wasteful(case: RuleInput) -> list[Advice]:
@@ -86,7 +91,9 @@ def _waiting(case: RuleInput) -> list[Advice]:
     step, waiting = sum(phases.values()), phases.get("data", 0.0)
     if step <= 0 or waiting <= WAITING * step:
         return []
-    workers = max(2 * case.settings.train.loader_workers, WORKERS)
+    workers = more_workers(case.settings.train.loader_workers, case.cores)
+    if workers == case.settings.train.loader_workers:
+        return []
     values: dict[str, Scalar] = {"train.loader_workers": workers}
     estimate = case.row.estimate
     most = ""

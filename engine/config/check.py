@@ -65,6 +65,11 @@ def _check_model(settings: Settings, where: str) -> None:
         if ":" not in model.recipe:
             raise ConfigError(f"{where}: model.recipe: expected file.py:function, got {model.recipe!r}")
         return
+    if settings.recipe:
+        raise ConfigError(
+            f'{where}: [recipe] goes with model.kind = "python", and nothing else reads it',
+            "Set model.kind or remove the table.",
+        )
     if model.recipe:
         raise ConfigError(f'{where}: model.recipe goes with kind = "python"', "Set model.kind or remove the recipe.")
     if bool(model.path) == bool(model.architecture):

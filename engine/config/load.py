@@ -13,7 +13,7 @@ import tomli_w
 
 from speedtui.engine.config.check import check
 from speedtui.engine.config.paths import convert, with_values
-from speedtui.engine.config.settings import Settings
+from speedtui.engine.config.settings import Section, Settings
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.regular_file import require_regular
 from speedtui.engine.trust import flaw_of_open, refuse
@@ -31,10 +31,23 @@ def load_settings(path: Path, overrides: Mapping[str, Any] | None = None) -> Set
     written = convert(_read_toml(path), where)
     settings = _anchored(with_values(written, overrides or {}, _TYPED), path.resolve().parent)
     check(settings, _TYPED if overrides and _works(written) else where)
+    _refuse_empty(written, where)
     return settings
 
 
 _TYPED = "command line"
+_SWITCHED_OFF = "schedule.metric"
+"""The one text that may be empty: so a running training is told to do without it."""
+
+
+def _refuse_empty(section: Section, where: str, prefix: str = "") -> None:
+    """A text with nothing in it says neither what it is nor that it is left out."""
+    for name in section.__struct_fields__:
+        value, path = getattr(section, name), f"{prefix}{name}"
+        if isinstance(value, Section):
+            _refuse_empty(value, where, f"{path}.")
+        elif isinstance(value, str) and not value.strip() and path != _SWITCHED_OFF:
+            raise ConfigError(f"{where}: {path} is empty", "Write a value, or leave it out.")
 
 
 def _works(settings: Settings) -> bool:
@@ -59,10 +72,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
             refuse(path, flaw_of_open(file.fileno(), path))
             text = file.read().decode("utf-8-sig")  # Windows' editors begin a file with the mark
     except FileNotFoundError:
-        raise ConfigError(
-            f"{path}: no such configuration file",
-            "Run `speedtui init` to write one, name another with --config, or try `speedtui demo`.",
-        ) from None
+        raise missing_config(path) from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: cannot be read: not UTF-8 text", "Save it as UTF-8.") from None
     except OSError as error:
@@ -71,6 +81,14 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # also of thousands of digits or brackets
         raise ConfigError(f"{path}: not TOML: {error}", "Correct that line.") from None
+
+
+def missing_config(path: Path) -> ConfigError:
+    """What is said where there is none."""
+    return ConfigError(
+        f"{path}: no such configuration file",
+        "Run `speedtui init` to write one, name another with --config, or try `speedtui demo`.",
+    )
 
 
 def utf8_name(path: Path) -> str:

@@ -245,7 +245,7 @@ class SearchSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     """No trial is started after this much time; of a plan what it measures in, by default ten minutes or a tenth of the
     window, whichever is less."""
     memory_limit: str | None = None
-    """On the CPU a real limit on the worker; on a GPU a cap on the allocator."""
+    """What a trial may use, not a training: on the CPU a real limit on the worker; on a GPU a cap on the allocator."""
     configs: str | None = None
     """A file with the user's own list of candidates, JSON or TOML."""
     numerics: Numerics = "same"

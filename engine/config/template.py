@@ -102,7 +102,7 @@ batches = 10                      # micro-batches measured a trial
 early_stop = true                 # end a probe that is precise enough or cannot win
 numerics = "same"                 # "may change": auto may move bf16, fp16 and tf32 too
 # budget = "30m"                  # no trial starts after this; a plan measures for 10m unless it says otherwise
-# memory_limit = "24GiB"          # a real limit: on the CPU on the worker, on a GPU on the allocator
+# memory_limit = "24GiB"          # a trial's real limit: on the CPU on the worker, on a GPU on the allocator
 # configs = "candidates.json"     # your own list instead of the mode's
 
 # [search.knobs]                  # instead of the mode's list: any setting by its path

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 from speedtui.engine.hardware.cgroup import ROOT, cpu_quota, cpuset_size, number, of_each, pairs
+from speedtui.engine.units import plural
 
 
 def usable_cores(root: Path = ROOT) -> int:
@@ -16,6 +17,14 @@ def usable_cores(root: Path = ROOT) -> int:
     quota, cores = cpu_quota(root), cpuset_size(root)
     shares = [math.ceil(quota.cores)] if quota is not None else []
     return max(1, min([len(os.sched_getaffinity(0)), *shares, *([cores] if cores is not None else [])]))
+
+
+def too_many_workers(count: int) -> str:
+    """What is wrong with so many loader processes here; empty where each can have a core."""
+    cores = usable_cores()
+    if count <= cores:
+        return ""
+    return f"train.loader_workers {count} is more than the {plural(cores, 'core')} that may be used here"
 
 
 def usable_memory_bytes(root: Path = ROOT) -> int:

@@ -13,6 +13,7 @@ from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import ExitCode, JobError
+from speedtui.engine.hardware.limits import usable_cores
 from speedtui.engine.history.keys import evaluating_settings
 from speedtui.engine.jobs.earlier_workers import EarlierWorkers
 from speedtui.engine.jobs.job_history import JobHistory
@@ -134,6 +135,7 @@ def record_accuracy(
         now=context.clock.wall(context.t) - actual_seconds,
         window=context.order.window,
         actual=Actual(seconds=actual_seconds, phases=_phases(context) if alone else {}, made=made if alone else None),
+        cores=usable_cores(),
     )
     for advice in advise(case):
         context.emit(e.AdviceGiven(t=context.t, advice=advice))

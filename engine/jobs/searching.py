@@ -11,7 +11,7 @@ from speedtui.engine.candidate import Candidate, TrialStatus
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import NothingFits, UsageError
-from speedtui.engine.hardware.limits import usable_cores
+from speedtui.engine.hardware.limits import too_many_workers, usable_cores
 from speedtui.engine.jobs.predicting import Predictor
 from speedtui.engine.jobs.study import Study
 from speedtui.engine.search.auto import Auto, memory_classes
@@ -119,6 +119,9 @@ class Search:
         from speedtui.engine.workload.packages import require_training_packages
         from speedtui.engine.workload.precision import require_device
 
+        workers = settings.train.loader_workers
+        if workers != self._context.settings.train.loader_workers and (why := too_many_workers(workers)):
+            return why
         try:
             require_training_packages(settings.model)
             require_device(settings, self._runner.device)

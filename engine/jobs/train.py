@@ -9,6 +9,7 @@ from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.paths import with_values
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
+from speedtui.engine.hardware.limits import too_many_workers
 from speedtui.engine.jobs.device import settle_attention, settle_device
 from speedtui.engine.jobs.first_load import first_load
 from speedtui.engine.jobs.result import JobResult
@@ -50,6 +51,9 @@ def run_train(context: JobContext) -> JobResult:
     order = context.order
     require_possible(settings, workload, begun=order.resume)
     _tell_window(context)
+    if settings.search.memory_limit:
+        limit = f"search.memory_limit {settings.search.memory_limit}"
+        context.notice(f"{limit} is for trials and plans: this training takes what it needs")
     return train(context, settings, workload, device, named=order.named, trial=order.trial,
                  estimate=order.estimate, since=0.0)  # fmt: skip
 
@@ -69,6 +73,7 @@ def train(
     from speedtui.engine.export.live import tracking
     from speedtui.engine.jobs.training import Training
 
+    context.warn_once(too_many_workers(settings.train.loader_workers))
     with tracking(context, estimate=estimate, since=since):
         training = Training(
             context, settings, workload, device, named=named, trial=trial, estimate=estimate, since=since

@@ -21,6 +21,7 @@ from speedtui.engine.jobs.result import TrainingBroken, WorkerSpent
 from speedtui.engine.jobs.worker_process import BROKEN, RESTARTABLE, SPENT
 from speedtui.engine.output import warn
 from speedtui.engine.runs import RunFolder
+from speedtui.engine.workload.aside import left_behind
 
 _SIGNALS = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
 AGAIN_SECONDS = 3.0
@@ -130,9 +131,9 @@ def kill_children() -> None:
 
 def leave(status: int) -> None:
     """Ends this process. Where another one goes on, it ends without what Python and torch do at their end: on a broken
-    device that may wait for ever, or abort the process and with it hide the status.
+    device that may wait for ever, or abort the process and with it hide the status; so may a call that was left behind.
     """
-    if status in (SPENT, BROKEN):
+    if status in (SPENT, BROKEN) or left_behind():
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

@@ -9,6 +9,7 @@ from speedtui.engine.advise.rule_input import MemoryOption, RuleInput
 from speedtui.engine.config.paths import value_at, with_values
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.config.window import Window
+from speedtui.engine.hardware.limits import usable_cores
 from speedtui.engine.memory.peak_model import MARGIN
 from speedtui.engine.plan.forecast import DataFor, Forecast
 from speedtui.engine.plan.goals import seek_goals
@@ -153,6 +154,7 @@ def _with_advice(plan: Plan, case: ResolvedProfile, basis: Basis, question: Plan
         goals=plan.goals,
         padding_fraction=basis.forecast.shape(case.settings).padding_fraction if basis.forecast is not None else None,
         step_phases=measured.phases if measured is not None else {},
+        cores=usable_cores() if question.device_here else None,
     )
     return msgspec.structs.replace(plan, advice=advise(asked))
 

@@ -162,7 +162,8 @@ def costs_of(state: RunState) -> tuple[Cost, ...]:
     books, training, settings = closed_books(state), state.training, _settings(state)
     if state.job != "train" or books is None or training is None or settings is None or not training.step:
         return ()
-    return tuple(largest_costs(books, settings, _made(state, settings, training)))
+    cores = state.hardware.host.cores if state.hardware is not None else None
+    return tuple(largest_costs(books, settings, _made(state, settings, training), cores=cores))
 
 
 def _settings(state: RunState) -> Settings | None:

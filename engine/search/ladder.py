@@ -12,6 +12,7 @@ import msgspec
 from speedtui.engine.candidate import Candidate
 from speedtui.engine.config.batch import divisors
 from speedtui.engine.config.settings import Scalar, SearchMode, Settings
+from speedtui.engine.hardware.limits import usable_cores
 from speedtui.engine.search.candidates import CHECKPOINTING, MICRO_BATCH, RANK, WORKERS, make_candidate
 from speedtui.engine.units import GIB
 
@@ -71,7 +72,7 @@ def _values(rung: Rung, settings: Settings, base: float) -> dict[str, Scalar] | 
     values: dict[str, Scalar] = {
         MICRO_BATCH: nearest_divisor(train.effective_batch_size, rung.micro_batch * max(base, 1.0)),
         CHECKPOINTING: rung.gradient_checkpointing or train.gradient_checkpointing,
-        WORKERS: max(rung.loader_workers, train.loader_workers),
+        WORKERS: max(min(rung.loader_workers, usable_cores()), train.loader_workers),
     }
     if train.method == "lora":
         values[RANK] = train.lora.r * rung.rank

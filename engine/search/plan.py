@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -11,6 +11,8 @@ from speedtui.engine.candidate import Candidate
 from speedtui.engine.config.paths import resolve_path
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.errors import UsageError
+from speedtui.engine.hardware.limits import too_many_workers
+from speedtui.engine.search.candidates import WORKERS
 from speedtui.engine.search.ladder import COUNTS, mode_candidates
 from speedtui.engine.search.sampled import check_knobs
 from speedtui.engine.search.user_candidates import knob_candidates, read_configs
@@ -35,7 +37,7 @@ def plan_study(settings: Settings, memory_bytes: int) -> StudyPlan:
 
     Raises:
         ConfigError: a file of candidates or a knob that cannot be used.
-        UsageError: mode auto with knobs, and without Optuna; a knob all of whose values need a package that is missing.
+        UsageError: mode auto with knobs, and without Optuna; a knob none of whose values can be had here.
     """
     search = settings.search
     if search.configs:
@@ -57,19 +59,36 @@ def plan_study(settings: Settings, memory_bytes: int) -> StudyPlan:
 
 
 def _usable(knobs: Mapping[str, list[Scalar]]) -> tuple[dict[str, list[Scalar]], str]:
-    """The knobs without a value whose package is missing, and what to say of it.
+    """The knobs without values that cannot be had here, and what to say of them.
 
     Raises:
         UsageError: there is no other value.
     """
-    name = next((name for name in knobs if resolve_path(name, "search.knobs") == LIGER), None)
-    if name is None or True not in knobs[name]:
-        return dict(knobs), ""
-    try:
-        require_liger_package()
-    except UsageError as error:
-        without = [value for value in knobs[name] if value is not True]
-        if not without:
-            raise UsageError(f"search.knobs: {error.message}", error.hint) from None
-        return {**knobs, name: without}, f"{error.message}, and is not tried: {error.hint}"
-    return dict(knobs), ""
+    usable, notes = dict(knobs), []
+    for name, values in knobs.items():
+        unusable = _UNUSABLE.get(resolve_path(name, "search.knobs"))
+        wrong = {value: error for value in values if unusable is not None and (error := unusable(value)) is not None}
+        usable[name] = [value for value in values if value not in wrong]
+        if wrong and not usable[name]:
+            error = next(iter(wrong.values()))
+            raise UsageError(f"search.knobs: {error.message}", error.hint)
+        notes += [f"{error.message}, and is not tried: {error.hint}" for error in wrong.values()]
+    return usable, "; ".join(notes)
+
+
+def _without_liger(value: Scalar) -> UsageError | None:
+    if value is True:
+        try:
+            require_liger_package()
+        except UsageError as error:
+            return error
+    return None
+
+
+def _without_cores(value: Scalar) -> UsageError | None:
+    why = too_many_workers(value) if isinstance(value, int) else ""
+    return UsageError(why, "More processes than cores take turns, and each takes memory.") if why else None
+
+
+_UNUSABLE: dict[str, Callable[[Scalar], UsageError | None]] = {LIGER: _without_liger, WORKERS: _without_cores}
+"""Why a value cannot be had on this machine, by the knob's path."""

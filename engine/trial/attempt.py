@@ -17,6 +17,7 @@ from speedtui.engine.candidate import (
 )
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobStopped
+from speedtui.engine.hardware.limits import too_many_workers
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.estimate import estimate_run
 from speedtui.engine.timing.workload_shape import shape_of
@@ -126,6 +127,7 @@ class Attempt:
         host = self._host
         with host.trial(self._settings) as (workload, model):
             host.context.warn_once(precision_warning(model, self._settings))
+            host.context.warn_once(too_many_workers(self._settings.train.loader_workers))
             setup = self._setup(workload, model)
             with host.limit(model):
                 self._memory, first_longer = memory_probe(setup, host.context.order.memory_limit_bytes)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from speedtui.engine.errors import DataError
+from speedtui.engine.runs import LOG_NAME
 from speedtui.engine.workload.files import KINDS, kind_of, open_bytes, require_columns, twice
 from speedtui.engine.workload.json_rows import written
 
@@ -193,9 +196,21 @@ def saved_dataset(path: Path) -> Any:
 
 def _files_in(folder: Path) -> str:
     """What else could be meant by a folder, such as one that was cloned from the hub."""
-    files = [file for file in sorted(folder.rglob("*")) if kind_of(file)[0] in KINDS and file.stem != "dataset_info"]
-    shown = " or ".join(str(file) for file in files[:NAMED_FILES])
+    shown = " or ".join(str(file) for file in islice(_data_files(folder), NAMED_FILES))
     return f"Name a data file in it instead{f': {shown}' if shown else ''}."
+
+
+def _data_files(folder: Path) -> Iterator[Path]:
+    """Below a folder, without what runs have written, whose logs are lines of JSON too."""
+    for root, folders, names in os.walk(folder):
+        if LOG_NAME in names:
+            folders.clear()
+            continue
+        folders.sort()
+        for name in sorted(names):
+            file = Path(root, name)
+            if kind_of(file)[0] in KINDS and file.stem != "dataset_info":
+                yield file
 
 
 def _first_line(error: Exception) -> str:

@@ -6,15 +6,20 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import numpy as np
 
+from speedtui.engine.units import format_count
+from speedtui.engine.workload.aside import aside
 from speedtui.engine.workload.base import Report, ThrottledProgress
 from speedtui.engine.workload.cache import cache_folder, key_of, prune, replacing, touch
 from speedtui.engine.workload.data import Content, DataTable, check_table, nothing_to_learn
 from speedtui.engine.workload.encode import Encoder
+from speedtui.engine.workload.messages import Conversation
 from speedtui.engine.workload.token_store import (
     SampleColumns,
     TokenCounts,
@@ -29,6 +34,10 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 512
 """Rows tokenized at a time: enough to keep the tokenizer's threads busy, and a report every fraction of a second."""
+
+LONG_CHARACTERS = 1_000_000
+"""Of a row from which on it is told by itself: tokenizers are asked for all of it at once, and may take a second for a
+megabyte of words, or minutes where it has no spaces."""
 
 
 def tokenize(table: DataTable, tokenizer: PreTrainedTokenizerBase, max_length: int, report: Report) -> TokenDataset:
@@ -104,14 +113,39 @@ def _write_all(encoder: SampleEncoder, file: BinaryIO, rows: int, report: Report
     progress = ThrottledProgress(report, f"tokenizing {encoder.table.path.name}", rows)
     writer = TokenWriter(file)
     contents = encoder.table.contents()
-    while batch := list(islice(contents, BATCH_ROWS)):
-        writer.append(encoder.encode(batch))
+    while batch := _next_batch(contents):
+        place, characters = max(((place, _characters(content)) for place, content in batch), key=itemgetter(1))
+        if characters < LONG_CHARACTERS:
+            writer.append(encoder.encode(batch))
+        else:
+            what = f"tokenizing {encoder.table.path.name}, {place}: {format_count(characters)} characters"
+            writer.append(aside(partial(_encoded, encoder, batch), partial(report, what, writer.rows, rows)))
         progress.at(writer.rows)
     progress.finish(writer.rows)
     if writer.dropped_rows == writer.rows:
         told = [f" within max_length {encoder.max_length}: the prompts alone fill it", *encoder.notes]
         raise nothing_to_learn(encoder.table, writer.rows, "; ".join(told))
     return writer.finish(cut_rows=encoder.cut_rows, notes=encoder.notes)
+
+
+def _encoded(encoder: SampleEncoder, batch: Sequence[tuple[str, Content | None]]) -> list[Sequence[TokenSample]]:
+    return list(encoder.encode(batch))
+
+
+def _next_batch(contents: Iterator[tuple[str, Content | None]]) -> list[tuple[str, Content | None]]:
+    """The next rows; a long one is the last of its batch."""
+    batch: list[tuple[str, Content | None]] = []
+    for place, content in islice(contents, BATCH_ROWS):
+        batch.append((place, content))
+        if _characters(content) >= LONG_CHARACTERS:
+            break
+    return batch
+
+
+def _characters(content: Content | None) -> int:
+    if isinstance(content, Conversation):
+        return sum(len(message.get("content") or "") for message in content.messages)
+    return sum(map(len, content or ()))
 
 
 def _cache_key(encoder: SampleEncoder, tokenizer: PreTrainedTokenizerBase) -> str:

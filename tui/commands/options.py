@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 
 import click
 import msgspec
+from click.core import ParameterSource
 
+from speedtui.engine.errors import RunFolderError, UsageError
 from speedtui.engine.trust import trusting
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -21,6 +23,9 @@ SLOW_LINK_HZ = 0.5
 SLOWEST_HZ, FASTEST_HZ = 0.2, 5.0
 THEMES = ("textual-dark", "textual-light", "high-contrast", "ansi-dark", "ansi-light")
 """The usual ones, for the help; a test holds them against the ones that a key goes through."""
+WITHOUT_CONFIG = ("send", "runs", "report", "export", "keys", "help", "doctor")
+WRITING_CONFIG = ("init",)
+WITHOUT_RUNS = ("init", "keys", "help", "doctor")
 LOOK = "speedtui.look"
 """Under which a command line's context keeps how the screen is to look."""
 
@@ -107,6 +112,7 @@ def common_options(function: F) -> F:
         *args: Any, config: Path, runs: Path, json: bool, quiet: bool, verbose: bool, trust: tuple[str, ...],
         **rest: Any,
     ) -> Any:  # fmt: skip
+        _check_places(config, runs)
         shared = Common(config=config, runs=runs, json=json, quiet=quiet, verbose=verbose, look=typed_look())
         with trusting(trust):
             return function(shared, *args, **rest)
@@ -133,6 +139,25 @@ def common_options(function: F) -> F:
     ):  # fmt: skip
         wrapped = option(wrapped)
     return wrapped  # type: ignore[no-any-return]
+
+
+def _check_places(config: Path, runs: Path) -> None:
+    """Refuses a place that was typed and would not be looked at, or is none.
+
+    Raises:
+        UsageError: the command reads no configuration, or there is none of that name; the runs' place is a file.
+    """
+    context = click.get_current_context()
+    command = context.command.name or ""
+    if context.get_parameter_source("config") is ParameterSource.COMMANDLINE:
+        if command in WITHOUT_CONFIG:
+            raise UsageError(f"--config: `speedtui {command}` reads no configuration", "Leave it out.")
+        if command not in WRITING_CONFIG and not os.path.lexists(config):
+            from speedtui.engine.config.load import missing_config  # --help needs none of it
+
+            raise missing_config(config)
+    if command not in WITHOUT_RUNS and runs.exists() and not runs.is_dir():
+        raise RunFolderError(f"{runs}: a file, and no folder of runs", "Name the folder with --runs.")
 
 
 def screen_options(function: F) -> F:

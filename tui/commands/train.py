@@ -75,6 +75,7 @@ def command(
     given = [name for name, value in sources.items() if value]
     options = start_options(common, engine, restarts=restarts)
     if resume is not None:
+        given += ["--config"] if _config_typed() else []
         if given or other:
             raise UsageError(
                 "--resume goes on with the run as it was", f"Leave out {', '.join([*given, *_typed_names(other)])}."

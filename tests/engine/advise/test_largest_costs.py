@@ -91,6 +91,9 @@ def test_waiting_for_data_and_new_workers_have_levers_without_a_promise() -> Non
     train = msgspec.structs.replace(SETTINGS.train, loader_workers=4)
     costs = largest_costs(books, msgspec.structs.replace(SETTINGS, train=train), Made(steps=10, epoch_steps=5))
     assert named(costs, "waiting for data").changes == {"train.loader_workers": 8}
+    for cores, more in ((6, {"train.loader_workers": 6}), (2, {})):
+        settings, made = msgspec.structs.replace(SETTINGS, train=train), Made(steps=10, epoch_steps=5)
+        assert named(largest_costs(books, settings, made, cores=cores), "waiting for data").changes == more
     assert named(costs, "between epochs").lever.startswith("the 4 loader workers start anew with every epoch")
     assert all(cost.gain_seconds is None for cost in costs)
 

@@ -55,6 +55,19 @@ def test_a_model_path_that_is_no_folder_stays_a_hub_id(tmp_path: Path) -> None:
     assert settings.model.path == "Qwen/Qwen2.5-0.5B"
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (GOOD + "[recipe]\nwidth = 3\n", r'\[recipe\] goes with model.kind = "python", and nothing else reads it'),
+        (GOOD + '[notify]\ncommand = ""\n', "notify.command is empty"),
+        (GOOD.replace("[data]", '[data]\neval = " "'), "data.eval is empty"),
+    ],
+)
+def test_what_nothing_would_read_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_settings(write(tmp_path, text))
+
+
 def test_a_written_configuration_reads_back_the_same(tmp_path: Path) -> None:
     settings = load_settings(write(tmp_path, GOOD))
     assert load_settings(write(tmp_path, dump_settings(settings))) == settings

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,11 +12,13 @@ import pytest
 from speedtui.engine.config.settings import (
     DataSettings,
     ModelSettings,
+    Scalar,
     SearchSettings,
     Settings,
     TrainSettings,
 )
-from speedtui.engine.errors import ConfigError
+from speedtui.engine.errors import ConfigError, UsageError
+from speedtui.engine.hardware.limits import too_many_workers
 from speedtui.engine.search.candidates import apply_candidate, make_candidate
 from speedtui.engine.search.ladder import mode_candidates, nearest_divisor
 from speedtui.engine.search.plan import plan_study
@@ -24,6 +28,8 @@ from speedtui.engine.units import GIB
 BASE = Settings(
     model=ModelSettings(path="x"), data=DataSettings(train="t", text="t"), train=TrainSettings(effective_batch_size=64)
 )
+
+RECIPE = msgspec.structs.replace(BASE, model=ModelSettings(kind="python", recipe="r.py:build"))
 
 
 def micro_batches(memory_gib: int, mode: str = "quick") -> list[int]:
@@ -65,6 +71,35 @@ def test_a_full_fine_tuning_has_no_ranks_and_a_recipe_no_checkpointing() -> None
     assert not any(c.values["train.gradient_checkpointing"] for c in mode_candidates("quick", recipe, 24 * GIB))
 
 
+@pytest.fixture
+def one_core() -> Iterator[None]:
+    """As a container or a batch job with one core has it."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    yield
+    os.sched_setaffinity(0, before)
+
+
+@pytest.mark.usefixtures("one_core")
+def test_no_more_loader_workers_are_tried_than_cores_may_be_used() -> None:
+    assert {c.values["train.loader_workers"] for c in mode_candidates("thorough", BASE, 24 * GIB)} == {0, 1}
+    knobs: dict[str, list[Scalar]] = {"train.loader_workers": [0, 1, 500], "micro_batch_size": [1]}
+    plan = plan_study(msgspec.structs.replace(BASE, search=SearchSettings(knobs=knobs)), 24 * GIB)
+    assert [c.values["train.loader_workers"] for c in plan.candidates] == [0, 1]
+    assert plan.note.startswith("train.loader_workers 500 is more than the 1 core that may be used here, and is not")
+    alone = msgspec.structs.replace(BASE, search=SearchSettings(knobs={"loader_workers": [500]}))
+    with pytest.raises(UsageError, match=r"search\.knobs: train\.loader_workers 500 is more than the 1 core"):
+        plan_study(alone, 24 * GIB)
+
+
+@pytest.mark.usefixtures("one_core")
+def test_loader_workers_that_are_configured_are_tried_and_told() -> None:
+    own = msgspec.structs.replace(BASE, train=msgspec.structs.replace(BASE.train, loader_workers=500))
+    assert {c.values["train.loader_workers"] for c in mode_candidates("quick", own, 24 * GIB)} == {500}
+    assert too_many_workers(500) == "train.loader_workers 500 is more than the 1 core that may be used here"
+    assert too_many_workers(1) == ""
+
+
 def test_a_micro_batch_is_the_nearest_divisor_of_the_effective_batch() -> None:
     assert [nearest_divisor(48, x) for x in (1, 2.6, 5, 7, 100)] == [1, 3, 6, 8, 48]
 
@@ -77,7 +112,7 @@ def test_a_label_says_what_is_tried() -> None:
         "train.loader_workers": 2,
     }
     assert make_candidate(0, values, BASE, "here").label == "mb4 ga16 r32 +ckpt w2"
-    assert make_candidate(0, {"recipe.ddpm_mul": 4}, BASE, "here").label == "mb1 ga64 r16 ddpm_mul 4"
+    assert make_candidate(0, {"recipe.ddpm_mul": 4}, RECIPE, "here").label == "mb1 ga64 ddpm_mul 4"
     assert make_candidate(0, {"data.packing": True}, BASE, "here").label == "mb1 ga64 r16 +packing"
     assert make_candidate(0, {"train.learning_rate": 1e-3}, BASE, "here").label == "mb1 ga64 r16 lr 0.001"
 
@@ -97,7 +132,7 @@ def test_a_micro_batch_that_does_not_divide_is_refused_with_those_that_do() -> N
 )
 def test_the_users_own_list_is_read_from_json_and_toml(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)
-    plan = plan_study(msgspec.structs.replace(BASE, search=SearchSettings(configs=str(tmp_path / name))), 24 * GIB)
+    plan = plan_study(msgspec.structs.replace(RECIPE, search=SearchSettings(configs=str(tmp_path / name))), 24 * GIB)
     assert plan.mode == "configs"
     assert [c.values for c in plan.candidates] == [
         {"train.micro_batch_size": 2}, {"train.lora.r": 8, "recipe.ddpm_mul": 4},
@@ -122,17 +157,17 @@ def test_a_list_that_cannot_be_used_is_refused_with_its_entry(tmp_path: Path, te
 
 
 def test_few_knobs_are_tried_in_every_combination() -> None:
-    candidates, total = knob_candidates({"micro_batch_size": [1, 2], "recipe.ddpm_mul": [2, 4, 6]}, BASE, 8)
+    candidates, total = knob_candidates({"micro_batch_size": [1, 2], "recipe.ddpm_mul": [2, 4, 6]}, RECIPE, 8)
     assert total == 6
     assert len({tuple(c.values.values()) for c in candidates}) == 6
 
 
 def test_many_knobs_are_sampled_so_that_every_value_comes_up() -> None:
     knobs = {"micro_batch_size": [1, 2, 4, 8], "train.lora.r": [8, 16, 32], "recipe.ddpm_mul": [2, 4, 6, 8]}
-    candidates, total = knob_candidates(knobs, BASE, 16)
+    candidates, total = knob_candidates(knobs, RECIPE, 16)
     assert total == 48
     assert len({tuple(c.values.values()) for c in candidates}) == 16
     for path, values in zip(("train.micro_batch_size", "train.lora.r", "recipe.ddpm_mul"), knobs.values(), strict=True):
         assert {c.values[path] for c in candidates} == set(values)
-    plan = plan_study(msgspec.structs.replace(BASE, search=SearchSettings(mode="thorough", knobs=knobs)), 24 * GIB)
+    plan = plan_study(msgspec.structs.replace(RECIPE, search=SearchSettings(mode="thorough", knobs=knobs)), 24 * GIB)
     assert "48 combinations" in plan.note

@@ -86,6 +86,15 @@ def test_a_folder_of_data_files_names_them(tmp_path: Path) -> None:
     assert str(tmp_path / "clone/data/train-0.parquet") in refusal(tmp_path / "clone").hint
 
 
+def test_what_runs_have_written_is_not_taken_for_data(tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "20260101-000000-train-abcd"
+    run.mkdir(parents=True)
+    (tmp_path / "train.jsonl").write_text("{}\n")
+    for name in ("events.jsonl", "commands.jsonl", "report.json"):
+        (run / name).write_text("{}\n")
+    assert refusal(tmp_path).hint == f"Name a data file in it instead: {tmp_path / 'train.jsonl'}."
+
+
 @pytest.mark.parametrize(
     ("name", "separator", "words"),
     [("t.csv", ";", "semicolons, not by commas"), ("t.csv", "\t", "tabs, not by commas"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ from transformers import AutoTokenizer
 
 from speedtui.engine.config.settings import DataSettings
 from speedtui.engine.errors import DataError, ModelError
+from speedtui.engine.workload.aside import aside, left_behind
 from speedtui.engine.workload.base import silent
 from speedtui.engine.workload.conversation import require_chat_template
 from speedtui.engine.workload.data import table_of
+from speedtui.engine.workload.encode import Encoder
 from speedtui.engine.workload.token_store import TokenDataset
-from speedtui.engine.workload.tokenize import tokenize
+from speedtui.engine.workload.tokenize import made_or_kept, tokenize
 
 PAIR = DataSettings(prompt="question", response="answer")
 TEXT = DataSettings(text="text")
@@ -189,3 +192,47 @@ def test_nothing_is_left_behind_when_the_data_is_refused(write_rows: Any, tokeni
     with pytest.raises(DataError):
         made(path, PAIR, tokenizer, max_length=10)
     assert cached_files(own_cache) == []
+
+
+class Interrupted(Exception):
+    """What a report raises where the run is to end."""
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_row_of_megabytes_is_named_while_it_is_tokenized_and_can_be_interrupted(
+    write_rows: Any, tokenizer: Any, stopped: bool
+) -> None:
+    told, heard = threading.Event(), []
+
+    class Waiting(Encoder):
+        def encode(self, batch: Any) -> Any:
+            if any(len(content[0]) > 1_000_000 for _, content in batch):
+                assert told.wait(60), "nothing was reported while the row was tokenized"
+            return super().encode(batch)
+
+    def report(what: str, done: int, total: int | None) -> None:
+        heard.append((what, done, total))
+        if "line 2" in what:
+            if stopped:
+                raise Interrupted
+            told.set()
+
+    rows = write_rows("long.jsonl", [{"text": "hello"}, {"text": "word " * 220_000}, {"text": "bye"}])
+    encoder = Waiting(table_of(str(rows), TEXT), tokenizer, 64)
+    if stopped:
+        with pytest.raises(Interrupted):
+            made_or_kept(encoder, tokenizer, report)
+        assert left_behind()
+        told.set()
+    else:
+        assert made_or_kept(encoder, tokenizer, report).lengths.tolist()[1] == 64
+        assert not left_behind()
+    assert ("tokenizing long.jsonl, line 2: 1.1M characters", 0, 3) in heard
+
+
+def test_what_a_call_aside_raises_is_raised_where_it_was_asked_for() -> None:
+    def call() -> None:
+        raise DataError("why")
+
+    with pytest.raises(DataError, match="why"):
+        aside(call, lambda: None)
