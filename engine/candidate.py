@@ -18,6 +18,8 @@ class TrialStatus(StrEnum):
     """Listed, not to be run until somebody says so."""
     QUEUED = "queued"
     RUNNING = "running"
+    NOT_RUN = "not_run"
+    """It waited or was queued when its run ended."""
     OK = "ok"
     OUT_OF_MEMORY = "out_of_memory"
     FAILED = "failed"
@@ -27,7 +29,7 @@ class TrialStatus(StrEnum):
     @property
     def finished(self) -> bool:
         """Whether the trial has a result."""
-        return self not in (TrialStatus.WAITING, TrialStatus.QUEUED, TrialStatus.RUNNING)
+        return self not in (TrialStatus.WAITING, TrialStatus.QUEUED, TrialStatus.RUNNING, TrialStatus.NOT_RUN)
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):

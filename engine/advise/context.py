@@ -7,6 +7,7 @@ from typing import Any
 
 from speedtui.engine.advise.gains import TrialTable, measurement
 from speedtui.engine.advise.words import MICRO_BATCH
+from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.config.paths import value_at
 from speedtui.engine.config.recorded import recorded_settings
 from speedtui.engine.config.same_steps import same_steps
@@ -69,10 +70,10 @@ class AdviceContext:
         return found
 
     def waiting(self) -> dict[str, TrialRow]:
-        """Of those the ones without a result, by setting; the smallest of several micro-batches."""
+        """Of those the ones whose result is still to come, by setting; the smallest of several micro-batches."""
         found: dict[str, TrialRow] = {}
         for row, path in self.one_away():
-            if not row.status.finished:
+            if not row.status.finished and row.status is not TrialStatus.NOT_RUN:
                 found.setdefault(path, row)
         return found
 

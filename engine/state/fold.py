@@ -258,7 +258,7 @@ class StateReducer:
             moves=self._moves,
             model=self._model,
             progress=self._progress if finished is None else None,
-            study=self._study.snapshot() if self._study is not None else None,
+            study=self._study.snapshot(over=finished is not None) if self._study is not None else None,
             training=self._training.snapshot(self._t) if self._training is not None else None,
             plan=self._plan,
             advice=tuple(self._advice),

@@ -50,9 +50,12 @@ class _CandidateFold:
         self.status, self.result, self.started_at, self.probe = TrialStatus.RUNNING, None, t, None
         self.steps, self.batches_done = RecentSteps(), 0
 
-    def snapshot(self) -> TrialRow:
+    def snapshot(self, *, over: bool) -> TrialRow:
+        """`over`: the run has ended, and what waits for its turn gets none."""
+        waits = self.status in (TrialStatus.WAITING, TrialStatus.QUEUED)
+        status = TrialStatus.NOT_RUN if over and waits else self.status
         return TrialRow(
-            candidate=self.candidate, status=self.status, result=self.result, started_at=self.started_at,
+            candidate=self.candidate, status=status, result=self.result, started_at=self.started_at,
             probe=self.probe, steps=self.steps.summary(), batches_done=self.batches_done, predicted=self.predicted,
         )  # fmt: skip
 
@@ -162,13 +165,13 @@ class StudyFold:
             return finished.best if finished is not None else None
         return best_trial(results) if finished is None or finished.best is None else finished.best
 
-    def snapshot(self) -> StudyState:
-        """The study now."""
+    def snapshot(self, *, over: bool) -> StudyState:
+        """The study now; `over`: its run has ended."""
         results = [(trial, row.result) for trial, row in self._rows.items() if row.result is not None]
         state = StudyState(
             mode=self._started.mode,
             batches=self._started.batches,
-            rows=tuple(row.snapshot() for row in self._rows.values()),
+            rows=tuple(row.snapshot(over=over) for row in self._rows.values()),
             memory_limit_bytes=self._started.memory_limit_bytes,
             budget_seconds=self._started.budget_seconds,
             started_at=self._started.t,

@@ -19,7 +19,8 @@ SORTS: tuple[Sort, ...] = ("#", "smp/s", "peak", "ETA", "status")
 WORDS: dict[Sort, str] = {"#": "added", "smp/s": "samples/s"}
 """What the summary calls them where the column's name is no word."""
 STATUS_ORDER = (TrialStatus.RUNNING, TrialStatus.OK, TrialStatus.QUEUED, TrialStatus.WAITING,
-                TrialStatus.OUT_OF_MEMORY, TrialStatus.TIMED_OUT, TrialStatus.FAILED, TrialStatus.PRUNED)  # fmt: skip
+                TrialStatus.OUT_OF_MEMORY, TrialStatus.TIMED_OUT, TrialStatus.FAILED, TrialStatus.PRUNED,
+                TrialStatus.NOT_RUN)  # fmt: skip
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from speedtui.engine.candidate import TrialStatus
-from speedtui.engine.state import RunStatus
+from speedtui.engine.state import RunState, RunStatus
 from speedtui.tui.keys.key import Situation
 
 
@@ -31,10 +31,14 @@ def has_training(now: Situation) -> bool:
     return now.run.training is not None
 
 
+def study_over(run: RunState) -> bool:
+    """The run tries nothing any more: it has ended, or its worker trains the winner."""
+    return run.status in (RunStatus.FINISHED, RunStatus.LOST) or run.training is not None
+
+
 def study_open(now: Situation) -> bool:
-    """The study takes candidates and commands: it is not over, and its worker does not train its winner."""
-    over = now.study.status in (RunStatus.FINISHED, RunStatus.LOST) or now.study.training is not None
-    return now.study.study is not None and not over and not now.read_only
+    """The study takes candidates and commands."""
+    return now.study.study is not None and not study_over(now.study) and not now.read_only
 
 
 def has_trials(now: Situation) -> bool:

@@ -24,6 +24,7 @@ from speedtui.tui.drawing.bars import in_order
 from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, clean, clock, labelled, row, wrap
 from speedtui.tui.frame import Frame
+from speedtui.tui.keys.situations import study_over
 from speedtui.tui.panes.pane import Pane, title
 from speedtui.tui.panes.results import TRIAL_STYLES, status_word
 from speedtui.tui.panes.trial_columns import NOISE_FROM
@@ -40,13 +41,16 @@ NEXT = {
     TrialStatus.WAITING: (("r", "runs it"), ("enter", "edits it"), ("D", "deletes it")),
     TrialStatus.QUEUED: (("x", "takes it out of the queue"), ("enter", "edits it")),
     TrialStatus.RUNNING: (("x", "stops it"), ("K", "kills the worker if it hangs")),
+    TrialStatus.NOT_RUN: (),
     TrialStatus.OK: (("P", "promotes it to the next training"), ("y", "copies its command"), ("d", "duplicates it")),
     TrialStatus.OUT_OF_MEMORY: (("d", "duplicates it with less"), ("D", "deletes it")),
     TrialStatus.FAILED: (("r", "runs it again"), ("d", "duplicates it with other settings")),
     TrialStatus.PRUNED: (("r", "runs it again"), ("d", "duplicates it")),
     TrialStatus.TIMED_OUT: (("r", "runs it again"), ("d", "duplicates it with other settings")),
 }
-"""Every status has a next step."""
+"""What can be done with a trial while its study takes commands."""
+ALWAYS = ("P", "y")
+"""Of these, what can be done afterwards."""
 
 
 class DetailPane(Pane):
@@ -57,10 +61,12 @@ class DetailPane(Pane):
         self.selected: int | None = None
 
     def draw(self, frame: Frame, width: int, height: int) -> list[Row]:
-        return draw_detail(frame.study, self.selected, width, height)
+        return draw_detail(frame.study, self.selected, width, height, read_only=frame.read_only)
 
 
-def draw_detail(run: RunState, selected: int | None, width: int, height: int) -> list[Row]:
+def draw_detail(
+    run: RunState, selected: int | None, width: int, height: int, *, read_only: bool = False
+) -> list[Row]:  # fmt: skip
     """The pane at a size. What comes next stands in the last row, which is never cut off."""
     trial = run.study.row(selected) if run.study is not None and selected is not None else None
     if trial is None:
@@ -69,7 +75,8 @@ def draw_detail(run: RunState, selected: int | None, width: int, height: int) ->
     facts = {
         label: labelled(label, pieces, inner_width, LABEL) for label, pieces in _facts(run, trial).items() if pieces
     }
-    last = [*_reason(trial, inner_width), *_remedy(run, trial, inner_width), _next(trial, inner_width)]
+    following = _next(trial, inner_width, over=read_only or study_over(run))
+    last = [*_reason(trial, inner_width), *_remedy(run, trial, inner_width), following]
     for label in SPARE:
         if len(facts) + len(last) > inner_height:
             facts.pop(label, None)
@@ -265,5 +272,7 @@ def _live(run: RunState, trial: TrialRow) -> dict[str, list[Row]]:
     return {"now": now, "step": speeds if steps.count else []}
 
 
-def _next(trial: TrialRow, width: int) -> Row:
-    return labelled("next", [row(Span(key, "key"), f" {text}") for key, text in NEXT[trial.status]], width, LABEL)
+def _next(trial: TrialRow, width: int, *, over: bool) -> Row:
+    """`over`: no command of the study has an effect."""
+    offers = [offer for offer in NEXT[trial.status] if not over or offer[0] in ALWAYS] or [("y", "copies its command")]
+    return labelled("next", [row(Span(key, "key"), f" {text}") for key, text in offers], width, LABEL)

@@ -11,10 +11,15 @@ from speedtui.tui.drawing.text import Row, Span, cell, clean, row
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import Pane, middle, title
 
-STATUS_WORDS = {TrialStatus.OUT_OF_MEMORY: "out of memory", TrialStatus.TIMED_OUT: "timed out"}
+STATUS_WORDS = {
+    TrialStatus.OUT_OF_MEMORY: "out of memory",
+    TrialStatus.TIMED_OUT: "timed out",
+    TrialStatus.NOT_RUN: "not run",
+}
 TRIAL_STYLES = {
     TrialStatus.RUNNING: "accent", TrialStatus.OK: "good", TrialStatus.OUT_OF_MEMORY: "bad", TrialStatus.FAILED: "bad",
     TrialStatus.PRUNED: "warn", TrialStatus.TIMED_OUT: "warn", TrialStatus.WAITING: "dim", TrialStatus.QUEUED: "dim",
+    TrialStatus.NOT_RUN: "dim",
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from speedtui.tui.panes.pane import Pane
 from speedtui.tui.panes.results import status_word
 
 COUNTED = (TrialStatus.OK, TrialStatus.RUNNING, TrialStatus.QUEUED, TrialStatus.WAITING, TrialStatus.OUT_OF_MEMORY,
-           TrialStatus.FAILED, TrialStatus.PRUNED, TrialStatus.TIMED_OUT)  # fmt: skip
+           TrialStatus.FAILED, TrialStatus.PRUNED, TrialStatus.TIMED_OUT, TrialStatus.NOT_RUN)  # fmt: skip
 
 
 class SummaryPane(Pane):

@@ -227,7 +227,7 @@ def _line(
     candidate = trial.candidate
     base = "cursor " if under else ""
     best = candidate.id == told.study.best and not told.unproven
-    quiet = trial.status in (TrialStatus.WAITING, TrialStatus.QUEUED)
+    quiet = trial.status in (TrialStatus.WAITING, TrialStatus.QUEUED, TrialStatus.NOT_RUN)
     spans = [
         Span("›" if under else " ", base + "accent"),
         _sign(told, trial, marked, base),

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from textual.app import ComposeResult
 from textual.containers import Container
 
-from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.commands import (
     AddCandidate,
     AnyCommand,
@@ -261,7 +260,7 @@ class TrialsScreen(View):
                 self.deleted = number, trial.candidate.values
                 self.order(RemoveCandidate(trial=number))
 
-        has_result = trial.status.finished and trial.status is not TrialStatus.WAITING
+        has_result = trial.status.finished
         self.app.push_screen(confirm_delete(number, trial.candidate.label, has_result=has_result), answered)
 
     def action_undo_delete(self) -> None:

@@ -158,7 +158,7 @@ def test_a_job_in_this_very_process_ends_where_its_device_breaks(
     study = start.study(in_thread=True, values={**recipe, "search.configs": candidates})
     state = study.end()
     assert (study.exit_code, state.outcome) == (ExitCode.FAILED, "failed")
-    assert statuses(state) == [TrialStatus.FAILED, TrialStatus.QUEUED]
+    assert statuses(state) == [TrialStatus.FAILED, TrialStatus.NOT_RUN]
     assert "this process cannot be trusted with another trial" in state.reason
     assert "--engine process" in state.next
 
