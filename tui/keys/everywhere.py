@@ -1,9 +1,11 @@
-"""Keys that work on every screen."""
+"""Keys that work on every screen, and those of a recording, which do so too."""
 
 from __future__ import annotations
 
+from functools import partial
+
 from speedtui.tui.keys.key import Key
-from speedtui.tui.keys.situations import busy, several_runs
+from speedtui.tui.keys.situations import busy, replaying, several_runs
 
 SCREENS, RUNS = "the four screens", "next, previous open run"
 MOVE, ENDS, PANES = "move", "top, bottom", "next, previous pane"
@@ -11,55 +13,50 @@ MATCHES, RATE = "next, previous match", "redraw less, more often"
 STOP, LOOKS = "stop safely, kill (asks)", "next theme, mouse on/off"
 
 EVERYWHERE = (
-    Key(id="screen.monitor", keys="1", shown="1", action="show_screen('monitor')", together=SCREENS,
-        help="go to the Monitor"),
-    Key(id="screen.trials", keys="2", shown="2", action="show_screen('trials')", together=SCREENS,
-        help="go to the Trials"),
-    Key(id="screen.plan", keys="3", shown="3", action="show_screen('plan')", together=SCREENS,
-        help="go to the Plan"),
-    Key(id="screen.advisor", keys="4", shown="4", action="show_screen('advisor')", together=SCREENS,
-        help="go to the Advisor"),
-    Key(id="runs.list", keys="5", shown="5", action="runs", help="all runs: attach, or look"),
-    Key(id="runs.next", keys="full_stop", shown=".", action="next_run(1)", allowed=several_runs, together=RUNS,
-        help="the next open run"),
-    Key(id="runs.previous", keys="comma", shown=",", action="next_run(-1)", allowed=several_runs, together=RUNS,
-        help="the previous open run"),
-    Key(id="pane.next", keys="tab", shown="tab", action="screen.pane(1)", together=PANES, help="the next pane"),
-    Key(id="pane.previous", keys="shift+tab", shown="⇧tab", action="screen.pane(-1)", together=PANES,
-        help="the pane before"),
-    Key(id="pane.zoom", keys="z", shown="z", action="screen.zoom", help="zoom the pane, and back"),
-    Key(id="move.up", keys="up,k", shown="↑ k", action="screen.move(-1)", together=MOVE,
-        help="up; in events, newer ones"),
-    Key(id="move.down", keys="down,j", shown="↓ j", action="screen.move(1)", together=MOVE,
-        help="down; in events, older ones"),
-    Key(id="move.top", keys="g,home", shown="g", action="screen.move_to('top')", together=ENDS,
-        help="to the top; also home"),
-    Key(id="move.bottom", keys="G,end", shown="G", action="screen.move_to('bottom')", together=ENDS,
-        help="to the bottom; also end"),
-    Key(id="filter.open", keys="slash", shown="/", action="screen.filter", help="filter rows or events"),
-    Key(id="filter.next", keys="n", shown="n", action="screen.match(1)", together=MATCHES,
-        help="the next row that matches"),
-    Key(id="filter.previous", keys="N", shown="N", action="screen.match(-1)", together=MATCHES,
-        help="the row before that matches"),
-    Key(id="back", keys="escape", shown="esc", action="screen.back", help="back: filter, zoom, marks"),
-    Key(id="run.stop", keys="s", shown="s", action="stop_safely", label="stop safely", short="stop", allowed=busy,
-        together=STOP, live=True, help="stop safely: save, then end"),
-    Key(id="run.kill", keys="K", shown="K", action="kill", allowed=busy, together=STOP, help="kill the worker (asks)"),
-    Key(id="run.profile", keys="p", shown="p", action="profiles", label="profile",
-        help="profile of the next run"),
-    Key(id="copy", keys="y", shown="y", action="copy", help="copy what the cursor is on"),
-    Key(id="rate.slower", keys="left_square_bracket", shown="[", action="rate(1)", label="rate", together=RATE,
-        help="redraw less often"),
-    Key(id="rate.faster", keys="right_square_bracket", shown="]", action="rate(-1)", label="rate", together=RATE,
-        help="redraw more often"),
-    Key(id="screen.freeze", keys="f", shown="f", action="freeze", help="freeze; the run goes on"),
-    Key(id="screen.theme", keys="T", shown="T", action="next_theme", together=LOOKS, help="the next theme"),
-    Key(id="screen.mouse", keys="M", shown="M", action="mouse", together=LOOKS, help="mouse on or off"),
-    Key(id="screen.redraw", keys="ctrl+l", shown="ctrl+l", action="redraw", help="draw everything again"),
-    Key(id="screen.suspend", keys="ctrl+z", shown="ctrl+z", action="suspend", over_dialogs=True,
-        help="to the shell; fg comes back"),
-    Key(id="screen.palette", keys="colon,ctrl+p", shown=":", action="command_palette", label="commands",
-        short="cmd", help="commands by name; ctrl+p"),
-    Key(id="help", keys="question_mark", shown="?", action="help", label="help", help="this help"),
-    Key(id="leave", keys="q", shown="q", action="leave", label="quit", help="leave; asks if a run lives"),
+    Key("screen.monitor", "1", "show_screen('monitor')", "go to the Monitor", together=SCREENS),
+    Key("screen.trials", "2", "show_screen('trials')", "go to the Trials", together=SCREENS),
+    Key("screen.plan", "3", "show_screen('plan')", "go to the Plan", together=SCREENS),
+    Key("screen.advisor", "4", "show_screen('advisor')", "go to the Advisor", together=SCREENS),
+    Key("runs.list", "5", "runs", "all runs: attach, or look"),
+    Key("runs.next", "full_stop", "next_run(1)", "the next open run", together=RUNS, allowed=several_runs),
+    Key("runs.previous", "comma", "next_run(-1)", "the previous open run", together=RUNS, allowed=several_runs),
+    Key("pane.next", "tab", "screen.pane(1)", "the next pane", together=PANES),
+    Key("pane.previous", "shift+tab", "screen.pane(-1)", "the pane before", together=PANES),
+    Key("pane.zoom", "z", "screen.zoom", "zoom the pane, and back"),
+    Key("move.up", "up,k", "screen.move(-1)", "up; in events, newer ones", shown="↑ k", together=MOVE),
+    Key("move.down", "down,j", "screen.move(1)", "down; in events, older ones", shown="↓ j", together=MOVE),
+    Key("move.top", "g,home", "screen.move_to('top')", "to the top; also home", together=ENDS),
+    Key("move.bottom", "G,end", "screen.move_to('bottom')", "to the bottom; also end", together=ENDS),
+    Key("filter.open", "slash", "screen.filter", "filter rows or events"),
+    Key("filter.next", "n", "screen.match(1)", "the next row that matches", together=MATCHES),
+    Key("filter.previous", "N", "screen.match(-1)", "the row before that matches", together=MATCHES),
+    Key("back", "escape", "screen.back", "back: filter, zoom, marks"),
+    Key("run.stop", "s", "stop_safely", "stop safely: save, then end", label="stop safely", short="stop", together=STOP,
+        allowed=busy, live=True),
+    Key("run.kill", "K", "kill", "kill the worker (asks)", together=STOP, allowed=busy),
+    Key("run.profile", "p", "profiles", "profile of the next run", label="profile"),
+    Key("copy", "y", "copy", "copy what the cursor is on"),
+    Key("rate.slower", "left_square_bracket", "rate(1)", "redraw less often", label="rate", together=RATE),
+    Key("rate.faster", "right_square_bracket", "rate(-1)", "redraw more often", label="rate", together=RATE),
+    Key("screen.freeze", "f", "freeze", "freeze; the run goes on"),
+    Key("screen.theme", "T", "next_theme", "the next theme", together=LOOKS),
+    Key("screen.mouse", "M", "mouse", "mouse on or off", together=LOOKS),
+    Key("screen.redraw", "ctrl+l", "redraw", "draw everything again"),
+    Key("screen.suspend", "ctrl+z", "suspend", "to the shell; fg comes back", over_dialogs=True),
+    Key("screen.palette", "colon,ctrl+p", "command_palette", "commands by name; ctrl+p", label="commands", short="cmd"),
+    Key("help", "question_mark", "help", "this help", label="help"),
+    Key("leave", "q", "leave", "leave; asks if a run lives", label="quit"),
+)  # fmt: skip
+
+of_recording = partial(Key, scope="replay", allowed=replaying)
+
+REPLAY = (
+    of_recording("replay.faster", "plus", "replay_speed(1)", "play twice as fast", label="faster"),
+    of_recording("replay.slower", "minus", "replay_speed(-1)", "play half as fast"),
+    of_recording("replay.back", "left", "replay_seek(-1)", "back by 2 %; H by 10 %", label="back"),
+    of_recording("replay.on", "right", "replay_seek(1)", "on by 2 %; L by 10 %", label="on"),
+    of_recording("replay.far_back", "H,shift+left", "replay_seek(-5)", "back by 10 %"),
+    of_recording("replay.far_on", "L,shift+right", "replay_seek(5)", "on by 10 %"),
+    of_recording("replay.begin", "home", "replay_seek(-1000)", "to its beginning"),
+    of_recording("replay.end", "end", "replay_seek(1000)", "to its end"),
 )  # fmt: skip

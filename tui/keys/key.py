@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from speedtui.engine.state import RunState, RunStatus, TrialRow
+from speedtui.tui.keys.names import shown_name
 
 if TYPE_CHECKING:
     from speedtui.engine.advise.strategy import AdvisorStrategy
@@ -43,32 +44,35 @@ def always(_: Situation) -> bool:
     return True
 
 
-class Key(msgspec.Struct, frozen=True, kw_only=True):
-    """One key and what it does."""
+class Key(msgspec.Struct, frozen=True):
+    """One key and what it does: a row of the table."""
 
     id: str
     """Such as `trials.add`; what a keymap file names it by."""
     keys: str
     """Textual's names, separated by commas."""
-    shown: str
-    """As people read it."""
     action: str
+    help: str
+    shown: str = ""
+    """As people read it; by default the first of them."""
     label: str = ""
     """In the footer, where neighbours with the same label stand as one; empty for keys that are in the help alone."""
     short: str = ""
     """Instead of `label` where there is little room."""
     paused_label: str = ""
     """Instead of `label` while the run is paused."""
-    help: str
     together: str = ""
     """What it and its neighbours with the same words here do, in one row of the help; empty for a row of its own."""
     scope: Scope = "everywhere"
     allowed: Callable[[Situation], bool] = always
     live: bool = False
     """Works on a run that goes on; of one that is over it is not in the footer."""
-
     over_dialogs: bool = False
     """Works whatever is in front, fields that take text included."""
+
+    def __post_init__(self) -> None:
+        if not self.shown:
+            msgspec.structs.force_setattr(self, "shown", shown_name(self.keys.split(",")[0]))
 
     def gone(self, now: Situation) -> bool:
         """Whether it can never work again with what is shown."""

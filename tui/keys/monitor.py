@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from speedtui.engine.state import RunStatus
 from speedtui.tui.keys.key import Key, Situation
 from speedtui.tui.keys.situations import has_training, levers, training
@@ -17,23 +19,20 @@ def pausable(now: Situation) -> bool:
     return now.replaying or followed(now)
 
 
+key = partial(Key, scope="monitor")
+
 MONITOR = (
-    Key(id="run.pause", keys="space", shown="space", action="app.pause", label="pause", paused_label="resume",
-        scope="monitor", allowed=pausable, live=True, help="pause after a step, go on"),
-    Key(id="monitor.evaluate", keys="e", shown="e", action="evaluate", label="evaluate", short="eval", scope="monitor",
-        allowed=training, live=True, help="evaluate now"),
-    Key(id="monitor.checkpoint", keys="c", shown="c", action="checkpoint", label="checkpoint", short="ckpt",
-        scope="monitor", allowed=training, live=True, help="save a checkpoint now"),
-    Key(id="monitor.schedule", keys="S", shown="S", action="schedule", label="schedule", scope="monitor",
-        allowed=has_training, live=True, help="schedule: this run or next"),
-    Key(id="monitor.levers", keys="l", shown="l", action="levers", label="levers", scope="monitor",
-        allowed=levers, live=True, help="help for a late run (asks)"),
-    Key(id="monitor.mark", keys="m", shown="m", action="mark", label="mark", scope="monitor", allowed=followed,
-        live=True, help="mark this moment in the log"),
-    Key(id="monitor.axis", keys="x", shown="x", action="axis", label="axis", scope="monitor",
-        help="charts: run, 10 min, 1 min"),
-    Key(id="monitor.log", keys="X", shown="X", action="log_axis", scope="monitor",
-        help="loss: linear or log axis"),
-    Key(id="monitor.zoom", keys="enter", shown="enter", action="zoom", scope="monitor",
-        help="zoom the pane, as z"),
+    key("run.pause", "space", "app.pause", "pause after a step, go on", label="pause", paused_label="resume",
+        allowed=pausable, live=True),
+    key("monitor.evaluate", "e", "evaluate", "evaluate now", label="evaluate", short="eval", allowed=training,
+        live=True),
+    key("monitor.checkpoint", "c", "checkpoint", "save a checkpoint now", label="checkpoint", short="ckpt",
+        allowed=training, live=True),
+    key("monitor.schedule", "S", "schedule", "schedule: this run or next", label="schedule", allowed=has_training,
+        live=True),
+    key("monitor.levers", "l", "levers", "help for a late run (asks)", label="levers", allowed=levers, live=True),
+    key("monitor.mark", "m", "mark", "mark this moment in the log", label="mark", allowed=followed, live=True),
+    key("monitor.axis", "x", "axis", "charts: run, 10 min, 1 min", label="axis"),
+    key("monitor.log", "X", "log_axis", "loss: linear or log axis"),
+    key("monitor.zoom", "enter", "zoom", "zoom the pane, as z"),
 )  # fmt: skip

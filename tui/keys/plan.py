@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from speedtui.tui.keys.key import Key, Situation
-from speedtui.tui.keys.situations import training
+from speedtui.tui.keys.situations import next_differs, training
 
 ADJUST, TEN = "the value down, up; h l", "ten values down, up"
-
-
-def differs(now: Situation) -> bool:
-    """The next run is another one than this."""
-    return now.next_differs
 
 
 def edited(now: Situation) -> bool:
@@ -23,33 +20,21 @@ def steerable(now: Situation) -> bool:
     return training(now) and now.next_differs
 
 
+key = partial(Key, scope="plan")
+
 PLAN = (
-    Key(id="plan.less", keys="left,h", shown="←", action="adjust(-1)", label="adjust", scope="plan", together=ADJUST,
-        help="the value down; also h"),
-    Key(id="plan.more", keys="right,l", shown="→", action="adjust(1)", label="adjust", scope="plan", together=ADJUST,
-        help="the value up; also l"),
-    Key(id="plan.much_less", keys="H,shift+left", shown="H", action="adjust(-10)", label="×10", scope="plan",
-        together=TEN, help="ten values down"),
-    Key(id="plan.much_more", keys="L,shift+right", shown="L", action="adjust(10)", label="×10", scope="plan",
-        together=TEN, help="ten values up"),
-    Key(id="plan.choose", keys="enter", shown="enter", action="choose", label="type / take", scope="plan",
-        help="type a value, take a row"),
-    Key(id="plan.goal", keys="g", shown="g", action="goal", label="goal-seek", scope="plan",
-        help="goal-seek: most that fits"),
-    Key(id="plan.write", keys="w", shown="w", action="write", label="write", scope="plan", allowed=differs,
-        help="write next.toml, a new file"),
-    Key(id="plan.undo", keys="u", shown="u", action="undo", label="undo", scope="plan", allowed=edited,
-        help="undo the last edit"),
-    Key(id="plan.now", keys="S", shown="S", action="steer", label="into this run", scope="plan", allowed=steerable,
-        live=True, help="change this run now (asks)"),
-    Key(id="plan.plan", keys="R", shown="R", action="plan", label="plan", scope="plan",
-        help="plan: measure or predict"),
-    Key(id="plan.save", keys="P", shown="P", action="save_profile", label="save profile", scope="plan",
-        help="save as your own profile"),
-    Key(id="plan.reset", keys="0", shown="0", action="reset", label="reset", scope="plan",
-        help="this setting as the run's"),
-    Key(id="plan.reset_all", keys="U", shown="U", action="reset_all", label="reset all", scope="plan", allowed=differs,
-        help="all settings as the run's"),
-    Key(id="plan.toggle", keys="space", shown="space", action="flip", scope="plan",
-        help="on or off, take a row"),
+    key("plan.less", "left,h", "adjust(-1)", "the value down; also h", label="adjust", together=ADJUST),
+    key("plan.more", "right,l", "adjust(1)", "the value up; also l", label="adjust", together=ADJUST),
+    key("plan.much_less", "H,shift+left", "adjust(-10)", "ten values down", label="×10", together=TEN),
+    key("plan.much_more", "L,shift+right", "adjust(10)", "ten values up", label="×10", together=TEN),
+    key("plan.choose", "enter", "choose", "type a value, take a row", label="type / take"),
+    key("plan.goal", "g", "goal", "goal-seek: most that fits", label="goal-seek"),
+    key("plan.write", "w", "write", "write next.toml, a new file", label="write", allowed=next_differs),
+    key("plan.undo", "u", "undo", "undo the last edit", label="undo", allowed=edited),
+    key("plan.now", "S", "steer", "change this run now (asks)", label="into this run", allowed=steerable, live=True),
+    key("plan.plan", "R", "plan", "plan: measure or predict", label="plan"),
+    key("plan.save", "P", "save_profile", "save as your own profile", label="save profile"),
+    key("plan.reset", "0", "reset", "this setting as the run's", label="reset"),
+    key("plan.reset_all", "U", "reset_all", "all settings as the run's", label="reset all", allowed=next_differs),
+    key("plan.toggle", "space", "flip", "on or off, take a row"),
 )  # fmt: skip

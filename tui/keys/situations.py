@@ -65,15 +65,15 @@ def stoppable(now: Situation) -> bool:
     return study_open(now) and row is not None and row.status in (TrialStatus.RUNNING, TrialStatus.QUEUED)
 
 
-def promotable(now: Situation) -> bool:
-    """The trial under the cursor was measured and fits."""
-    return now.selected is not None and now.selected.status is TrialStatus.OK and study_open(now)
-
-
 def some_without_result(now: Situation) -> bool:
     """A candidate waits to be run."""
     study = now.study.study
     return study_open(now) and study is not None and study.count(TrialStatus.WAITING) > 0
+
+
+def next_differs(now: Situation) -> bool:
+    """The next run is another one than this."""
+    return now.next_differs
 
 
 def replaying(now: Situation) -> bool:

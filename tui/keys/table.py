@@ -9,12 +9,11 @@ import msgspec
 from textual.binding import Binding, BindingType
 
 from speedtui.tui.keys.advisor import ADVISOR
-from speedtui.tui.keys.everywhere import EVERYWHERE
+from speedtui.tui.keys.everywhere import EVERYWHERE, REPLAY
 from speedtui.tui.keys.key import Key, Scope, Situation
 from speedtui.tui.keys.monitor import MONITOR
 from speedtui.tui.keys.names import shown_name
 from speedtui.tui.keys.plan import PLAN
-from speedtui.tui.keys.replay import REPLAY
 from speedtui.tui.keys.trials import TRIALS
 
 KEYS: tuple[Key, ...] = (*MONITOR, *TRIALS, *PLAN, *ADVISOR, *REPLAY, *EVERYWHERE)

@@ -15,7 +15,7 @@ from speedtui.engine.commands import AddCandidate
 from speedtui.engine.state import RunState
 from speedtui.tui.frame import Frame
 from speedtui.tui.keys import Situation, bindings
-from speedtui.tui.keys.advisor import probes
+from speedtui.tui.keys.situations import study_open
 from speedtui.tui.panes.advisor_detail import StrategyPane, measured_pair
 from speedtui.tui.panes.advisor_diagnosis import DiagnosisPane
 from speedtui.tui.panes.advisor_phases import PhasesPane
@@ -98,7 +98,7 @@ class AdvisorScreen(View):
             advised=self._advised, diagnosis=diagnosis_of(frame.run, self._advised), rows=rows, at=at,
             filter_text=self.filter_text, total=len(self._advised.strategies), taken=taken(self.speedtui),
             sorted_by=self._sort,
-            probes=probes(Situation(run=frame.run, study=frame.study, read_only=frame.read_only)),
+            probes=study_open(Situation(run=frame.run, study=frame.study, read_only=frame.read_only)),
         )  # fmt: skip
         self._selected = rows[at].key if rows else self._selected
 
