@@ -25,7 +25,7 @@ from speedtui.engine.runs import RunFolder, list_runs
 from speedtui.engine.session.base import Session
 from speedtui.tui.cli import main
 from speedtui.tui.commands.options import Common
-from speedtui.tui.commands.screen import training_screen
+from speedtui.tui.commands.screen import trainer
 from speedtui.tui.options import TrainingStart
 from tests.cli.program import Place, pairs
 
@@ -113,7 +113,7 @@ def on_screen(made: Made) -> RunFolder:
     folder = made.place.folder
     common = Common(config=folder / "speedtui.toml", runs=folder / "runs", json=False, quiet=True, verbose=False)
     sessions: list[Session] = []
-    train_with = training_screen(common, "thread", sessions).train
+    train_with = trainer(common, "thread", sessions)
     assert train_with is not None
     (trial,) = re.findall(r"#(\d+)'", (made.study.path / "train.sh").read_text())
     assert (

@@ -6,12 +6,10 @@ from pathlib import Path
 
 from speedtui.engine.config.load import DEFAULT_NAME, load_settings
 from speedtui.engine.errors import ExitCode, UsageError
-from speedtui.engine.session.base import Session
 from speedtui.engine.session.start import start_study
 from speedtui.tui.commands.demo import run_demo
-from speedtui.tui.commands.following import follow
 from speedtui.tui.commands.options import Common, Output, typed_look
-from speedtui.tui.commands.screen import study_screen
+from speedtui.tui.commands.screen import show
 from speedtui.tui.commands.starting import start_options
 
 NO_CONFIG = "There is no speedtui.toml here, so this is the demo. `speedtui init` writes one for your model and data."
@@ -33,5 +31,4 @@ def open_default() -> ExitCode:
         return run_demo(common, "process", "quick", said=(NO_CONFIG,))
     settings = load_settings(common.config)
     session = start_study(settings, start_options(common, "process", queued=False, hold=True))
-    started: list[Session] = []
-    return follow(session, common, screen=study_screen(common, "process", started), started=started)
+    return show(session, common, "process", start_screen="trials")

@@ -8,12 +8,10 @@ import msgspec
 from speedtui.engine.demo.prepare import demo_settings
 from speedtui.engine.errors import ExitCode
 from speedtui.engine.search.ladder import COUNTS
-from speedtui.engine.session.base import Session
 from speedtui.engine.session.start import start_study
 from speedtui.engine.workload.cache import cache_folder
-from speedtui.tui.commands.following import follow
 from speedtui.tui.commands.options import Common, common_options, engine_option, screen_options
-from speedtui.tui.commands.screen import training_screen
+from speedtui.tui.commands.screen import show
 from speedtui.tui.commands.starting import start_options
 
 
@@ -34,6 +32,4 @@ def run_demo(common: Common, engine: str, mode: str, *, said: tuple[str, ...] = 
     settings = demo_settings(cache_folder("demo"))
     search = msgspec.structs.replace(settings.search, mode=mode)
     session = start_study(msgspec.structs.replace(settings, search=search), start_options(common, engine), job="demo")
-    started: list[Session] = []
-    screen = msgspec.structs.replace(training_screen(common, engine, started), warnings=said)
-    return follow(session, common, screen=screen, started=started)
+    return show(session, common, engine, warnings=said)

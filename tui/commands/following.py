@@ -24,8 +24,10 @@ from speedtui.engine.session.replay import ReplaySession
 from speedtui.tui.commands.options import Common, Output
 from speedtui.tui.commands.progress import say_passed_over
 from speedtui.tui.commands.words import Words
+from speedtui.tui.options import ScreenOptions
 from speedtui.tui.streams import stdout_failure
 
+DEFAULT_SCREEN = ScreenOptions()
 WORKER_LOG_LINES = 40
 """Shown with -v when a job failed."""
 WORKER_LOG_BYTES = 1 << 16
@@ -33,11 +35,11 @@ WORKER_LOG_BYTES = 1 << 16
 
 
 def follow(
-    session: Session, common: Common, *, screen: object | None = None, started: Sequence[Session] = ()
+    session: Session, common: Common, *, screen: ScreenOptions = DEFAULT_SCREEN, started: Sequence[Session] = ()
 ) -> ExitCode:
     """Runs the session and shows it; returns the exit code.
 
-    `screen`: the ScreenOptions to use on a terminal; `started`: filled with what is started from that screen.
+    `screen`: how it is shown on a terminal; `started`: filled with what is started from that screen.
     """
     if common.output is Output.SCREEN:
         code = _on_screen(session, screen, common)
@@ -79,19 +81,15 @@ def _say_sending() -> None:
     warn("speedtui: sending the last alert")
 
 
-def _on_screen(session: Session, screen: object | None, common: Common) -> ExitCode:
-    from speedtui.tui.launch import ScreenOptions, show
+def _on_screen(session: Session, screen: ScreenOptions, common: Common) -> ExitCode:
+    from speedtui.tui.launch import show
 
-    options = screen if isinstance(screen, ScreenOptions) else ScreenOptions()
-    if options.runs is None:
-        options = msgspec.structs.replace(options, runs=common.runs)
-    if options.plan is None:
-        options = msgspec.structs.replace(options, plan=partial(_plan, common))
-    return show(session, options=msgspec.structs.replace(options, **common.look.values()))
+    runs, plan = screen.runs or common.runs, screen.plan or partial(_plan, common)
+    return show(session, options=msgspec.structs.replace(screen, runs=runs, plan=plan, **common.look.values()))
 
 
 def _plan(common: Common, settings: Settings, measure: bool) -> Session:
-    from speedtui.tui.commands.planning import plan_settings
+    from speedtui.tui.commands.starting import plan_settings
 
     return plan_settings(common, settings, measure=measure)
 

@@ -11,11 +11,10 @@ from speedtui.engine.errors import ExitCode, UsageError
 from speedtui.engine.hardware.named import known_names, named_device
 from speedtui.engine.profile.apply import written_paths
 from speedtui.engine.profile.load import find_profile
-from speedtui.engine.session.base import Session
 from speedtui.engine.session.start import start_plan
 from speedtui.tui.commands.following import follow
 from speedtui.tui.commands.options import Common, Output, common_options, engine_option, screen_options, typed
-from speedtui.tui.commands.screen import plan_screen
+from speedtui.tui.commands.screen import show
 from speedtui.tui.commands.starting import start_options
 from speedtui.tui.commands.window import refuse_bad_window, window_flags, window_options
 
@@ -49,10 +48,9 @@ def command(
     if on_screen:
         _require_terminal(common)
     session = start_plan(settings, start_options(common, engine), order)
-    if not on_screen:
-        return follow(session, _as_lines(common))
-    started: list[Session] = []
-    return follow(session, common, screen=plan_screen(common, engine, started), started=started)
+    if on_screen:
+        return show(session, common, engine, start_screen="plan")
+    return follow(session, msgspec.structs.replace(common, plain=True))  # it is read and done with
 
 
 def _require_terminal(common: Common) -> None:
@@ -68,8 +66,3 @@ def _checked_device(text: str) -> str:
         known = ", ".join(known_names(text))
         raise UsageError(f"--device: {error}", f"Give its memory, such as 80GiB, or a known name: {known}.") from None
     return text
-
-
-def _as_lines(common: Common) -> Common:
-    """A plan is read and done with: it is text on a terminal, too."""
-    return msgspec.structs.replace(common, plain=True)

@@ -20,18 +20,16 @@ from speedtui.engine.config.zone import LOCAL
 from speedtui.engine.errors import ConfigError, ExitCode, UsageError
 from speedtui.engine.profile.apply import apply_profile, written_paths
 from speedtui.engine.profile.load import find_profile
-from speedtui.engine.report.lookup import find_plan, find_stage, find_trial
+from speedtui.engine.report.lookup import FoundPlan, FoundStage, FoundTrial, find_plan, find_stage, find_trial
 from speedtui.engine.report.present import present_settings
 from speedtui.engine.report.trial_figures import Figures, laid_over_any, settings_measured
 from speedtui.engine.runs import find_run
 from speedtui.engine.session.base import Session
 from speedtui.engine.session.start import StartOptions, resume_training, start_training
-from speedtui.tui.commands.following import follow
-from speedtui.tui.commands.of_trial import start_of_trial
-from speedtui.tui.commands.options import Common, Output, common_options, engine_option, screen_options
+from speedtui.tui.commands.options import Common, common_options, engine_option, screen_options
 from speedtui.tui.commands.progress import say_passed_over
-from speedtui.tui.commands.screen import training_screen
-from speedtui.tui.commands.starting import start_options
+from speedtui.tui.commands.screen import show
+from speedtui.tui.commands.starting import start_measured, start_of_trial, start_options
 from speedtui.tui.commands.window import refuse_bad_window, window_flags, window_options
 
 RATE = "train.learning_rate"
@@ -80,24 +78,17 @@ def command(
             raise UsageError(
                 "--resume goes on with the run as it was", f"Leave out {', '.join([*given, *_typed_names(other)])}."
             )
-        return _follow(_resumed(common, options, resume, times, rate), common, engine)
+        return show(_resumed(common, options, resume, times, rate), common, engine)
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given)} exclude each other", "Each brings its own settings; take one.")
     flags = {**times, **other, **rate}
     if plan is not None:
-        return _follow(_as_planned(common, options, plan, flags), common, engine)
+        return show(_as_planned(common, options, plan, flags), common, engine)
     if stage is not None:
-        return _follow(_next_stage(common, options, stage, flags), common, engine)
+        return show(_next_stage(common, options, stage, flags), common, engine)
     if trial is not None:
-        return _follow(_of_trial(common, options, trial, flags), common, engine)
-    return _follow(_start(common, options, profile, flags), common, engine)
-
-
-def _follow(session: Session, common: Common, engine: str) -> ExitCode:
-    """Shows it; once it is over, the next run can be started from the screen."""
-    started: list[Session] = []
-    screen = training_screen(common, engine, started) if common.output is Output.SCREEN else None
-    return follow(session, common, screen=screen, started=started)
+        return show(_of_trial(common, options, trial, flags), common, engine)
+    return show(_start(common, options, profile, flags), common, engine)
 
 
 def _other_data(data: Path | None, evaluated: Path | None, epochs: float | None) -> dict[str, Any]:
@@ -145,8 +136,7 @@ def _start(common: Common, options: StartOptions, profile: str | None, flags: di
 def _of_trial(common: Common, options: StartOptions, trial: str, flags: dict[str, Any]) -> Session:
     """The trial's settings, laid over the file that was typed or else over the study's own."""
     found = find_trial(common.runs, trial)
-    say_passed_over(found.passed_over)
-    source = common.config if _config_typed() else found.config
+    source = _source(common, found)
     measured = settings_measured(found.config, found.values)
     settings = _load(source, {**laid_over_any(found.values, measured), **flags})
     _require_time(settings, source, common)
@@ -155,35 +145,31 @@ def _of_trial(common: Common, options: StartOptions, trial: str, flags: dict[str
 
 def _with_profile(settings: Settings, profile: str, written: Collection[str], flags: dict[str, Any]) -> Settings:
     """The profile laid over the configuration, and what was typed over both."""
-    return with_values(apply_profile(settings, find_profile(profile), written).settings, flags, "command line")
+    return with_values(apply_profile(settings, find_profile(profile), written).settings, flags, TYPED)
 
 
 def _as_planned(common: Common, options: StartOptions, plan: str, flags: dict[str, Any]) -> Session:
     """What the plan makes of its configuration, made of the file that was typed."""
     found = find_plan(common.runs, plan)
-    say_passed_over(found.passed_over)
-    source = common.config if _config_typed() else found.config
+    source = _source(common, found)
     row, measured = found.row, settings_measured(found.config, {})
     settings = _load(source, {**laid_over_any(row.values, measured), **flags})
     _require_time(settings, source, common)
     figures = Figures(estimate=row.estimate, step_seconds=row.step_seconds, alternatives=found.alternatives)
-    figures = figures.that_count(measured, settings)
-    return start_training(
-        settings,
-        _options_for(options, source),
-        profile=row.profile,
-        estimate=figures.estimate,
-        step_seconds=figures.step_seconds,
-        alternatives=figures.alternatives,
-    )
+    return start_measured(settings, _options_for(options, source), figures, measured, profile=row.profile)
 
 
 def _next_stage(common: Common, options: StartOptions, stage: str, flags: dict[str, Any]) -> Session:
     found = find_stage(common.runs, stage)
-    say_passed_over(found.passed_over)
-    source = common.config if _config_typed() else found.config
+    source = _source(common, found)
     settings = _load(source, {**({} if _config_typed() else NO_WINDOW), **found.values, **flags})
     return start_training(settings, _options_for(options, source))
+
+
+def _source(common: Common, found: FoundTrial | FoundPlan | FoundStage) -> Path:
+    """The file that was typed, or else what is found's own; what was passed over in its log is said."""
+    say_passed_over(found.passed_over)
+    return common.config if _config_typed() else found.config
 
 
 def _load(source: Path, flags: dict[str, Any]) -> Settings:

@@ -8,11 +8,9 @@ import click
 
 from speedtui.engine.config.load import load_settings
 from speedtui.engine.errors import ExitCode
-from speedtui.engine.session.base import Session
 from speedtui.engine.session.start import start_study
-from speedtui.tui.commands.following import follow
 from speedtui.tui.commands.options import Common, Output, common_options, engine_option, screen_options, typed
-from speedtui.tui.commands.screen import study_screen
+from speedtui.tui.commands.screen import show
 from speedtui.tui.commands.starting import start_options
 
 
@@ -38,8 +36,5 @@ def command(
         search__memory_limit=memory_limit,
     )
     settings = load_settings(common.config, flags)
-    on_screen = common.output is Output.SCREEN
-    session = start_study(settings, start_options(common, engine, hold=on_screen))
-    started: list[Session] = []
-    screen = study_screen(common, engine, started) if on_screen else None
-    return follow(session, common, screen=screen, started=started)
+    session = start_study(settings, start_options(common, engine, hold=common.output is Output.SCREEN))
+    return show(session, common, engine, start_screen="trials")
