@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
@@ -16,6 +15,7 @@ from speedtui.engine.evaluate.answering import answering
 from speedtui.engine.evaluate.answers import AnswerGenerator, ModelAnswer, RecipeAnswer
 from speedtui.engine.evaluate.prompts import Prompts
 from speedtui.engine.log.clock import working_seconds
+from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.workload import Report, Workload
 from speedtui.engine.workload.evaluation_batch import generation_rows
 from speedtui.engine.workload.memory import is_out_of_memory
@@ -168,9 +168,7 @@ class Generation:
 
     def _halve(self, size: int) -> None:
         self._batch = size // 2
-        gc.collect()
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+        release_memory(self.device)
         self._notice(f"generating for {size} samples at a time ran out of memory; it goes on with {self._batch}")
 
     def _tell_short(self, answer: AnswerGenerator) -> None:

@@ -20,6 +20,7 @@ from speedtui.engine.workload.positions import positions_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import nn
 
 BATCHES = (0.5, 0.0, 0.95, 0.25)
 """Which of an evaluation's batches are written, by their place from the longest prompts to the shortest."""
@@ -95,10 +96,6 @@ def rows_to_score(count: int) -> list[int]:
     """Evenly over an evaluation set of so many rows."""
     wanted = min(count, MOST_SCORED)
     return [at * count // wanted for at in range(wanted)]
-
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 def time_answers(

@@ -11,7 +11,7 @@ import numpy as np
 from speedtui.engine.candidate import Curve, CurvePoint
 from speedtui.engine.config.settings import ScheduleSettings, Settings
 from speedtui.engine.evaluate.prompts import allowed_tokens
-from speedtui.engine.evaluate.right_answers import answer_limits, answer_steps
+from speedtui.engine.evaluate.right_answers import answer_limits, right_lengths
 from speedtui.engine.evaluate.timed_answers import AnswerBatch, TimedAnswers, answer_batches
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.curve import fit_curve
@@ -106,9 +106,10 @@ class AnswerCosts(msgspec.Struct, frozen=True, kw_only=True):
 
 def _mean_tokens(workload: Workload, schedule: ScheduleSettings) -> float | None:
     """Of an answer as long as it is expected; None where only a recipe knows."""
-    steps, limits = answer_steps(workload, schedule), answer_limits(workload, schedule)
-    if steps is None or limits is None:
+    limits = answer_limits(workload, schedule)
+    if workload.questions is None or limits is None:
         return None
+    steps = np.minimum(right_lengths(workload.questions), limits)
     goes_on = GOES_ON if schedule.beams > 1 else 0.0
     return float(np.mean(steps + goes_on * (limits - steps)))
 

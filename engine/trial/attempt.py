@@ -36,7 +36,6 @@ from speedtui.engine.trial.probe import (
 )
 from speedtui.engine.trial.probe_setup import ProbeSetup
 from speedtui.engine.units import format_size
-from speedtui.engine.workload.base import Workload
 from speedtui.engine.workload.evaluation_batch import generation_rows
 from speedtui.engine.workload.precision import precision_warning
 
@@ -102,7 +101,7 @@ class Attempt:
         """Two steps, then an evaluation's batches, an epoch's beginning and the saves."""
         host = self._host
         with host.trial(self._settings) as (workload, model):
-            setup = self._setup(workload, model)
+            setup = host.probe_setup(self._candidate, self._settings, model)
             count = COST_STEPS * setup.probe_accumulation
             plan = plan_probe(workload, self._settings.train, count, count)
             probed = run_steps(
@@ -111,24 +110,12 @@ class Attempt:
             )  # fmt: skip
         self.start = RunCosts(start_seconds=probed.start_seconds)
 
-    def _setup(self, workload: Workload, model: nn.Module) -> ProbeSetup:
-        host = self._host
-        return ProbeSetup(
-            context=host.context,
-            workload=workload,
-            model=model,
-            settings=self._settings,
-            device=host.device,
-            trial=self._candidate.id,
-            check=lambda: host.check_trial(self._candidate),
-        )
-
     def _probe(self, best: Measurement | None) -> None:
         host = self._host
         with host.trial(self._settings) as (workload, model):
             host.context.warn_once(precision_warning(model, self._settings))
             host.context.warn_once(too_many_workers(self._settings.train.loader_workers))
-            setup = self._setup(workload, model)
+            setup = host.probe_setup(self._candidate, self._settings, model)
             with host.limit(model):
                 self._memory, first_longer = memory_probe(setup, host.context.order.memory_limit_bytes)
             self._check_peak(self._memory)

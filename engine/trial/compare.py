@@ -20,7 +20,6 @@ from speedtui.engine.trial.failures import TrialEnded, describe_failure
 from speedtui.engine.trial.judgement import besides_seconds
 from speedtui.engine.trial.model_host import ModelHost
 from speedtui.engine.trial.probe import run_steps
-from speedtui.engine.trial.probe_setup import ProbeSetup
 
 MOST_PAIRS = 8
 """Pairs after which it ends: with 1 % between pairs the interval is then 1.7 % wide."""
@@ -129,18 +128,14 @@ class _Turns:
     def _probe(self, arm: int) -> float:
         host, settings, candidate = self._host, self._settings[arm], self._candidates[arm]
         model = self._ready(arm, settings)
-        assert host.workload is not None
-        setup = ProbeSetup(
-            context=host.context, workload=host.workload, model=model, settings=settings, device=host.device,
-            trial=candidate.id, check=lambda: host.check_trial(candidate),
-        )  # fmt: skip
-        rows = plan_blocks(host.workload, self._block, settings.train.seed, self._warmup_blocks)
-        dataset = RowSubset(host.workload.train_dataset, rows)
+        setup = host.probe_setup(candidate, settings, model)
+        rows = plan_blocks(setup.workload, self._block, settings.train.seed, self._warmup_blocks)
+        dataset = RowSubset(setup.workload.train_dataset, rows)
         micro_steps = len(rows) // settings.train.micro_batch_size
         steps = math.ceil(micro_steps / setup.probe_accumulation)
         probed = run_steps(setup, "throughput", dataset, steps, keep_timings=True)
         warmup = self._warmup_blocks * self._block // settings.train.micro_batch_size
-        return epoch_share(probed.timings, warmup, settings, host.workload.facts.train_rows)
+        return epoch_share(probed.timings, warmup, settings, setup.workload.facts.train_rows)
 
     def _ready(self, arm: int, settings: Settings) -> nn.Module:
         if self._on != arm or self._model is None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from types import TracebackType
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 import msgspec
@@ -55,14 +55,12 @@ def memory_probe(setup: ProbeSetup, limit_bytes: int | None) -> tuple[Memory, fl
     stress = stress_dataset(setup.workload, micro, steps * per_step, setup.context.progress, bare=bare * per_step)
     if on_cuda and compiled:
         torch.compiler.reset()
-    peaks: PeakReader = DevicePeaks(setup.device) if on_cuda else HostPeaks(setup.model)
     memories: list[Memory] = []
+    with _device_peaks(setup.device) if on_cuda else _host_peaks(setup.model) as peaks:
 
-    def evaluate(trainer: MeteredTrainer, probed: Probed) -> None:
-        memory = peaks.training()
-        memories.append(_with_evaluation(memory, setup, trainer, peaks, limit_bytes))
+        def evaluate(trainer: MeteredTrainer, _: Probed) -> None:
+            memories.append(_with_evaluation(peaks.training(), setup, trainer, peaks, limit_bytes))
 
-    with peaks:
         probed = run_steps(setup, "memory", stress, steps, keep_timings=True, after=evaluate)
     if compiled and not on_cuda:
         torch.compiler.reset()  # what ran under the storages' dispatch mode, dynamo would never look at again
@@ -121,40 +119,38 @@ def _peak_of(evaluate: Callable[[], None], peaks: PeakReader) -> int:
 
 
 class PeakReader(Protocol):
-    """Reads peaks while it is entered."""
-
-    def __enter__(self) -> PeakReader: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    """Reads peaks in the block that it is for."""
 
     def training(self) -> Memory:
-        """Those since it was entered."""
+        """Those since the block began."""
 
     def of(self, run: Callable[[], None]) -> int:
         """That of something run now, in bytes, with all that is there besides."""
 
 
-class DevicePeaks:
+@contextmanager
+def _device_peaks(device: torch.device) -> Iterator[PeakReader]:
     """The CUDA allocator's own."""
+    yield DevicePeaks(device, AllocatorWatch())
 
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._watch: AllocatorWatch | None = None
 
-    def __enter__(self) -> DevicePeaks:
-        self._watch = AllocatorWatch()
-        return self
+@contextmanager
+def _host_peaks(model: nn.Module) -> Iterator[PeakReader]:
+    """Live tensor storages, the same in each run of the same steps; the resident memory beside them."""
+    with collected(), LiveStorages(held_tensors(model)) as storages:
+        rss = PeakRss()
+        rss.reset()
+        yield HostPeaks(storages, rss)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing is held."""
+
+class DevicePeaks:
+    """Of a GPU, by its allocator."""
+
+    def __init__(self, device: torch.device, watch: AllocatorWatch) -> None:
+        self._device, self._watch = device, watch
 
     def training(self) -> Memory:
         """Raises `TrialEnded` where the allocator had to give back its cache."""
-        assert self._watch is not None  # it is entered
         allocated, reserved = self._watch.peaks()
         return Memory(peak_allocated_bytes=allocated, peak_reserved_bytes=reserved)
 
@@ -167,24 +163,10 @@ class DevicePeaks:
 
 
 class HostPeaks:
-    """Live tensor storages, the same in each run of the same steps; the resident memory beside them."""
+    """Of the host, by the storages that are followed."""
 
-    def __init__(self, model: nn.Module) -> None:
-        self._storages = LiveStorages(held_tensors(model))
-        self._rss = PeakRss()
-        self._collected = collected()
-
-    def __enter__(self) -> HostPeaks:
-        self._collected.__enter__()
-        self._rss.reset()
-        self._storages.__enter__()  # type: ignore[no-untyped-call]
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._storages.__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
-        self._collected.__exit__(kind, error, trace)
+    def __init__(self, storages: LiveStorages, rss: PeakRss) -> None:
+        self._storages, self._rss = storages, rss
 
     def training(self) -> Memory:
         """Storages and resident memory."""

@@ -30,6 +30,7 @@ from speedtui.engine.trial.arithmetic import Arithmetic
 from speedtui.engine.trial.costs import CostKey, MeasuredCosts, cost_key
 from speedtui.engine.trial.failures import TrialEnded
 from speedtui.engine.trial.prepared import StateGuard
+from speedtui.engine.trial.probe_setup import ProbeSetup
 from speedtui.engine.units import format_size
 from speedtui.engine.workload.base import Workload
 from speedtui.engine.workload.broken import first_line, why_broken
@@ -190,6 +191,14 @@ class ModelHost:
             attending(self.context, model, workload, settings, self.device),
         ):
             yield workload, model
+
+    def probe_setup(self, candidate: Candidate, settings: Settings, model: nn.Module) -> ProbeSetup:
+        """What the probes of a candidate need, within its `trial`."""
+        assert self.workload is not None
+        return ProbeSetup(
+            context=self.context, workload=self.workload, model=model, settings=settings, device=self.device,
+            trial=candidate.id, check=lambda: self.check_trial(candidate),
+        )  # fmt: skip
 
     def limit(self, model: nn.Module) -> AbstractContextManager[None]:
         """The memory limit made real for the length of a memory probe, where the user set one.
