@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable
 
 from speedtui.engine.advise.estimate_off import estimate_off
 from speedtui.engine.advise.rule_input import RuleInput
-from speedtui.engine.advise.too_fast import too_fast
-from speedtui.engine.advise.too_slow import too_slow
 from speedtui.engine.advise.wasteful import wasteful
 from speedtui.engine.advise.will_not_fit import will_not_fit
+from speedtui.engine.advise.window_rules import too_fast, too_slow
 from speedtui.engine.plan_types import Advice
 
 RULES: tuple[Callable[[RuleInput], list[Advice]], ...] = (

@@ -8,12 +8,11 @@ from __future__ import annotations
 import msgspec
 
 from speedtui.engine.advise.combinations import Stacked, stack_of
-from speedtui.engine.advise.computed import computed, levers
 from speedtui.engine.advise.context import AdviceContext
 from speedtui.engine.advise.diagnosis import Diagnosis, diagnose
 from speedtui.engine.advise.measured import combined, concerns, measured, not_possible
 from speedtui.engine.advise.strategy import EFFECTIVE_BATCH, NAMES, SEVERITY, AdvisorStrategy, ChangeKey, StrategyState
-from speedtui.engine.advise.untried import untried
+from speedtui.engine.advise.untried import computed, levers, untried
 from speedtui.engine.config.paths import value_at
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.errors import ConfigError

@@ -12,7 +12,7 @@ from speedtui.engine import events as e
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.order import Order
 from speedtui.engine.errors import ExitCode
-from speedtui.engine.hardware.readings import RecentReadings
+from speedtui.engine.hardware.sampler import RecentReadings
 from speedtui.engine.log.commands import CommandTail
 from speedtui.engine.log.writer import EventLog
 from speedtui.engine.meter.phases import PhaseClock

@@ -8,7 +8,7 @@ from speedtui.engine.candidate import Candidate, Estimate
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.config.window import Window
 from speedtui.engine.events import Job
-from speedtui.engine.events.bounds import absurd
+from speedtui.engine.events.wire import absurd
 from speedtui.engine.files import write_whole
 from speedtui.engine.regular_file import read_regular
 from speedtui.engine.runs import RunFolder

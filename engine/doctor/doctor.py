@@ -5,12 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from speedtui.engine.doctor.check import Check
-from speedtui.engine.doctor.devices import check_devices, check_torch_devices
-from speedtui.engine.doctor.disk import check_disk, check_home, check_shared_memory
-from speedtui.engine.doctor.machine import check_cores, check_memory, check_open_files
+from speedtui.engine.doctor.devices import check_devices, check_torch_devices, probe_torch
+from speedtui.engine.doctor.machine import (
+    check_cores,
+    check_disk,
+    check_home,
+    check_memory,
+    check_open_files,
+    check_shared_memory,
+)
 from speedtui.engine.doctor.packages import check_optional, check_package, check_python
 from speedtui.engine.doctor.terminal import check_colours, check_encoding, check_terminal
-from speedtui.engine.doctor.torch_probe import probe_torch
 from speedtui.engine.hardware.nvml import NvmlReader
 from speedtui.engine.workload.packages import NEEDED
 

@@ -11,7 +11,7 @@ from speedtui.engine.config.settings import ScheduleSettings, Settings
 from speedtui.engine.errors import ConfigError, DataError
 from speedtui.engine.evaluate.generation import Generation
 from speedtui.engine.evaluate.metric_calls import PLURAL
-from speedtui.engine.evaluate.right_answers import right_texts
+from speedtui.engine.evaluate.prompts import right_texts
 from speedtui.engine.evaluate.scorer import Scorer, ScorerGone, ScoringOutcome
 from speedtui.engine.evaluate.scorer_messages import Loaded, ScoringRequest
 from speedtui.engine.evaluate.timed_answers import TimedAnswers, rows_to_score, time_answers

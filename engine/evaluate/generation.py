@@ -18,7 +18,7 @@ from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.workload import Report, Workload
 from speedtui.engine.workload.evaluation_batch import generation_rows
-from speedtui.engine.workload.memory import is_out_of_memory
+from speedtui.engine.workload.failures import is_out_of_memory
 from speedtui.engine.workload.positions import positions_of
 from speedtui.engine.workload.precision import autocast_dtype
 

@@ -12,7 +12,7 @@ from speedtui.engine.config.paths import nearest
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.output import warn_traceback
 from speedtui.engine.trust import require_program
-from speedtui.engine.workload.user_code import import_file, line_of, own_functions
+from speedtui.engine.workload.imports import import_file, line_of, own_functions
 
 ForSample = ("prediction", "reference", "row")
 ForSet = ("predictions", "references", "rows", "threads")

@@ -10,12 +10,11 @@ import numpy as np
 
 from speedtui.engine.config.settings import ScheduleSettings, Settings
 from speedtui.engine.evaluate.generation import Generation, Written
-from speedtui.engine.evaluate.prompts import Prompts
-from speedtui.engine.evaluate.right_answers import answer_limits, right_lengths
+from speedtui.engine.evaluate.prompts import Prompts, answer_limits, right_lengths
 from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.workload import Workload
 from speedtui.engine.workload.evaluation_batch import generation_rows
-from speedtui.engine.workload.memory import is_out_of_memory
+from speedtui.engine.workload.failures import is_out_of_memory
 from speedtui.engine.workload.positions import positions_of
 
 if TYPE_CHECKING:

@@ -1,9 +1,10 @@
-"""NVIDIA's NVML, through nvidia-ml-py, as calls that either answer or say why not."""
+"""NVIDIA's NVML, through nvidia-ml-py, as calls that either answer or say why not, and the notes of what did not."""
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 MEMORY_V2 = 0x02000028
 """Version word of nvmlMemory_v2_t: the struct's size, and 2 in the top byte."""
@@ -98,3 +99,43 @@ class Driver:
             DriverError: the library refused.
         """
         self.call("nvmlShutdown")
+
+
+T = TypeVar("T")
+
+
+class Notes:
+    """Sentences for people, each once. Any thread may read them while one adds."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+
+    def add(self, text: str) -> None:
+        """Takes up a sentence that is not there yet."""
+        text = text[0].upper() + text[1:]
+        if text not in self._texts:
+            self._texts.append(text)
+
+    def all(self) -> tuple[str, ...]:
+        """In the order in which they came up."""
+        return tuple(self._texts)
+
+    def ask(self, what: str, kind: str, which: str, read: Callable[[], T]) -> T | None:
+        """What `read` answers, or None and a note.
+
+        A value that a kind of device does not have is noted once for the `kind`; a failure for `which` device it was.
+
+        Raises:
+            Lost: the device does not answer any more, which is no matter of one value.
+        """
+        try:
+            return read()
+        except Lost:
+            raise
+        except MissingFunction as error:
+            self.add(f"{what}: {error}.")
+        except NotSupported as error:
+            self.add(f"{what}: {error} by {kind}.")
+        except DriverError as error:
+            self.add(f"{what} of {which}: {error}.")
+        return None

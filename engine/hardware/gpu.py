@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from speedtui.engine.config.capability import Capability
 from speedtui.engine.events import Device, DeviceSample
-from speedtui.engine.hardware.driver import Driver, DriverError, Lost
-from speedtui.engine.hardware.notes import Notes
+from speedtui.engine.hardware.driver import Driver, DriverError, Lost, Notes
 
 TEMPERATURE_SENSOR = 0
 """NVML_TEMPERATURE_GPU, the sensor on the chip."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 
 from speedtui.engine.events import Device, DeviceSample
-from speedtui.engine.hardware.driver import Driver, DriverError, Lost
+from speedtui.engine.hardware.driver import Driver, DriverError, Lost, Notes
 from speedtui.engine.hardware.gpu import Gpu
-from speedtui.engine.hardware.notes import Notes
 from speedtui.engine.hardware.visible import visible_indices
 
 

@@ -15,10 +15,10 @@ from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import ExitCode, JobError
 from speedtui.engine.hardware.limits import usable_cores
 from speedtui.engine.history.keys import evaluating_settings
-from speedtui.engine.jobs.earlier_workers import EarlierWorkers
 from speedtui.engine.jobs.job_history import JobHistory
 from speedtui.engine.jobs.result import JobResult
 from speedtui.engine.jobs.resume_hint import go_on_lower, resume_command
+from speedtui.engine.jobs.resuming import EarlierWorkers
 from speedtui.engine.plan_types import ProfileRow
 from speedtui.engine.search.candidates import label
 from speedtui.engine.timing.costs import RunCosts

@@ -31,7 +31,7 @@ from speedtui.engine.log.clock import RunClock
 from speedtui.engine.log.read import WholeLog
 from speedtui.engine.log.writer import EventLog
 from speedtui.engine.output import warn_traceback
-from speedtui.engine.report.training import write_run_report
+from speedtui.engine.report.document import write_run_report
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.state import RunState, StateReducer
 

@@ -42,7 +42,7 @@ def first_adapter() -> Iterator[None]:
 @contextmanager
 def _must_fit(what: str, hint: Callable[[], str]) -> Iterator[None]:
     from speedtui.engine.trial.failures import describe_failure
-    from speedtui.engine.workload.memory import is_out_of_memory
+    from speedtui.engine.workload.failures import is_out_of_memory
 
     try:
         yield

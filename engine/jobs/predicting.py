@@ -13,7 +13,7 @@ from speedtui.engine.config.capability import FLASH, Capability, words
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext, JobStopped
 from speedtui.engine.hardware.limits import available_memory_bytes
-from speedtui.engine.hardware.named import named_device
+from speedtui.engine.hardware.peaks import named_device
 from speedtui.engine.jobs.device import settle_device
 from speedtui.engine.memory.peak_model import (
     Calibration,

@@ -21,13 +21,12 @@ from speedtui.engine.context.context import JobContext, JobStopped
 from speedtui.engine.context.order import COMMAND_LINE
 from speedtui.engine.errors import JobError, SpeedtuiError
 from speedtui.engine.evaluate.evaluator import Evaluator
-from speedtui.engine.jobs.earlier_workers import earlier_workers
 from speedtui.engine.jobs.ending import end_training
 from speedtui.engine.jobs.first_load import first_adapter
 from speedtui.engine.jobs.loaders import loader_death
 from speedtui.engine.jobs.result import JobResult
-from speedtui.engine.jobs.resume_checkpoint import checkpoint_of, find_checkpoint
 from speedtui.engine.jobs.resume_hint import how_to_go_on
+from speedtui.engine.jobs.resuming import checkpoint_of, earlier_workers, find_checkpoint
 from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.timing.counts import counts_of, first_save_step, frequency_steps
@@ -44,7 +43,7 @@ from speedtui.engine.trial.arithmetic import Arithmetic
 from speedtui.engine.trial.failures import describe_failure
 from speedtui.engine.trial.prepared import make_trainable
 from speedtui.engine.workload.base import Workload
-from speedtui.engine.workload.broken import why_broken
+from speedtui.engine.workload.failures import why_broken
 from speedtui.engine.workload.float32 import float32_precision
 from speedtui.engine.workload.precision import precision_warning
 
@@ -60,12 +59,8 @@ class Training:
         named: Sequence[str], trial: int | None, estimate: Estimate | None, since: float,
     ) -> None:  # fmt: skip
         """`named`: settings by path that the label tells besides; `since`: the run's time `estimate` counts from."""
-        self._context = context
-        self._workload = workload
-        self._device = device
-        self._trial = trial
-        self._estimate = estimate
-        self._since = since
+        self._context, self._workload, self._device = context, workload, device
+        self._trial, self._estimate, self._since = trial, estimate, since
         self._counts = counts_of(settings, workload.facts.train_rows)
         self._live = LiveSettings(context, settings, named)
         self._live.total_steps = self._counts.total_steps

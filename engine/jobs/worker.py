@@ -17,8 +17,7 @@ from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import ExitCode, SpeedtuiError
 from speedtui.engine.files import keep_private
 from speedtui.engine.jobs.execute import execute
-from speedtui.engine.jobs.result import TrainingBroken, WorkerSpent
-from speedtui.engine.jobs.worker_process import BROKEN, RESTARTABLE, SPENT
+from speedtui.engine.jobs.result import BROKEN, RESTARTABLE, SPENT, TrainingBroken, WorkerSpent
 from speedtui.engine.output import warn
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.workload.aside import left_behind

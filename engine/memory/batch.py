@@ -1,15 +1,24 @@
-"""The micro-batch that a memory probe would see, made of nothing but its lengths."""
+"""The micro-batch that a memory probe would see, made of nothing but its lengths, and a recipe's own."""
 
 from __future__ import annotations
 
+import copy
+import functools
+from collections.abc import Callable
 from typing import Any, Protocol
 
+import msgspec
 import torch
+from accelerate import init_empty_weights
+from torch import nn
+from transformers import set_seed
 
+from speedtui.engine.config.settings import ModelSettings, Settings, TrainSettings
 from speedtui.engine.memory.peak_model import MemoryRequest
-from speedtui.engine.workload.base import Collator
+from speedtui.engine.workload.base import Collator, silent
 from speedtui.engine.workload.collate import MASK, PadPacks, PadPairs, PadRight
-from speedtui.engine.workload.probe_batch import StressDataset, with_border, without_border
+from speedtui.engine.workload.probe_batch import StressDataset, longest_index, with_border, without_border
+from speedtui.engine.workload.recipe import build_recipe
 
 PAD = 0
 
@@ -64,3 +73,31 @@ def stress_batches(
 def _ids(tokens: int, vocabulary: int) -> torch.Tensor:
     """Any that are no padding."""
     return torch.arange(tokens) % max(vocabulary - 1, 1) + (PAD + 1)
+
+
+def recipe_of(settings: Settings) -> tuple[Callable[[], nn.Module], NewBatch]:
+    """(makes the model anew, makes micro-batches of its longest sample); built once for all of its requests.
+
+    Only parameters are without memory: data and buffers are made as they always are.
+
+    Raises:
+        RecipeError: it cannot be built in that way.
+    """
+    recipe = Settings(
+        model=ModelSettings(kind="python", recipe=settings.model.recipe), recipe=settings.recipe,
+        train=TrainSettings(seed=settings.train.seed),
+    )  # fmt: skip
+    model, batch = _built(msgspec.json.encode(recipe, order="deterministic"))
+    return lambda: copy.deepcopy(model), batch
+
+
+@functools.lru_cache(maxsize=1)
+def _built(encoded: bytes) -> tuple[nn.Module, NewBatch]:
+    settings = msgspec.json.decode(encoded, type=Settings)
+    set_seed(settings.train.seed)
+    with init_empty_weights():
+        recipe = build_recipe(settings)
+    if recipe.collator is None:  # never: build_recipe fills it in
+        raise AssertionError("a built recipe has a collator")
+    sample = recipe.train_dataset[longest_index(recipe.train_dataset, None, silent)]
+    return recipe.model.train(), stress_batches(sample, recipe.collator)

@@ -9,12 +9,11 @@ from torch import nn
 
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.memory.assemble import LARGE, SINGLE, SMALL, Both, assemble
-from speedtui.engine.memory.batch import NewBatch, batches_of
+from speedtui.engine.memory.batch import NewBatch, batches_of, recipe_of
 from speedtui.engine.memory.build import build_model, config_of
 from speedtui.engine.memory.depth import DepthPlan, plan_depths
 from speedtui.engine.memory.extend import DifferentSteps, as_points, extend, places
 from speedtui.engine.memory.peak_model import MemoryRequest, MemorySurface
-from speedtui.engine.memory.recipes import recipe_of
 from speedtui.engine.memory.trace import trace_step
 
 

@@ -15,8 +15,7 @@ from speedtui.engine.config.capability import FLASH, Capability
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.memory.attention import CudaAttention
 from speedtui.engine.memory.build import make_trainable
-from speedtui.engine.memory.fake_tensors import fake_batch, replace_tensors
-from speedtui.engine.memory.fake_values import masks_by_value
+from speedtui.engine.memory.fake_values import fake_batch, masks_by_value, replace_tensors
 from speedtui.engine.memory.optimizers import make_optimizer
 from speedtui.engine.memory.peak_model import DeviceKind
 from speedtui.engine.memory.step import run_step

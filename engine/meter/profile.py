@@ -1,20 +1,21 @@
-"""A profile of a few steps, for how long the device computed in each of their phases."""
+"""A profile of a few steps: for how long the device computed in each of their phases, by the kernels it shows."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from typing import Any, Protocol
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import torch
 from torch._C._autograd import DeviceType, _profiler_enabled
 from torch.profiler import ProfilerActivity
 
-from speedtui.engine.events import STEP_PHASES, StepCompleted
+from speedtui.engine.events import PHASES, STEP_PHASES, StepCompleted
 from speedtui.engine.log.clock import WORKING
 from speedtui.engine.log.writer import EventLog
-from speedtui.engine.meter.busy import BETWEEN, Boundary, DeviceActivity, busy_ns, busy_seconds
 
 PROFILED_STEPS = 3
 """Of a profile: a step's kernels hardly differ from the next one's, and each step is tens of thousands of events."""
@@ -192,3 +193,52 @@ def _kernel(event: Any, launched: int) -> DeviceActivity:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+BETWEEN = -1
+"""In the place of a phase: between two steps, where nothing is billed."""
+
+Boundary = tuple[int, int]
+"""(nanoseconds, index of the phase that begins then, or BETWEEN)."""
+
+
+class DeviceActivity(NamedTuple):
+    """Something that the device did: a kernel, a copy, a fill. Nanoseconds, all on one clock."""
+
+    launched: int
+    """When the CPU asked for it, which is what tells the phase: the device comes to it later."""
+    begin: int
+    end: int
+
+
+def busy_ns(kernels: Iterable[DeviceActivity], boundaries: Sequence[Boundary]) -> dict[int, int]:
+    """Nanoseconds in which the device did something, by the index of the phase that asked for it.
+
+    `boundaries`: in order of time, the last one BETWEEN. A moment in which several kernels ran, on streams of their
+    own, counts once and for the one that began first, so that the phases add up to no more than the time that passed.
+    """
+    begins = [moment for moment, _ in boundaries]
+    busy: dict[int, int] = defaultdict(int)
+    counted = None
+    for kernel in sorted(kernels, key=lambda kernel: kernel.begin):
+        begin = kernel.begin if counted is None else max(kernel.begin, counted)
+        if kernel.end <= begin:
+            continue
+        counted = kernel.end
+        place = bisect_right(begins, kernel.launched) - 1
+        phase = boundaries[place][1] if place >= 0 else BETWEEN
+        if phase != BETWEEN:
+            busy[phase] += kernel.end - begin
+    return dict(busy)
+
+
+def busy_seconds(busy: Mapping[int, int], phases: Mapping[str, float]) -> dict[str, float]:
+    """Seconds by name of a step's phases, those of no phase of a step as other.
+
+    Never more than the phase took: the two come from clocks that agree to microseconds.
+    """
+    seconds = dict.fromkeys(STEP_PHASES, 0.0)
+    for index, nanoseconds in busy.items():
+        name = PHASES[index]
+        seconds[name if name in seconds else "other"] += nanoseconds / 1e9
+    return {name: min(value, phases.get(name, 0.0)) for name, value in seconds.items()}

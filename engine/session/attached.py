@@ -15,8 +15,8 @@ from speedtui.engine.locks import hold_lock
 from speedtui.engine.runs import UNKNOWN, RunFolder
 from speedtui.engine.session.base import OnLine
 from speedtui.engine.session.follower import WatchedRun
-from speedtui.engine.session.killing import ON_REQUEST, end_of_killed, is_kill, kill, worker_of
 from speedtui.engine.session.stall import StallBudgets
+from speedtui.engine.session.worker_process import ON_REQUEST, end_of_killed, is_kill, kill, worker_of
 from speedtui.engine.state import RunStatus
 
 FOLLOW_SECONDS = 0.1
@@ -140,6 +140,6 @@ class AttachedSession(WatchedRun):
         self._take_in(on_line, time.monotonic())
         if self.snapshot().training is not None:
             # Imported at the end of a run: a screen that opens need not wait for reports.
-            from speedtui.engine.report.training import write_run_report
+            from speedtui.engine.report.document import write_run_report
 
             write_run_report(self._folder)

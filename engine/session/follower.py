@@ -20,9 +20,8 @@ from speedtui.engine.log.writer import append_event
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.base import OnLine
 from speedtui.engine.session.disk_space import DiskSpaceWatch
-from speedtui.engine.session.killing import is_stopped
-from speedtui.engine.session.stacks import ask_for_stacks
 from speedtui.engine.session.stall import StallBudgets, StallWatch
+from speedtui.engine.session.worker_process import ask_for_stacks, is_stopped
 from speedtui.engine.state import RunState, StateReducer
 
 SILENT_SECONDS = 3.0

@@ -18,17 +18,17 @@ from speedtui.engine.commands import Finish
 from speedtui.engine.context.order import COMMAND_LINE, read_order, write_order
 from speedtui.engine.errors import ExitCode, JobError, RunFolderError
 from speedtui.engine.files import open_plain
+from speedtui.engine.jobs.result import BROKEN, RESTARTABLE, SPENT, worker_environment
 from speedtui.engine.jobs.resume_hint import how_to_go_on
-from speedtui.engine.jobs.worker_process import BROKEN, RESTARTABLE, SPENT, worker_environment
 from speedtui.engine.locks import hold_lock
-from speedtui.engine.report.training import write_run_report
+from speedtui.engine.report.document import write_run_report
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.alert_sender import AlertSender, start_alerts
 from speedtui.engine.session.base import OnLine
 from speedtui.engine.session.follower import WatchedRun
-from speedtui.engine.session.killing import ON_REQUEST, end_of_killed, is_kill, kill, killed_trial
 from speedtui.engine.session.restarts import Restarts
 from speedtui.engine.session.stall import StallBudgets
+from speedtui.engine.session.worker_process import ON_REQUEST, end_of_killed, is_kill, kill, killed_trial
 from speedtui.engine.state import RunStatus
 
 FOLLOW_SECONDS = 0.1

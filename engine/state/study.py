@@ -9,8 +9,8 @@ import msgspec
 
 from speedtui.engine import events as e
 from speedtui.engine.candidate import Candidate, TrialResult, TrialStatus
-from speedtui.engine.state.steps import RecentSteps
 from speedtui.engine.state.study_state import StudyState, TrialRow
+from speedtui.engine.state.windows import RecentSteps
 
 StudyEvent = (
     e.CandidateAdded | e.CandidateEdited | e.CandidateRemoved | e.TrialQueued | e.TrialStarted | e.TrialFinished

@@ -8,11 +8,9 @@ from speedtui.engine import events as e
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.plan_types import Advice
 from speedtui.engine.state.evaluations_checkpoints import CheckpointFold, EvaluationFold
-from speedtui.engine.state.losses import Losses
-from speedtui.engine.state.series import GrowingSeries
-from speedtui.engine.state.steps import RecentSteps
+from speedtui.engine.state.series import GrowingSeries, Losses
 from speedtui.engine.state.training_state import TrainingState
-from speedtui.engine.state.windows import RecentFold, Totals
+from speedtui.engine.state.windows import RecentFold, RecentSteps, Totals
 
 SMOOTHING = 0.9
 """Of the exponential mean of the loss: a memory of about 1 / (1 - 0.9) = 10 to 20 steps."""

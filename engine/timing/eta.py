@@ -12,7 +12,7 @@ from speedtui.engine import events as e
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import ScheduleSettings
 from speedtui.engine.config.window import Window
-from speedtui.engine.state.losses import Losses
+from speedtui.engine.state.series import Losses
 from speedtui.engine.timing.ahead import Ahead, planned_due, step_guess
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.due import NOTHING

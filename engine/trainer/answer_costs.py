@@ -10,8 +10,7 @@ import numpy as np
 
 from speedtui.engine.candidate import Curve, CurvePoint
 from speedtui.engine.config.settings import ScheduleSettings, Settings
-from speedtui.engine.evaluate.prompts import allowed_tokens
-from speedtui.engine.evaluate.right_answers import answer_limits, right_lengths
+from speedtui.engine.evaluate.prompts import allowed_tokens, answer_limits, right_lengths
 from speedtui.engine.evaluate.timed_answers import AnswerBatch, TimedAnswers, answer_batches
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.curve import fit_curve

@@ -30,9 +30,8 @@ from speedtui.engine.trainer.live_settings import LiveSettings
 from speedtui.engine.trainer.loaders import kept_randomness
 from speedtui.engine.trainer.schedule import EvaluationLeft, TrainingSchedule
 from speedtui.engine.workload.base import Workload
-from speedtui.engine.workload.broken import is_broken, why_broken
 from speedtui.engine.workload.evaluation_batch import evaluation_rows, generation_rows
-from speedtui.engine.workload.memory import is_out_of_memory
+from speedtui.engine.workload.failures import is_broken, is_out_of_memory, why_broken
 
 PHASES = ("eval", "generate", "metric")
 

@@ -15,8 +15,8 @@ from speedtui.engine.evaluate.answering import base_of
 from speedtui.engine.trainer.loaders import kept_randomness, to_device
 from speedtui.engine.trainer.weighing import WORDS, Unit, Weighing, amount, kept_weighing, likely_units
 from speedtui.engine.workload.base import Batch
-from speedtui.engine.workload.broken import is_the_devices
 from speedtui.engine.workload.collate import IGNORED, PadPacks, PadPairs, PadRight
+from speedtui.engine.workload.failures import is_the_devices
 from speedtui.engine.workload.model import loss_of
 from speedtui.engine.workload.quantized import multiplies_in_half
 

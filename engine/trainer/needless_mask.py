@@ -15,8 +15,8 @@ from speedtui.engine.evaluate.answering import base_of
 from speedtui.engine.trainer.loaders import to_device
 from speedtui.engine.trainer.measure_loss import OFF, OFF_HALF, router_configs, two_rows, unchanged
 from speedtui.engine.workload.base import Collator, Workload
-from speedtui.engine.workload.broken import is_the_devices
 from speedtui.engine.workload.collate import MASK, PadRight
+from speedtui.engine.workload.failures import is_the_devices
 from speedtui.engine.workload.float32 import float32_precision
 from speedtui.engine.workload.kernels import fast_without_mask
 from speedtui.engine.workload.model import loss_of, set_attention

@@ -30,8 +30,8 @@ from speedtui.engine.trainer.metered_steps import MeteredSteps, ModelInputs
 from speedtui.engine.trainer.needless_mask import without_mask
 from speedtui.engine.trainer.sampler import EpochSampler, EvaluationSampler, row_tokens
 from speedtui.engine.trainer.weighing import LossSum
+from speedtui.engine.workload.failures import is_out_of_memory
 from speedtui.engine.workload.float32 import kept_float32
-from speedtui.engine.workload.memory import is_out_of_memory
 from speedtui.engine.workload.model import loss_of
 
 EVAL_LOSS = "eval_loss"

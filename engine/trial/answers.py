@@ -10,14 +10,14 @@ from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.config.settings import ScheduleSettings
 from speedtui.engine.context.context import JobStopped
 from speedtui.engine.evaluate.evaluator import Evaluator
-from speedtui.engine.evaluate.right_answers import answer_limits, answer_steps
+from speedtui.engine.evaluate.prompts import answer_limits, answer_steps
 from speedtui.engine.meter.memory import allocator_peaks, release_memory, reset_peaks
 from speedtui.engine.output import warn_traceback
 from speedtui.engine.trainer.answer_costs import AnswerCosts, answer_costs
 from speedtui.engine.trial.failures import TrialEnded, describe_failure
 from speedtui.engine.trial.probe_setup import ProbeSetup
 from speedtui.engine.workload.base import Workload
-from speedtui.engine.workload.broken import is_broken
+from speedtui.engine.workload.failures import is_broken
 
 FAR_ABOVE = 1.25
 """Times the longest right answer: a limit from there on is told."""

@@ -26,8 +26,8 @@ from speedtui.engine.trial.batches import RowSubset
 from speedtui.engine.trial.probe_setup import ProbeSetup
 from speedtui.engine.units import format_size
 from speedtui.engine.workload.base import MapDataset, Workload
-from speedtui.engine.workload.broken import is_broken
 from speedtui.engine.workload.evaluation_batch import evaluation_order, evaluation_rows
+from speedtui.engine.workload.failures import is_broken
 
 EVAL_QUANTILES = (0.5, 0.95, 0.05, 0.6, 0.3, 1.0)
 """Of the evaluation's batches by their tokens; what came before the first warms up the forward pass, so that the

@@ -12,8 +12,7 @@ from speedtui.engine.errors import SpeedtuiError
 from speedtui.engine.meter.memory import allocator_peaks, reset_peaks
 from speedtui.engine.output import warn_traceback
 from speedtui.engine.units import format_size
-from speedtui.engine.workload.broken import first_line, is_broken
-from speedtui.engine.workload.memory import is_out_of_memory
+from speedtui.engine.workload.failures import first_line, is_broken, is_out_of_memory
 
 
 class TrialEnded(Exception):

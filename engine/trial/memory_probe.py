@@ -22,8 +22,8 @@ from speedtui.engine.trial.failures import AllocatorWatch, TrialEnded
 from speedtui.engine.trial.probe import Probed, run_steps
 from speedtui.engine.trial.probe_setup import ProbeSetup
 from speedtui.engine.workload.evaluation_batch import evaluation_order
+from speedtui.engine.workload.failures import is_out_of_memory
 from speedtui.engine.workload.kernels import attends_by_sdpa
-from speedtui.engine.workload.memory import is_out_of_memory
 from speedtui.engine.workload.probe_batch import stress_dataset
 from speedtui.engine.workload.quantized import held_tensors
 

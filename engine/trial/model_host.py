@@ -33,9 +33,9 @@ from speedtui.engine.trial.prepared import StateGuard
 from speedtui.engine.trial.probe_setup import ProbeSetup
 from speedtui.engine.units import format_size
 from speedtui.engine.workload.base import Workload
-from speedtui.engine.workload.broken import first_line, why_broken
 from speedtui.engine.workload.data_cache import DataCache
 from speedtui.engine.workload.evaluation_batch import evaluation_rows, generation_rows
+from speedtui.engine.workload.failures import first_line, why_broken
 from speedtui.engine.workload.load import load_workload, with_model
 from speedtui.engine.workload.precision import require_device
 from speedtui.engine.workload.quantized import held_tensors

@@ -11,7 +11,7 @@ from torch import nn
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.output import warn_traceback
 from speedtui.engine.workload.base import Workload
-from speedtui.engine.workload.broken import first_line
+from speedtui.engine.workload.failures import first_line
 from speedtui.engine.workload.float32 import float32_precision
 from speedtui.engine.workload.liger import apply_liger, remove_liger
 from speedtui.engine.workload.model import attach_lora, detach_lora, set_attention, set_gradient_checkpointing

@@ -9,7 +9,7 @@ from itertools import accumulate, combinations
 
 import msgspec
 
-from speedtui.engine.state.steps import MAD_TO_SIGMA
+from speedtui.engine.state.windows import MAD_TO_SIGMA
 
 ENOUGH = 4
 """Micro-steps after warm-up before an early stop is thought of."""

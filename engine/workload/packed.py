@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from speedtui.engine.errors import ConfigError
-from speedtui.engine.workload.broken import is_the_devices
 from speedtui.engine.workload.collate import IGNORED, PadPacks
+from speedtui.engine.workload.failures import is_the_devices
 from speedtui.engine.workload.packing import Packs, pack_lengths
 from speedtui.engine.workload.token_store import TokenDataset
 

@@ -22,7 +22,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_L
 from speedtui.engine.config.settings import Attention, ModelSettings
 from speedtui.engine.errors import ModelError
 from speedtui.engine.files import as_without_us
-from speedtui.engine.workload.broken import is_the_devices
+from speedtui.engine.workload.failures import is_the_devices
 from speedtui.engine.workload.hub import check_source, require_model_in
 from speedtui.engine.workload.quantized import freeze, quantization, require_quantizable
 

@@ -15,8 +15,8 @@ from speedtui.engine.config.settings import DataSettings, Settings
 from speedtui.engine.errors import RecipeError
 from speedtui.engine.trust import require_program
 from speedtui.engine.workload.base import Recipe
-from speedtui.engine.workload.broken import is_the_devices
-from speedtui.engine.workload.user_code import import_file, line_of, own_functions
+from speedtui.engine.workload.failures import is_the_devices
+from speedtui.engine.workload.imports import import_file, line_of, own_functions
 
 _KEYS = ("model", "train_dataset", "eval_dataset", "collator", "tokenizer", "generate", "references", "rows")
 

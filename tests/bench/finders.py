@@ -19,7 +19,7 @@ from torch import nn
 
 from speedtui.engine.meter.limit import CpuLimit
 from speedtui.engine.meter.memory import release_memory
-from speedtui.engine.workload.memory import is_out_of_memory
+from speedtui.engine.workload.failures import is_out_of_memory
 
 CPU = torch.device("cpu")
 START = 128

@@ -9,7 +9,7 @@ from studies import Finished, demo_settings, run_study, with_candidates
 
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.hardware.available import device_memory_bytes
-from speedtui.engine.search.plan import plan_study
+from speedtui.engine.search.start_list import plan_study
 from speedtui.engine.units import parse_size
 
 REQUIRED_RATIO = 3.0

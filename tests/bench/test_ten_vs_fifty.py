@@ -19,7 +19,7 @@ from speedtui.engine.log.writer import EventLog
 from speedtui.engine.meter.memory import LiveStorages, release_memory
 from speedtui.engine.meter.meter import Meter
 from speedtui.engine.meter.phases import PhaseClock
-from speedtui.engine.search.plan import plan_study
+from speedtui.engine.search.start_list import plan_study
 from speedtui.engine.trainer.arguments import training_arguments
 from speedtui.engine.trainer.trainer import MeteredTrainer
 from speedtui.engine.trial.prepared import StateGuard

@@ -12,7 +12,7 @@ import pytest
 from speedtui.engine import events as e
 from speedtui.engine.context.order import Order, write_order
 from speedtui.engine.locks import hold_lock
-from speedtui.engine.report.training import PAGE_NAME, write_run_report
+from speedtui.engine.report.document import PAGE_NAME, write_run_report
 from speedtui.engine.runs import RunFolder
 from speedtui.tui.cli import main
 from tests.engine.report.sample_runs import estimate, killed_training, study_alone, whole_training

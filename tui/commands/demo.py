@@ -7,7 +7,7 @@ import msgspec
 
 from speedtui.engine.demo.prepare import demo_settings
 from speedtui.engine.errors import ExitCode
-from speedtui.engine.search.ladder import COUNTS
+from speedtui.engine.search.start_list import COUNTS
 from speedtui.engine.session.start import start_study
 from speedtui.engine.workload.cache import cache_folder
 from speedtui.tui.commands.options import Common, common_options, engine_option, screen_options

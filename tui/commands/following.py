@@ -121,8 +121,8 @@ def _say_end(session: Session, common: Common, code: ExitCode) -> None:
 
 def _summary(session: Session, *, next_step: bool) -> str:
     # Imported at the end of a run: the first paint need not wait for reports.
+    from speedtui.engine.report.document import expected_of
     from speedtui.engine.report.summary import summarize
-    from speedtui.engine.report.training import expected_of
 
     return summarize(session.snapshot(), next_step=next_step, expected=expected_of(session.folder))
 

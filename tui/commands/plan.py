@@ -8,7 +8,7 @@ import msgspec
 from speedtui.engine.config.load import load_settings
 from speedtui.engine.context.order import PlanOrder
 from speedtui.engine.errors import ExitCode, UsageError
-from speedtui.engine.hardware.named import known_names, named_device
+from speedtui.engine.hardware.peaks import known_names, named_device
 from speedtui.engine.profile.apply import written_paths
 from speedtui.engine.profile.load import find_profile
 from speedtui.engine.session.start import start_plan

@@ -15,11 +15,10 @@ from speedtui.engine.log.read import no_run_words, read_state
 from speedtui.engine.output import as_json, say, say_json, say_line
 from speedtui.engine.regular_file import read_regular
 from speedtui.engine.report.compose import training_report
-from speedtui.engine.report.document import training_document
+from speedtui.engine.report.document import PAGE_NAME, expected_of, training_document
 from speedtui.engine.report.files import REPORT_NAME
 from speedtui.engine.report.page.page import render_page
 from speedtui.engine.report.summary import summarize
-from speedtui.engine.report.training import PAGE_NAME, expected_of
 from speedtui.engine.runs import UNKNOWN, RunFolder, find_run
 from speedtui.engine.state import RunState
 from speedtui.tui.commands.options import Common, common_options

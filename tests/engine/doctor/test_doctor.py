@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from speedtui.engine.doctor import Check, render
-from speedtui.engine.doctor.disk import check_disk, check_home
+from speedtui.engine.doctor.machine import check_disk, check_home
 from speedtui.engine.doctor.packages import check_optional, check_package, check_python, oldest_version
 from speedtui.engine.home import NOWHERE
 

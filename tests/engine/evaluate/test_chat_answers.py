@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from speedtui.engine.config.settings import DataSettings, ModelSettings, ScheduleSettings, Settings, TrainSettings
-from speedtui.engine.evaluate.answer_frame import chat_frame
+from speedtui.engine.evaluate.answers import chat_frame
 from speedtui.engine.evaluate.evaluator import Evaluator
 from speedtui.engine.evaluate.generation import Generation
 from speedtui.engine.meter.phases import PhaseClock

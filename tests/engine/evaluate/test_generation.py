@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from speedtui.engine.config.settings import LoraSettings, Settings
-from speedtui.engine.evaluate.answer_frame import chat_frame
+from speedtui.engine.evaluate.answers import chat_frame
 from speedtui.engine.evaluate.evaluator import Evaluator
 from speedtui.engine.trial.prepared import make_trainable
 from speedtui.engine.workload.model import set_gradient_checkpointing

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from speedtui.engine.config.settings import Settings
-from speedtui.engine.evaluate.right_answers import answer_steps, right_lengths, right_texts
+from speedtui.engine.evaluate.prompts import answer_steps, right_lengths, right_texts
 from speedtui.engine.evaluate.timed_answers import answer_batches, batches_to_time, rows_to_score
 from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.durations import GUESS_SPREAD

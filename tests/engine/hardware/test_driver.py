@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from speedtui.engine.hardware.driver import Driver, DriverError, MissingFunction
+from speedtui.engine.hardware.driver import Driver, DriverError, MissingFunction, Notes
 from speedtui.engine.hardware.gpu import Gpu
-from speedtui.engine.hardware.notes import Notes
 from speedtui.engine.hardware.nvml import NvmlReader
 from speedtui.engine.units import GIB
 

@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 
 from speedtui.engine.config.capability import BFLOAT16, TENSOR_CORES, Capability
-from speedtui.engine.hardware.named import PUBLISHED, known_names, named_device
-from speedtui.engine.hardware.peaks import PEAK_TERAFLOPS
+from speedtui.engine.hardware.peaks import PEAK_TERAFLOPS, PUBLISHED, known_names, named_device
 from speedtui.engine.units import GIB
 
 

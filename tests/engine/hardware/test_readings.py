@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from speedtui.engine.events import DeviceSample, HardwareSampled, HostSample
-from speedtui.engine.hardware.readings import RecentReadings
+from speedtui.engine.hardware.sampler import RecentReadings
 
 
 def reading(t: float, *devices: dict[str, Any]) -> HardwareSampled:

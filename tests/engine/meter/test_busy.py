@@ -8,8 +8,8 @@ from itertools import pairwise
 import pytest
 
 from speedtui.engine.events import PHASES, STEP_PHASES
-from speedtui.engine.meter.busy import BETWEEN, Boundary, DeviceActivity, busy_ns, busy_seconds
 from speedtui.engine.meter.phases import INDEX
+from speedtui.engine.meter.profile import BETWEEN, Boundary, DeviceActivity, busy_ns, busy_seconds
 
 STEP = ("data", "h2d", "forward", "backward", "optimizer", "other")
 

@@ -14,7 +14,7 @@ from speedtui.engine.report.text import render_books, render_training
 from speedtui.engine.report.words import accuracy_words
 from speedtui.engine.state import fold
 from speedtui.engine.state.event_words import describe
-from speedtui.engine.state.losses import Losses
+from speedtui.engine.state.series import Losses
 from tests.engine.events_of_a_run import started, step, training
 from tests.engine.report.sample_runs import (
     EPOCH_STEPS,

@@ -20,8 +20,7 @@ from speedtui.engine.config.settings import (
 from speedtui.engine.errors import ConfigError, UsageError
 from speedtui.engine.hardware.limits import too_many_workers
 from speedtui.engine.search.candidates import apply_candidate, make_candidate
-from speedtui.engine.search.ladder import mode_candidates, nearest_divisor
-from speedtui.engine.search.plan import plan_study
+from speedtui.engine.search.start_list import mode_candidates, nearest_divisor, plan_study
 from speedtui.engine.search.user_candidates import knob_candidates, read_configs
 from speedtui.engine.units import GIB
 

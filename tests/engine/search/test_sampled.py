@@ -12,9 +12,9 @@ from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.config.settings import Scalar, SearchSettings, Settings
 from speedtui.engine.errors import ConfigError, UsageError
 from speedtui.engine.search.base import Try
-from speedtui.engine.search.plan import plan_study
 from speedtui.engine.search.sampled import Sampled, sampled_classes
 from speedtui.engine.search.space import class_key
+from speedtui.engine.search.start_list import plan_study
 from speedtui.engine.units import GIB
 from tests.engine.search.synthetic import GOOD, Device, Study
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from speedtui.engine.jobs.worker_process import ALLOCATOR, ALLOCATOR_NAMES, worker_environment
+from speedtui.engine.jobs.result import ALLOCATOR, ALLOCATOR_NAMES, worker_environment
 
 
 def test_a_gpus_memory_grows_in_segments_for_every_worker() -> None:

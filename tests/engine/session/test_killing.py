@@ -13,8 +13,8 @@ from speedtui.engine.errors import ExitCode, JobError
 from speedtui.engine.log.writer import append_event
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.attached import AttachedSession
-from speedtui.engine.session.killing import ON_REQUEST, worker_of
 from speedtui.engine.session.start import resume_training
+from speedtui.engine.session.worker_process import ON_REQUEST, worker_of
 from speedtui.engine.state import RunState, RunStatus, fold
 from tests.engine.events_of_a_run import finished, started, step, study, training
 from tests.engine.session.conftest import Driven, Starter, tried

@@ -21,8 +21,8 @@ from speedtui.engine.export.csv import write_tables
 from speedtui.engine.jobs.execute import execute
 from speedtui.engine.locks import hold_lock
 from speedtui.engine.log.tail import read_events
+from speedtui.engine.report.document import write_run_report
 from speedtui.engine.report.present import present_settings
-from speedtui.engine.report.training import write_run_report
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.state import RunState, TrainingState
 from tests.engine.session.conftest import Driven, Starter

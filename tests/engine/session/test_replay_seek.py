@@ -18,9 +18,8 @@ from speedtui.engine import events as e
 from speedtui.engine.errors import ExitCode, JobError, RunFolderError
 from speedtui.engine.log import tail
 from speedtui.engine.runs import RunFolder
-from speedtui.engine.session.play_clock import PlayClock
 from speedtui.engine.session.recording import Cursor, Marks, end_of
-from speedtui.engine.session.replay import ReplaySession
+from speedtui.engine.session.replay import PlayClock, ReplaySession
 from speedtui.engine.state import RunState, fold
 from speedtui.engine.state.passed_over import PassedOver
 from tests.engine.events_of_a_run import started, step, training

@@ -19,8 +19,8 @@ from speedtui.engine.config.paths import with_values
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.context.order import PlanOrder, read_order
 from speedtui.engine.errors import ExitCode
+from speedtui.engine.jobs.result import SPENT
 from speedtui.engine.jobs.study import Study
-from speedtui.engine.jobs.worker_process import SPENT
 from speedtui.engine.log.clock import RunClock
 from speedtui.engine.log.tail import read_events
 from speedtui.engine.log.writer import EventLog

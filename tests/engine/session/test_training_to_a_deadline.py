@@ -15,7 +15,7 @@ from speedtui.engine import events as e
 from speedtui.engine.config.settings import WindowSettings
 from speedtui.engine.errors import ExitCode, RunFolderError
 from speedtui.engine.report.lookup import find_stage
-from speedtui.engine.state.losses import Losses
+from speedtui.engine.state.series import Losses
 from tests.engine.checkpoint.test_full_disk import own_disk, results_of
 from tests.engine.session.conftest import Driven, Starter
 

@@ -15,7 +15,7 @@ from speedtui.engine import events as e
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import ScheduleSettings
 from speedtui.engine.config.window import Window
-from speedtui.engine.state.losses import Losses
+from speedtui.engine.state.series import Losses
 from speedtui.engine.timing.eta import Eta
 from tests.engine.timing.walked_training import Run, lengths, line
 

@@ -8,7 +8,7 @@ import torch
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.errors import ModelError
 from speedtui.engine.trial.failures import describe_failure
-from speedtui.engine.workload.broken import is_the_devices, why_broken
+from speedtui.engine.workload.failures import is_the_devices, why_broken
 from tests.simulated_cuda import FAULTS, SimulatedCuda, cuda_error
 
 NO_MEMORY = [

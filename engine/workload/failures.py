@@ -1,15 +1,45 @@
-"""Tells a device that is broken for this process from other failures."""
+"""Tells running out of memory, and a device that is broken for this process, from other failures."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from speedtui.engine.workload.memory import is_out_of_memory
-
 if TYPE_CHECKING:
     import torch
 
-_SIGNS = (
+_MEMORY_SIGNS = (
+    # torch's allocators for CUDA, HIP, XPU and MPS; "CUDA error: out of memory"; Triton's and the driver's own
+    "out of memory",
+    "cuda_error_out_of_memory",
+    "cudaerrormemoryallocation",
+    # a handle or a work space of a library found no room: it takes memory past torch's allocator
+    "cublas_status_alloc_failed",
+    "cublas_status_not_initialized",
+    "cusolver_status_alloc_failed",
+    "cusparse_status_alloc_failed",
+    "cudnn_status_alloc_failed",
+    "cudnn_status_internal_error_host_allocation_failed",
+    "cudnn_status_internal_error_device_allocation_failed",
+    # the host's allocator; a fork or a thread that found no room
+    "defaultcpuallocator: can't allocate memory",
+    "cannot allocate memory",
+)
+"""In lower case. Not among them: Triton's `out of resource`, which is the shared memory of one kernel."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a device, the host's allocator or Python ran out of memory, or that is what the error was raised from."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, MemoryError):
+            return True
+        if isinstance(found, OSError | RuntimeError) and any(sign in str(found).lower() for sign in _MEMORY_SIGNS):
+            return True
+        found = found.__cause__
+    return False
+
+
+_BROKEN_SIGNS = (
     # cudaError_t's after which every call of the context fails, in the words of cudaGetErrorString
     "illegal memory access",
     "misaligned address",
@@ -38,7 +68,7 @@ _SIGNS = (
 
 def is_broken(error: BaseException) -> bool:
     """Whether the error says that nothing more can run on the device in this process."""
-    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in _SIGNS)
+    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in _BROKEN_SIGNS)
 
 
 def is_the_devices(error: BaseException) -> bool:

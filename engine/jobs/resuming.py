@@ -1,7 +1,8 @@
-"""The checkpoint that a training goes on from, and what has to be said about the others."""
+"""What a resumed training goes on from: the checkpoint, what is said about the others, what earlier workers did."""
 
 from __future__ import annotations
 
+import msgspec
 from torch import nn
 
 from speedtui.engine.checkpoint.fingerprint import model_fingerprint
@@ -9,6 +10,8 @@ from speedtui.engine.checkpoint.store import CheckpointStore, Found
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import JobError
 from speedtui.engine.jobs.resume_hint import how_to_go_on
+from speedtui.engine.state.series import Losses
+from speedtui.engine.timing.made import Made
 
 
 def find_checkpoint(context: JobContext, store: CheckpointStore, model: nn.Module) -> Found | None:
@@ -45,3 +48,49 @@ def _good_until(context: JobContext, store: CheckpointStore) -> int | None:
     for step in store.drop_after(good):
         context.notice(f"checkpoint-{step} is removed: it diverged from there", level="warning")
     return good
+
+
+class EarlierWorkers(msgspec.Struct, frozen=True, kw_only=True):
+    """All of them together; nothing for the first one."""
+
+    began_at: float
+    """The run's time when the first one's training began."""
+    seconds: float = 0.0
+    """That they trained, evaluations and checkpoints included."""
+    steps_again: int = 0
+    """Steps that are made a second time, of this worker too where it went back."""
+    full: int = 0
+    """Full evaluations."""
+    loss: int = 0
+    """Evaluations of the loss alone."""
+    saves: int = 0
+    """Checkpoints, without a final model."""
+    losses: Losses
+
+    def going_back(self, steps: int) -> EarlierWorkers:
+        """With so many steps that this worker makes again."""
+        return msgspec.structs.replace(self, steps_again=self.steps_again + steps)
+
+    def made(self, made: Made) -> Made:
+        """With what this worker has made."""
+        return msgspec.structs.replace(
+            made, full=made.full + self.full, loss=made.loss + self.loss, saves=made.saves + self.saves
+        )
+
+
+def earlier_workers(context: JobContext, first_step: int) -> EarlierWorkers:
+    """`first_step`: steps that this worker goes on after."""
+    before = context.before.training if context.order.resume else None
+    if before is None:
+        return EarlierWorkers(began_at=context.t, losses=Losses())
+    losses = Losses(*before.loss_ends)
+    losses.rewind(first_step)
+    return EarlierWorkers(
+        began_at=before.started_at,
+        seconds=before.trained_seconds,
+        steps_again=before.steps_again + max(before.step - first_step, 0),
+        full=before.full_evaluations.count,
+        loss=before.loss_evaluations.count,
+        saves=before.checkpoint_totals.count - (before.finished is not None and before.finished.model_path is not None),
+        losses=losses,
+    )

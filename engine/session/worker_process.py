@@ -1,4 +1,5 @@
-"""A worker as seen from outside: how it is found, whether it is stopped, how a person kills it and its run ends."""
+"""A worker's process as seen from outside: how it is found, whether it is stopped, what its threads do, how a person
+kills it and its run ends."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import signal
 import socket
 import uuid
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
@@ -16,7 +18,6 @@ from speedtui.engine.errors import ExitCode, JobError
 from speedtui.engine.jobs.resume_hint import how_to_go_on
 from speedtui.engine.log.writer import append_event
 from speedtui.engine.runs import RunFolder
-from speedtui.engine.session.stacks import arguments_of
 from speedtui.engine.state import RunState
 
 KILL = "kill"
@@ -88,3 +89,42 @@ def is_stopped(folder: RunFolder, state: RunState) -> bool:
     with suppress(JobError, psutil.Error, OSError):
         return psutil.Process(worker_of(folder, state)).status() in STOPPED
     return False
+
+
+def ask_for_stacks(folder: RunFolder, state: RunState) -> bool:
+    """Has the worker write the stacks of all its threads into worker.log; whether it could be asked.
+
+    The signal would end a process that does not expect it, and a process id may by now, or from within another
+    container, be another process's: so only a process is asked that was started for this run and catches it.
+    """
+    pid = state.pid
+    if pid is None or state.host != socket.gethostname() or folder.worker_alive() is False:
+        return False
+    if not _works_for(pid, folder) or not _catches(pid, signal.SIGUSR1):
+        return False
+    with suppress(OSError):
+        os.kill(pid, signal.SIGUSR1)
+        return True
+    return False
+
+
+def arguments_of(pid: int) -> list[bytes]:
+    """What a process was started with; nothing where that cannot be seen."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+def _works_for(pid: int, folder: RunFolder) -> bool:
+    return any(os.path.basename(argument) == folder.id.encode() for argument in arguments_of(pid))
+
+
+def _catches(pid: int, number: signal.Signals) -> bool:
+    """Whether the process has a handler for the signal."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return False
+    caught = next((line.partition(":")[2] for line in lines if line.startswith("SigCgt")), "0")
+    return bool(int(caught, 16) >> (number - 1) & 1)

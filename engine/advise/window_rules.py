@@ -1,4 +1,5 @@
-"""It does not fit the window: which change makes it fit, the one that costs least first."""
+"""It does not fit the window: which change makes it fit, the one that costs least first. Or it needs less than half of
+it: what the rest of the time buys."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from speedtui.engine.advise.words import change_words, frequency_words
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.plan_types import Advice, FrequencyRow
-from speedtui.engine.units import format_span
+from speedtui.engine.units import format_share, format_span
 
 GROWING = ("steps", "evals", "generate", "metric", "saves")
 """Terms of an estimate that shrink with the steps; loading and the final save do not."""
@@ -129,3 +130,52 @@ def _shorter(case: RuleInput) -> list[SpeedLever]:
 
 def _growing(estimate: Estimate) -> float:
     return sum(estimate.terms.get(term, 0.0) for term in GROWING)
+
+
+UNUSED = 0.5
+"""Share of the window below which a run is too fast."""
+QUALITY = "quality"
+
+
+def too_fast(case: RuleInput) -> list[Advice]:
+    """The quality profile where it fits, and the epochs that do."""
+    seconds = case.seconds
+    if case.window is None or seconds is None or case.fit != "fits":
+        return []
+    length = case.window.deadline - case.now
+    if length <= 0 or seconds >= UNUSED * length:
+        return []
+    took = "it took" if case.actual is not None else "the run takes"
+    evidence = f"{took} {format_span(seconds)}, {format_share(seconds / length)} of the window"
+    return [*_quality(case, seconds, evidence), *_epochs(case, evidence)]
+
+
+def _quality(case: RuleInput, seconds: float, evidence: str) -> list[Advice]:
+    row = next((row for row in case.alternatives if row.profile == QUALITY and row.fit == "fits"), None)
+    if row is None or row.estimate is None or case.row.profile == QUALITY or row.estimate.p50_seconds <= seconds:
+        return []
+    return [
+        Advice(
+            kind="too_fast",
+            evidence=f"{evidence}; the profile {QUALITY} takes {format_span(row.estimate.p50_seconds)} and fits",
+            lever=f"take the profile {QUALITY}: {change_words(case.settings, row.values)}",
+            changes=row.values,
+            gain_seconds=None,
+        )
+    ]
+
+
+def _epochs(case: RuleInput, evidence: str) -> list[Advice]:
+    goal = next((goal for goal in case.goals if goal.what == "epochs"), None)
+    epochs = case.settings.train.epochs
+    if goal is None or goal.value <= epochs or case.settings.train.max_steps is not None:
+        return []
+    return [
+        Advice(
+            kind="too_fast",
+            evidence=f"{evidence}; up to {goal.value:g} epochs fit",
+            lever=f"train up to {goal.value:g} epochs instead of {epochs:g}, as long as the evaluation loss falls",
+            changes=goal.values,
+            gain_seconds=None,
+        )
+    ]
