@@ -12,7 +12,7 @@ import pytest
 
 from speedtui.engine.config.described import settings_page
 from speedtui.engine.errors import ExitCode
-from speedtui.engine.jobs import worker_process
+from speedtui.engine.jobs import result
 from speedtui.tui.cli import COMMANDS
 from tests.documents import DOCUMENTS, ROOT, code_spans, stale_places, table_after, text_of
 
@@ -96,8 +96,8 @@ def test_the_tables_of_exit_codes_are_those_of_the_code() -> None:
     assert table_after(text_of(ARCHITECTURE), "Of every command") == [
         (str(code.value), code.name, said[code.name]) for code in ExitCode
     ]
-    inside = meanings(ROOT / "engine/jobs/worker_process.py")
-    codes = sorted((value, name) for name, value in vars(worker_process).items() if isinstance(value, int))
+    inside = meanings(ROOT / "engine/jobs/result.py")
+    codes = sorted((value, name) for name, value in vars(result).items() if isinstance(value, int))
     assert table_after(text_of(ARCHITECTURE), "Between a worker and its session") == [
         (str(value), name, inside[name]) for value, name in codes
     ]

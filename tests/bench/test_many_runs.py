@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from figures import keep, median_of, table
 
-from speedtui.engine.report import listing_cache
+from speedtui.engine.report import listing
 from speedtui.engine.report.listing import list_entries
 
 RUNS, ROUNDS = 1_500, 3
@@ -25,7 +25,7 @@ def test_a_list_of_many_runs_does_not_read_their_logs_again(tmp_path: Path, monk
         folder = runs / f"20260101-{number // 3600:02d}{number // 60 % 60:02d}{number % 60:02d}-train-{number:04x}"
         folder.mkdir(parents=True)
         (folder / "events.jsonl").write_bytes(recorded)
-    monkeypatch.setattr(listing_cache, "SETTLED_SECONDS", -1.0)  # those that were written just now count as settled
+    monkeypatch.setattr(listing, "SETTLED_SECONDS", -1.0)  # those that were written just now count as settled
     first = list_entries(runs, kept=cache)
     seconds: dict[str, list[float]] = {"kept": [], "read": []}
     for _ in range(ROUNDS):

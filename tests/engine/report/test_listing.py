@@ -12,7 +12,7 @@ from speedtui.engine import events as e
 from speedtui.engine.errors import RunFolderError
 from speedtui.engine.locks import hold_lock
 from speedtui.engine.log import run_summary as glances
-from speedtui.engine.report import listing, listing_cache
+from speedtui.engine.report import listing
 from speedtui.engine.report.listing import RunEntry, list_entries
 from speedtui.engine.report.lookup import find_trial
 from speedtui.engine.runs import RunFolder, find_recording, find_run, list_runs
@@ -111,7 +111,7 @@ def test_a_run_that_is_over_is_read_once_and_again_when_its_log_is_another_one(
     with hold_lock(going.worker_lock):
         first = rows(runs, cache)
         assert rows(runs, cache) == first and read == [going.id, done.id] * 2, "what has just changed is not kept"
-        monkeypatch.setattr(listing_cache, "SETTLED_SECONDS", -1.0)
+        monkeypatch.setattr(listing, "SETTLED_SECONDS", -1.0)
         read.clear()
         assert rows(runs, cache) == rows(runs, cache) == first
         assert read == [going.id, done.id, going.id], "one that goes on is read each time"
