@@ -41,6 +41,13 @@ def test_a_word_longer_than_the_line_is_broken() -> None:
     assert wrap("see /a/very/long/path here", 10) == ["see", "/a/very/lo", "ng/path", "here"]
 
 
+@pytest.mark.parametrize("width", range(9, 50))
+def test_a_number_and_its_unit_stand_in_one_line(width: int) -> None:
+    lines = wrap("eval 128: loss 0.1667, 6.2 s, 41 % of it waiting (peak 50.8 MiB) in 3 steps at 12 MiB/s.", width)
+    assert not any(line.split(" ")[0].rstrip(".,)") in ("s", "%", "MiB", "MiB/s") for line in lines), lines
+    assert " ".join(lines).count("6.2 s,") == 1 and max(map(cell_len, lines)) <= width
+
+
 def test_a_time_on_another_day_says_which() -> None:
     assert clock(STARTED_AT + 3600, STARTED_AT) == "01:00"
     assert clock(STARTED_AT + 90_000, STARTED_AT) == "Fri 01:00"

@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+import builders as b
 import builders_advisor as ba
 import builders_trials as bt
+import msgspec
+import pytest
 
 from speedtui.engine import events as e
 from speedtui.engine.advise.strategies import advised
 from speedtui.engine.state import RunState, fold
 from speedtui.tui.drawing.text import plain
 from speedtui.tui.frame import Frame
+from speedtui.tui.panes.deadline import draw_deadline
 from speedtui.tui.panes.detail import draw_detail
 from speedtui.tui.panes.results import draw_results
+from speedtui.tui.panes.schedule import draw_schedule
 from speedtui.tui.panes.summary import draw_summary
 from speedtui.tui.panes.trials import draw_trials
 
 STOPPED = fold([*bt.study(), e.RunFinished(t=900.0, outcome="stopped", exit_code=3, reason="stopped on request")])
+
+
+@pytest.mark.parametrize(("rate", "words"), [(0.0, "lr 0 "), (2.33e-3, "lr 2.33e-03 "), (None, "lr – ")])
+def test_a_learning_rate_that_has_come_to_nothing_reads_0(rate: float | None, words: str) -> None:
+    log = b.training_log(200)
+    log = [msgspec.structs.replace(x, lr=rate) if isinstance(x, e.StepCompleted) else x for x in log]
+    assert words in plain(draw_schedule(fold(log), 160, 3)[1]) + " "
+
+
+def test_what_is_prepared_without_a_total_counts_from_one_on() -> None:
+    log = [b.run_started(), e.ProgressMade(t=4.0, what="writing the data", done=0, total=None)]
+    rows = [[plain(line) for line in draw_deadline(Frame(run=fold(seen), study=fold(seen), clock=0.0), 60, 5)]
+            for seen in (log, [*log, e.ProgressMade(t=5.0, what="writing the data", done=3, total=None)])]  # fmt: skip
+    assert rows[0][1].rstrip("│ ").endswith("─") and rows[1][1].rstrip("│ ").endswith(" 3")
 
 
 def shown(run: RunState) -> str:
@@ -50,3 +69,11 @@ def test_what_an_ended_study_never_tried_is_no_queued_strategy() -> None:
     ended = [*going, e.RunFinished(t=going[-1].t + 1, outcome="stopped", exit_code=3)]
     states = [[one.state for one in advised(fold(log), fold(log)).strategies] for log in (going, ended)]
     assert "queued" in states[0] and "queued" not in states[1]
+
+
+def test_shares_of_the_time_are_so_far_only_while_more_may_come() -> None:
+    going = b.late_training_log()
+    ended = [*going, e.RunFinished(t=going[-1].t, outcome="stopped", exit_code=3)]
+    told = ["\n".join(plain(line) for line in draw_schedule(fold(log), 140, 3)) for log in (going, ended)]
+    assert told[0].count("so far") == 2 and "so far" not in told[1]
+    assert "of the time steps 86 %" in told[1] and "(2.7 %)" in told[1]

@@ -126,6 +126,12 @@ def test_what_is_above_the_limit_says_by_how_much_in_words_where_there_is_room_f
     wide = [plain(line) for line in draw_trials(RUN, 0, 0, 200, 12)]
     assert "  ~over 14 % " in wide[8]
     assert (free_words(-0.17), free_words(-0.001), free_words(0.39)) == ("over by 17 %", "over by <1 %", "39 % free")
+    assert [free_cell(share, words=False) for share in (-0.0001, -0.004, -0.17, 0.0)] == [
+        "-0.1 %",
+        "-0.4 %",
+        "-17 %",
+        "0 %",
+    ]
     assert (free_cell(-0.001, words=True), free_cell(-2.0, words=False), free_cell(0.0, words=True)) == (
         "over <1 %", "-200 %", "0 %")  # fmt: skip
 

@@ -108,8 +108,12 @@ def free_words(share: float) -> str:
 
 
 def free_cell(share: float, *, words: bool) -> str:
-    """For a column: `39 %`, `over 17 %`, without `words` `-17 %`."""
-    return format_share(share) if share >= 0 else f"over {_share_over(share)}" if words else f"-{_share_over(share)}"
+    """For a column: `39 %`, `over 17 %`, without `words` `-17 %`, and `-0.4 %` where it is less than one."""
+    if share >= 0:
+        return format_share(share)
+    if words:
+        return f"over {_share_over(share)}"
+    return f"{min(share * 100, -0.1):.1f} %" if share > -0.01 else f"-{format_share(-share)}"
 
 
 def _share_over(share: float) -> str:

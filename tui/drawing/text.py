@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -20,6 +20,10 @@ class Span(NamedTuple):
 
 
 Row = tuple[Span, ...]
+UNITS = frozenset(
+    ["µs", "ms", "s", "%", "B", "KiB", "MiB", "GiB", "TiB", "B/s", "KiB/s", "MiB/s", "GiB/s", "W", "°C", "MHz"]
+)
+"""That stand after a number, with a space between."""
 
 
 def row(*parts: str | Span | Row) -> Row:
@@ -127,7 +131,7 @@ def wrap(text: str, width: int, most: int | None = None) -> list[str]:
 def _wrapped(text: str, width: int) -> list[str]:
     lines: list[str] = []
     line = ""
-    for word in clean(text).split():
+    for word in _words(clean(text).split()):
         while cell_len(word) > width > 0:
             if line:
                 lines.append(line)
@@ -142,6 +146,23 @@ def _wrapped(text: str, width: int) -> list[str]:
             lines.append(line)
             line = word
     return [*lines, line] if line else lines
+
+
+def _words(texts: Iterable[str]) -> Iterator[str]:
+    """With a number and its unit as one: at the end of a line `6.2` is of nothing."""
+    held = ""
+    for text in texts:
+        if held and text.rstrip(".,:;)") in UNITS:
+            held = f"{held} {text}"
+            continue
+        if held:
+            yield held
+        held = text
+        if not text[-1].isdigit():
+            yield held
+            held = ""
+    if held:
+        yield held
 
 
 def labelled(label: str, pieces: Sequence[Row], width: int, label_width: int) -> Row:

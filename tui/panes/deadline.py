@@ -232,7 +232,8 @@ def _loading(run: RunState) -> DeadlineText:
     if progress is None:
         return DeadlineText(None, "", [])
     share = progress.done / progress.total if progress.total else None
-    count = f"{progress.done}/{progress.total}" if progress.total else format_count(progress.done)
+    done = format_count(progress.done) if progress.done else ""  # of an unknown number, none says nothing
+    count = f"{progress.done}/{progress.total}" if progress.total else done
     return DeadlineText(share, count, [row(Span("… " + clean(progress.what), "accent"))])
 
 

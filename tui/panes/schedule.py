@@ -125,11 +125,11 @@ def _checkpoint_cost(run: RunState, training: TrainingState) -> Row:
 
 
 def _share_so_far(run: RunState, totals: Totals) -> str:
-    return f" ({totals.seconds / run.t * 100:.1f} % so far)" if run.t > 0 else ""
+    return f" ({totals.seconds / run.t * 100:.1f} %{_so_far(run)})" if run.t > 0 else ""
 
 
 def _rate(rate: float | None) -> str:
-    return "–" if rate is None else f"{rate:.2e}"
+    return "–" if rate is None else f"{rate:.2e}" if rate else "0"
 
 
 def _still_to_come(training: TrainingState) -> list[Row]:
@@ -149,7 +149,13 @@ def _time_so_far(run: RunState, width: int) -> Row:
     shown = sorted(((s / run.books.wall, name) for name, s in {"steps": steps, **phases}.items()), reverse=True)
     texts = [f"{name.replace('_', ' ')} {format_share(share)}" for share, name in shown if share >= LEAST_SHARE]
     rest = row(f"unaccounted {format_share(run.books.unaccounted / run.books.wall)}")
-    return row(pack(_listed("of the time so far ", texts), width - width_of(rest) - 3), "   ", rest)
+    label = f"of the time{_so_far(run)} "
+    return row(pack(_listed(label, texts), width - width_of(rest) - 3), "   ", rest)
+
+
+def _so_far(run: RunState) -> str:
+    """Said of a share while more may come."""
+    return "" if run.outcome else " so far"
 
 
 def _listed(label: str, texts: list[str]) -> list[Row]:

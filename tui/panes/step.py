@@ -12,7 +12,7 @@ from speedtui.engine.state.windows import Recent, StepWindow
 from speedtui.engine.units import format_count, format_seconds, format_share
 from speedtui.tui.drawing.bars import in_order, phase_bar, phase_mark, sparkline
 from speedtui.tui.drawing.border import EDGES, INSET, bordered
-from speedtui.tui.drawing.text import Row, Span, cell, pack, row
+from speedtui.tui.drawing.text import Row, Span, cell, pack, row, wrap
 from speedtui.tui.frame import Frame, TimeRange
 from speedtui.tui.panes.history import STRETCH_WORDS, history
 from speedtui.tui.panes.pane import Pane, middle, title
@@ -41,7 +41,7 @@ def draw_step(run: RunState, width: int, height: int, axis: TimeRange = "run") -
     steps = run.live_steps
     inner_width, inner_height = width - EDGES - INSET, height - EDGES
     if steps is None or not steps.count:
-        body = middle([row(Span(_empty_text(run), "dim"))], inner_height)
+        body = middle([row(Span(text, "dim")) for text in wrap(_empty_text(run), inner_width)], inner_height)
         return bordered(title(_name(run)), (), body, width, height)
     table = inner_width >= TABLE_WIDTH and inner_height >= len(steps.phases) + 3
     rows = [_rates(steps, inner_width), phase_bar(steps.phases, inner_width)]
@@ -70,7 +70,7 @@ def _empty_text(run: RunState) -> str:
         return f"Trial #{study.running.candidate.id}: {'memory probe' if probe == 'memory' else 'setting up'}"
     if not run.status.busy:
         return "No steps were taken." if run.training is None and study is None else "No step is running."
-    return "No steps yet."
+    return "No steps yet: they come once model and data are loaded."
 
 
 def _rates(steps: StepWindow, width: int) -> Row:

@@ -35,7 +35,7 @@ SHORTEST_CONFIG, LEAST_CONFIG, MOST_CONFIG = 13, 19, 40
 PROOF = 2
 """Cells at the end of a comparison for the question mark of one that is open."""
 NOISE_FROM = "other work on this machine?"
-FREE = 7
+FREE = 8
 """Cells of the free share where the screen has no room for words."""
 NARROW = 72
 """Cells below which a column more tells more than a longer name."""
@@ -148,9 +148,8 @@ def _peak(told: Told, trial: TrialRow) -> Text:
 
 
 def _free(told: Told, trial: TrialRow) -> Text:
-    """Of the limit, at the peak: measured, else expected; `~-182%` keeps a gap before it."""
-    text, style = _free_text(told, trial, words=False)
-    return text if len(text) < FREE else text.replace(" %", "%"), style
+    """Of the limit, at the peak: measured, else expected."""
+    return _free_text(told, trial, words=False)
 
 
 def _free_or_over(told: Told, trial: TrialRow) -> Text:
