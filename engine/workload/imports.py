@@ -5,12 +5,14 @@ from __future__ import annotations
 import gc
 import importlib.util
 import inspect
+import os
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 
 @contextmanager
@@ -21,7 +23,7 @@ def uncollected() -> Iterator[None]:
     sixth of the time that the imports take, and through all of them at each full collection, of which a trainer asks
     for several a run. Where torch is there already it looks as ever: then other things are among what is collected.
     """
-    with without_bitsandbytes():
+    with without_bitsandbytes(), without_datasets():
         if "torch" in sys.modules or not gc.isenabled():
             yield
             return
@@ -55,16 +57,54 @@ def without_bitsandbytes() -> Iterator[None]:
                 getattr(answers, remembered).cache_clear()
 
 
+@contextmanager
+def without_datasets() -> Iterator[None]:
+    """transformers' trainer comes without datasets within it, unless that was imported already.
+
+    All it wants of it is to tell whether a data set is one of its own. With it come pandas and pyarrow: a tenth of all
+    that a worker imports, for which only data that was saved by it, or a recipe, has a use.
+    """
+    spec = None if "datasets" in sys.modules else importlib.util.find_spec("datasets")
+    if spec is None:
+        yield
+        return
+    stand_in = sys.modules["datasets"] = _Datasets("datasets")
+    stand_in.__spec__ = spec
+    try:
+        yield
+    finally:
+        if sys.modules.get("datasets") is stand_in:
+            del sys.modules["datasets"]
+
+
+class _Datasets(ModuleType):
+    """What a module has in place of datasets that was imported without it: the real one, once anybody imports that."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "Dataset" and sys.modules.get("datasets", self) is self:
+            return _NoDataset
+        if name == "__file__":  # by which inspect looks for the module of a function, among all that there are
+            raise AttributeError(name)
+        if sys.modules.get("datasets") is self:
+            del sys.modules["datasets"]
+        return getattr(importlib.import_module("datasets"), name)
+
+
+class _NoDataset:
+    """Of which nobody can have one."""
+
+
 def quiet_libraries() -> None:
     """Turns off the progress bars of transformers, the hub's client and datasets: speedtui reports progress itself."""
     import logging as python_logging
 
-    import datasets
     from transformers.utils import logging
 
     # The hub's client with it.
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves it bare
-    datasets.disable_progress_bars()
+    os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"  # for when it is imported
+    if "datasets" in sys.modules:
+        sys.modules["datasets"].disable_progress_bars()
     # it says at every 8-bit product that it casts what it is given
     python_logging.getLogger("bitsandbytes").setLevel(python_logging.ERROR)
 

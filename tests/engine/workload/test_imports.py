@@ -69,3 +69,32 @@ print(adapter(Linear4bit(64, 64).to("cpu"), is_loaded_in_4bit=True))
 def test_bitsandbytes_and_a_compiler_come_with_the_first_model_that_is_quantized() -> None:
     done = subprocess.run([sys.executable, "-c", ADAPTED], capture_output=True, text=True)
     assert done.stdout.splitlines() == ["peft.tuners.lora.layer", "peft.tuners.lora.bnb"], done.stderr
+
+
+LATER = """
+import sys
+from speedtui.engine.workload.imports import quiet_libraries, uncollected
+with uncollected():
+    import torch
+    from transformers import Trainer, trainer
+quiet_libraries()
+
+class Told(Trainer):
+    def _remove_unused_columns(self, dataset, description=None):
+        print("known as", type(dataset).__name__)
+        return dataset
+
+told = Told(torch.nn.Linear(1, 1), train_dataset=[{"a": 1}] * 4)
+told.get_train_dataloader()
+print(*({"datasets", "pandas", "pyarrow"} & set(sys.modules)))
+import datasets
+assert trainer.is_datasets_available() and trainer.datasets.__version__ == datasets.__version__
+told.train_dataset = datasets.Dataset.from_dict({"a": [1] * 4})
+told.get_train_dataloader()
+print(datasets.are_progress_bars_disabled())
+"""
+
+
+def test_datasets_comes_with_the_first_who_wants_it_and_the_trainer_then_knows_its_data(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", LATER], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout.splitlines() == ["", "known as Dataset", "True"], done.stderr
