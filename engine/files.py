@@ -163,3 +163,17 @@ def open_plain(path: Path, flags: int) -> int:
         os.close(file)
         raise
     return file
+
+
+@contextmanager
+def appending(path: Path) -> Iterator[int]:
+    """A descriptor that writes at the file's end, of one that is made where there is none.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    file = open_plain(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    try:
+        yield file
+    finally:
+        os.close(file)

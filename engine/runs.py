@@ -78,6 +78,11 @@ class RunFolder(msgspec.Struct, frozen=True):
         return self.path / "worker.lock"
 
     @property
+    def program_lock(self) -> Path:
+        """Locked by the process of a user's own program that is metered; its worker is who started the program."""
+        return self.path / "program.lock"
+
+    @property
     def session_lock(self) -> Path:
         """Locked, shared, by every session that looks on."""
         return self.path / "session.lock"
@@ -100,7 +105,14 @@ class RunFolder(msgspec.Struct, frozen=True):
     def flaw(self) -> str:
         """What in it is obeyed and can have been written by somebody else, and why; empty where nothing is."""
         obeyed = (self.events, self.order, self.config, self.commands, self.checkpoints)
-        locks = (self.worker_lock, self.session_lock, self.owner_lock, self.stall_lock, self.alert_lock)
+        locks = (
+            self.worker_lock,
+            self.program_lock,
+            self.session_lock,
+            self.owner_lock,
+            self.stall_lock,
+            self.alert_lock,
+        )
         for path in (self.path, *obeyed, *locks):
             if found := flaw(path):
                 return f"{path} {found}"

@@ -21,6 +21,7 @@ COMMANDS = {
     "tune": "Try configurations on the loaded model and say which runs fastest and fits.",
     "plan": "Say before a run which profile fits, when it is done, and what each schedule costs.",
     "train": "Train, with the configuration as it is or with a trial's settings.",
+    "run": "Run your own training program unchanged, and meter it: run -- python train.py",
     "demo": "Tune and train a tiny built-in model; needs no download.",
     "attach": "Open the screen on a run that is going on.",
     "replay": "Show a recorded run again.",

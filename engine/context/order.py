@@ -40,6 +40,18 @@ class Alternative(msgspec.Struct, frozen=True, kw_only=True):
     """Of the same effective batch."""
 
 
+OWN_SETTINGS = "the program's settings are its own: change them there"
+"""Why `set` is refused in a run of a user's own program."""
+
+
+class Program(msgspec.Struct, frozen=True, kw_only=True):
+    """A user's own training program."""
+
+    command: list[str]
+    folder: str
+    """In which it runs."""
+
+
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """job.json: everything about a run that is not in its configuration."""
 
@@ -78,6 +90,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """Go on from the last checkpoint of this run."""
     changes: dict[str, Scalar] = {}
     """Settings by path that a run which goes on takes up; its log tells of them with `COMMAND_LINE` for a reason."""
+    program: Program | None = None
+    """For a run of the user's own program."""
     train_command: list[str] = []
     """How to call `speedtui train`, for train.sh."""
 

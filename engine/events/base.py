@@ -18,7 +18,7 @@ was there, or it died before it could say what it did.
 STEP_PHASES = ("data", "h2d", "forward", "backward", "optimizer", "log", "other")
 """Those that make up a step."""
 
-Job = Literal["tune", "plan", "train", "demo"]
+Job = Literal["tune", "plan", "train", "demo", "run"]
 EvaluationKind = Literal["full", "loss"]
 SaveReason = Literal["first", "schedule", "best", "command", "change", "stop", "deadline"]
 """`first`: soon after the start, so that a disk that takes none is found out early; `change`: settings that need

@@ -67,15 +67,15 @@ def execute(
         folder.require_obeyed()
         order = read_order(folder)
         settings = load_settings(folder.config)
-        before, handled = _replay(folder)
+        before, handled = replay_before(folder)
         log = EventLog(folder.events, RunClock(order.started_at, before.t, before.moves.seconds, wall=wall))
         stack.callback(log.close)
         context = JobContext(folder, settings, order, log, before, handled)
-        context.devices, context.versions = describe_devices(), _versions()
-        context.emit(_run_started(context, settings), flush=True)
+        context.devices, context.versions = describe_devices(), versions()
+        context.emit(run_started(context, settings), flush=True)
         context.warn_once(before.passed_over.words)
         context.warn_once(said_of_home())
-        sampler = _start_sampler(context, stack)
+        sampler = start_sampler(context, stack)
         started(context)
         result = _run_job(context, replaceable=replaceable)
         books = context.phases.books()
@@ -109,7 +109,7 @@ def _write_report(context: JobContext) -> None:
     context.log.flush()
 
 
-def _start_sampler(context: JobContext, stack: ExitStack) -> HardwareSampler:
+def start_sampler(context: JobContext, stack: ExitStack) -> HardwareSampler:
     """The 1 Hz readings; what the driver cannot tell is a notice."""
     devices = NvmlReader()
     stack.callback(devices.close)
@@ -202,7 +202,7 @@ def _stopped(context: JobContext, stopped: JobStopped) -> JobResult:
     )
 
 
-def _replay(folder: RunFolder) -> tuple[RunState, frozenset[str]]:
+def replay_before(folder: RunFolder) -> tuple[RunState, frozenset[str]]:
     """What an earlier worker of this run left: its state, and the commands it answered."""
     state, log, handled = StateReducer(), WholeLog(folder.events), set()
     if folder.events.exists():
@@ -214,7 +214,8 @@ def _replay(folder: RunFolder) -> tuple[RunState, frozenset[str]]:
     return state.snapshot(), frozenset(handled)
 
 
-def _run_started(context: JobContext, settings: Settings) -> e.RunStarted:
+def run_started(context: JobContext, settings: Settings) -> e.RunStarted:
+    """That this process has taken up the run."""
     order, before = context.order, context.before
     return e.RunStarted(
         t=context.t,
@@ -231,11 +232,12 @@ def _run_started(context: JobContext, settings: Settings) -> e.RunStarted:
     )
 
 
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
+def versions() -> dict[str, str]:
+    """Of Python and of what trains, by name; only what is installed."""
+    found = {"python": platform.python_version()}
     for name in VERSIONED:
         try:
-            versions[name] = metadata.version(name)
+            found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return versions
+    return found

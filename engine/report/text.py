@@ -103,7 +103,7 @@ def _saves(report: TrainingReport) -> str:
         return ""
     size = training.checkpoints[-1].bytes if training.checkpoints else None
     writing = f", {format_seconds(training.write_totals.seconds)} of it writing" if training.write_totals.count else ""
-    final = "; the final model is one of them" if report.end_reason is not None else ""
+    final = "; the final model is one of them" if any(saved.final for saved in training.checkpoints) else ""
     return f"{each_words(training.checkpoint_totals)}{writing}; the last {format_size(size)}{final}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from speedtui.engine import events as e
 from speedtui.engine.config.load import load_settings
 from speedtui.engine.context.order import read_order
 from speedtui.engine.errors import SpeedtuiError
-from speedtui.engine.files import open_plain
+from speedtui.engine.files import appending
 from speedtui.engine.regular_file import end_of_regular
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.alerter import ALERT
@@ -93,14 +92,11 @@ class AlertSender:
         return f"alerts were not sent: their process ended with status {status}, see {self._folder.worker_log}"
 
     def _start(self) -> subprocess.Popen[bytes]:
-        log = open_plain(self._folder.worker_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        try:
+        command = [sys.executable, "-m", "speedtui.engine.session.alerter", str(self._folder.path), repr(self._after)]
+        with appending(self._folder.worker_log) as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "speedtui.engine.session.alerter", str(self._folder.path), repr(self._after)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )  # fmt: skip
-        finally:
-            os.close(log)
 
 
 def start_alerts(folder: RunFolder) -> AlertSender | None:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
 
 import msgspec
 
@@ -17,7 +18,7 @@ from speedtui.engine import events as e
 from speedtui.engine.commands import Finish
 from speedtui.engine.context.order import COMMAND_LINE, read_order, write_order
 from speedtui.engine.errors import ExitCode, JobError, RunFolderError
-from speedtui.engine.files import open_plain
+from speedtui.engine.files import appending
 from speedtui.engine.jobs.result import BROKEN, RESTARTABLE, SPENT, worker_environment
 from speedtui.engine.jobs.resume_hint import how_to_go_on
 from speedtui.engine.locks import hold_lock
@@ -37,6 +38,8 @@ FRUITLESS_RESTARTS = 2
 """Of a study or a plan, in a row and without a finished trial; then the worker would only die again."""
 ASKED = {-signal.SIGINT: ExitCode.INTERRUPTED, -signal.SIGTERM: ExitCode.TERMINATED}
 """Ends of a worker that somebody wanted, and what the run then ends with."""
+APART: dict[str, Any] = {"stdin": subprocess.DEVNULL, "start_new_session": True}
+"""How a worker is started: it outlives the terminal, and nobody types to it."""
 EXPECTED = {-signal.SIGKILL, *ASKED}
 """Ends of which worker.log knows nothing."""
 
@@ -155,19 +158,13 @@ class ProcessSession(WatchedRun):
     def _start(self) -> None:
         self._end, self._complaint, self._told_worker, self._killed = None, "", False, False
         self._finished_trial = False
+        self._worker = self._new_worker()
+
+    def _new_worker(self) -> subprocess.Popen[bytes]:
         restartable = [RESTARTABLE] if self._restarts.wanted else []
-        log = open_plain(self._folder.worker_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        try:
-            self._worker = subprocess.Popen(
-                [sys.executable, "-m", "speedtui.engine.jobs.worker", str(self._folder.path), *restartable],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                env=worker_environment(),
-            )
-        finally:
-            os.close(log)
+        command = [sys.executable, "-m", "speedtui.engine.jobs.worker", str(self._folder.path), *restartable]
+        with appending(self._folder.worker_log) as log:
+            return subprocess.Popen(command, **APART, stdout=log, stderr=log, env=worker_environment())
 
     def _ended(self) -> bool:
         return self._worker is not None and self._worker.poll() is not None

@@ -16,7 +16,7 @@ from speedtui.engine.config.load import dump_settings, utf8_name
 from speedtui.engine.config.settings import Scalar, Settings, WindowSettings
 from speedtui.engine.config.window import Window, resolve_window
 from speedtui.engine.config.zone import LOCAL
-from speedtui.engine.context.order import Alternative, Order, PlanOrder, read_order, write_order
+from speedtui.engine.context.order import Alternative, Order, PlanOrder, Program, read_order, write_order
 from speedtui.engine.errors import RunFolderError
 from speedtui.engine.events import Job
 from speedtui.engine.files import write_whole
@@ -28,6 +28,7 @@ from speedtui.engine.runs import RunFolder, create_run, discard
 from speedtui.engine.search.start_list import plan_study
 from speedtui.engine.session.base import Session
 from speedtui.engine.session.process import ProcessSession
+from speedtui.engine.session.program import ProgramSession
 from speedtui.engine.session.thread import ThreadSession
 from speedtui.engine.units import format_size, parse_size
 from speedtui.engine.workload.packages import require_training_packages
@@ -137,6 +138,19 @@ def start_training(
         train_command=list(options.train_command),
     )
     return _session(_write(settings, order, options.runs), options)
+
+
+def start_program(command: Sequence[str], options: StartOptions, *, own_output: bool) -> Session:
+    """A user's own program, in the folder that this is called in.
+
+    `own_output`: see `ProgramSession`.
+
+    Raises:
+        RunFolderError: the run's folder cannot be made.
+    """
+    program = Program(command=list(command), folder=os.getcwd())
+    order = Order(job="run", started_at=time.time(), program=program, train_command=list(options.train_command))
+    return ProgramSession(_write(Settings(), order, options.runs), own_output=own_output)
 
 
 def resume_training(

@@ -106,7 +106,7 @@ def _say_end(session: Session, common: Common, code: ExitCode) -> None:
     state = session.snapshot()
     if common.output is not Output.JSON:
         well = code is ExitCode.DONE  # what to do after a failure goes to stderr, with its reason
-        text = _summary(session, next_step=well) if state.outcome is not None else _left_running(session)
+        text = summary_of(session, next_step=well) if state.outcome is not None else _left_running(session)
         if text:
             say(text)
     if common.output is Output.JSON or state.outcome is None:  # else the summary says so
@@ -119,7 +119,8 @@ def _say_end(session: Session, common: Common, code: ExitCode) -> None:
         warn(clean(state.next))
 
 
-def _summary(session: Session, *, next_step: bool) -> str:
+def summary_of(session: Session, *, next_step: bool = True) -> str:
+    """What a run came to, in a few lines."""
     # Imported at the end of a run: the first paint need not wait for reports.
     from speedtui.engine.report.document import expected_of
     from speedtui.engine.report.summary import summarize

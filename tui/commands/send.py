@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import click
+import msgspec
 
 from speedtui.engine import commands as c
 from speedtui.engine import events as e
 from speedtui.engine.clean import clean
 from speedtui.engine.config.live import live_values, parse_pairs
+from speedtui.engine.context.order import OWN_SETTINGS, read_order
 from speedtui.engine.errors import ExitCode, JobError, RunFolderError, UsageError
 from speedtui.engine.jobs.resume_hint import how_to_go_on
 from speedtui.engine.log.read import read_state
@@ -92,7 +94,16 @@ def _command(folder: RunFolder, name: str, pairs: Sequence[str]) -> c.AnyCommand
             raise UsageError(f"{name} takes nothing more, got {pairs[0]!r}", f"Settings are changed with `{SET}`.")
         return COMMANDS[name]()
     typed = parse_pairs(pairs, SET)
+    if _is_program(folder):
+        raise JobError(f"{SET} refused: {OWN_SETTINGS}")
     return c.Set(values=live_values(typed, present_settings(folder), SET, folder=Path.cwd()))
+
+
+def _is_program(folder: RunFolder) -> bool:
+    try:
+        return read_order(folder).program is not None
+    except (OSError, msgspec.DecodeError):  # of an older run
+        return False
 
 
 def _answer(folder: RunFolder, since: int, sent_id: str, patience: float, *, quiet: bool) -> CommandAnswer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from speedtui.engine import events as e
-from speedtui.engine.jobs.execute import _replay
+from speedtui.engine.jobs.execute import replay_before
 from speedtui.engine.log.tail import CHUNK_BYTES
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.state.passed_over import PassedOver
@@ -24,12 +24,12 @@ def test_a_worker_that_is_started_again_remembers_what_lies_behind_a_hole_and_fo
     log = [b"".join(map(e.encode, before)), hole + b"\n", b"torn\n" * CHUNK_BYTES, b"".join(map(e.encode, after))]
     folder = RunFolder(tmp_path)
     folder.events.write_bytes(b"".join(log))
-    state, handled = _replay(folder)
+    state, handled = replay_before(folder)
     assert state.training is not None and state.training.step == 40
     assert handled == {"ab"}
     assert state.passed_over == PassedOver(lines=1 + CHUNK_BYTES, bytes=len(hole) + 4 * CHUNK_BYTES)
 
 
 def test_a_worker_that_is_started_first_knows_nothing(tmp_path: Path) -> None:
-    state, handled = _replay(RunFolder(tmp_path))
+    state, handled = replay_before(RunFolder(tmp_path))
     assert (state.run, handled, state.passed_over) == ("", frozenset(), PassedOver())

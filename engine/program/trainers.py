@@ -1,0 +1,280 @@
+"""Follows the trainings of a program that uses transformers.Trainer, or a class made from it."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+from transformers import Trainer
+
+from speedtui.engine import commands as c
+from speedtui.engine import events as e
+from speedtui.engine.context.context import JobStopped
+from speedtui.engine.log.clock import working_seconds
+from speedtui.engine.meter.device import device_clock
+from speedtui.engine.meter.meter import Meter
+from speedtui.engine.program.arguments import settings_of
+from speedtui.engine.program.inside import tell_unmetered
+from speedtui.engine.program.process_run import ProcessRun, run_of_process
+from speedtui.engine.timing.eta import Eta
+from speedtui.engine.trainer.metered_steps import MeteredSteps
+from speedtui.engine.workload.base import token_counts
+
+ETA_SECONDS = 1.0
+"""Between two estimates."""
+SPEED = ("_runtime", "_samples_per_second", "_steps_per_second", "_model_preparation_time")
+"""Ends of the names among an evaluation's metrics that tell of its speed."""
+
+
+def follow_trainers(trainer: type[Trainer]) -> None:
+    """Has every `train` of this class, and of those made from it, metered from now on."""
+    train = trainer.train
+
+    @functools.wraps(train)
+    def followed(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with _following(self):
+            return train(self, *args, **kwargs)
+
+    trainer.train = followed  # type: ignore[method-assign]
+
+
+@contextmanager
+def _following(trainer: Any) -> Iterator[None]:
+    """Metered where that is possible, with a word where it is not; the training goes on in any case."""
+    try:
+        training = _begin(trainer)
+    except Exception as error:
+        training = None
+        tell_unmetered(f"{type(error).__name__}: {error}")
+    whole = False
+    try:
+        yield
+        whole = True
+    finally:
+        if training is not None:
+            training.end(whole=whole)
+
+
+def _begin(trainer: Any) -> FollowedTraining | None:
+    if trainer.args.process_index:  # the first process of several tells
+        return None
+    try:
+        run = run_of_process(settings_of(trainer))
+    except BlockingIOError:
+        tell_unmetered("two of its processes trained at the same time; the first one was metered")
+        return None
+    return FollowedTraining(run, trainer)
+
+
+class FollowedTrainer(MeteredSteps):
+    """In front of the class of a program's trainer."""
+
+    training: FollowedTraining
+
+    def before_first_step(self) -> None:
+        """Everything is known that the arguments left open."""
+        self.training.begun()
+
+    def after_step(self) -> None:
+        """Commands are followed at step boundaries."""
+        self.training.after_step()
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """One more evaluation."""
+        with self.training.evaluating() as told:
+            told.update(metrics := super().evaluate(*args, **kwargs))
+        return metrics
+
+    def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
+        """Its rows are counted."""
+        output = super().evaluation_loop(*args, **kwargs)
+        self.training.rows = output.num_samples or 0
+        return output
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        with self.training.saving():
+            super()._save_checkpoint(model, trial)
+
+
+class FollowedTraining:
+    """One call of `train`."""
+
+    def __init__(self, run: ProcessRun, trainer: Any) -> None:
+        self._run = run
+        self._context = context = run.context
+        self._trainer = trainer
+        self._name = type(trainer).__name__
+        self._began = working_seconds()
+        self._eta: Eta | None = None
+        self._eta_due = 0.0
+        self.rows = 0
+        """Of the last evaluation."""
+        self.meter = Meter(
+            context.phases, context.clock, self._observe, token_counts=token_counts,
+            device=device_clock(trainer.args.device),
+        )  # fmt: skip
+        if isinstance(trainer, FollowedTrainer):
+            trainer.meter = self.meter
+        else:
+            made = type(trainer)
+            same = {"__module__": made.__module__, "__qualname__": made.__qualname__, "__doc__": made.__doc__}
+            trainer.__class__ = type(made.__name__, (FollowedTrainer, made), same)
+            trainer.follow(self.meter)
+        trainer.training = self
+        context.handlers[c.Evaluate] = self._on_evaluate
+        context.handlers[c.Checkpoint] = self._on_save
+        context.log.add_source(self.meter.pump)
+        context.log.add_source(self._tell_eta)
+
+    # -- training thread ---------------------------------------------------------------------------
+
+    def begun(self) -> None:
+        """Before the first step: the steps, the schedule and the model are known."""
+        context, trainer = self._context, self._trainer
+        settings = settings_of(trainer)
+        self._run.tell_settings(settings)
+        state, args = trainer.state, trainer.args
+        epoch_steps = max(round(state.max_steps / max(state.num_train_epochs, 1)), 1)
+        self._eta = Eta(
+            total_steps=state.max_steps, first_step=state.global_step, epoch_steps=epoch_steps,
+            schedule=settings.schedule, evaluates=trainer.eval_dataset is not None, window=context.order.window,
+            wall=context.clock.wall, sizes=None, estimate=None, since=context.t,
+        )  # fmt: skip
+        context.emit(self._loaded())
+        context.emit(
+            e.TrainingStarted(
+                t=context.t, total_steps=state.max_steps, epochs=float(args.num_train_epochs),
+                micro_batch_size=args.per_device_train_batch_size, grad_accum_steps=args.gradient_accumulation_steps,
+                label=self._name, first_step=state.global_step,
+            ),
+            flush=True,
+        )  # fmt: skip
+        context.notice(self._found(settings.schedule.eval_every, settings.schedule.checkpoint_every))
+
+    def _loaded(self) -> e.ModelLoaded:
+        trainer = self._trainer
+        parameters = list(trainer.model.parameters())
+        return e.ModelLoaded(
+            t=self._context.t, model=self._context.settings.model.path or "",
+            parameters=sum(p.numel() for p in parameters),
+            trainable_parameters=sum(p.numel() for p in parameters if p.requires_grad),
+            seconds=self._context.phases.seconds("load"), train_rows=_rows(trainer.train_dataset),
+            eval_rows=_rows(trainer.eval_dataset), longest_tokens=None, mean_tokens=None,
+        )  # fmt: skip
+
+    def _found(self, evaluates: str, saves: str) -> str:
+        """`transformers.Trainer (SFTTrainer), 1,875 steps, evaluates every 200 steps, saves every 500 steps`."""
+        own = "" if self._name == Trainer.__name__ else f" ({self._name})"
+        parts = [f"transformers.Trainer{own}", f"{self._trainer.state.max_steps:,} steps"]
+        parts.append("evaluates never" if evaluates == "never" else f"evaluates every {evaluates}")
+        parts.append("saves never" if saves == "never" else f"saves every {saves}")
+        return ", ".join(parts)
+
+    def after_step(self) -> None:
+        """Follows what has come; a stop is the trainer's own, at this boundary."""
+        try:
+            self._context.poll()
+        except JobStopped as stopped:
+            control = self._trainer.control
+            control.should_training_stop = True
+            control.should_save = control.should_save or stopped.save
+
+    def _on_evaluate(self, command: c.AnyCommand) -> str:
+        self._trainer.control.should_evaluate = True
+        return "after this step"
+
+    def _on_save(self, command: c.AnyCommand) -> str:
+        self._trainer.control.should_save = True
+        return "after this step"
+
+    @contextmanager
+    def evaluating(self) -> Iterator[dict[str, Any]]:
+        """One evaluation, which leaves its metrics in the mapping."""
+        began = working_seconds()
+        told: dict[str, Any] = {}
+        if self._eta is not None:
+            self._eta.began("full", self._context.t)
+        yield told
+        seconds = working_seconds() - began
+        if self._eta is not None:
+            self._eta.evaluated("full", seconds, {"eval": seconds})
+        numbers = {name: float(value) for name, value in told.items() if isinstance(value, int | float)}
+        loss = numbers.pop("eval_loss", None)
+        figures = {
+            name.removeprefix("eval_"): value for name, value in numbers.items()
+            if name != "epoch" and not name.endswith(SPEED)
+        }  # fmt: skip
+        self._context.emit(
+            e.EvaluationCompleted(
+                t=self._context.t, step=self._trainer.state.global_step, loss=loss, seconds=round(seconds, 6),
+                rows=self.rows, metrics=figures, phases={"eval": round(seconds, 6)},
+            )
+        )  # fmt: skip
+
+    @contextmanager
+    def saving(self) -> Iterator[None]:
+        """One checkpoint."""
+        began = working_seconds()
+        if self._eta is not None:
+            self._eta.began("checkpoint", self._context.t)
+        yield
+        seconds = working_seconds() - began
+        if self._eta is not None:
+            self._eta.saved(seconds)
+        step = self._trainer.state.global_step
+        path = Path(self._trainer._get_output_dir(trial=None), f"checkpoint-{step}")
+        self._context.emit(
+            e.CheckpointSaved(
+                t=self._context.t, step=step, path=str(path.resolve()), bytes=_bytes_below(path),
+                seconds=round(seconds, 6),
+            )
+        )  # fmt: skip
+
+    def end(self, *, whole: bool) -> None:
+        """`train` has returned, or has raised, of which the program or its end tells."""
+        context, state = self._context, self._trainer.state
+        self.meter.close(context.log)
+        context.log.remove_source(self.meter.pump)
+        context.log.remove_source(self._tell_eta)
+        context.phases.switch_to("other")
+        for command in (c.Evaluate, c.Checkpoint):
+            context.handlers.pop(command, None)
+        if not whole or self._eta is None:
+            return
+        first_loss, last_loss = self._eta.losses()
+        context.emit(
+            e.TrainingFinished(
+                t=context.t, steps=state.global_step, seconds=round(working_seconds() - self._began, 3),
+                first_loss=first_loss, last_loss=last_loss, model_path=None,
+                reason="steps" if state.global_step >= state.max_steps else "stop", total_steps=state.max_steps,
+            ),
+            flush=True,
+        )  # fmt: skip
+
+    # -- pump thread -------------------------------------------------------------------------------
+
+    def _observe(self, step: e.StepCompleted) -> None:
+        self._context.emit(step)
+        if self._eta is not None:
+            self._eta.observe(step)
+
+    def _tell_eta(self, urgent: bool) -> None:
+        now = time.monotonic()
+        if self._eta is not None and now >= self._eta_due:
+            self._eta_due = now + ETA_SECONDS
+            self._context.emit(self._eta.update(self._context.t))
+
+
+def _rows(dataset: Any) -> int:
+    """0 where it has no length, as a stream has none, or there is none."""
+    sized = hasattr(dataset, "__len__")
+    return len(dataset) if sized else 0
+
+
+def _bytes_below(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
