@@ -41,8 +41,11 @@ def change(app: AppUse, make: Callable[[Draft], Draft]) -> None:
 
 
 def _plan_run(app: ShownRuns, front: RunState) -> RunState:
-    """The run whose plan counts: the last one that has one, else one that is being made."""
+    """The run whose plan counts: the last one made from here, else its own, else one made before of the same
+    configuration; without any, one that is being made."""
     planning = app.runs.planning.state() if app.runs.planning is not None else None
-    if planning is None or (planning.plan is None and front.plan is not None):
+    if planning is not None and planning.plan is not None:
+        return planning
+    if front.plan is not None:
         return front
-    return planning
+    return app.front.earlier_plan(front, app.options.clock()) or planning or front

@@ -62,6 +62,8 @@ class OpenRun:
         """Names by id of those that the job has not answered."""
         self.draft_editor: DraftEditor | None = None
         """Where its next run is put together; None until somebody looks."""
+        self._earlier: list[RunState | None] = []
+        """What was found when an earlier plan was looked for; empty until then."""
         self._rules = AlertRules(get_args(AlertKind), run=session.folder.id)
         self._alerts: deque[Alert] = deque(maxlen=REMEMBERED)
         self._new_events: deque[Noteworthy] = deque(maxlen=REMEMBERED)
@@ -100,6 +102,19 @@ class OpenRun:
             self._new_events.append(event)
             if isinstance(event, CommandApplied | CommandRefused):
                 self._unanswered.pop(event.id, None)
+
+    def earlier_plan(self, run: RunState, now: float) -> RunState | None:
+        """A plan that another run has made of this one's configuration, looked for once, when that is known.
+
+        `run`: this one's state; `now`: wall clock, seconds since the epoch.
+        """
+        if not self._earlier and run.config and run.devices:
+            # Imported when it is needed: what makes plans takes 40 ms that the first paint need not wait for.
+            from speedtui.engine.plan.earlier import earlier_plan
+
+            own = self.recording is None and run.job != "plan"
+            self._earlier.append(earlier_plan(run, self.session.folder, now) if own else None)
+        return self._earlier[0] if self._earlier else None
 
     def state(self) -> RunState:
         """The run as it stands."""
