@@ -71,7 +71,9 @@ def train(
         JobError: out of memory, or the training raised.
     """
     from speedtui.engine.export.live import tracking
-    from speedtui.engine.jobs.training import Training
+
+    with uncollected():
+        from speedtui.engine.jobs.training import Training
 
     context.warn_once(too_many_workers(settings.train.loader_workers))
     with tracking(context, estimate=estimate, since=since):

@@ -75,7 +75,9 @@ LATER = """
 import sys
 from speedtui.engine.workload.imports import quiet_libraries, uncollected
 with uncollected():
-    import torch
+    import torch  # as a training does, which comes to the rest later
+with uncollected():
+    import speedtui.engine.jobs.training
     from transformers import Trainer, trainer
 quiet_libraries()
 
