@@ -182,7 +182,6 @@ class SpeedtuiApp(BaseApp):
         choose_run(self)
 
     def action_next_run(self, by: int) -> None:
-        """Another open run."""
         self.runs.step(by)
         self.draw_now()
 
@@ -199,20 +198,17 @@ class SpeedtuiApp(BaseApp):
         seek(self, steps)
 
     def action_copy(self) -> None:
-        """Copies what the cursor is on."""
         from speedtui.tui.terminal.copying import copy_from
 
         if self.view is not None:
             copy_from(self, self.view)
 
     def action_next_theme(self) -> None:
-        """The next theme."""
         from speedtui.tui.terminal.appearance import next_theme
 
         next_theme(self)
 
     def action_mouse(self) -> None:
-        """Mouse on or off."""
         from speedtui.tui.terminal.appearance import toggle_mouse
 
         toggle_mouse(self)
@@ -220,11 +216,9 @@ class SpeedtuiApp(BaseApp):
     # --- the screen ---
 
     def action_show_screen(self, name: str) -> None:
-        """Goes to a screen."""
         self.switch_mode(name)
 
     def action_rate(self, steps: int) -> None:
-        """Slower or faster."""
         self.drawing.change_rate(steps)
 
     def action_freeze(self) -> None:
@@ -237,7 +231,6 @@ class SpeedtuiApp(BaseApp):
         self.drawing.repaint()
 
     def action_help(self) -> None:
-        """Shows the keys."""
         from speedtui.tui.screens.help import HelpScreen
 
         frame = self.drawing.frame

@@ -16,6 +16,8 @@ CLOCK_STEP_SECONDS = 60.0
 
 TimeRange = Literal["run", "10m", "1m"]
 """What charts over time show: the whole run, the last ten minutes, the last one."""
+HISTORY_WORDS: dict[TimeRange, str] = {"run": "10 min", "10m": "10 min", "1m": "1 min"}
+"""What sparklines show then; they go back ten minutes at most."""
 
 
 class ReplayPosition(msgspec.Struct, frozen=True, kw_only=True):

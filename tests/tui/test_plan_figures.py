@@ -22,7 +22,7 @@ from speedtui.tui.draft.schedule_edit import settings_now
 from speedtui.tui.drawing.text import Row, plain
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.plan_costs import FREQUENCY, SCHEDULE, draw_offers, frequency_offers, schedule_offers
-from speedtui.tui.panes.plan_profiles import choices, draw_profiles
+from speedtui.tui.panes.plan_profiles import draw_profiles, folded_choices
 from speedtui.tui.panes.plan_result import draw_result
 
 DEADLINE = Path(__file__).parents[1] / "data" / "recordings" / "deadline.jsonl"
@@ -128,9 +128,12 @@ def test_profiles_of_which_nothing_is_known_share_a_row() -> None:
     log = bp.training()
     shown = made(log)
     table = profiles(shown, log, 78)
-    assert "fast, balanced, quality, memory-efficient: not known yet" in table and len(choices(shown.lines).shown) == 1
+    assert (
+        "fast, balanced, quality, memory-efficient: not known yet" in table
+        and len(folded_choices(shown.lines).shown) == 1
+    )
     taken = made(log, profile="quality")
-    assert [one.option.name for one in choices(taken.lines).shown] == ["this run", "quality"]
+    assert [one.option.name for one in folded_choices(taken.lines).shown] == ["this run", "quality"]
     assert "4 profiles: not known yet" in profiles(shown, log, 40)
 
 

@@ -31,7 +31,6 @@ from speedtui.tui.panes.trial_log import TrialLogPane
 from speedtui.tui.panes.trials import TrialsPane
 from speedtui.tui.screens.compare import CompareScreen
 from speedtui.tui.screens.edit import EditScreen
-from speedtui.tui.screens.grid import GridScreen
 from speedtui.tui.screens.trials import TrialsScreen
 
 pytestmark = pytest.mark.asyncio
@@ -186,7 +185,7 @@ async def test_a_grid_adds_every_combination_that_is_not_there(open_app: OpenApp
     session = RecordedSession(bt.study())
     async with open_app(session, start_screen="trials").run_test(size=(100, 30)) as pilot:
         await press(pilot, "A")
-        assert isinstance(pilot.app.screen, GridScreen)
+        assert isinstance(pilot.app.screen, EditScreen)
         await press(pilot, "end", *", 2, 3", "down", *"bf16 = false, true")
         message = str(pilot.app.screen.query_one("#edit-message", Static).render())
         assert message.startswith("✓ 2 candidates; 2 are there already; 2 refused: train.micro_batch_size 3 does not")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -73,11 +72,10 @@ PLAIN = Listing()
 def listed(study: StudyState, listing: Listing) -> list[TrialRow]:
     """The rows that the filter lets through, in order; those without a figure come last, whichever way it goes."""
     rows = [trial for trial in study.rows if _passes(trial, listing.filter)]
-    value = _VALUES[listing.sort]
-    known = [(figure, trial) for trial in rows if (figure := value(study, trial)) is not None]
-    unknown = [trial for trial in rows if value(study, trial) is None]
+    figures = [(_figure(study, trial, listing.sort), trial) for trial in rows]
+    known = [(figure, trial) for figure, trial in figures if figure is not None]
     known.sort(key=lambda pair: pair[0], reverse=listing.downwards)
-    return [*(trial for _, trial in known), *unknown]
+    return [*(trial for _, trial in known), *(trial for figure, trial in figures if figure is None)]
 
 
 def _passes(trial: TrialRow, wanted: str) -> bool:
@@ -89,29 +87,19 @@ def _passes(trial: TrialRow, wanted: str) -> bool:
     return matches(text, wanted)
 
 
-def _added(study: StudyState, trial: TrialRow) -> float:
-    return trial.candidate.id
-
-
-def _speed(_: StudyState, trial: TrialRow) -> float | None:
-    found = measured(trial)
-    return found.samples_per_second if found is not None else None
-
-
-def _peak(_: StudyState, trial: TrialRow) -> float | None:
-    memory = memory_of(trial)
-    return memory.peak_bytes if memory is not None and memory.peak_bytes is not None else trial.predicted_bytes
-
-
-def _total(study: StudyState, trial: TrialRow) -> float | None:
-    total = full_run_seconds(study, trial)
-    return total[0] if total is not None else None
-
-
-def _status(_: StudyState, trial: TrialRow) -> float:
-    return STATUS_ORDER.index(trial.status)
-
-
-_VALUES: dict[Sort, Callable[[StudyState, TrialRow], float | None]] = {
-    "#": _added, "smp/s": _speed, "peak": _peak, "ETA": _total, "status": _status,
-}  # fmt: skip
+def _figure(study: StudyState, trial: TrialRow, sort: Sort) -> float | None:
+    """What a trial is put in order by."""
+    match sort:
+        case "#":
+            return trial.candidate.id
+        case "smp/s":
+            found = measured(trial)
+            return found.samples_per_second if found is not None else None
+        case "peak":
+            memory = memory_of(trial)
+            return memory.peak_bytes if memory is not None and memory.peak_bytes is not None else trial.predicted_bytes
+        case "ETA":
+            total = full_run_seconds(study, trial)
+            return total[0] if total is not None else None
+        case "status":
+            return STATUS_ORDER.index(trial.status)

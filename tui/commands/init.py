@@ -90,7 +90,6 @@ def _quotable(text: str) -> str:
 
 
 def _text(value: str | list[str]) -> str:
-    """As TOML."""
     return toml_text(value) if isinstance(value, str) else f"[{', '.join(map(toml_text, value))}]"
 
 

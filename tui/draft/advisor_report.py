@@ -6,6 +6,7 @@ from speedtui.engine.advise.strategy import AdvisorStrategy
 from speedtui.engine.clean import clean, clean_lines
 from speedtui.engine.errors import RunFolderError
 from speedtui.engine.files import write_whole
+from speedtui.tui.draft.front_draft import difference
 from speedtui.tui.drawing.text import clock
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.advisor_detail import change_text
@@ -19,8 +20,6 @@ HEAD = ("strategy", "change", "speed-up", "peak", "risk", "evidence", "saves", "
 
 def write_report(app: AppUse, frame: Frame, shown: Shown) -> None:
     """Writes it beside the run in front and says where, or says why not."""
-    from speedtui.tui.draft.advised import difference
-
     path = app.front.session.folder.path / REPORT
     try:
         app.front.session.folder.require_obeyed()

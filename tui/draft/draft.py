@@ -95,10 +95,10 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
         check(laid_over(self.base, {**layers.chosen, **layers.edits}), WHERE)
         return self._with(layers)
 
-    def reset(self, path: str) -> Draft:
-        """One setting as the run has it."""
-        edits = {name: value for name, value in self.layers.edits.items() if name != path}
-        chosen = {name: value for name, value in self.layers.chosen.items() if name != path}
+    def reset(self, *paths: str) -> Draft:
+        """These settings as the run has them."""
+        edits = {path: value for path, value in self.layers.edits.items() if path not in paths}
+        chosen = {path: value for path, value in self.layers.chosen.items() if path not in paths}
         return self._with(msgspec.structs.replace(self.layers, edits=edits, chosen=chosen))
 
     def reset_all(self) -> Draft:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from speedtui.engine.config.batch import divisors
@@ -25,6 +25,8 @@ DEADLINE_STEP_SECONDS = 300
 LENGTH_RUNGS = (64, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 16384, 32768)
 """Tokens."""
 NEVER = "never"
+MOST = 10_000_000
+"""Of steps and rows, where it is not known how many there are."""
 
 FieldKind = Literal["steps", "epochs", "frequency", "rows", "count", "patience", "flag", "divisor", "tokens", "window",
                "margin"]  # fmt: skip
@@ -85,7 +87,32 @@ def window_field(settings: Settings) -> DraftField:
 
 def adjusted(field: DraftField, settings: Settings, by: int, sizes: RunSizes) -> Value:
     """The field's value so many rungs on; the same one at an end."""
-    return _ADJUST[field.kind](value_at(settings, field.path), by, settings, sizes)
+    value = value_at(settings, field.path)
+    match field.kind:
+        case "steps":
+            return int(_along(_rungs(1, MOST), _number(value, sizes.total_steps or 1000), by))
+        case "epochs":
+            now = _number(value, 1)
+            return float(now + by if now + by >= 1 and now == int(now) else _along(EPOCH_RUNGS, now, by))
+        case "frequency":
+            return _frequency(str(value), by, sizes.total_steps)
+        case "rows":
+            return _rows(value, by, sizes.eval_rows)
+        case "count":
+            return max(int(_number(value, 1)) + by, 1)
+        case "patience":  # None, which is off, comes before 1
+            return max(int(_number(value, 0)) + by, 0) or None
+        case "flag":
+            return not value
+        case "divisor":
+            return int(_along(sorted(divisors(settings.train.effective_batch_size)), _number(value, 1), by))
+        case "tokens":
+            return int(_along(LENGTH_RUNGS, _number(value, 1024), by))
+        case "window":
+            return _window(value, by, settings)
+        case "margin":
+            seconds = round(_along(MARGIN_RUNGS, _seconds(str(value)), by))
+            return duration_text(seconds) if seconds else "0s"
 
 
 def _rungs(low: int, high: int) -> list[int]:
@@ -107,19 +134,8 @@ def _along(rungs: Sequence[float], now: float, by: int) -> float:
     return below[max(len(below) + by, 0)] if below else now
 
 
-def _steps(value: Value, by: int, _: Settings, sizes: RunSizes) -> Value:
-    return int(_along(_rungs(1, 10_000_000), _number(value, sizes.total_steps or 1000), by))
-
-
-def _epochs(value: Value, by: int, _: Settings, __: RunSizes) -> Value:
-    now = _number(value, 1)
-    if now + by >= 1 and now == int(now):
-        return float(now + by)
-    return float(_along(EPOCH_RUNGS, now, by))
-
-
-def _frequency(value: Value, by: int, _: Settings, sizes: RunSizes) -> Value:
-    now = parse_frequency(str(value))
+def _frequency(every: str, by: int, total_steps: int | None) -> str:
+    now = parse_frequency(every)
     if now.seconds is not None:
         seconds = _along(CLOCK_RUNGS, now.seconds, by)
         return NEVER if seconds == now.seconds and by > 0 else duration_text(round(seconds))
@@ -127,57 +143,29 @@ def _frequency(value: Value, by: int, _: Settings, sizes: RunSizes) -> Value:
         epochs = _along(EPOCH_RUNGS, now.epochs, by)
         return NEVER if epochs == now.epochs and by > 0 else frequency_text(Frequency(epochs=epochs))
     if now.steps is not None:
-        most = max(sizes.total_steps or now.steps * 10, now.steps)
+        most = max(total_steps or now.steps * 10, now.steps)
         steps = int(_along(_rungs(1, most), now.steps, by))
         return NEVER if steps == now.steps and by > 0 else frequency_text(Frequency(steps=steps))
     if by > 0:
         return NEVER
-    return frequency_text(Frequency(steps=sizes.total_steps)) if sizes.total_steps else "1 epoch"
+    return frequency_text(Frequency(steps=total_steps)) if total_steps else "1 epoch"
 
 
-def _rows(value: Value, by: int, _: Settings, sizes: RunSizes) -> Value:
+def _rows(value: Value, by: int, most: int | None) -> int | None:
     """None is all of them, which comes after the last rung."""
-    most = sizes.eval_rows
     if value is None:
         return int(_along(_rungs(1, most), most, by)) if most and by < 0 else None
-    rows = int(_along(_rungs(1, most or 10_000_000), _number(value, 1), by))
+    rows = int(_along(_rungs(1, most or MOST), _number(value, 1), by))
     return None if most is not None and rows >= most else rows
 
 
-def _count(value: Value, by: int, _: Settings, __: RunSizes) -> Value:
-    return max(int(_number(value, 1)) + by, 1)
-
-
-def _patience(value: Value, by: int, _: Settings, __: RunSizes) -> Value:
-    """None, which is off, comes before 1."""
-    patience = int(_number(value, 0)) + by
-    return patience if patience >= 1 else None
-
-
-def _flag(value: Value, _: int, __: Settings, ___: RunSizes) -> Value:
-    return not value
-
-
-def _divisor(value: Value, by: int, settings: Settings, _: RunSizes) -> Value:
-    return int(_along(sorted(divisors(settings.train.effective_batch_size)), _number(value, 1), by))
-
-
-def _tokens(value: Value, by: int, _: Settings, __: RunSizes) -> Value:
-    return int(_along(LENGTH_RUNGS, _number(value, 1024), by))
-
-
-def _window(value: Value, by: int, settings: Settings, _: RunSizes) -> Value:
+def _window(value: Value, by: int, settings: Settings) -> str | None:
     if settings.window.deadline:
         return later(str(value), by * DEADLINE_STEP_SECONDS)
     if not value:
         return "1h" if by > 0 else None
     seconds = _seconds(str(value)) + by * WINDOW_STEP_SECONDS
     return duration_text(round(seconds)) if seconds >= WINDOW_STEP_SECONDS else None
-
-
-def _margin(value: Value, by: int, _: Settings, __: RunSizes) -> Value:
-    seconds = round(_along(MARGIN_RUNGS, _seconds(str(value)), by))
-    return duration_text(seconds) if seconds else "0s"
 
 
 def _seconds(text: str) -> float:
@@ -190,10 +178,3 @@ def _seconds(text: str) -> float:
 
 def _number(value: Value, otherwise: float) -> float:
     return value if isinstance(value, int | float) else otherwise
-
-
-_ADJUST: dict[FieldKind, Callable[[Value, int, Settings, RunSizes], Value]] = {
-    "steps": _steps, "epochs": _epochs, "frequency": _frequency, "rows": _rows, "count": _count,
-    "patience": _patience, "flag": _flag, "divisor": _divisor, "tokens": _tokens, "window": _window,
-    "margin": _margin,
-}  # fmt: skip

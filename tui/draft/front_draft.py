@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from speedtui.engine.config.settings import Scalar
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.state import RunState
-from speedtui.tui.draft.draft import Draft
+from speedtui.tui.draft.draft import Draft, Layers, diff_as_toml
 from speedtui.tui.draft.draft_editor import DraftEditor
 from speedtui.tui.draft.next_run import NextRun
 from speedtui.tui.notifications import tell_error
@@ -38,6 +39,19 @@ def change(app: AppUse, make: Callable[[Draft], Draft]) -> None:
         tell_error(app, error)
         return
     app.draw_now()
+
+
+def taken(app: ShownRuns) -> dict[str, Scalar]:
+    """What the next run has besides what is in use, by path; what is taken away is left out."""
+    draft = draft_editor(app).draft
+    values = draft.values() if draft is not None and draft.layers != Layers() else {}
+    return {path: value for path, value in values.items() if value is not None}
+
+
+def difference(app: ShownRuns) -> str:
+    """The same as it would stand in the configuration file, with what it was before."""
+    shown = look(app)
+    return diff_as_toml(shown.draft.diff()) if shown is not None else ""
 
 
 def _plan_run(app: ShownRuns, front: RunState) -> RunState:

@@ -47,6 +47,20 @@ def in_order(phases: Mapping[str, float]) -> list[str]:
     return known + [name for name in phases if name not in PHASE_LETTERS]
 
 
+def history(values: Sequence[float | None], width: int, top: float | None = None) -> Span:
+    """All values in at most `width` cells: with more of them than cells, each cell is the mean of its share."""
+    return Span(sparkline(_grouped(values, width), width, top), "history")
+
+
+def _grouped(values: Sequence[float | None], width: int) -> list[float | None]:
+    count = len(values)
+    if count <= width:
+        return list(values)
+    pieces = [values[i * count // width : (i + 1) * count // width] for i in range(width)]
+    known = [[value for value in piece if value is not None] for piece in pieces]
+    return [sum(piece) / len(piece) if piece else None for piece in known]
+
+
 def sparkline(values: Sequence[float | None], width: int, top: float | None = None) -> str:
     """The last `width` values as blocks, from zero to `top` (their highest where it is not given)."""
     shown = values[-width:] if width > 0 else ()

@@ -10,6 +10,8 @@ EDGES = 2
 """Cells or rows that the two edges take."""
 INSET = 2
 """Cells between an edge and the text, both sides together."""
+HEADING_EDGES = 11
+"""Cells of the upper edge that are neither the title nor what stands at its right."""
 NARROWEST = 12
 """Cells below which a box would hold nothing but its edges."""
 

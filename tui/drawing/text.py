@@ -24,6 +24,8 @@ UNITS = frozenset(
     ["µs", "ms", "s", "%", "B", "KiB", "MiB", "GiB", "TiB", "B/s", "KiB/s", "MiB/s", "GiB/s", "W", "°C", "MHz"]
 )
 """That stand after a number, with a space between."""
+LEAST_TEXT = 8
+"""Cells that a text gets at least beside what stands left of it."""
 
 
 def row(*parts: str | Span | Row) -> Row:
@@ -48,7 +50,6 @@ def width_of(line: Row) -> int:
 
 
 def plain(line: Row) -> str:
-    """Its text."""
     return "".join(span.text for span in line)
 
 
@@ -163,6 +164,12 @@ def _words(texts: Iterable[str]) -> Iterator[str]:
             held = ""
     if held:
         yield held
+
+
+def hanging(head: Row, text: str, width: int, most: int | None = None) -> list[Row]:
+    """A text right of a head, its further rows below its first one; `most`: as many of them at most."""
+    first, *rest = wrap(text, max(LEAST_TEXT, width - width_of(head)), most) or [""]
+    return [row(head, first), *(row(" " * width_of(head), line) for line in rest)]
 
 
 def labelled(label: str, pieces: Sequence[Row], width: int, label_width: int) -> Row:

@@ -9,6 +9,7 @@ from speedtui.engine.advise.worth_trying import COSTS, REASONS
 from speedtui.engine.candidate import Measurement
 from speedtui.engine.state import StudyState
 from speedtui.engine.units import format_seconds
+from speedtui.tui.draft.draft import DraftChange, diff_as_toml
 from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, cell, clean, roughly, row, wrap
 from speedtui.tui.frame import Frame
@@ -87,20 +88,15 @@ def _facts(strategy: AdvisorStrategy, shown: Shown, study: StudyState | None) ->
 
 def _why(strategy: AdvisorStrategy) -> str:
     """Beside figures of trials what the setting does; elsewhere that is part of the reason already."""
-    general = (
-        REASONS.get(next(iter(strategy.values)), "") if strategy.gain is not None and len(strategy.values) == 1 else ""
-    )
+    alone = strategy.gain is not None and len(strategy.values) == 1
+    general = REASONS.get(next(iter(strategy.values)), "") if alone else ""
     return "; ".join(part for part in (general, strategy.why) if part)
 
 
 def change_toml(strategy: AdvisorStrategy) -> str:
     """As it stands in the configuration file, with what it was before."""
-    # Imported when it is needed: the first paint need not wait for it.
-    from speedtui.tui.draft.draft import DraftChange, diff_as_toml
-
-    return diff_as_toml(
-        [DraftChange(path, strategy.before.get(path), value) for path, value in strategy.values.items()]
-    )
+    changes = strategy.values.items()
+    return diff_as_toml([DraftChange(path, strategy.before.get(path), value) for path, value in changes])
 
 
 def change_text(strategy: AdvisorStrategy) -> str:
@@ -124,11 +120,7 @@ def _gain(strategy: AdvisorStrategy, shown: Shown, study: StudyState | None) -> 
 
 def _unmeasured(strategy: AdvisorStrategy, shown: Shown) -> str:
     if strategy.state == "to_probe":
-        return (
-            "not measured: b tries it"
-            if shown.probes
-            else "not measured: b tries it in a study that waits: speedtui tune"
-        )
+        return f"not measured: b tries it{'' if shown.probes else ' in a study that waits: speedtui tune'}"
     evidence = clean(strategy.evidence)
     return evidence if strategy.saves_seconds is None else f"saves {_time_saved(strategy)}; {evidence}"
 

@@ -29,7 +29,6 @@ class DiagnosisPane(AdvisorPane):
 
 
 def draw_diagnosis(found: Diagnosis, run: RunState, width: int, height: int) -> list[Row]:
-    """The pane at a size."""
     if height <= EDGES:
         return [_line(found, run, width)]
     inner = width - EDGES - INSET

@@ -31,7 +31,6 @@ class PhasesPane(AdvisorPane):
 
 
 def draw_phases(shown: Shown, study: StudyState | None, width: int, height: int) -> list[Row]:
-    """The pane at a size."""
     inner, room = width - EDGES - INSET, height - EDGES
     pair = measured_pair(shown.selected, study) if shown.selected is not None else []
     heading = title("Where the step goes")

@@ -42,7 +42,6 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def selected(self) -> AdvisorStrategy | None:
-        """The strategy under the cursor."""
         return self.rows[self.at] if self.at < len(self.rows) else None
 
 
@@ -59,7 +58,7 @@ class AdvisorPane(Pane):
         raise NotImplementedError
 
 
-def state_span(strategy: AdvisorStrategy, shown: Shown, base: str = "") -> Span:
+def state_span(strategy: AdvisorStrategy, shown: Shown) -> Span:
     """A strategy's state in words; what is taken for the next run says so whatever it was before."""
     taken = strategy.state != "applied" and held(strategy.values, shown.taken)
     word, style = STATE_WORDS["next" if taken else strategy.state]
@@ -69,4 +68,4 @@ def state_span(strategy: AdvisorStrategy, shown: Shown, base: str = "") -> Span:
         word = "✗ not here"
     if strategy.live and not taken:
         word = "l takes it now"
-    return Span(word, base + style)
+    return Span(word, style)

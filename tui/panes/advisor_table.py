@@ -15,7 +15,7 @@ from speedtui.engine.units import GIB, MIB
 from speedtui.tui.drawing.text import Row, Span, cell, clean, crop, roughly, row, width_of
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.advisor_shown import AdvisorPane, Shown, state_span
-from speedtui.tui.panes.pane import filter_note, middle
+from speedtui.tui.panes.pane import filter_note, lit, middle
 
 LEAD = 5
 """Cursor, number and a gap."""
@@ -97,12 +97,9 @@ def draw_none(shown: Shown, run: RunState, width: int, height: int) -> list[Row]
 def draw_strategies(shown: Shown, first: int, width: int, height: int) -> list[Row]:
     """Heading and rows from `first` on."""
     columns, name = _chosen(width)
-    rows: list[Row] = [_heading(shown, columns, name)]
-    for at in range(first, min(len(shown.rows), first + height - 1)):
-        line = _line(shown, at, columns, name)
-        under = at == shown.at
-        rows.append(row(line, Span(" " * max(0, width - width_of(line)), "cursor")) if under else line)
-    return [crop(line, width) for line in rows]
+    seen = range(first, min(len(shown.rows), first + height - 1))
+    rows = [lit(_line(shown, at, columns, name), width, here=at == shown.at) for at in seen]
+    return [crop(line, width) for line in (_heading(shown, columns, name), *rows)]
 
 
 def _heading(shown: Shown, columns: Sequence[StrategyColumn], name: int) -> Row:
@@ -120,18 +117,15 @@ def _marked(heading: str, at: str) -> str:
 
 def _line(shown: Shown, at: int, columns: Sequence[StrategyColumn], name: int) -> Row:
     strategy = shown.rows[at]
-    under = at == shown.at
-    base = "cursor " if under else ""
     quiet = "dim" if strategy.state in ("not_worth_it", "not_possible") else ""
     spans = [
-        Span("›" if under else " ", base + "accent"),
-        cell(str(at + 1), LEAD - 3, right=True, style=base + "dim"),
-        Span("  ", base),
-        cell(clean(strategy.name), name - 1, style=base + (quiet or ("strong" if strategy.state == "ready" else ""))),
-        Span(" ", base),
+        Span("›" if at == shown.at else " ", "accent"),
+        cell(str(at + 1), LEAD - 3, right=True, style="dim"),
+        cell(f"  {clean(strategy.name)}", name + 1, style=quiet or ("strong" if strategy.state == "ready" else "")),
+        Span(" "),
     ]
-    spans += [cell(column.text(strategy), column.width, right=column.right, style=base + quiet) for column in columns]
-    return row(*spans, Span(" ", base), state_span(strategy, shown, base))
+    spans += [cell(column.text(strategy), column.width, right=column.right, style=quiet) for column in columns]
+    return row(*spans, " ", state_span(strategy, shown))
 
 
 def _chosen(width: int) -> tuple[list[StrategyColumn], int]:

@@ -45,7 +45,6 @@ class NextPane(AdvisorPane):
 
 
 def draw_together(stack: Sequence[Stacked], width: int, height: int) -> list[Row]:
-    """The pane at a size."""
     inner, room = width - EDGES - INSET, height - EDGES
     heading = title("Measured together", Span("never multiplied", "dim"))
     if not stack:

@@ -8,11 +8,11 @@ from speedtui.engine.state import RunState, TrialRow
 from speedtui.engine.state.series import without_spikes
 from speedtui.tui.candidates.figures import measured
 from speedtui.tui.drawing.axes import Axis, nice_step, value_axis
-from speedtui.tui.drawing.border import EDGES, INSET, bordered
+from speedtui.tui.drawing.border import EDGES, HEADING_EDGES, INSET, bordered
 from speedtui.tui.drawing.plot import BRAILLE, X_AXIS_ROWS, Series, draw_plot
 from speedtui.tui.drawing.text import Row, Span, pack, row, width_of
 from speedtui.tui.frame import Frame
-from speedtui.tui.panes.pane import Pane, middle, title
+from speedtui.tui.panes.pane import TrialPane, empty_pane, selected_trial, title
 
 WARM_UP, MEASURED, ABOVE = "○", "●", "▲"
 MOST_WARM_UP = 3.0
@@ -21,20 +21,14 @@ FEW = 10
 """Points up to which each is drawn by itself: a line through two of them would show a course that nobody measured."""
 TICK = 6
 """Cells for a tick's label and the gap to the next."""
-HEADING_EDGES = 11
-"""Cells of the upper edge that are neither the title nor what stands at its right."""
 LEAST_HEIGHT = 4
 """Rows below which a curve is a line of noise."""
 
 
-class CurvePane(Pane):
+class CurvePane(TrialPane):
     """A chart; while a trial is measured it is drawn only when the cursor moves or a trial ends."""
 
     SLOW = True
-
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self.selected: int | None = None
 
     def due(self, frame: Frame) -> bool:
         if not frame.measuring or self.frame is None:
@@ -46,27 +40,21 @@ class CurvePane(Pane):
 
 
 def _status(run: RunState, selected: int | None) -> object:
-    trial = run.study.row(selected) if run.study is not None and selected is not None else None
+    trial = selected_trial(run, selected)
     return trial.status if trial is not None else None
 
 
 def draw_curve(run: RunState, selected: int | None, width: int, height: int) -> list[Row]:
     """The pane at a size; the probe's batches from left to right, milliseconds or seconds of a whole step upwards."""
-    trial = run.study.row(selected) if run.study is not None and selected is not None else None
+    trial = selected_trial(run, selected)
     inner_width, inner_height = width - EDGES - INSET, height - EDGES
     if trial is None or len(trial.steps.recent_seconds) < 2 or inner_height < LEAST_HEIGHT:
         over = trial is not None and trial.status.finished
         text = "No steps were timed." if over else "Appears while its steps are timed."
-        empty = middle([row(Span(text, "dim"))], inner_height)
-        return bordered(title("Step times"), (), empty, width, height)
+        return empty_pane(title("Step times"), text, width, height)
     name = title(f"Step times of #{trial.candidate.id}")
-    return bordered(
-        name,
-        _legend(trial, width - width_of(name) - HEADING_EDGES),
-        _plot(trial, inner_width, inner_height),
-        width,
-        height,
-    )
+    legend = _legend(trial, width - width_of(name) - HEADING_EDGES)
+    return bordered(name, legend, _plot(trial, inner_width, inner_height), width, height)
 
 
 def _plot(trial: TrialRow, width: int, height: int) -> list[Row]:

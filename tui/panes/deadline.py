@@ -12,7 +12,7 @@ from speedtui.engine.state import RunState, RunStatus, StudyState, TrainingState
 from speedtui.engine.timing.verdict import steps_needed
 from speedtui.engine.units import format_budget, format_count, format_span
 from speedtui.tui.drawing.bars import bar
-from speedtui.tui.drawing.border import EDGES, INSET, bordered
+from speedtui.tui.drawing.border import EDGES, HEADING_EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, clean, clock, pack, plain, roughly, row, width_of
 from speedtui.tui.frame import Frame, ReplayPosition
 from speedtui.tui.panes.notices import notices
@@ -23,8 +23,6 @@ VERDICTS = {"measuring": ("MEASURING", "dim"), "on_track": ("ON TRACK", "good"),
             "late": ("LATE", "bad")}  # fmt: skip
 OUTCOMES = {"ok": ("DONE", "good"), "late": ("DONE LATE", "warn"), "stopped": ("STOPPED", "warn"),
             "failed": ("FAILED", "bad"), "no_fit": ("NOTHING FITS", "bad")}  # fmt: skip
-HEADING_EDGES = 11
-"""Of the upper edge that are neither the title nor what stands at its right."""
 WINDOW_WIDTH = 100
 """From here on the window's length stands beside the deadline."""
 BESIDE_WIDTH = 40

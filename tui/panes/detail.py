@@ -25,7 +25,7 @@ from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, clean, clock, labelled, row, wrap
 from speedtui.tui.frame import Frame
 from speedtui.tui.keys.situations import study_over
-from speedtui.tui.panes.pane import Pane, title
+from speedtui.tui.panes.pane import TrialPane, selected_trial, title
 from speedtui.tui.panes.results import TRIAL_STYLES, status_word
 from speedtui.tui.panes.trial_columns import NOISE_FROM
 from speedtui.tui.panes.trial_device import condition_pieces, use_pieces
@@ -53,12 +53,8 @@ ALWAYS = ("P", "y")
 """Of these, what can be done afterwards."""
 
 
-class DetailPane(Pane):
+class DetailPane(TrialPane):
     """One trial in words."""
-
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self.selected: int | None = None
 
     def draw(self, frame: Frame, width: int, height: int) -> list[Row]:
         return draw_detail(frame.study, self.selected, width, height, read_only=frame.read_only)
@@ -68,7 +64,7 @@ def draw_detail(
     run: RunState, selected: int | None, width: int, height: int, *, read_only: bool = False
 ) -> list[Row]:  # fmt: skip
     """The pane at a size. What comes next stands in the last row, which is never cut off."""
-    trial = run.study.row(selected) if run.study is not None and selected is not None else None
+    trial = selected_trial(run, selected)
     if trial is None:
         return bordered(title("Trial"), (), [row(Span("No trial is selected.", "dim"))], width, height)
     inner_width, inner_height = width - EDGES - INSET, height - EDGES

@@ -26,7 +26,7 @@ from speedtui.tui.panes.gauges import (
     ratio,
     watts,
 )
-from speedtui.tui.panes.pane import Pane, middle, title
+from speedtui.tui.panes.pane import Pane, empty_pane, title
 
 COLUMN_GAP = 2
 SIDE_BY_SIDE = 31
@@ -55,8 +55,7 @@ def draw_devices(run: RunState, width: int, height: int, axis: TimeRange = "run"
     inner_width, inner_height = width - EDGES - INSET, height - EDGES
     hardware = run.hardware
     if hardware is None:
-        body = middle([row(Span("No readings yet.", "dim"))], inner_height)
-        return bordered(title("Devices"), (), body, width, height)
+        return empty_pane(title("Devices"), "No readings yet.", width, height)
     samples, host = hardware.devices, hardware.host
     if run.full_disk_bytes is not None:  # the last reading that found room in the log was of before
         host = msgspec.structs.replace(host, disk_free_bytes=run.full_disk_bytes)

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from speedtui.engine.state import RunState
 from speedtui.engine.state.event_words import PREDICTED, TOO_MUCH
 from speedtui.engine.state.snapshot import LogLine
-from speedtui.tui.drawing.border import EDGES, INSET, bordered
-from speedtui.tui.drawing.text import Row, Span, clean, row, width_of, wrap
+from speedtui.tui.drawing.border import EDGES, HEADING_EDGES, INSET, bordered
+from speedtui.tui.drawing.text import Row, Span, clean, hanging, row, width_of, wrap
 from speedtui.tui.drawing.text import clock as clock_text
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import Pane, filter_note, matches, middle, title
@@ -19,8 +19,6 @@ WRAP_WIDTH = 40
 """Below it a line that is only news is cut rather than broken: its last word would stand alone."""
 HINT, HINT_WIDTH = "/ filter", 48
 """At the right of the title, where the pane is at least so wide."""
-HEADING_EDGES = 11
-"""Of the upper edge that are neither the title nor what stands at its right."""
 MOST_ROWS = 3
 """Of one event; the trial's own pane has the whole reason."""
 LEVELS = {"warning": ("! ", "warn"), "error": ("✗ ", "bad")}
@@ -136,8 +134,6 @@ def _lines(run: RunState, entry: Entry, width: int, most: int = MOST_ROWS) -> li
     mark, style = LEVELS.get(line.level, ("", ""))
     time_of_day = clock_text(run.wall(line.t), run.now)
     head = row(Span(time_of_day + " ", "dim"), Span(mark, style))
-    room = max(8, width - width_of(head))
     if not mark and width < WRAP_WIDTH:
         return [row(head, clean(text))]
-    first, *rest = wrap(text, room, min(most, MOST_ROWS)) or [""]
-    return [row(head, first), *(row(" " * width_of(head), more) for more in rest)]
+    return hanging(head, text, width, min(most, MOST_ROWS))

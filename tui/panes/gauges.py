@@ -8,10 +8,9 @@ from speedtui.engine.events import DeviceSample, HostSample
 from speedtui.engine.state import RunState
 from speedtui.engine.state.snapshot import FULL_DISK_BYTES, HardwareHistory
 from speedtui.engine.units import GIB, format_count, format_share, format_size
-from speedtui.tui.drawing.bars import bar
+from speedtui.tui.drawing.bars import bar, history
 from speedtui.tui.drawing.text import Row, Span, cell, clean, pack, row
-from speedtui.tui.frame import TimeRange
-from speedtui.tui.panes.history import STRETCH_WORDS, history
+from speedtui.tui.frame import HISTORY_WORDS, TimeRange
 
 LABEL = 7
 HISTORY_LABEL = 14
@@ -124,7 +123,7 @@ def history_rows(past: HardwareHistory, axis: TimeRange, width: int) -> list[Row
         ("memory", past.minute_memory_fraction.values if minute else past.memory_fraction),
     )
     return [
-        row(cell(f"{name} {STRETCH_WORDS[axis]}", HISTORY_LABEL, style="dim"),
+        row(cell(f"{name} {HISTORY_WORDS[axis]}", HISTORY_LABEL, style="dim"),
             history(values, width - HISTORY_LABEL, top=1.0))
         for name, values in courses
         if any(value is not None for value in values)
@@ -184,7 +183,6 @@ def host_rows(run: RunState, host: HostSample, width: int, height: int) -> list[
     total = None
     if host.rss_bytes is not None and host.memory_available_bytes is not None:
         total = host.rss_bytes + host.memory_available_bytes
-    busy = _busy(host)
     busy, confined = _busy(host), _confined(host)
     on = f" on {host.cores}{'' if busy.text else ' cores'}" if host.cores else ""
     on = f" on host's {host.machine_cores}" if confined else on

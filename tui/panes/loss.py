@@ -6,16 +6,14 @@ from speedtui.engine.events import EvaluationCompleted
 from speedtui.engine.state import RunState, TrainingState
 from speedtui.engine.state.event_words import left_out_words, loss_words
 from speedtui.engine.units import format_figure
-from speedtui.tui.drawing.border import EDGES, INSET, bordered
-from speedtui.tui.drawing.text import Row, Span, clean, pack, row, width_of, wrap
+from speedtui.tui.drawing.border import EDGES, HEADING_EDGES, INSET, bordered
+from speedtui.tui.drawing.text import Row, Span, clean, pack, row, width_of
 from speedtui.tui.frame import Frame, TimeRange
 from speedtui.tui.panes.loss_chart import BEST_MARK, EVAL_MARK, LOSS_ONLY_MARK, Chart, draw_chart
-from speedtui.tui.panes.pane import Pane, middle, title
+from speedtui.tui.panes.pane import Pane, empty_pane, title
 
 LEGEND_WIDTH = 70
 """From here on the signs are told in the title; below it they give way to the figures."""
-TITLE_EDGES = 11
-"""Of the upper edge that are neither the title nor what stands at its right."""
 
 
 class LossPane(Pane):
@@ -33,13 +31,12 @@ def draw_loss(run: RunState, width: int, height: int, axis: TimeRange = "run", *
     inner_width, inner_height = width - EDGES - INSET, height - EDGES
     if training is None or not (training.losses or training.evaluations):
         text = "No loss yet: it comes with the first steps." if run.status.busy else "No loss was recorded."
-        lines = [row(Span(line, "dim")) for line in wrap(text, inner_width)]
-        return bordered(title("Loss"), (), middle(lines, inner_height), width, height)
+        return empty_pane(title("Loss"), text, width, height)
     chart = draw_chart(training, axis, inner_width, inner_height, log=log)
     right = _legend(training)
     heading = _title(training, width - (width_of(right) + 4 if width >= LEGEND_WIDTH else 0), chart, axis)
     hint = row(right, Span("   x ", "key"), Span(chart.stretch, "dim"))
-    right = hint if width_of(heading) + width_of(hint) <= width - TITLE_EDGES else right
+    right = hint if width_of(heading) + width_of(hint) <= width - HEADING_EDGES else right
     return bordered(heading, right, chart.rows, width, height)
 
 
@@ -53,11 +50,8 @@ def _legend(training: TrainingState) -> Row:
 
 
 def _title(training: TrainingState, width: int, chart: Chart, axis: TimeRange) -> Row:
-    loss = (
-        Span("not finite", "bad")
-        if training.loss is None and training.nonfinite_steps
-        else row(format_figure(training.loss))
-    )
+    broken_now = training.loss is None and training.nonfinite_steps
+    loss = row(Span("not finite", "bad") if broken_now else format_figure(training.loss))
     mean = row(Span("mean ", "dim"), format_figure(training.smoothed_loss))
     last = training.evaluations[-1] if training.evaluations else None
     evaluated = row(Span("eval ", "dim"), _evaluated(last), left_out_words(last)) if last is not None else ()
@@ -65,17 +59,8 @@ def _title(training: TrainingState, width: int, chart: Chart, axis: TimeRange) -
     shown = f" {chart.stretch}" if axis != "run" else ""
     name = row(Span("Loss", "title"), Span(shown + (" log" if chart.log else ""), "accent"))
     skipped = f"{training.skipped_steps} left out by the loss scaler" if training.skipped_steps else ""
-    pieces = [
-        name,
-        row(loss),
-        row(Span(broken, "bad")),
-        row(Span(skipped, "dim")),
-        chart.outside,
-        *_metrics(training),
-        evaluated,
-    ]
-    pieces += [_best(training), mean]
-    return pack(pieces, width - 8, gap="  ")
+    pieces = [name, loss, row(Span(broken, "bad")), row(Span(skipped, "dim")), chart.outside, *_metrics(training)]
+    return pack([*pieces, evaluated, _best(training), mean], width - 8, gap="  ")
 
 
 def _evaluated(last: EvaluationCompleted) -> Span:

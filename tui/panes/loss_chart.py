@@ -50,7 +50,8 @@ class Chart(NamedTuple):
 
 def draw_chart(training: TrainingState, axis: TimeRange, width: int, height: int, *, log: bool) -> Chart:
     """The chart at a size; where that is too small, how to see it. `log` has no effect where no loss is above zero."""
-    x, losses = _over_run(training, width) if axis == "run" else _over_time(training, axis)
+    over_run = step_axis(training.step, training.total_steps, width), training.losses
+    x, losses = over_run if axis == "run" else _over_time(training, axis)
     stretch = SO_FAR if axis == "run" and x.high < training.total_steps else STRETCHES[axis]
     if width < SMALLEST[0] or height < SMALLEST[1]:
         return Chart(middle([row(Span("tab here, z: the curve", "dim"))], height)[:height], stretch)
@@ -61,10 +62,10 @@ def draw_chart(training: TrainingState, axis: TimeRange, width: int, height: int
     above_zero = [value for value in values if value > 0]
     log = log and bool(above_zero)
     y = _upwards(above_zero if log else values, height - X_AXIS_ROWS, log=log)
-    beyond = [
-        _beyond([*losses, *(point for one in marked for point in one.points)], y, mark) for mark in (ABOVE, BELOW)
-    ]
-    series = (Series(losses), *marked, *beyond)
+    points = [*losses, *(point for one in marked for point in one.points)]
+    above = Series([point for point in points if point[1] > y.high], ABOVE)
+    below = Series([point for point in points if point[1] < y.low], BELOW)
+    series = (Series(losses), *marked, above, below)
     return Chart(draw_plot(series, x, y, width, height, styles=STYLES), stretch, log, _outside(values, y))
 
 
@@ -74,20 +75,11 @@ def _upwards(values: Sequence[float], lines: int, *, log: bool) -> Axis:
     return value_axis(without_spikes(values), lines, parts=max(2, lines // ROWS_A_TICK))
 
 
-def _beyond(points: Sequence[ChartPoint], y: Axis, mark: str) -> Series:
-    found = [point for point in points if (point[1] > y.high if mark == ABOVE else point[1] < y.low)]
-    return Series(found, mark)
-
-
 def _outside(values: Sequence[float], y: Axis) -> Row:
     above, below = max(values), min(values)
     pieces = [row(Span(f"{ABOVE} ", "warn"), f"up to {format_figure(above)}")] if above > y.high else []
     pieces += [row(Span(f"{BELOW} ", "warn"), f"down to {format_figure(below)}")] if below < y.low else []
     return row(*(row("  " if i else "", piece) for i, piece in enumerate(pieces)))
-
-
-def _over_run(training: TrainingState, width: int) -> tuple[Axis, Sequence[ChartPoint]]:
-    return step_axis(training.step, training.total_steps, width), training.losses
 
 
 def _over_time(training: TrainingState, axis: TimeRange) -> tuple[Axis, Sequence[ChartPoint]]:

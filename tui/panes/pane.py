@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from speedtui.engine.state import RunState, RunStatus
+from speedtui.engine.state import RunState, RunStatus, TrialRow
+from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.lines import Lines
-from speedtui.tui.drawing.text import Row, Span, row
+from speedtui.tui.drawing.text import Row, Span, row, width_of, wrap
 from speedtui.tui.frame import Frame
 
 STATUS_GLYPHS = {
@@ -66,6 +67,18 @@ class Pane(Lines):
         self.redraw()
 
 
+class TrialPane(Pane):
+    """Draws the trial under the cursor of the Trials."""
+
+    selected: int | None = None
+    """By its number."""
+
+
+def selected_trial(run: RunState, selected: int | None) -> TrialRow | None:
+    """The trial of a number; None where there is none."""
+    return run.study.row(selected) if run.study is not None and selected is not None else None
+
+
 FOCUS_STYLES = {"frame": "accent", "title": "accent"}
 ZOOM = "-zoom"
 """Class of the pane that stands alone on its screen, and of what it is in."""
@@ -120,6 +133,26 @@ def status_span(run: RunState) -> Span:
 def title(text: str, *parts: str | Span | Row) -> Row:
     """A pane's title and the figures beside it."""
     return row(Span(text, "title"), *(row("  ", part) for part in parts if part))
+
+
+def lit(line: Row, width: int, *, here: bool) -> Row:
+    """A row to its full width, marked where the cursor is on it."""
+    if not here:
+        return line
+    marked = tuple(Span(text, f"cursor {style}".strip()) for text, style in line)
+    return row(*marked, Span(" " * max(0, width - width_of(line)), "cursor"))
+
+
+def scrolled(rows: Sequence[Row], at: int, height: int) -> Sequence[Row]:
+    """As many rows as there is room for, the one at the cursor among them."""
+    first = max(0, min(at - height // 2, len(rows) - height))
+    return rows[first : first + height]
+
+
+def empty_pane(heading: Row, text: str, width: int, height: int) -> list[Row]:
+    """A box with nothing in it but why."""
+    lines = [row(Span(line, "dim")) for line in wrap(text, max(1, width - EDGES - INSET))]
+    return bordered(heading, (), middle(lines, height - EDGES), width, height)
 
 
 def middle(text: Sequence[Row], height: int) -> list[Row]:

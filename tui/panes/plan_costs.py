@@ -20,19 +20,8 @@ from speedtui.tui.draft.draft import laid_over
 from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, clean, crop, row, wrap
 from speedtui.tui.frame import Frame
-from speedtui.tui.panes.pane import middle, title
-from speedtui.tui.panes.plan_pane import (
-    PlanColumn,
-    PlanPane,
-    about,
-    at_least,
-    fit_span,
-    lit,
-    scrolled,
-    span,
-    table,
-    time_of_day,
-)
+from speedtui.tui.panes.pane import lit, middle, scrolled, title
+from speedtui.tui.panes.plan_pane import PlanColumn, PlanPane, about, at_least, fit_span, span, table, time_of_day
 
 if TYPE_CHECKING:
     from speedtui.tui.draft.next_run import NextRun
@@ -65,49 +54,34 @@ class CostChoice(NamedTuple):
     """More about it, for rows below the table."""
 
 
-class CostsPane(PlanPane):
+class CostsPane(PlanPane[CostChoice]):
     """Frequencies, and the schedules where they have no pane of their own; enter takes the row under the cursor."""
 
     schedules_too = False
     """No other pane shows them."""
 
-    def offers(self) -> list[CostChoice]:
-        """All rows."""
+    def choices(self) -> list[CostChoice]:
         if self.next_run is None:
             return []
         found = frequency_offers(self.next_run)
         return [*found, *map(_among_frequencies, schedule_offers(self.next_run))] if self.schedules_too else found
 
-    def count(self) -> int:
-        return len(self.offers())
-
-    def selected(self) -> dict[str, Scalar] | None:
-        """Settings of the row under the cursor."""
-        offers = self.offers()
-        return offers[min(self.at, len(offers) - 1)].values if offers else None
-
     def draw(self, frame: Frame, width: int, height: int) -> list[Row]:
         heading = title("What it costs", Span("enter takes a row", "dim") if width >= 60 else "")
         cursor = self.at if self.has_keys else None
-        return draw_offers(self.next_run, heading, FREQUENCY, self.offers(), cursor, width, height)
+        return draw_offers(self.next_run, heading, FREQUENCY, self.choices(), cursor, width, height)
 
 
-class SchedulesPane(PlanPane):
+class SchedulesPane(PlanPane[CostChoice]):
     """Full, fast and ultra fast; enter takes the one under the cursor."""
 
-    def count(self) -> int:
-        return len(self.next_run.schedules) if self.next_run is not None else 0
-
-    def selected(self) -> dict[str, Scalar] | None:
-        """Settings of the schedule under the cursor."""
-        rows = self.next_run.schedules if self.next_run is not None else ()
-        return rows[min(self.at, len(rows) - 1)].values if rows else None
+    def choices(self) -> list[CostChoice]:
+        return schedule_offers(self.next_run) if self.next_run is not None else []
 
     def draw(self, frame: Frame, width: int, height: int) -> list[Row]:
-        offers = schedule_offers(self.next_run) if self.next_run is not None else []
         cursor = self.at if self.has_keys else None
         heading = title("Schedules", Span(BETWEEN, "dim") if width >= BETWEEN_WIDTH else "")
-        return draw_offers(self.next_run, heading, SCHEDULE, offers, cursor, width, height)
+        return draw_offers(self.next_run, heading, SCHEDULE, self.choices(), cursor, width, height)
 
 
 def draw_offers(

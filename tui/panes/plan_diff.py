@@ -9,22 +9,22 @@ from speedtui.tui.draft.draft import DraftChange
 from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, cell, clean, crop, pack, row, wrap
 from speedtui.tui.frame import Frame
-from speedtui.tui.panes.pane import title
-from speedtui.tui.panes.plan_pane import PlanPane, scrolled
+from speedtui.tui.panes.pane import scrolled, title
+from speedtui.tui.panes.plan_pane import PlanPane
 from speedtui.tui.values import value_words
 
 PATH_WIDTH, VALUE_WIDTH = 30, 16
 """At most: `schedule.fast_eval_every`; `1200 steps`."""
 
 
-class DiffPane(PlanPane):
+class DiffPane(PlanPane[DraftChange]):
     """In a frame where there is room, else in one or two rows."""
 
-    def count(self) -> int:
-        return len(self.next_run.draft.diff()) if self.next_run is not None else 0
+    def choices(self) -> list[DraftChange]:
+        return self.next_run.draft.diff() if self.next_run is not None else []
 
     def draw(self, frame: Frame, width: int, height: int) -> list[Row]:
-        diff = self.next_run.draft.diff() if self.next_run is not None else []
+        diff = self.choices()
         training = frame.run.training is not None and frame.run.training.finished is None and frame.run.status.busy
         if height < 4:
             return draw_short(diff, width, height, training=training)

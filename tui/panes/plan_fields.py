@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from speedtui.engine.candidate import Estimate
@@ -11,8 +12,8 @@ from speedtui.engine.units import format_count, format_seconds
 from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, cell, clean, clock, crop, roughly, row, width_of
 from speedtui.tui.frame import Frame
-from speedtui.tui.panes.pane import middle, title
-from speedtui.tui.panes.plan_pane import PlanPane, lit, pieces_that_fit, scrolled
+from speedtui.tui.panes.pane import empty_pane, lit, scrolled, title
+from speedtui.tui.panes.plan_pane import PlanPane, pieces_that_fit
 from speedtui.tui.values import format_value
 
 if TYPE_CHECKING:
@@ -27,16 +28,11 @@ NO_VALUE = {"frequency": "never", "rows": "all", "patience": "off", "window": "n
 """What a setting that is not set means."""
 
 
-class FieldsPane(PlanPane):
+class FieldsPane(PlanPane["DraftField"]):
     """The settings; left and right adjust the one under the cursor."""
 
-    def count(self) -> int:
-        return len(self.next_run.fields) if self.next_run is not None else 0
-
-    def selected(self) -> DraftField | None:
-        """The setting under the cursor."""
-        fields = self.next_run.fields if self.next_run is not None else ()
-        return fields[min(self.at, len(fields) - 1)] if fields else None
+    def choices(self) -> Sequence[DraftField]:
+        return self.next_run.fields if self.next_run is not None else ()
 
     def draw(self, frame: Frame, width: int, height: int) -> list[Row]:
         return draw_fields(self.next_run, self.at if self.has_keys else None, self.at, width, height)
@@ -47,7 +43,7 @@ def draw_fields(shown: NextRun | None, cursor: int | None, at: int, width: int, 
     inner, room = width - EDGES - INSET, height - EDGES
     heading = title("Next run", Span("← → adjust", "dim") if width >= 48 else "")
     if shown is None:
-        return bordered(heading, (), middle([row(Span("no configuration yet", "dim"))], room), width, height)
+        return empty_pane(heading, "no configuration yet", width, height)
     rows = [_row(field, shown, i == cursor, inner) for i, field in enumerate(shown.fields)]
     count = Span(f"{at + 1}/{len(rows)}", "dim") if len(rows) > room else Span("")
     return bordered(heading, row(count), scrolled(rows, at, max(1, room)), width, height)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from rich.cells import cell_len
 
@@ -22,8 +22,11 @@ FIT_WORDS: dict[Fit, tuple[str, str]] = {
 }  # fmt: skip
 """Sign, word and style; the word says it where there is no colour."""
 
+Choice = TypeVar("Choice", covariant=True)
+"""What a row of a pane stands for."""
 
-class PlanPane(Pane):
+
+class PlanPane(Pane, Generic[Choice]):
     """Holds a cursor over its rows, where it has any."""
 
     def __init__(self, *, id: str | None = None) -> None:
@@ -45,13 +48,18 @@ class PlanPane(Pane):
         fresh, self._fresh = self._fresh, False
         return fresh or before is None or frame.planning is not before.planning or frame.plan_error is not None
 
-    def count(self) -> int:
-        """Rows that the cursor goes over."""
-        return 0
+    def choices(self) -> Sequence[Choice]:
+        """What the cursor goes over, a row each."""
+        return ()
+
+    def selected(self) -> Choice | None:
+        """What is under the cursor."""
+        found = self.choices()
+        return found[min(self.at, len(found) - 1)] if found else None
 
     def move(self, rows: int) -> None:
         """Moves the cursor, not past the ends."""
-        self.at = max(0, min(self.count() - 1, self.at + rows))
+        self.at = max(0, min(len(self.choices()) - 1, self.at + rows))
         self.redraw()
 
 
@@ -83,20 +91,6 @@ def spare(seconds: float | None) -> str:
 def span(seconds: float | None) -> str:
     """A stretch of time as people say it; what takes less than ten seconds is not said to take none."""
     return "–" if seconds is None else roughly(seconds) if not 0 < abs(seconds) < 9.95 else format_seconds(seconds)
-
-
-def lit(line: Row, width: int, *, here: bool) -> Row:
-    """A row to its full width, marked where the cursor is on it."""
-    if not here:
-        return line
-    marked = tuple(Span(text, f"cursor {style}".strip()) for text, style in line)
-    return row(*marked, Span(" " * max(0, width - width_of(line)), "cursor"))
-
-
-def scrolled(rows: Sequence[Row], at: int, height: int) -> Sequence[Row]:
-    """As many rows as there is room for, the one at the cursor among them."""
-    first = max(0, min(at - height // 2, len(rows) - height))
-    return rows[first : first + height]
 
 
 def pieces_that_fit(pieces: Iterable[Row], width: int, gap: str = "  ") -> Row:

@@ -15,15 +15,13 @@ from speedtui.engine.units import format_count, format_seconds, format_share, fo
 from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, cell, clean, crop, row
 from speedtui.tui.frame import Frame
-from speedtui.tui.panes.pane import middle, title
+from speedtui.tui.panes.pane import lit, middle, scrolled, title
 from speedtui.tui.panes.plan_pane import (
     PlanColumn,
     PlanPane,
     about,
     at_least,
     fit_span,
-    lit,
-    scrolled,
     span,
     spare,
     table,
@@ -50,22 +48,17 @@ COLUMNS = (
 )  # fmt: skip
 
 
-class ProfilesPane(PlanPane):
+class ProfilesPane(PlanPane["NextRunRow"]):
     """The choices; enter takes the one under the cursor."""
 
-    def count(self) -> int:
-        return len(choices(self.next_run.lines).shown) if self.next_run is not None else 0
+    def choices(self) -> Sequence[NextRunRow]:
+        return folded_choices(self.next_run.lines).shown if self.next_run is not None else ()
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """Heading, edges and the choices, up to what the screen has for them."""
         most = next(most for rows, most in MOST_ROWS if viewport.height >= rows)
-        folded = self.next_run is not None and bool(choices(self.next_run.lines).folded)
-        return EDGES + 1 + max(1, min(most, self.count() + folded))
-
-    def selected(self) -> NextRunRow | None:
-        """The choice under the cursor."""
-        lines = choices(self.next_run.lines).shown if self.next_run is not None else ()
-        return lines[min(self.at, len(lines) - 1)] if lines else None
+        folded = self.next_run is not None and bool(folded_choices(self.next_run.lines).folded)
+        return EDGES + 1 + max(1, min(most, len(self.choices()) + folded))
 
     def draw(self, frame: Frame, width: int, height: int) -> list[Row]:
         return draw_profiles(self.next_run, frame, self.at if self.has_keys else None, self.at, width, height)
@@ -80,7 +73,7 @@ class Choices(NamedTuple):
     """Nothing is known of them: they share a row."""
 
 
-def choices(lines: Sequence[NextRunRow]) -> Choices:
+def folded_choices(lines: Sequence[NextRunRow]) -> Choices:
     """A single profile of which nothing is known keeps its row, as does the one that is taken."""
     unknown = tuple(line for line in lines if line.option.kind == "profile" and not line.known and not line.taken)
     if len(unknown) < 2:
@@ -96,7 +89,7 @@ def draw_profiles(
     heading = title("Profiles", Span(f"● next run takes it{_in_all(shown, room)}", "dim") if width >= 60 else "")
     if shown is None:
         return bordered(heading, (), middle(_nothing(frame.run), room), width, height)
-    known, folded = choices(shown.lines)
+    known, folded = folded_choices(shown.lines)
     rows = draw_lines(known, shown.now, cursor, at, inner, max(2, room - bool(folded)))
     if folded:
         rows.append(crop(row(" " * LEAD, Span(_folded_words(folded, inner - LEAD), "dim")), inner))
@@ -107,7 +100,7 @@ def draw_profiles(
 
 def _in_all(shown: NextRun | None, room: int) -> str:
     """How many there are, where not all are seen."""
-    known, folded = choices(shown.lines) if shown is not None else Choices((), ())
+    known, folded = folded_choices(shown.lines) if shown is not None else Choices((), ())
     return f"   {len(known)} in all" if len(known) > room - 1 - bool(folded) else ""
 
 
@@ -135,9 +128,8 @@ def draw_lines(
 
 
 def _marked(line: NextRunRow, text: Row, here: bool, width: int) -> Row:
-    sign = row(
-        Span("› " if here else "  ", "accent"), Span("● " if line.taken else "○ ", "good" if line.taken else "dim")
-    )
+    taken = Span("● ", "good") if line.taken else Span("○ ", "dim")
+    sign = row(Span("› " if here else "  ", "accent"), taken)
     return lit(crop(row(sign, text), width), width, here=here)
 
 
@@ -226,11 +218,8 @@ def planning_words(frame: Frame) -> Row:
         return row(Span(f"✗ {clean(frame.plan_error.message)}", "bad"))
     run = frame.plan_run
     if frame.planning is not None and run.plan is None and run.outcome is not None:
-        return row(
-            Span(f"✗ no plan: {clean(run.reason) or 'it was stopped'}  ", "bad"),
-            Span("R", "key"),
-            Span(" again", "dim"),
-        )
+        reason = f"✗ no plan: {clean(run.reason) or 'it was stopped'}  "
+        return row(Span(reason, "bad"), Span("R", "key"), Span(" again", "dim"))
     if (frame.planning is None and run.job != "plan") or run.plan is not None or not run.status.busy:
         made = run.plan is not None
         return row(Span("R", "key"), Span(" plan again" if made else " plan: measure or predict", "dim"))

@@ -34,7 +34,7 @@ BESIDE_LETTERS = 14
 """Of the upper edge beside them: the title, its gaps and corners."""
 
 
-class ResultPane(PlanPane):
+class ResultPane(PlanPane[None]):
     """The verdict."""
 
     def draw(self, frame: Frame, width: int, height: int) -> list[Row]:
@@ -53,9 +53,8 @@ def draw_result(shown: NextRun | None, width: int, height: int) -> list[Row]:
         return bordered(heading, _right(shown), [words], width, height)
     rows = [_bar(shown, shown.estimate, inner), words]
     if room < 3:
-        heading = title(
-            "Result", pack(_letters(shown.estimate), max(0, inner - width_of(_right(shown)) - BESIDE_LETTERS))
-        )
+        beside = inner - width_of(_right(shown)) - BESIDE_LETTERS
+        heading = title("Result", pack(_letters(shown.estimate), max(0, beside)))
     else:
         rows.insert(1, pack(_shares(shown.estimate, shown.measured), inner))
         rows.append(pack(_room(shown), inner))
@@ -153,9 +152,8 @@ def _shares(estimate: Estimate, sure: bool) -> list[Row]:
         seconds = _seconds(estimate, terms)
         if seconds >= 0.5:
             share = f"{seconds / estimate.p50_seconds * 100:.1f} %"
-            pieces.append(
-                row(Span(f"{LETTERS[name]} ", style), f"{name} {about(roughly(seconds), sure)} ", Span(share, "dim"))
-            )
+            part = f"{name} {about(roughly(seconds), sure)} "
+            pieces.append(row(Span(f"{LETTERS[name]} ", style), part, Span(share, "dim")))
     return pieces
 
 
@@ -180,17 +178,8 @@ def _room(shown: NextRun) -> list[Row]:
     if shown.slower is not None and shown.slower > 1.005:
         found.append(f"a {shown.slower:.2f}× slower step")
     if found:
-        return [
-            row(Span("room for ", "dim"), Span(", or ", "dim").text.join(found)),
-            row(Span("g", "key"), Span(" takes it", "dim")),
-        ]
+        return [row(Span("room for ", "dim"), ", or ".join(found)), row(Span("g", "key"), Span(" takes it", "dim"))]
     if shown.window is None:
         return [row(Span("a window or a deadline among the settings shows what fits", "dim"))]
-    return [
-        row(
-            Span("no room: ", "warn"),
-            "fewer evaluations, epochs or another profile; ",
-            Span("g", "key"),
-            " seeks what fits",
-        )
-    ]
+    ways = "fewer evaluations, epochs or another profile; "
+    return [row(Span("no room: ", "warn"), ways, Span("g", "key"), " seeks what fits")]

@@ -9,7 +9,7 @@ from speedtui.tui.drawing.bars import bar
 from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, cell, clean, row
 from speedtui.tui.frame import Frame
-from speedtui.tui.panes.pane import Pane, middle, title
+from speedtui.tui.panes.pane import Pane, empty_pane, title
 
 STATUS_WORDS = {
     TrialStatus.OUT_OF_MEMORY: "out of memory",
@@ -24,7 +24,6 @@ TRIAL_STYLES = {
 
 
 def status_word(status: TrialStatus) -> str:
-    """As people say it."""
     return STATUS_WORDS.get(status, status.value)
 
 
@@ -41,7 +40,7 @@ def draw_results(run: RunState, width: int, height: int) -> list[Row]:
     study = run.study
     if study is None or not study.rows:
         text = "Nothing measured yet." if run.status.busy else "Nothing was measured."
-        return bordered(title("Results"), (), middle([row(Span(text, "dim"))], inner_height), width, height)
+        return empty_pane(title("Results"), text, width, height)
     rates = {trial.candidate.id: _rate(trial) for trial in study.rows}
     top = max((rate for rate in rates.values() if rate is not None), default=0.0)
     first = _first_shown(study, inner_height)

@@ -11,7 +11,7 @@ from speedtui.engine.log.run_summary import RunSummary, status_of
 from speedtui.engine.runs import UNKNOWN
 from speedtui.engine.state import RunState, RunStatus
 from speedtui.tui.drawing.text import Row, Span, cell, clean, clock, crop, fit, roughly, row
-from speedtui.tui.panes.pane import status_span
+from speedtui.tui.panes.pane import lit, status_span
 
 AROUND = 4
 """Rows that do not scroll: the heading, an empty one, and two about the run under the cursor."""
@@ -89,7 +89,6 @@ def _heading(columns: RunColumnWidths, width: int) -> Row:
 
 
 def _line(summary: RunSummary, columns: RunColumnWidths, width: int, *, here: bool, sign: str, now: float) -> Row:
-    base = "cursor " if here else ""
     state = _as_it_is(summary)
     status = status_span(state) if not summary.problem else Span("✗ unreadable", "warn")
     ends, verdict = _ends(state, now)
@@ -98,15 +97,9 @@ def _line(summary: RunSummary, columns: RunColumnWidths, width: int, *, here: bo
         (_done(summary), columns.done, ""), (ends, columns.ends, verdict), (_age(summary, now), columns.age, "dim"),
         (_what(summary), columns.what, ""),
     ]  # fmt: skip
-    spans = [cell(clean(text), cells, style=(base + style).strip()) for text, cells, style in parts if cells]
-    begin = Span(f"{'›' if here else ' '} {sign} ", (base + "accent").strip())
-    return _in_style(fit(row(begin, *spans), width), base)
-
-
-def _in_style(line: Row, base: str) -> Row:
-    return (
-        tuple(Span(text, style if style.startswith(base) else base + style) for text, style in line) if base else line
-    )
+    spans = [cell(clean(text), cells, style=style) for text, cells, style in parts if cells]
+    begin = Span(f"{'›' if here else ' '} {sign} ", "accent")
+    return lit(fit(row(begin, *spans), width), width, here=here)
 
 
 def _as_it_is(summary: RunSummary) -> RunState:

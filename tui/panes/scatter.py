@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from speedtui.engine.candidate import TrialStatus
@@ -14,7 +14,7 @@ from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.plot import X_AXIS_ROWS, Series, draw_plot, plot_columns
 from speedtui.tui.drawing.text import Row, Span, pack, row
 from speedtui.tui.frame import Frame
-from speedtui.tui.panes.pane import Pane, middle, title
+from speedtui.tui.panes.pane import TrialPane, empty_pane, title
 
 DOT, BEATEN, EXPECTED, BEST, UNPROVEN, CURSOR = "●", "•", "○", "★", "☆", "◆"
 STYLES = {DOT: "good", BEATEN: "dim", EXPECTED: "warn", BEST: "good", UNPROVEN: "warn", CURSOR: "accent"}
@@ -50,14 +50,10 @@ class ScatterGrid(NamedTuple):
     lines: int
 
 
-class ScatterPane(Pane):
+class ScatterPane(TrialPane):
     """A chart that changes when a trial ends or the cursor moves."""
 
     SLOW = True
-
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self.selected: int | None = None
 
     def due(self, frame: Frame) -> bool:
         if self.frame is None:
@@ -106,13 +102,11 @@ def _beaten(dot: TrialDot, others: Sequence[TrialDot]) -> bool:
 
 
 def draw_scatter(run: RunState, selected: int | None, width: int, height: int) -> list[Row]:
-    """The pane at a size."""
     inner_width, inner_height = width - EDGES - INSET, height - EDGES
     name = title("Throughput against peak memory")
     placed = dots(run.study, selected)
     if not any(dot.rate for dot in placed) or inner_height < LEAST_HEIGHT:
-        empty = middle([row(Span("Appears with the first trial that is measured.", "dim"))], inner_height)
-        return bordered(name, (), empty, width, height)
+        return empty_pane(name, "Appears with the first trial that is measured.", width, height)
     limit = _limit(run)
     largest = max([dot.peak for dot in placed] + ([limit] if limit is not None else []))
     unit, unit_name = (GIB, "GiB") if largest >= 2 * GIB else (MIB, "MiB")
@@ -193,12 +187,7 @@ def _legend(
 ) -> Row:  # fmt: skip
     """What the marks say, as far as there is room; the limit and the trial under the cursor before all,
     then how many dots lie under others."""
-    words: Mapping[str, str] = {
-        BEST: "best",
-        UNPROVEN: "best, not proven",
-        EXPECTED: "predicted",
-        BEATEN: "beaten in both",
-    }
+    words = {BEST: "best", UNPROVEN: "best, not proven", EXPECTED: "predicted", BEATEN: "beaten in both"}
     pieces = [row(Span(f"│ limit {limit:.4g} {unit}", "limit"))] if limit is not None else []
     pieces.append(row(Span(CURSOR, STYLES[CURSOR]), f" #{selected}") if CURSOR in marks else ())
     pieces.append(row(Span(f"{under} under others", "warn")) if under else ())

@@ -10,12 +10,11 @@ from speedtui.engine.state.event_words import phase_words
 from speedtui.engine.state.series import BucketMeans
 from speedtui.engine.state.windows import Recent, StepWindow
 from speedtui.engine.units import format_count, format_seconds, format_share
-from speedtui.tui.drawing.bars import in_order, phase_bar, phase_mark, sparkline
+from speedtui.tui.drawing.bars import history, in_order, phase_bar, phase_mark, sparkline
 from speedtui.tui.drawing.border import EDGES, INSET, bordered
-from speedtui.tui.drawing.text import Row, Span, cell, pack, row, wrap
-from speedtui.tui.frame import Frame, TimeRange
-from speedtui.tui.panes.history import STRETCH_WORDS, history
-from speedtui.tui.panes.pane import Pane, middle, title
+from speedtui.tui.drawing.text import Row, Span, cell, pack, row
+from speedtui.tui.frame import HISTORY_WORDS, Frame, TimeRange
+from speedtui.tui.panes.pane import Pane, empty_pane, title
 
 SHORT_NAMES = {"forward": "fwd", "backward": "bwd", "optimizer": "optim", "h2d": "copy"}
 NAME, FIGURE, SHARE, IDLE = 12, 9, 7, 6
@@ -37,12 +36,10 @@ class StepPane(Pane):
 
 
 def draw_step(run: RunState, width: int, height: int, axis: TimeRange = "run") -> list[Row]:
-    """The pane at a size."""
     steps = run.live_steps
     inner_width, inner_height = width - EDGES - INSET, height - EDGES
     if steps is None or not steps.count:
-        body = middle([row(Span(text, "dim")) for text in wrap(_empty_text(run), inner_width)], inner_height)
-        return bordered(title(_name(run)), (), body, width, height)
+        return empty_pane(title(_name(run)), _empty_text(run), width, height)
     table = inner_width >= TABLE_WIDTH and inner_height >= len(steps.phases) + 3
     rows = [_rates(steps, inner_width), phase_bar(steps.phases, inner_width)]
     waste = _waste(run, steps, inner_width)
@@ -167,7 +164,7 @@ def _charts(run: RunState, steps: StepWindow, names: list[str], axis: TimeRange,
     if values:
         top = max((value for known in values.values() for value in known if value is not None), default=0.0)
         rows = {name: history(known, width, top) for name, known in values.items()}
-        return Charts(f"last {STRETCH_WORDS[axis]}", rows)
+        return Charts(f"last {HISTORY_WORDS[axis]}", rows)
     if len(steps.recent_seconds) < 2 or not names:
         return Charts("", {})
     times = sparkline(steps.recent_seconds, width, top=2 * (steps.seconds or 0.0))  # half height is the median

@@ -10,35 +10,25 @@ from speedtui.engine.state.snapshot import LogLine
 from speedtui.engine.units import format_seconds, format_span
 from speedtui.tui.candidates.figures import measured
 from speedtui.tui.drawing.border import EDGES, INSET, bordered
-from speedtui.tui.drawing.text import Row, Span, clean, row, width_of, wrap
+from speedtui.tui.drawing.text import LEAST_TEXT, Row, Span, clean, hanging, row, wrap
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.events import LEVELS
-from speedtui.tui.panes.pane import Pane, middle, title
+from speedtui.tui.panes.pane import TrialPane, empty_pane, middle, selected_trial, title
 from speedtui.tui.panes.trial_columns import live_status
 
-LEAST_TEXT = 8
-"""Cells that a line's text gets at least."""
 
-
-class TrialLogPane(Pane):
+class TrialLogPane(TrialPane):
     """The events of one trial; its last rows where not all find room."""
-
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self.selected: int | None = None
 
     def draw(self, frame: Frame, width: int, height: int) -> list[Row]:
         return draw_trial_log(frame.study, self.selected, width, height)
 
 
 def draw_trial_log(run: RunState, selected: int | None, width: int, height: int) -> list[Row]:
-    """The pane at a size."""
     inner_width, inner_height = width - EDGES - INSET, height - EDGES
-    trial = run.study.row(selected) if run.study is not None and selected is not None else None
+    trial = selected_trial(run, selected)
     if trial is None:
-        return bordered(
-            title("Log"), (), middle([row(Span("No trial is selected.", "dim"))], inner_height), width, height
-        )
+        return empty_pane(title("Log"), "No trial is selected.", width, height)
     lines = [line for line in run.log if line.trial == trial.candidate.id]
     rows = [part for line in lines for part in _wrapped(run, line, trial.candidate.id, inner_width)]
     rows += _after(run, trial, inner_width)
@@ -53,9 +43,7 @@ def _wrapped(run: RunState, line: LogLine, trial: int, width: int) -> list[Row]:
     """Its number is in the title already."""
     mark, style = LEVELS.get(line.level, ("", ""))
     head = row(Span(f"{datetime.fromtimestamp(run.wall(line.t)):%H:%M:%S} ", "dim"), Span(mark, style))
-    text = clean(line.text).removeprefix(f"#{trial} ")
-    first, *rest = wrap(text, max(LEAST_TEXT, width - width_of(head))) or [""]
-    return [row(head, first), *(row(" " * width_of(head), more) for more in rest)]
+    return hanging(head, clean(line.text).removeprefix(f"#{trial} "), width)
 
 
 def _after(run: RunState, trial: TrialRow, width: int) -> list[Row]:

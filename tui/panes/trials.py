@@ -11,9 +11,9 @@ from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.state import RunState, StudyState, TrialRow
 from speedtui.engine.units import format_count, format_seconds, format_share, format_size
 from speedtui.tui.candidates.listing import PLAIN, Listing, listed
-from speedtui.tui.drawing.text import Row, Span, cell, clean, crop, row, width_of
+from speedtui.tui.drawing.text import Row, Span, cell, clean, crop, row
 from speedtui.tui.frame import Frame
-from speedtui.tui.panes.pane import Pane, middle
+from speedtui.tui.panes.pane import Pane, lit, middle
 from speedtui.tui.panes.trial_columns import LEFT, Told, TrialColumn, chosen_columns
 
 LEAD = 6
@@ -142,13 +142,8 @@ def draw_empty(run: RunState, height: int) -> list[Row]:
                  row(" `speedtui tune` tries other settings beside these."),
                  row(" ", Span("4", "key"), " says what may help, ", Span("1", "key"), " shows the run.")]  # fmt: skip
     elif run.status.busy:
-        lines = [
-            row(
-                " The candidates come when model and data are loaded. ",
-                Span("1", "key"),
-                " shows how far it is.",
-            )
-        ]
+        text = " The candidates come when model and data are loaded. "
+        lines = [row(text, Span("1", "key"), " shows how far it is.")]
     else:
         lines = [row(" No trials were run. ", Span("q", "key"), " leaves; `speedtui tune` starts a study.")]
     return middle(lines, height)
@@ -196,21 +191,17 @@ def draw_trials(
     for trial in shown[first:last]:
         under = trial.candidate.id == selected
         line = _line(told, trial, columns, config, under, trial.candidate.id in listing.marked)
-        rows.append(row(line, Span(" " * max(0, width - width_of(line)), "cursor")) if under else line)
+        rows.append(lit(line, width, here=under))
     return rows
 
 
 def _heading(told: Told, columns: list[TrialColumn], config: int, listing: Listing, part: str) -> Row:
     """Names of the columns, an arrow at the sorted one; `part`: which rows are seen, where not all are."""
     by_number = listing.sort == "#" and listing.reverse
-    number = cell(
-        f"{listing.arrow}#" if by_number else "#", LEAD - 2, right=True, style="accent" if by_number else "dim"
-    )
-    return row(
-        number,
-        cell(f"  {part or 'configuration'}", config + 2, style="dim"),
-        *(_head(told, c, listing) for c in columns),
-    )
+    arrow, style = (listing.arrow, "accent") if by_number else ("", "dim")
+    number = cell(f"{arrow}#", LEAD - 2, right=True, style=style)
+    name = cell(f"  {part or 'configuration'}", config + 2, style="dim")
+    return row(number, name, *(_head(told, column, listing) for column in columns))
 
 
 def _head(told: Told, column: TrialColumn, listing: Listing) -> Span:
@@ -225,29 +216,28 @@ def _line(
     told: Told, trial: TrialRow, columns: list[TrialColumn], config: int, under: bool, marked: bool
 ) -> Row:  # fmt: skip
     candidate = trial.candidate
-    base = "cursor " if under else ""
     best = candidate.id == told.study.best and not told.unproven
     quiet = trial.status in (TrialStatus.WAITING, TrialStatus.QUEUED, TrialStatus.NOT_RUN)
     spans = [
-        Span("›" if under else " ", base + "accent"),
-        _sign(told, trial, marked, base),
-        cell(str(candidate.id), LEAD - 4, right=True, style=base + "dim"),
-        Span("  ", base),
-        cell(clean(candidate.label), config, style=base + ("strong" if best else "dim" if quiet else "")),
+        Span("›" if under else " ", "accent"),
+        _sign(told, trial, marked),
+        cell(str(candidate.id), LEAD - 4, right=True, style="dim"),
+        Span("  "),
+        cell(clean(candidate.label), config, style="strong" if best else "dim" if quiet else ""),
     ]
     for column in columns:
         text, style = column.text(told, trial)
         words = column.name in LEFT
-        spans.append(cell(f" {text}" if words else text, column.width, right=not words, style=base + style))
+        spans.append(cell(f" {text}" if words else text, column.width, right=not words, style=style))
     return row(*spans)
 
 
-def _sign(told: Told, trial: TrialRow, marked: bool, base: str) -> Span:
+def _sign(told: Told, trial: TrialRow, marked: bool) -> Span:
     """Marked, promoted, best: the one that somebody set last in time comes first. A hollow star is not proven."""
     if marked:
-        return Span("*", base + "accent")
+        return Span("*", "accent")
     if trial.candidate.id == told.study.promoted:
-        return Span("P", base + "good")
+        return Span("P", "good")
     if trial.candidate.id != told.study.best:
-        return Span(" ", base + "good")
-    return Span("☆", base + "warn") if told.unproven else Span("★", base + "good")
+        return Span(" ", "good")
+    return Span("☆", "warn") if told.unproven else Span("★", "good")

@@ -7,7 +7,7 @@ such a call would stop the training.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, TypeVar, get_args
 
 from speedtui.engine.alerts.rules import Alert, AlertRules
 from speedtui.engine.commands import AnyCommand, command_name
@@ -35,6 +35,7 @@ from speedtui.tui.frame import ReplayPosition
 if TYPE_CHECKING:
     from speedtui.tui.draft.draft_editor import DraftEditor
 
+T = TypeVar("T")
 REMEMBERED = 256
 """Events kept for the next tick; more in half a second would not be read by anyone."""
 
@@ -168,14 +169,13 @@ class OpenRun:
 
     def alerts(self) -> list[Alert]:
         """What came since the last call that is worth an alert."""
-        taken: list[Alert] = []
-        while self._alerts:
-            taken.append(self._alerts.popleft())
-        return taken
+        return _taken(self._alerts)
 
     def new_events(self) -> list[Noteworthy]:
         """What came since the last call."""
-        taken: list[Noteworthy] = []
-        while self._new_events:
-            taken.append(self._new_events.popleft())
-        return taken
+        return _taken(self._new_events)
+
+
+def _taken(queue: deque[T]) -> list[T]:
+    """All that is in it by now; another thread may go on to put something in."""
+    return [queue.popleft() for _ in range(len(queue))]

@@ -13,10 +13,13 @@ from speedtui.engine.advise.strategies import Advised, advised, diagnosis_of
 from speedtui.engine.advise.strategy import AdvisorStrategy, held
 from speedtui.engine.commands import AddCandidate
 from speedtui.engine.state import RunState
+from speedtui.tui.draft.advisor_report import write_report
+from speedtui.tui.draft.front_draft import change, difference, taken
+from speedtui.tui.draft.planning import set_values
 from speedtui.tui.frame import Frame
 from speedtui.tui.keys import Situation, bindings
 from speedtui.tui.keys.situations import study_open
-from speedtui.tui.panes.advisor_detail import StrategyPane, measured_pair
+from speedtui.tui.panes.advisor_detail import StrategyPane, change_toml, measured_pair
 from speedtui.tui.panes.advisor_diagnosis import DiagnosisPane
 from speedtui.tui.panes.advisor_phases import PhasesPane
 from speedtui.tui.panes.advisor_shown import AdvisorPane, Shown
@@ -25,6 +28,7 @@ from speedtui.tui.panes.advisor_together import NextPane, TogetherPane
 from speedtui.tui.panes.footer import Footer
 from speedtui.tui.panes.header import Header
 from speedtui.tui.panes.pane import matches
+from speedtui.tui.screens.confirm import say
 from speedtui.tui.screens.view import View
 
 RISKS = ("none", "memory", "schedule", "order", "numbers")
@@ -89,8 +93,6 @@ class AdvisorScreen(View):
         self.query_one("#strategy-band").set_class(not measured, "-not-measured")
 
     def _arrange(self, frame: Frame) -> None:
-        from speedtui.tui.draft.advised import taken
-
         found = [one for one in self._advised.strategies if matches(_text(one), self.filter_text)]
         rows = tuple(sorted(found, key=SORTS[self._sort]))
         at = next((i for i, strategy in enumerate(rows) if strategy.key == self._selected), 0)
@@ -149,8 +151,6 @@ class AdvisorScreen(View):
         self._again()
 
     def copy_text(self) -> tuple[str, str]:
-        from speedtui.tui.panes.advisor_detail import change_toml
-
         strategy = self.strategy
         return ("The change", change_toml(strategy)) if strategy is not None else ("", "")
 
@@ -158,38 +158,29 @@ class AdvisorScreen(View):
 
     def action_take(self) -> None:
         """The next run has it from now on."""
-        from speedtui.tui.draft.planning import set_values
-
         if self.strategy is not None:
             set_values(self.speedtui, self.strategy.values)
 
     def action_untake(self) -> None:
         """Takes back what is under the cursor; where that is not taken, the last change."""
-        from speedtui.tui.draft.advised import unapply, undo
-
         strategy = self.strategy
         if strategy is not None and held(strategy.values, self.shown.taken):
-            unapply(self.speedtui, strategy.values)
+            change(self.speedtui, lambda draft: draft.reset(*strategy.values))
         else:
-            undo(self.speedtui)
+            change(self.speedtui, lambda draft: draft.undo())
 
     def action_difference(self) -> None:
         """Shows what the next run has that this one has not."""
-        from speedtui.tui.draft.advised import difference
-        from speedtui.tui.screens.confirm import say
-
         text = difference(self.speedtui) or "It has the same settings. enter takes a strategy for it."
         self.app.push_screen(say("The next run", text))
 
     # --- trials ---
 
     def action_probe(self) -> None:
-        """Tries it in the open study."""
         if self.strategy is not None:
             self._probe(self.strategy)
 
     def action_probe_all(self) -> None:
-        """Tries all that nobody measured."""
         waiting = [one for one in self._advised.strategies if one.state == "to_probe"]
         for strategy in waiting:
             self._probe(strategy)
@@ -207,9 +198,6 @@ class AdvisorScreen(View):
         show_levers(self.speedtui)
 
     def action_report(self) -> None:
-        """Writes it all down beside the run."""
-        from speedtui.tui.draft.advisor_report import write_report
-
         if self.frame is not None:
             write_report(self.speedtui, self.frame, self.shown)
 

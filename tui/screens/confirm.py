@@ -13,6 +13,7 @@ from textual.events import Key
 
 from speedtui.engine.plan_types import Advice
 from speedtui.tui.drawing.text import Row, Span, cell, row, wrap
+from speedtui.tui.panes.pane import lit
 from speedtui.tui.screens.dialog import Dialog
 from speedtui.tui.values import value_words
 
@@ -47,11 +48,10 @@ class Question(Dialog[str | None]):
     def __init__(self, heading: str, text: str, choices: Sequence[QuestionChoice]) -> None:
         super().__init__(heading)
         self._text, self._choices = text, tuple(choices)
-        self._at = 0
         self._careful = any(not choice.key for choice in choices)
 
     def body(self, width: int) -> list[Row]:
-        return draw_question(self._text, self._choices, self._at, width)
+        return draw_question(self._text, self._choices, self.cursor, width)
 
     def hint(self, *, cut: bool) -> Row:
         words = " then " if self._careful else " more   "
@@ -61,11 +61,11 @@ class Question(Dialog[str | None]):
 
     def action_step(self, rows: int) -> None:
         """Moves the cursor; above the first answer the text is scrolled, where it is longer than the screen."""
-        at = max(0, min(len(self._choices) - 1, self._at + rows))
-        if at == self._at:
+        at = max(0, min(len(self._choices) - 1, self.cursor + rows))
+        if at == self.cursor:
             self.action_scroll_rows(rows)
             return
-        self._at = at
+        self.cursor = at
         self.draw()
 
     def action_letter_step(self, rows: int) -> None:
@@ -74,8 +74,7 @@ class Question(Dialog[str | None]):
             self.action_step(rows)
 
     def action_choose(self) -> None:
-        """Answers with what is under the cursor."""
-        self.dismiss(self._choices[self._at].answer)
+        self.dismiss(self._choices[self.cursor].answer)
 
     def on_key(self, event: Key) -> None:
         for choice in self._choices:
@@ -96,18 +95,18 @@ def draw_question(text: str, choices: Sequence[QuestionChoice], at: int, width: 
 
 def _choice(choice: QuestionChoice, label: int, width: int, *, here: bool) -> list[Row]:
     """Letter and label with the explanation beside them, or below them where it would be broken too often."""
-    base = "cursor " if here else ""
-    start = row(Span("› " if here else "  ", base + "accent"), Span(f"{choice.key or ' '}  ", base + "key"))
+    start = row(Span("› " if here else "  ", "accent"), Span(f"{choice.key or ' '}  ", "key"))
     beside = width - LETTER_CELLS - label
     if beside < EXPLANATION_CELLS:
         indent, beside = LETTER_CELLS, width - LETTER_CELLS
-        rows = [row(start, cell(choice.label, beside, style=base + "strong"))]
+        rows = [row(start, cell(choice.label, beside, style="strong"))]
         lines = wrap(choice.explanation, beside)
     else:
         indent = LETTER_CELLS + label
         first, *lines = wrap(choice.explanation, beside) or [""]
-        rows = [row(start, cell(choice.label, label, style=base + "strong"), cell(first, beside, style=base))]
-    return [*rows, *(row(Span(" " * indent, base), cell(line, beside, style=base)) for line in lines)]
+        rows = [row(start, cell(choice.label, label, style="strong"), first)]
+    rows += [row(" " * indent, line) for line in lines]
+    return [lit(line, width, here=here) for line in rows]
 
 
 def confirm_delete(trial: int, label: str, *, has_result: bool) -> Question:

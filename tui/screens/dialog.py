@@ -27,6 +27,12 @@ class Box(Lines):
             self.screen.draw()
 
 
+CURSOR_KEYS: list[BindingType] = [
+    Binding("up,k", "step(-1)", "up", show=False),
+    Binding("down,j", "step(1)", "down", show=False),
+]
+
+
 class Dialog(ModalScreen[Answer]):
     """Subclasses say what stands in it."""
 
@@ -38,6 +44,8 @@ class Dialog(ModalScreen[Answer]):
     def __init__(self, heading: str) -> None:
         super().__init__()
         self._heading = heading
+        self.cursor = 0
+        """What is under the cursor, where there is something to choose from."""
         self.first = 0
         """Row at the top, where not all find room."""
 
@@ -77,6 +85,15 @@ class Dialog(ModalScreen[Answer]):
         box.styles.width, box.styles.height = width, height
         hint = self.hint(cut=len(rows) > room)
         return bordered(title(self._heading), hint, [*shown, *foot], width, height)
+
+    def count(self) -> int:
+        """How much there is to choose from."""
+        return 0
+
+    def action_step(self, rows: int) -> None:
+        """Moves the cursor, not past the ends."""
+        self.cursor = max(0, min(self.count() - 1, self.cursor + rows))
+        self.draw()
 
     def action_leave_for(self, screen: str) -> None:
         """Gives way to a screen, where the dialog has its number keys."""

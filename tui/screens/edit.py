@@ -34,7 +34,7 @@ ParseLines = Callable[[Sequence[str]], Edited]
 Result = TypeVar("Result")
 
 
-class LinesScreen(ModalScreen[Result | None], Generic[Result]):
+class EditScreen(ModalScreen[Result | None], Generic[Result]):
     """Lines of settings; comes back with what they come to, or None. Enter saves only what can be used."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -43,31 +43,24 @@ class LinesScreen(ModalScreen[Result | None], Generic[Result]):
         Binding("down", "app.focus_next", "next", show=False),
     ]
     AUTO_FOCUS = "Input"
-    PLACEHOLDER = "setting = value"
-    SAVES = "saves"
-    """What enter does."""
 
     def __init__(
-        self, heading: str, lines: Sequence[str], names: Sequence[str], config: Mapping[str, Any] | None = None
-    ) -> None:
-        """`names`: of the settings that are suggested while one is typed; `config`: what they are now."""
+        self, heading: str, lines: Sequence[str], read: Callable[[Sequence[str]], tuple[Result, str]],
+        names: Sequence[str], config: Mapping[str, Any] | None = None, *, placeholder: str = "setting = value",
+        enter: str = "saves",
+    ) -> None:  # fmt: skip
+        """`read`: what lines come to, and that in words, or a ConfigError that says what was expected; `names`: of the
+        settings that are suggested while one is typed; `config`: what they are now; `enter`: what that key does."""
         super().__init__()
-        self._heading, self._lines = heading, list(lines)
+        self._heading, self._lines, self._read = heading, list(lines), read
         self._names, self._config = tuple(names), config or {}
         self._suggester = SettingSuggester(self._names)
-
-    def read(self, lines: Sequence[str]) -> tuple[Result, str]:
-        """What the lines come to, and the same in words.
-
-        Raises:
-            ConfigError: what is wrong with them, and what was expected.
-        """
-        raise NotImplementedError
+        self._placeholder, self._enter = placeholder, enter
 
     def compose(self) -> ComposeResult:
         with Vertical(id="edit", classes="dialog") as box:
             box.border_title = Content(clean(self._heading))
-            box.border_subtitle = Content(f"enter {self.SAVES} · ↑ ↓ line · → completes · esc back")
+            box.border_subtitle = Content(f"enter {self._enter} · ↑ ↓ line · → completes · esc back")
             with VerticalScroll(id="edit-lines", can_focus=False):
                 for line in [*self._lines, ""]:
                     yield self._field(line)
@@ -75,7 +68,7 @@ class LinesScreen(ModalScreen[Result | None], Generic[Result]):
             yield Static(id="edit-hint", markup=False)
 
     def _field(self, text: str) -> Input:
-        return CleanInput(text, placeholder=self.PLACEHOLDER, suggester=self._suggester)
+        return CleanInput(text, placeholder=self._placeholder, suggester=self._suggester)
 
     def on_mount(self) -> None:
         self._check()
@@ -105,7 +98,7 @@ class LinesScreen(ModalScreen[Result | None], Generic[Result]):
         """What the lines come to, or None with the reason on the screen."""
         message = self.query_one("#edit-message", Static)
         try:
-            found, summary = self.read([field.value for field in self.query(Input)])
+            found, summary = self._read([field.value for field in self.query(Input)])
         except ConfigError as error:
             more = f"\n  {clean(error.hint)}" if error.hint else ""
             message.update(f"✗ {clean(error.message)}{more}")
@@ -114,18 +107,3 @@ class LinesScreen(ModalScreen[Result | None], Generic[Result]):
         message.set_class(False, "-wrong")
         message.update(f"✓ {clean(summary)}")
         return found
-
-
-class EditScreen(LinesScreen[dict[str, Scalar]]):
-    """Comes back with the values, one a setting, or None."""
-
-    def __init__(
-        self, heading: str, lines: Sequence[str], check: ParseLines, names: Sequence[str],
-        config: Mapping[str, Any] | None = None,
-    ) -> None:  # fmt: skip
-        """`check` reads the lines; the others are those of all such screens."""
-        super().__init__(heading, lines, names, config)
-        self._read = check
-
-    def read(self, lines: Sequence[str]) -> tuple[dict[str, Scalar], str]:
-        return self._read(lines)

@@ -47,6 +47,5 @@ class FilterScreen(ModalScreen[None]):
         self.dismiss()
 
     def action_clear(self) -> None:
-        """Takes the filter away."""
         self._typed("")
         self.dismiss()

@@ -84,7 +84,6 @@ class HelpScreen(Dialog[None]):
         return not self._typing
 
     def action_search(self) -> None:
-        """Begins to take letters."""
         self._typing = True
         self.draw()
 

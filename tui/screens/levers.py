@@ -9,9 +9,10 @@ from textual.binding import Binding, BindingType
 from speedtui.engine.plan_types import Advice
 from speedtui.engine.state import RunState
 from speedtui.engine.state.event_words import describe_nonfinite
-from speedtui.tui.drawing.text import Row, Span, cell, clean, clock, crop, roughly, row, width_of, wrap
+from speedtui.tui.drawing.text import Row, Span, cell, clean, clock, crop, roughly, row, wrap
 from speedtui.tui.panes.notices import gain_words
-from speedtui.tui.screens.dialog import Dialog
+from speedtui.tui.panes.pane import lit
+from speedtui.tui.screens.dialog import CURSOR_KEYS, Dialog
 from speedtui.tui.values import value_words
 
 GAIN_WIDTH = 16
@@ -23,8 +24,7 @@ class LeversScreen(Dialog[Advice | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,l", "dismiss(None)", "back", show=False),
-        Binding("up,k", "step(-1)", "up", show=False),
-        Binding("down,j", "step(1)", "down", show=False),
+        *CURSOR_KEYS,
         Binding("enter", "choose", "choose", show=False),
     ]
     WIDEST = 100
@@ -33,22 +33,18 @@ class LeversScreen(Dialog[Advice | None]):
         super().__init__("What helps")
         self._run = run
         self._levers = run.training.levers if run.training is not None else ()
-        self._at = 0
 
     def body(self, width: int) -> list[Row]:
-        return draw_levers(self._run, self._at, width)
+        return draw_levers(self._run, self.cursor, width)
 
     def hint(self, *, cut: bool) -> Row:
         return row(Span("enter", "key"), Span(" applies   ", "dim"), Span("esc", "key"), Span(" back", "dim"))
 
-    def action_step(self, rows: int) -> None:
-        """Moves the cursor."""
-        self._at = max(0, min(len(self._levers) - 1, self._at + rows))
-        self.draw()
+    def count(self) -> int:
+        return len(self._levers)
 
     def action_choose(self) -> None:
-        """Chooses what is under the cursor."""
-        self.dismiss(self._levers[self._at] if self._levers else None)
+        self.dismiss(self._levers[self.cursor] if self._levers else None)
 
 
 def draw_levers(run: RunState, at: int, width: int) -> list[Row]:
@@ -79,10 +75,9 @@ def _lateness(run: RunState, width: int) -> Row:
 
 
 def _line(lever: Advice, here: bool, width: int) -> Row:
-    base = "cursor " if here else ""
-    gain = cell(f"{'›' if here else ' '} {gain_words(lever)}", GAIN_WIDTH, style=base + "good")
-    words = crop(row(Span(clean(lever.lever), base + "strong" if here else "")), width - GAIN_WIDTH)
-    return row(gain, words, Span(" " * (width - GAIN_WIDTH - width_of(words)), base))
+    gain = cell(f"{'›' if here else ' '} {gain_words(lever)}", GAIN_WIDTH, style="good")
+    words = crop(row(Span(clean(lever.lever), "strong" if here else "")), width - GAIN_WIDTH)
+    return lit(row(gain, words), width, here=here)
 
 
 def _detail(lever: Advice, width: int) -> list[Row]:

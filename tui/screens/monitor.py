@@ -95,11 +95,9 @@ class MonitorScreen(View):
             super().action_move_to(where)
 
     def action_evaluate(self) -> None:
-        """Asks for an evaluation."""
         self.order(Evaluate())
 
     def action_checkpoint(self) -> None:
-        """Asks for a checkpoint."""
         self.order(Checkpoint())
 
     def action_axis(self) -> None:
@@ -115,7 +113,6 @@ class MonitorScreen(View):
         drawing.now()
 
     def action_mark(self) -> None:
-        """Marks this moment in the run's log."""
         self.order(Note())
 
     # Dialogs are imported when they are needed: the first paint need not wait for them.

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from textual.app import ComposeResult
 from textual.containers import Container
 
+from speedtui.tui.draft.draft import diff_as_toml
+from speedtui.tui.draft.fields import adjusted
+from speedtui.tui.draft.front_draft import change, look
+from speedtui.tui.draft.planning import (
+    plan_again,
+    save_as_profile,
+    seek_goal,
+    set_values,
+    take_option,
+    type_value,
+    write,
+)
 from speedtui.tui.frame import Frame
 from speedtui.tui.keys import Situation, bindings
 from speedtui.tui.panes.footer import Footer
@@ -43,24 +57,21 @@ class PlanScreen(View):
 
     def show(self, frame: Frame) -> None:
         """Works the next run out where something has changed, and hands it to the panes."""
-        # Imported when it is needed: the arithmetic of plans takes 40 ms that the first paint need not wait for.
-        from speedtui.tui.draft.front_draft import look
-
         shown = look(self.speedtui)
         schedules = self.query_one(SchedulesPane)
         costs = self.query_one(CostsPane)
         costs.schedules_too = not schedules.display
         profiles = self.query_one(ProfilesPane)
-        before = profiles.count()
+        before = len(profiles.choices())
         for pane in self.query(PlanPane):
             pane.take(shown)
             pane.has_keys = pane is self.active
-        if profiles.count() != before:
+        if len(profiles.choices()) != before:
             profiles.refresh(layout=True)
         super().show(frame)
 
     @property
-    def active(self) -> PlanPane:
+    def active(self) -> PlanPane[Any]:
         """Where the arrow keys act."""
         return self.query_one(f"#{self.pane_in_focus or FIELDS}", PlanPane)
 
@@ -81,16 +92,11 @@ class PlanScreen(View):
         return msgspec.structs.replace(now, next_differs=bool(draft.diff()), next_edited=bool(draft.past))
 
     def copy_text(self) -> tuple[str, str]:
-        from speedtui.tui.draft.draft import diff_as_toml
-
         shown = self.active.next_run
         return "the changes of the next run", diff_as_toml(shown.draft.diff()) if shown is not None else ""
 
     def action_adjust(self, by: int) -> None:
         """The setting under the cursor, so many rungs on."""
-        from speedtui.tui.draft.fields import adjusted
-        from speedtui.tui.draft.planning import set_values
-
         pane = self.active
         field = pane.selected() if isinstance(pane, FieldsPane) else None
         if field is None or pane.next_run is None:
@@ -100,15 +106,14 @@ class PlanScreen(View):
 
     def action_choose(self) -> None:
         """Types a value, switches the profile, or takes a row, by the pane."""
-        from speedtui.tui.draft.planning import set_values, take_option, type_value
-
         match self.active:
             case ProfilesPane() as profiles:
                 line = profiles.selected()
                 if line is not None:
                     take_option(self.speedtui, line.option.name)
             case CostsPane() | SchedulesPane() as pane:
-                set_values(self.speedtui, pane.selected() or {})
+                cost = pane.selected()
+                set_values(self.speedtui, cost.values if cost is not None else {})
             case FieldsPane() as fields:
                 field = fields.selected()
                 if field is not None:
@@ -124,48 +129,28 @@ class PlanScreen(View):
             self.action_choose()
 
     def action_reset(self) -> None:
-        """The setting under the cursor as the run has it."""
-        from speedtui.tui.draft.front_draft import change
-
         pane = self.active
         field = pane.selected() if isinstance(pane, FieldsPane) else None
         if field is not None:
             change(self.speedtui, lambda draft: draft.reset(field.path))
 
     def action_reset_all(self) -> None:
-        """All of them."""
-        from speedtui.tui.draft.front_draft import change
-
         change(self.speedtui, lambda draft: draft.reset_all())
 
     def action_undo(self) -> None:
-        """Before the last edit."""
-        from speedtui.tui.draft.front_draft import change
-
         change(self.speedtui, lambda draft: draft.undo())
 
     def action_goal(self) -> None:
-        """The most that still fits."""
-        from speedtui.tui.draft.planning import seek_goal
-
         seek_goal(self.speedtui)
 
     def action_write(self) -> None:
-        """The next run's configuration."""
-        from speedtui.tui.draft.planning import write
-
         write(self.speedtui)
 
     def action_save_profile(self) -> None:
-        """Under a name."""
-        from speedtui.tui.draft.planning import save_as_profile
-
         save_as_profile(self.speedtui)
 
     def action_plan(self) -> None:
         """Makes a plan, or another one."""
-        from speedtui.tui.draft.planning import plan_again
-
         plan_again(self.speedtui)
 
     def action_steer(self) -> None:

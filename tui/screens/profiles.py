@@ -10,7 +10,7 @@ from speedtui.engine.units import format_span
 from speedtui.tui.draft.next_run import NextRun, NextRunRow
 from speedtui.tui.drawing.text import Row, Span, clean, pack, row, wrap
 from speedtui.tui.panes.plan_profiles import draw_lines
-from speedtui.tui.screens.dialog import Dialog
+from speedtui.tui.screens.dialog import CURSOR_KEYS, Dialog
 from speedtui.tui.values import value_words
 
 MOST_CHANGES = 6
@@ -23,8 +23,7 @@ class ProfilesScreen(Dialog[tuple[str, str] | None]):
     WIDEST = 104
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,p", "dismiss(None)", "back", show=False),
-        Binding("up,k", "step(-1)", "up", show=False),
-        Binding("down,j", "step(1)", "down", show=False),
+        *CURSOR_KEYS,
         Binding("enter", "answer('take')", "take", show=False),
         Binding("s", "answer('save')", "save", show=False),
         Binding("t", "answer('train')", "train", show=False),
@@ -33,13 +32,13 @@ class ProfilesScreen(Dialog[tuple[str, str] | None]):
     def __init__(self, shown: NextRun, *, can_train: bool) -> None:
         super().__init__("Profile of the next run")
         self._shown, self._can_train = shown, can_train
-        self._at = next((i for i, line in enumerate(shown.lines) if line.taken), 0)
+        self.cursor = next((i for i, line in enumerate(shown.lines) if line.taken), 0)
 
     def body(self, width: int) -> list[Row]:
         lines = self._shown.lines
         room = max(3, self.app.size.height - 10)
-        rows = draw_lines(lines, self._shown.now, self._at, self._at, width, room)
-        return [*rows, (), *draw_details(lines[self._at], width), (), pack(self._keys(), width, "  ")]
+        rows = draw_lines(lines, self._shown.now, self.cursor, self.cursor, width, room)
+        return [*rows, (), *draw_details(lines[self.cursor], width), (), pack(self._keys(), width, "  ")]
 
     def hint(self, *, cut: bool) -> Row:
         return row(Span("esc", "key"), Span(" back", "dim"))
@@ -52,17 +51,14 @@ class ProfilesScreen(Dialog[tuple[str, str] | None]):
             row(Span("t", train), Span(" train with it now", "dim" if self._can_train else "off")),
         ]
 
-    def action_step(self, rows: int) -> None:
-        """Moves the cursor."""
-        self._at = max(0, min(len(self._shown.lines) - 1, self._at + rows))
-        self.draw()
+    def count(self) -> int:
+        return len(self._shown.lines)
 
     def action_answer(self, action: str) -> None:
-        """Answers with what is under the cursor."""
         if action == "train" and not self._can_train:
             self.app.notify("The device is not free: the run in progress has it.", severity="warning")
             return
-        self.dismiss((action, self._shown.lines[self._at].option.name))
+        self.dismiss((action, self._shown.lines[self.cursor].option.name))
 
 
 def draw_details(line: NextRunRow, width: int) -> list[Row]:

@@ -15,7 +15,7 @@ from speedtui.tui.drawing.border import EDGES
 from speedtui.tui.drawing.text import Row, Span, row
 from speedtui.tui.panes.run_rows import draw_runs, matching
 from speedtui.tui.runs.open_runs import OpenRuns
-from speedtui.tui.screens.dialog import Dialog
+from speedtui.tui.screens.dialog import CURSOR_KEYS, Dialog
 
 LOOK_SECONDS = 1.0
 """Between two looks at the folder; only logs that have grown are read, and of those the ends."""
@@ -27,8 +27,7 @@ class RunsScreen(Dialog[RunSummary | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "back", show=False),
         Binding("5", "dismiss(None)", "back", show=False),
-        Binding("up,k", "step(-1)", "up", show=False),
-        Binding("down,j", "step(1)", "down", show=False),
+        *CURSOR_KEYS,
         Binding("g,home", "step(-100000)", "top", show=False),
         Binding("G,end", "step(100000)", "bottom", show=False),
         Binding("slash", "type", "filter", show=False),
@@ -124,14 +123,12 @@ class RunsScreen(Dialog[RunSummary | None]):
             self.draw()
 
     def action_step(self, rows: int) -> None:
-        """Moves the cursor."""
         shown = self.shown
         if shown:
             self._chosen = shown[max(0, min(len(shown) - 1, self.at + rows))].folder.path
             self.draw()
 
     def action_choose(self) -> None:
-        """The run under the cursor comes to the front."""
         shown = self.shown
         if shown:
             self.dismiss(shown[self.at])

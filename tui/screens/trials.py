@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from textual.app import ComposeResult
 from textual.containers import Container
@@ -26,10 +26,13 @@ from speedtui.tui.panes.curve import CurvePane
 from speedtui.tui.panes.detail import DetailPane
 from speedtui.tui.panes.footer import Footer
 from speedtui.tui.panes.header import Header
+from speedtui.tui.panes.pane import TrialPane
 from speedtui.tui.panes.scatter import ScatterPane
 from speedtui.tui.panes.summary import SummaryPane
 from speedtui.tui.panes.trial_log import TrialLogPane
 from speedtui.tui.panes.trials import TrialsPane
+from speedtui.tui.screens.compare import CompareScreen
+from speedtui.tui.screens.confirm import ask_promote, confirm_delete
 from speedtui.tui.screens.view import View
 
 
@@ -67,13 +70,8 @@ class TrialsScreen(View):
 
     def on_trials_pane_selected(self) -> None:
         """The other panes follow the cursor."""
-        trial = self.table.selected
-        beside: tuple[DetailPane | CurvePane | ScatterPane | TrialLogPane, ...] = (
-            self.query_one(DetailPane), self.query_one(CurvePane), self.query_one(ScatterPane),
-            self.query_one(TrialLogPane),
-        )  # fmt: skip
-        for pane in beside:
-            pane.selected = trial
+        for pane in self.query(TrialPane):
+            pane.selected = self.table.selected
             pane.redraw()
         footer = self.query_one(Footer)
         footer.situation = self.situation()
@@ -99,11 +97,9 @@ class TrialsScreen(View):
         summary.redraw()
 
     def action_sort(self) -> None:
-        """By the next column."""
         self._list_by(self.table.listing.next_sort())
 
     def action_reverse(self) -> None:
-        """The other way round."""
         self._list_by(self.table.listing.reversed())
 
     def action_mark_trial(self) -> None:
@@ -121,8 +117,6 @@ class TrialsScreen(View):
 
     def action_compare(self) -> None:
         """The marked trials side by side; with fewer than two of them, the best and the one under the cursor."""
-        from speedtui.tui.screens.compare import CompareScreen
-
         trials = self._compared()
         if len(trials) < 2:
             self.notify("Mark two trials with space, or put the cursor on another one than the best.")
@@ -176,13 +170,11 @@ class TrialsScreen(View):
         self._edit("Add a candidate", {"train.micro_batch_size": train.get("micro_batch_size", 1)}, self._add)
 
     def action_duplicate(self) -> None:
-        """A copy to be changed."""
         trial = self.selected
         if trial is not None:
             self._edit(f"Duplicate #{trial.candidate.id}", trial.candidate.values, self._add)
 
     def action_edit(self) -> None:
-        """Other settings for a candidate without a result."""
         trial = self.selected
         if trial is not None:
             number = trial.candidate.id
@@ -194,8 +186,8 @@ class TrialsScreen(View):
             self._edit(f"Edit #{number}", trial.candidate.values, edited)
 
     def action_grid(self) -> None:
-        """Every combination of several values."""
-        from speedtui.tui.screens.grid import GridScreen
+        from speedtui.tui.candidates.grid import Grid, read_grid
+        from speedtui.tui.screens.edit import EditScreen
 
         if self.speedtui.commands.refused(study=True):
             return
@@ -203,7 +195,15 @@ class TrialsScreen(View):
         present = study.rows if study is not None else ()
         train = config.get("train", {})
         line = f"train.micro_batch_size = {train.get('micro_batch_size', 1)}"
-        self.app.push_screen(GridScreen([line], setting_paths(), config, present), self._add_all)
+
+        def read(lines: Sequence[str]) -> Grid:
+            return read_grid(lines, config, present)
+
+        screen = EditScreen(
+            "Add a grid of candidates", [line], read, setting_paths(), config, placeholder="setting = value, value",
+            enter="adds them",
+        )  # fmt: skip
+        self.app.push_screen(screen, self._add_all)
 
     def _add_all(self, grid: list[dict[str, Scalar]] | None) -> None:
         for values in grid or ():
@@ -227,12 +227,10 @@ class TrialsScreen(View):
             self.app.push_screen(EditScreen(heading, lines, check, setting_paths(), config), done)
 
     def action_run_trial(self) -> None:
-        """Queues the candidate."""
         if self.selected is not None:
             self.order(RunTrial(trial=self.selected.candidate.id))
 
     def action_run_all(self) -> None:
-        """Queues every candidate without a result."""
         self.order(RunAll())
 
     def action_stop_trial(self) -> None:
@@ -248,8 +246,6 @@ class TrialsScreen(View):
 
     def action_delete(self) -> None:
         """Asks, then deletes."""
-        from speedtui.tui.screens.confirm import confirm_delete
-
         trial = self.selected
         if trial is None or self.speedtui.commands.refused(study=True):
             return
@@ -277,7 +273,6 @@ class TrialsScreen(View):
         """Asks whether to train now, too; a study that is over can be asked as well."""
         from speedtui.tui.candidates.promoting import promote
         from speedtui.tui.candidates.saving import save_as_profile
-        from speedtui.tui.screens.confirm import ask_promote
 
         trial = self.selected
         if trial is None:

@@ -197,5 +197,4 @@ class View(PatchedScreen, inherit_bindings=False):
         """Moves what moves on this screen."""
 
     def action_move_to(self, where: str) -> None:
-        """To the top or the bottom of it."""
         self.action_move(-100_000 if where == "top" else 100_000)  # past any list
