@@ -14,7 +14,6 @@ from textual.filter import LineFilter
 from textual.screen import ModalScreen, Screen
 
 from speedtui.engine.commands import Pause, Resume, Stop
-from speedtui.engine.errors import ExitCode
 from speedtui.engine.session.base import Session
 from speedtui.engine.state import RunStatus
 from speedtui.engine.units import plural
@@ -127,10 +126,6 @@ class SpeedtuiApp(BaseApp):
         self.quitting.look()
         self.drawing.tick()
 
-    def draw_now(self) -> None:
-        """Draws every pane of the screen in front."""
-        self.drawing.now()
-
     def _check_terminal(self) -> None:
         if self._terminal_gone():
             self.quitting.detach()
@@ -183,7 +178,7 @@ class SpeedtuiApp(BaseApp):
 
     def action_next_run(self, by: int) -> None:
         self.runs.step(by)
-        self.draw_now()
+        self.drawing.now()
 
     def action_replay_speed(self, steps: int) -> None:
         """A recording faster or slower, by a factor of two a step."""
@@ -224,7 +219,7 @@ class SpeedtuiApp(BaseApp):
     def action_freeze(self) -> None:
         """Holds the picture, or lets it go on."""
         self.drawing.frozen = not self.drawing.frozen
-        self.draw_now()
+        self.drawing.now()
 
     def action_redraw(self) -> None:
         """Draws everything again, for a terminal that was written over."""
@@ -267,11 +262,3 @@ class SpeedtuiApp(BaseApp):
         while isinstance(self.screen, ModalScreen):
             self.pop_screen()
         self.quitting.ask()
-
-    def detach(self) -> None:
-        """Leaves; the run goes on."""
-        self.quitting.detach()
-
-    def terminate(self, exit_code: ExitCode) -> None:
-        """Ends the job and the screen, as a signal asks."""
-        self.quitting.terminate(exit_code)

@@ -46,7 +46,7 @@ def show(session: Session, *, options: ScreenOptions) -> ExitCode:
     app = SpeedtuiApp(session, options, terminal_gone=terminal_gone)
     with (
         own_screen(session.folder.screen_log),
-        signals_handled(lambda code: _terminate(app, code), lambda: _in_loop(app, app.detach)),
+        signals_handled(lambda code: _terminate(app, code), lambda: _in_loop(app, app.quitting.detach)),
     ):
         before = sys.getswitchinterval()
         sys.setswitchinterval(TURN_SECONDS)
@@ -61,7 +61,7 @@ def _terminate(app: SpeedtuiApp, code: ExitCode) -> None:
     terminal = _terminal(app)
     if terminal is not None and terminal.closed:
         os._exit(int(code))
-    _in_loop(app, lambda: app.terminate(code))
+    _in_loop(app, lambda: app.quitting.terminate(code))
 
 
 def _in_loop(app: SpeedtuiApp, action: Callable[[], None]) -> None:

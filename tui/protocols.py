@@ -43,8 +43,9 @@ class ShownRuns(Protocol):
     def obeyed(self) -> bool:
         """Whether somebody is there to follow commands of the run in front."""
 
-    def draw_now(self) -> None:
-        """Draws every pane of the screen in front."""
+    @property
+    def drawing(self) -> Draws:
+        """How the screen in front is drawn."""
 
 
 class Notifies(Protocol):
@@ -153,10 +154,6 @@ class AppUse(ShownRuns, Opens, Protocol):
     @property
     def notices(self) -> AwaitsTraining:
         """What is started once a run has answered."""
-
-    @property
-    def drawing(self) -> Draws:
-        """How the screen in front is drawn."""
 
     @property
     def can_train(self) -> bool:

@@ -171,7 +171,7 @@ async def frames(session: RecordedSession, last: e.AnyEvent, screen: str) -> lis
         for turn in islice(cycle(range(10)), WARM_FRAMES + FRAMES):
             session.hear(b.hardware(clock - b.STARTED_AT + turn, wobble=float(turn)))
             began = time.process_time()
-            app.draw_now()
+            app.drawing.now()
             await pilot.pause()
             used.append(time.process_time() - began)
     return used[WARM_FRAMES:]

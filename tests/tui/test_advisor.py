@@ -309,6 +309,6 @@ async def test_a_new_measurement_changes_the_list_while_it_is_open(open_app: Ope
         session.hear(e.TrialStarted(t=410.0, trial=5),
                      e.TrialFinished(t=420.0, trial=5, result=ba.result(0.300, 31.0)))  # fmt: skip
         app.tick()
-        app.draw_now()
+        app.drawing.now()
         first = screen_of(app).shown.rows[0]
         assert (first.name, first.state) == ("loader workers 0 → 2", "ready")

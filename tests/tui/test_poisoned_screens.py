@@ -100,7 +100,7 @@ async def test_a_name_with_brackets_reads_as_it_is(open_app: OpenApp) -> None:
         await settled(pilot)
         session.hear(e.Notice(t=session.snapshot().t, level="info", text=MARKUP))
         app.notify(MARKUP, title=MARKUP, markup=True)
-        app.draw_now()
+        app.drawing.now()
         await settled(pilot)
         while not (toasts := app.screen.query(Toast)):
             await pilot.pause()

@@ -105,7 +105,7 @@ async def test_a_termination_interrupts_the_job_and_is_the_exit_code(open_app: O
     app = open_app(session)
     async with app.run_test() as pilot:
         await pilot.pause(0.15)
-        app.terminate(ExitCode.TERMINATED)
+        app.quitting.terminate(ExitCode.TERMINATED)
     assert session.interrupted == [ExitCode.TERMINATED]
     assert _exit_code(app) is ExitCode.TERMINATED
 

@@ -69,7 +69,7 @@ async def test_a_screen_in_a_state_looks_as_it_did(
         for width, height in SIZES:
             await pilot.resize_terminal(width, height)
             await settled(pilot)
-            app.draw_now()
+            app.drawing.now()
             looks[f"{width}x{height}"] = text_of(app)
     before = snapshot.use_extension(Text)
     wrong = [name for name, text in looks.items() if text != before(name=name)]

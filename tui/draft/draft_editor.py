@@ -72,15 +72,7 @@ class DraftEditor:
         made = (training.full_evaluations.count, training.checkpoint_totals.count) if training is not None else ()
         tried = study.finished if study is not None else None
         results = sum(row.result is not None for row in study.rows) if study is not None else 0
-        seen = (
-            plan_run.plan,
-            plan_run.status,
-            run.status,
-            made,
-            tried,
-            results,
-            base,
-            minute if training is not None else 0,
-        )
+        known = (plan_run.plan, plan_run.status, run.status, made, tried, results)
+        seen = (*known, base, minute if training is not None else 0)
         if seen != self._options_of:
             self._options, self._options_of = options_of(base, run, plan_run, self._profiles), seen

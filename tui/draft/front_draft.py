@@ -38,7 +38,7 @@ def change(app: AppUse, make: Callable[[Draft], Draft]) -> None:
     except ConfigError as error:
         tell_error(app, error)
         return
-    app.draw_now()
+    app.drawing.now()
 
 
 def taken(app: ShownRuns) -> dict[str, Scalar]:

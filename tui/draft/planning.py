@@ -160,7 +160,7 @@ def save_as_profile(app: AppUse) -> None:
         values, baseline = profile_values(shown.draft), _baseline(app, shown)
         if name is not None and keep_profile(app, name, _description(app, shown), values, baseline):
             draft_editor(app).read_profiles()
-            app.draw_now()
+            app.drawing.now()
 
     app.push_screen(NameScreen("Save the next run's settings as a profile", check_name), named)
 
@@ -233,4 +233,4 @@ def start_plan(app: AppUse, *, measure: bool) -> None:
         tell_error(app, error)
         return
     app.runs.plan(session)
-    app.draw_now()
+    app.drawing.now()

@@ -10,7 +10,6 @@ from textual.geometry import Size
 from textual.message import Message
 
 from speedtui.engine.advise.strategy import AdvisorStrategy
-from speedtui.engine.state import RunState
 from speedtui.engine.units import GIB, MIB
 from speedtui.tui.drawing.text import Row, Span, cell, clean, crop, roughly, row, width_of
 from speedtui.tui.frame import Frame
@@ -67,7 +66,7 @@ class StrategiesPane(AdvisorPane):
 
     def lines(self, shown: Shown, frame: Frame, width: int, height: int) -> Sequence[Row]:
         if not shown.rows:
-            return draw_none(shown, frame.run, width, height)
+            return draw_none(shown, width, height)
         room = max(1, height - 1)
         self.first = max(0, min(self.first, shown.at, len(shown.rows) - room), shown.at - room + 1)
         return draw_strategies(shown, self.first, width, height)
@@ -83,7 +82,7 @@ class StrategiesPane(AdvisorPane):
         self.post_message(self.Moved(by=-1))
 
 
-def draw_none(shown: Shown, run: RunState, width: int, height: int) -> list[Row]:
+def draw_none(shown: Shown, width: int, height: int) -> list[Row]:
     """What to do where nothing is listed."""
     if shown.filter_text:
         lines = [row(f" No strategy has “{shown.filter_text}”. ", Span("esc", "key"), " takes the filter away.")]

@@ -93,11 +93,8 @@ def _added(step: Stacked) -> str:
 def _ratio(gain: Gain | None) -> str:
     if gain is None:
         return "1.00×"
-    return (
-        f"{_short(gain)} [{gain.low:.2f} {gain.high:.2f}]"
-        if gain.low is not None and gain.high is not None
-        else _short(gain)
-    )
+    known = gain.low is not None and gain.high is not None
+    return f"{_short(gain)} [{gain.low:.2f} {gain.high:.2f}]" if known else _short(gain)
 
 
 def _short(gain: Gain) -> str:
@@ -113,9 +110,6 @@ def draw_next(taken: Mapping[str, Scalar], width: int, *, measurable: bool = Fal
         return pack([row(same), takes, measures], width)
     words = ", ".join(short_changes(taken))
     count = f"{len(taken)} setting{'s' * (len(taken) != 1)} differ{'s' * (len(taken) == 1)}"
-    keys = pack(
-        [row(Span("v", "key"), Span(f" {count}", "dim")), row(Span("u", "key"), Span(" takes back", "dim"))], 44
-    )
-    return spread(
-        crop(row(Span(" next run will use ", "dim"), Span(clean(words), "good")), max(0, width - 40)), keys, width
-    )
+    differ, back = row(Span("v", "key"), Span(f" {count}", "dim")), row(Span("u", "key"), Span(" takes back", "dim"))
+    uses = row(Span(" next run will use ", "dim"), Span(clean(words), "good"))
+    return spread(crop(uses, max(0, width - 40)), pack([differ, back], 44), width)

@@ -68,9 +68,8 @@ def draw_detail(
     if trial is None:
         return bordered(title("Trial"), (), [row(Span("No trial is selected.", "dim"))], width, height)
     inner_width, inner_height = width - EDGES - INSET, height - EDGES
-    facts = {
-        label: labelled(label, pieces, inner_width, LABEL) for label, pieces in _facts(run, trial).items() if pieces
-    }
+    known = _facts(run, trial).items()
+    facts = {label: labelled(label, pieces, inner_width, LABEL) for label, pieces in known if pieces}
     following = _next(trial, inner_width, over=read_only or study_over(run))
     last = [*_reason(trial, inner_width), *_remedy(run, trial, inner_width), following]
     for label in SPARE:

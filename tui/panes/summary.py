@@ -29,16 +29,15 @@ class SummaryPane(Pane):
 
 def draw_summary(frame: Frame, width: int, listing: Listing = PLAIN) -> Row:
     """One row; an error of the session goes first, then how the table is shown where that is not as usual."""
+    run, study = frame.study, frame.study.study
     if frame.error is not None:
-        return row(
-            " ", pack([row(Span(f"✗ {clean(frame.error.message)}  {clean(frame.error.hint)}", "bad"))], width - 2)
-        )
-    if frame.note:
-        return row(" ", pack([row(Span(f"… {frame.note}", "accent"))], width - 2))
-    run = frame.study
-    study = run.study
-    if study is None:
-        return row(" ", pack([row(Span(_without_study(run), "dim"))], width - 2))
+        told = Span(f"✗ {clean(frame.error.message)}  {clean(frame.error.hint)}", "bad")
+    elif frame.note:
+        told = Span(f"… {frame.note}", "accent")
+    else:
+        told = Span("" if study is not None else _without_study(run), "dim")
+    if study is None or told.text:
+        return row(" ", pack([row(told)], width - 2))
     pieces = [*_shown(study, listing), _counts(study), _lead(study), _window(run), _base(run), _budget(run)]
     pieces += [
         row(Span("limit ", "dim"), format_size(study.memory_limit_bytes)) if study.memory_limit_bytes else (),

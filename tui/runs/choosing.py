@@ -30,4 +30,4 @@ def show_run(app: AppUse, summary: RunSummary) -> None:
     else:
         app.runs.add(AttachedSession(summary.folder), read_only=summary.alive is False or bool(summary.folder.flaw()))
     app.switch_mode("trials" if summary.state.job == "tune" else "monitor")
-    app.draw_now()
+    app.drawing.now()

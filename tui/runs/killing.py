@@ -71,4 +71,4 @@ def _kill(app: AppUse, following: OpenRun) -> None:
         following.session.kill()
     except SpeedtuiError as error:
         app.notify(f"{error.message}. {error.hint}", title="Not killed", severity="error")
-    app.draw_now()
+    app.drawing.now()

@@ -19,7 +19,7 @@ def pause_replay(app: ShownRuns) -> bool:
         recording.resume()
     else:
         recording.pause()
-    app.draw_now()
+    app.drawing.now()
     return True
 
 
@@ -28,7 +28,7 @@ def change_speed(app: ShownRuns, steps: int) -> None:
     recording = app.front.recording
     if recording is not None:
         recording.set_speed(min(FASTEST, max(SLOWEST, recording.position().speed * 2.0**steps)))
-        app.draw_now()
+        app.drawing.now()
 
 
 def seek(app: ShownRuns, steps: int) -> None:
@@ -37,4 +37,4 @@ def seek(app: ShownRuns, steps: int) -> None:
     if recording is not None:
         at = recording.position()
         recording.seek(at.t + steps * SEEK_SHARE * at.end)
-        app.draw_now()
+        app.drawing.now()

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from speedtui.engine.state import RunState, RunStatus
 from speedtui.tui.drawing.text import clean
 from speedtui.tui.screens.confirm import Question, QuestionChoice
-
-LeaveChoice = Literal["detach", "stop", "cancel"]
 
 
 def ask_leave(run: RunState, *, named: bool = False, in_thread: bool = False) -> Question:

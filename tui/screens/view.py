@@ -76,7 +76,7 @@ class View(PatchedScreen, inherit_bindings=False):
 
     def _draw_everything(self) -> None:
         self._to_be_drawn = False
-        self.speedtui.draw_now()
+        self.speedtui.drawing.now()
 
     def show(self, frame: Frame) -> None:
         """Shows a frame."""
