@@ -10,9 +10,7 @@ from speedtui.engine.config.frequency import Frequency, frequency_text, parse_fr
 from speedtui.engine.config.paths import with_values
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.events import Books
-from speedtui.engine.timing.due import Prices, rules_of
-from speedtui.engine.timing.made import Made
-from speedtui.engine.timing.walk import count_due
+from speedtui.engine.schedule.count import Made, Prices, count_schedule
 from speedtui.engine.units import format_share, format_span
 
 MOST = 3
@@ -92,9 +90,11 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
         return with_values(self.settings, changes, "advice")
 
     def _schedule_seconds(self, settings: Settings) -> float:
-        made = self.made
-        rules = rules_of(settings.schedule, made.steps, made.epoch_steps, evaluates=made.full + made.loss > 0)
-        return count_due(rules, made.steps, self.prices).seconds(self.prices)
+        made, prices = self.made, self.prices
+        return count_schedule(
+            settings.schedule, prices, total_steps=made.steps, epoch_steps=made.epoch_steps,
+            evaluates=made.full + made.loss > 0,
+        ).seconds(prices)  # fmt: skip
 
 
 def more_workers(before: int, cores: int | None) -> int:

@@ -14,8 +14,8 @@ from speedtui.engine.config.paths import with_values
 from speedtui.engine.config.settings import Scalar, ScheduleSettings, Settings
 from speedtui.engine.context.order import Alternative
 from speedtui.engine.plan_types import Advice
-from speedtui.engine.timing.due import Prices
-from speedtui.engine.timing.remaining import Remaining
+from speedtui.engine.schedule.count import Prices
+from speedtui.engine.schedule.remaining import Remaining
 from speedtui.engine.units import format_seconds, format_share, format_span
 
 EVAL_EVERY, FAST_EVERY, CHECKPOINT_EVERY = (

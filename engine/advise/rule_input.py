@@ -7,7 +7,7 @@ import msgspec
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.config.window import Window
 from speedtui.engine.plan_types import Fit, FrequencyRow, Goal, ProfileRow, Saving
-from speedtui.engine.timing.made import Made
+from speedtui.engine.schedule.count import Made
 from speedtui.engine.timing.verdict import FITS, judge_ended
 
 

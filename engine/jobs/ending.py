@@ -20,10 +20,10 @@ from speedtui.engine.jobs.result import JobResult
 from speedtui.engine.jobs.resume_hint import go_on_lower, resume_command
 from speedtui.engine.jobs.resuming import EarlierWorkers
 from speedtui.engine.plan_types import ProfileRow
+from speedtui.engine.schedule.costs import RunCosts
+from speedtui.engine.schedule.count import Made
 from speedtui.engine.search.candidates import label
-from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.eta import Eta
-from speedtui.engine.timing.made import Made
 from speedtui.engine.timing.verdict import judge_ended
 from speedtui.engine.trainer.finite import Divergence
 from speedtui.engine.trainer.schedule import TrainingSchedule

@@ -21,7 +21,7 @@ from speedtui.engine.history.keys import (
 )
 from speedtui.engine.history.records import PastEvaluation, PastMeasurement, PastOutcome
 from speedtui.engine.memory.peak_model import Calibration, calibrate
-from speedtui.engine.timing.costs import RunCosts
+from speedtui.engine.schedule.costs import RunCosts
 
 
 class JobHistory:

@@ -17,8 +17,8 @@ from speedtui.engine.plan.forecast import Forecast, stated_curve
 from speedtui.engine.plan.resolved_profiles import ResolvedProfile
 from speedtui.engine.plan.rows import Answered, Basis
 from speedtui.engine.profile.profile import UNMEASURED_SHARE
+from speedtui.engine.schedule.costs import RunCosts
 from speedtui.engine.search.candidates import apply_candidate
-from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.durations import ONE_SPREAD
 from speedtui.engine.timing.workload_shape import shape_of
 from speedtui.engine.trial.failures import TrialEnded

@@ -10,8 +10,9 @@ from speedtui.engine.checkpoint.store import CheckpointStore, Found
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import JobError
 from speedtui.engine.jobs.resume_hint import how_to_go_on
+from speedtui.engine.schedule.count import Made
+from speedtui.engine.schedule.rules import LOSS
 from speedtui.engine.state.series import Losses
-from speedtui.engine.timing.made import Made
 
 
 def find_checkpoint(context: JobContext, store: CheckpointStore, model: nn.Module) -> Found | None:
@@ -70,6 +71,10 @@ class EarlierWorkers(msgspec.Struct, frozen=True, kw_only=True):
     def going_back(self, steps: int) -> EarlierWorkers:
         """With so many steps that this worker makes again."""
         return msgspec.structs.replace(self, steps_again=self.steps_again + steps)
+
+    def judged(self, by: str) -> int:
+        """Evaluations that `schedule.best_by` could judge."""
+        return self.full + (self.loss if by == LOSS else 0)
 
     def made(self, made: Made) -> Made:
         """With what this worker has made."""

@@ -106,7 +106,7 @@ class Search:
                 settings, predictor.surfaces, free_bytes=predictor.free_bytes, past=predictor.past,
                 without_mask=self._runner.without_mask, refusal=self._refusal,
             )  # fmt: skip
-        from speedtui.engine.timing.counts import counts_of
+        from speedtui.engine.schedule.steps import counts_of
 
         workload = self._runner.workload
         return Auto(

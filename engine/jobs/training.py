@@ -15,7 +15,6 @@ from speedtui.engine.candidate import Estimate
 from speedtui.engine.checkpoint.fingerprint import model_fingerprint
 from speedtui.engine.checkpoint.start import load_start
 from speedtui.engine.checkpoint.store import CheckpointStore
-from speedtui.engine.config.frequency import Frequency, parse_frequency
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.context.context import JobContext, JobStopped
 from speedtui.engine.context.order import COMMAND_LINE
@@ -29,7 +28,7 @@ from speedtui.engine.jobs.resume_hint import how_to_go_on
 from speedtui.engine.jobs.resuming import checkpoint_of, earlier_workers, find_checkpoint
 from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.meter.memory import release_memory
-from speedtui.engine.timing.counts import counts_of, first_save_step, frequency_steps
+from speedtui.engine.schedule.steps import counts_of
 from speedtui.engine.timing.eta import Eta
 from speedtui.engine.timing.step_sizes import step_sizes
 from speedtui.engine.trainer.attending import attending
@@ -111,25 +110,15 @@ class Training:
             estimate=self._estimate,
             save_guess_seconds=save_guess_seconds(self._model, settings),
             since=self._earlier.began_at,
+            judged=self._earlier.judged(settings.schedule.best_by),
             losses=self._earlier.losses,
         )
 
     def _make_schedule(self, settings: Settings) -> TrainingSchedule:
-        schedule = TrainingSchedule(
-            self._context, self._live, settings.schedule, self._eta, self._store, epoch_steps=self._counts.epoch_steps,
-            evaluates=self._workload.eval_dataset is not None,
-            first_save=self._first_save(settings),
-        )  # fmt: skip
+        schedule = TrainingSchedule(self._context, self._live, settings.schedule, self._eta, self._store)
         if self._found is not None:
             schedule.restore(self._found.facts.schedule)
         return schedule
-
-    def _first_save(self, settings: Settings) -> int | None:
-        every = parse_frequency(settings.schedule.checkpoint_every)
-        if every == Frequency():
-            return None
-        by_steps = None if settings.schedule.save_only_best else frequency_steps(every, self._counts.epoch_steps)
-        return first_save_step(self._counts.total_steps, by_steps)
 
     def _make_evaluator(self, settings: Settings) -> Evaluator | None:
         """Refuses a metric that cannot work before anything is trained."""
@@ -283,7 +272,6 @@ class Training:
             elif {"schedule.metric", "schedule.generate"} & values.keys():
                 self._evaluator.prepare(settings.schedule)
         self._schedule.change(settings.schedule)
-        self._eta.change(settings.schedule, self._live.step)
         if RATE in values and self._trainer is not None:
             self._trainer.scale_rate(settings.train.learning_rate / self._live.current.train.learning_rate)
         if STEPS in values and settings.train.max_steps is not None:

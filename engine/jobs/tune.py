@@ -20,10 +20,10 @@ from speedtui.engine.jobs.study import Study
 from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.report.files import write_study_files
 from speedtui.engine.report.promote import SCRIPT_NAME
+from speedtui.engine.schedule.costs import RunCosts
 from speedtui.engine.search.candidates import apply_candidate
 from speedtui.engine.search.sampled import sampled_classes
 from speedtui.engine.state.study import PLAN
-from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.units import format_budget, parse_duration
 from speedtui.engine.workload.imports import uncollected
 

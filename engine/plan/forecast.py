@@ -8,10 +8,9 @@ import msgspec
 
 from speedtui.engine.candidate import Curve, Estimate, FigureSource
 from speedtui.engine.config.settings import Settings
-from speedtui.engine.timing.costs import RunCosts
+from speedtui.engine.schedule.costs import RunCosts, StepsTime
 from speedtui.engine.timing.estimate import estimate_schedule, time_steps
 from speedtui.engine.timing.run_shape import RunShape
-from speedtui.engine.timing.schedule_time import StepsTime
 from speedtui.engine.timing.workload_shape import shape_of
 from speedtui.engine.workload.base import Workload
 
@@ -54,10 +53,7 @@ class Forecast:
         """With evaluations on so many rows of those there are."""
         if not self._eval_rows or eval_rows is None or eval_rows >= self._eval_rows:
             return self.costs
-        share = eval_rows / self._eval_rows
-        parts = ("eval_seconds", "generate_seconds", "metric_seconds")
-        known = {name: seconds * share for name in parts if (seconds := getattr(self.costs, name)) is not None}
-        return msgspec.structs.replace(self.costs, **known)
+        return self.costs.evaluating(eval_rows / self._eval_rows)
 
 
 def stated_curve(tokens_per_second: float, shape: RunShape) -> Curve:

@@ -13,7 +13,7 @@ from speedtui.engine.config.settings import Settings
 from speedtui.engine.config.window import Window
 from speedtui.engine.errors import UsageError
 from speedtui.engine.profile.profile import UNMEASURED_SHARE, Profile
-from speedtui.engine.timing.counts import counts_of
+from speedtui.engine.schedule.steps import counts_of
 from speedtui.engine.timing.verdict import judge_ended
 
 HOUR = 3600.0

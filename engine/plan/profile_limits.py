@@ -12,8 +12,8 @@ from speedtui.engine.config.settings import Scalar
 from speedtui.engine.plan.resolved_profiles import ResolvedProfile
 from speedtui.engine.plan_types import Change
 from speedtui.engine.profile.profile import EFFECTIVE_BATCH, MAX_LENGTH
+from speedtui.engine.schedule.steps import counts_of
 from speedtui.engine.search.candidates import MICRO_BATCH
-from speedtui.engine.timing.counts import counts_of
 from speedtui.engine.units import plural
 
 if TYPE_CHECKING:

@@ -18,9 +18,8 @@ from speedtui.engine.errors import ConfigError
 from speedtui.engine.plan.what_if import KnownRun, epoch_steps_of, known_from_estimate, step_seconds
 from speedtui.engine.plan_types import Change, ProfileRow, Saving
 from speedtui.engine.profile.apply import values_of
+from speedtui.engine.schedule.costs import RunCosts, StepsTime
 from speedtui.engine.state import RunState, TrainingState, TrialRow
-from speedtui.engine.timing.costs import RunCosts
-from speedtui.engine.timing.schedule_time import StepsTime
 
 WHERE = "the plan"
 TYPICAL_LATE_SHARE = 0.064

@@ -14,7 +14,7 @@ from speedtui.engine.config.paths import with_values
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.config.window import Window
 from speedtui.engine.plan_types import FrequencyRow
-from speedtui.engine.timing.counts import frequency_steps
+from speedtui.engine.schedule.rules import frequency_steps
 from speedtui.engine.timing.verdict import judge_finish
 from speedtui.engine.units import duration_text, parse_duration
 

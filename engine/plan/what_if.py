@@ -15,10 +15,9 @@ from speedtui.engine.config.paths import value_at, with_values
 from speedtui.engine.config.same_steps import same_steps
 from speedtui.engine.config.settings import ScheduleSettings, Settings
 from speedtui.engine.plan_types import Saving
-from speedtui.engine.timing.costs import RunCosts
-from speedtui.engine.timing.counts import counts_of
-from speedtui.engine.timing.due import Due
-from speedtui.engine.timing.schedule_time import ANSWERS, COMPUTED, StepsTime, left_out, time_schedule
+from speedtui.engine.schedule.costs import ANSWERS, COMPUTED, RunCosts, StepsTime, left_out, time_schedule
+from speedtui.engine.schedule.count import Due
+from speedtui.engine.schedule.steps import counts_of
 
 ROUNDS = 4
 """In which full evaluations are told from those of the loss alone: what comes by the clock moves with their prices."""
@@ -187,9 +186,7 @@ def _costs(known: KnownRun, settings: Settings) -> RunCosts:
     share = asked / known.eval_rows
     if known.settings.data.eval_rows is None:
         share = min(share, 1.0)
-    parts = ("eval_seconds", "generate_seconds", "metric_seconds")
-    priced = {name: seconds * share for name in parts if (seconds := getattr(known.costs, name)) is not None}
-    return msgspec.structs.replace(known.costs, **priced)
+    return known.costs.evaluating(share)
 
 
 def _more_rows_than_known(known: KnownRun, settings: Settings) -> bool:

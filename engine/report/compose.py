@@ -12,9 +12,9 @@ from speedtui.engine.errors import ConfigError
 from speedtui.engine.events import EvaluationCompleted
 from speedtui.engine.report.books import books_rows, closed_books
 from speedtui.engine.report.record import EstimateComparison, TrainingReport
+from speedtui.engine.schedule.count import Made
+from speedtui.engine.schedule.steps import counts_of
 from speedtui.engine.state import RunState, TrainingState
-from speedtui.engine.timing.counts import counts_of
-from speedtui.engine.timing.made import Made
 from speedtui.engine.timing.verdict import FinalVerdict, judge_ended
 from speedtui.engine.units import plural
 

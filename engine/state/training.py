@@ -177,6 +177,7 @@ class TrainingFold:
             micro_batch_size=started.micro_batch_size,
             grad_accum_steps=started.grad_accum_steps,
             started_at=self._started_at,
+            worker_began_at=self._worker_began,
             resumes=self._resumes,
             step=self._step,
             loss=self._loss,

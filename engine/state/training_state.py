@@ -31,6 +31,8 @@ class TrainingState(msgspec.Struct, frozen=True, kw_only=True):
     grad_accum_steps: int
     started_at: float
     """On the run's clock, of its first start."""
+    worker_began_at: float = 0.0
+    """The same of its present trainer."""
     trial: int | None = None
     """The candidate it was promoted from."""
     resumes: int = 0

@@ -6,8 +6,7 @@ import msgspec
 
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import ScheduleSettings
-from speedtui.engine.timing.due import NOTHING, Due, Prices, rules_of
-from speedtui.engine.timing.walk import count_due
+from speedtui.engine.schedule.count import NOTHING, Due, Prices, count_schedule
 
 
 class Ahead(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,5 +37,6 @@ def planned_due(estimate: Estimate | None, schedule: ScheduleSettings, epoch_ste
     """The evaluations and checkpoints that an estimate of the whole run is of."""
     if estimate is None:
         return NOTHING
-    rules = rules_of(schedule, estimate.total_steps, epoch_steps, evaluates=evaluates)
-    return count_due(rules, estimate.total_steps, Prices(step=step_guess(estimate) or 0.0))
+    prices = Prices(step=step_guess(estimate) or 0.0)
+    total = estimate.total_steps
+    return count_schedule(schedule, prices, total_steps=total, epoch_steps=epoch_steps, evaluates=evaluates)

@@ -6,12 +6,12 @@ import math
 import statistics
 from collections import deque
 
+from speedtui.engine.schedule.costs import GUESS_SPREAD
+
 RECENT = 5
 """Of which the next one is expected: what is generated, and so how long it takes, changes as the model learns."""
 ONE_SPREAD = 0.1
 """Relative standard deviation where only one was measured."""
-GUESS_SPREAD = 0.3
-"""Where none was, and the figure comes from a part of one or from a trial."""
 
 
 class Durations:

@@ -10,11 +10,10 @@ import numpy as np
 from speedtui.engine.candidate import Curve, Estimate, FigureSource
 from speedtui.engine.config.frequency import parse_frequency
 from speedtui.engine.config.settings import ScheduleSettings
-from speedtui.engine.timing.costs import RunCosts
+from speedtui.engine.schedule.costs import ANSWERS, COMPUTED, RunCosts, StepsTime, left_out, time_schedule
+from speedtui.engine.schedule.count import Prices
 from speedtui.engine.timing.curve import Floats
-from speedtui.engine.timing.due import Prices
 from speedtui.engine.timing.run_shape import RunShape
-from speedtui.engine.timing.schedule_time import ANSWERS, COMPUTED, StepsTime, left_out, time_schedule
 
 DRAWS = 4096
 """Of the Monte Carlo; the 90 % point is then known to a fortieth of a standard deviation."""

@@ -12,15 +12,14 @@ from speedtui.engine import events as e
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import ScheduleSettings
 from speedtui.engine.config.window import Window
+from speedtui.engine.schedule.cadence import SaveDue
+from speedtui.engine.schedule.costs import GUESS_SPREAD, RunCosts
+from speedtui.engine.schedule.count import NOTHING, Made
+from speedtui.engine.schedule.remaining import Remaining
 from speedtui.engine.state.series import Losses
 from speedtui.engine.timing.ahead import Ahead, planned_due, step_guess
-from speedtui.engine.timing.costs import RunCosts
-from speedtui.engine.timing.due import NOTHING
-from speedtui.engine.timing.durations import GUESS_SPREAD
 from speedtui.engine.timing.guarded import one_thread_at_a_time
-from speedtui.engine.timing.made import Made
 from speedtui.engine.timing.pending import Interruption, Pending
-from speedtui.engine.timing.remaining import Remaining
 from speedtui.engine.timing.spending import ONLY_FULL, Spending
 from speedtui.engine.timing.step_time import StepTimeModel
 from speedtui.engine.timing.track import StepSizes, Track
@@ -45,14 +44,15 @@ class Eta:
     def __init__(
         self, *, total_steps: int, first_step: int, epoch_steps: int, schedule: ScheduleSettings, evaluates: bool,
         window: Window | None, wall: Callable[[float], float], sizes: NDArray[np.float64] | None,
-        estimate: Estimate | None, save_guess_seconds: float = 0.0, since: float = 0.0, full_seconds: float = 0.0,
+        estimate: Estimate | None, save_guess_seconds: float = 0.0, since: float = 0.0, judged: int = 0,
         losses: Losses | None = None,
     ) -> None:  # fmt: skip
         """`first_step`: steps done in earlier workers; `evaluates`: there is an evaluation set; `wall`: what the wall
         clock shows at t, seconds since the epoch; `sizes`: padded tokens of each step of the whole run, (total_steps,),
         None where unknown; `estimate`: what a trial or plan expected of the whole run under this schedule;
         `save_guess_seconds`: a checkpoint hardly takes longer, for want of a measured one; `since`: t at which the
-        training began; `full_seconds`: spent in full evaluations by earlier workers; `losses`: of their steps.
+        training began; `judged`: evaluations of earlier workers in which the best so far showed;
+        `losses`: of their steps.
 
         Raises:
             ValueError: a frequency of the schedule cannot be read.
@@ -61,7 +61,7 @@ class Eta:
         planned = planned_due(estimate, schedule, epoch_steps, evaluates=evaluates)
         self._pending = Pending(
             schedule, Spending(estimate, planned, save_guess_seconds), total_steps=total_steps, epoch_steps=epoch_steps,
-            evaluates=evaluates, since=since, full_seconds=full_seconds,
+            evaluates=evaluates, since=since, judged=judged,
         )  # fmt: skip
         self._track = Track(first_step, epoch_steps, StepSizes(sizes))
         self._pace = StepTimeModel()
@@ -71,9 +71,28 @@ class Eta:
 
     # -- training thread ---------------------------------------------------------------------------
 
+    def begins(self, t: float) -> None:
+        """The first step of this worker begins."""
+        self._pending.begins(t)
+
+    def evaluation_due(self, step: int, t: float) -> e.EvaluationKind | None:
+        """The evaluation that the schedule asks for after a step."""
+        full = self._pending.expected("full")
+        return self._pending.cadence.evaluation(step, t, full, ends=step >= self.total_steps)
+
+    def save_due(self, step: int, t: float) -> SaveDue | None:
+        """The checkpoint that the schedule asks for after a step which is not the last."""
+        return self._pending.cadence.save(step, t)
+
+    @property
+    def evaluates(self) -> bool:
+        """There is an evaluation set."""
+        return self._pending.evaluates
+
     def began(self, what: Interruption, t: float) -> None:
         """An evaluation or a save begins; `evaluated`, `saved` or `final_saved` says that it ended."""
-        self._track.began(self._pending.began(what, self._track.step, t), t)
+        self._pending.began(what, t)
+        self._track.began(what, t)
 
     def evaluated(self, kind: e.EvaluationKind, seconds: float, phases: Mapping[str, float]) -> None:
         """An evaluation ended; `phases`: its seconds in eval, generate and metric."""
@@ -102,9 +121,9 @@ class Eta:
         self._track.ended(seconds)
         self._pending.final_saved(seconds)
 
-    def change(self, schedule: ScheduleSettings, step: int) -> None:
-        """Another schedule holds after this step; what was measured still counts, and so do stretches of time."""
-        self._pending.change(schedule, self._track.t)
+    def change(self, schedule: ScheduleSettings, t: float) -> None:
+        """Another schedule holds from `t` on; what was measured still counts, and so do stretches of time."""
+        self._pending.change(schedule, t)
 
     def shorten(self, total_steps: int) -> None:
         """The training ends after another number of steps."""
@@ -131,15 +150,11 @@ class Eta:
     @property
     def full_seconds(self) -> float:
         """Spent in full evaluations, which `schedule.eval_share` is a limit for; set anew by a resumed training."""
-        return self._pending.full_seconds
+        return self._pending.cadence.spent
 
     @full_seconds.setter
     def full_seconds(self, seconds: float) -> None:
-        self._pending.full_seconds = seconds
-
-    def elapsed_seconds(self, t: float) -> float:
-        """Since the training began, in its first worker: what `schedule.eval_share` is a share of."""
-        return max(t - self._pending.since, 0.0)
+        self._pending.cadence.spent = seconds
 
     def eval_seconds(self, kind: e.EvaluationKind) -> float:
         """Expected of the next one; 0 where nothing is known."""
@@ -189,8 +204,6 @@ class Eta:
 
     def observe(self, step: e.StepCompleted) -> None:
         """Takes in a step, or several in one line. Evaluations and saves are no part of a line's seconds."""
-        if self._track.t is None and not self._pace.known:
-            self._pending.begins(step.t - step.seconds)
         self._track.line(step, self._pace)
         if step.loss is not None:
             self._losses.add(step.step, step.loss)
@@ -230,7 +243,7 @@ class Eta:
         return Remaining(
             seconds=ahead.seconds, steps_seconds=ahead.steps, total_steps=self.total_steps,
             epoch_steps=pending.epoch_steps, evaluates=pending.evaluates,
-            at=pending.position(self._track.step, t + left), prices=pending.prices(ahead.steps / max(steps, 1)),
+            at=pending.cadence.position(self._track.step, t + left), prices=pending.prices(ahead.steps / max(steps, 1)),
             generate_seconds=generate, metric_seconds=metric,
         )  # fmt: skip
 

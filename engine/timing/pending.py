@@ -10,18 +10,17 @@ import msgspec
 
 from speedtui.engine import events as e
 from speedtui.engine.config.settings import ScheduleSettings
-from speedtui.engine.timing.due import Due, Prices, Rules, TrainingPosition, rules_of
-from speedtui.engine.timing.made import Made
+from speedtui.engine.schedule.cadence import Cadence
+from speedtui.engine.schedule.count import Due, Made, Prices, count_due
+from speedtui.engine.schedule.rules import Rules, rules_of
 from speedtui.engine.timing.spending import Spending
-from speedtui.engine.timing.walk import count_due
 
 EXACT = 100
-"""Evaluations and checkpoints to come that are followed one by one in every update: half a millisecond's worth."""
+"""Evaluations and checkpoints to come that are followed one by one in every update: a millisecond's worth."""
 JUDGED = 3
 """Evaluations from which on the share of them that was the best so far says something about the next."""
 
-Interruption = Literal["eval", "full", "loss", "checkpoint", "final"]
-"""`eval`: an evaluation whose kind follows from the schedule."""
+Interruption = Literal["full", "loss", "checkpoint", "final"]
 
 
 class Pending:
@@ -29,71 +28,64 @@ class Pending:
 
     def __init__(
         self, schedule: ScheduleSettings, spending: Spending, *, total_steps: int, epoch_steps: int, evaluates: bool,
-        since: float, full_seconds: float,
+        since: float, judged: int,
     ) -> None:  # fmt: skip
-        """`since`: t at which the training began; `full_seconds`: spent in full evaluations before this worker."""
+        """`since`: t at which the training began; `judged`: evaluations before this worker in which the best so far
+        showed."""
         self.total_steps, self.epoch_steps, self.evaluates = total_steps, epoch_steps, evaluates
         self.spending = spending
-        self.full_seconds = full_seconds
         self.since = since
+        self.cadence = Cadence(self._rules(schedule), now=since)
+        self.cadence.judged = judged
         self._schedule = schedule
-        self._rules = self._rules_of(schedule)
-        self._full_at = self._loss_at = self._save_at = since
-        self._full = self._loss = self._saves = self._judged = self._best = 0
-        self._model_saved = False
+        self._full = self._loss = self._saves = self._best = 0
+        self._judged_before = judged
+        self._begun = self._model_saved = False
 
     # -- what happens ------------------------------------------------------------------------------
 
     def begins(self, t: float) -> None:
-        """The first step begins: stretches of time count from here."""
-        self._full_at, self._loss_at = max(self._full_at, t), max(self._loss_at, t)
-        self._save_at = max(self._save_at, t)
+        """The first step of this worker begins: stretches of time count from here."""
+        if not self._begun:
+            self._begun = True
+            self.cadence.begins(t)
 
-    def began(self, what: Interruption, step: int, t: float) -> str:
-        """Something begins after this step or a little later one; returns what it is."""
-        kind = self._kind_due(step, t) if what == "eval" else what
-        if kind in ("full", "loss"):
-            self._evaluation_ends(kind, t + self.spending.eval_seconds("full" if kind == "full" else "loss"))
-        elif kind == "checkpoint":
-            self._save_at = t + self.spending.save_seconds
-        return kind
+    def began(self, what: Interruption, t: float) -> None:
+        """Something begins; stretches of time count from where it is expected to be over."""
+        if what in ("full", "loss"):
+            self.cadence.evaluates(what, t + self.expected(what))
+        elif what == "checkpoint":
+            self.cadence.saved(t + self.expected(what))
 
     def evaluated(self, kind: e.EvaluationKind, seconds: float, phases: Mapping[str, float], ended: float) -> None:
         """An evaluation ended at t = `ended`."""
         self.spending.evaluated(kind, seconds, phases)
-        self._judged += kind == "full" or self._rules.best_by_loss
         self._full += kind == "full"
         self._loss += kind == "loss"
-        if kind == "full":
-            self.full_seconds += seconds
-        self._evaluation_ends(kind, ended)
+        self.cadence.evaluated(kind, seconds, ended)
 
     def saved(self, seconds: float, ended: float, *, best: bool | None) -> None:
         """A checkpoint is on disk since t = `ended`."""
         self.spending.save.add(seconds)
         self._saves += 1
-        self._best += self._rules.only_best and self._rules.save_seconds is None if best is None else best
-        self._save_at = ended
+        rules = self.cadence.rules
+        self._best += rules.only_best and rules.save_seconds is None if best is None else best
+        self.cadence.saved(ended)
 
     def final_saved(self, seconds: float) -> None:
         """The final model is on disk."""
         self.spending.final.add(seconds)
         self._model_saved = True
 
-    def change(self, schedule: ScheduleSettings, t: float | None) -> None:
-        """Another schedule holds from `t` on; stretches of time go on, and begin there of what was never due."""
-        before = self._rules
-        self._schedule, self._rules = schedule, self._rules_of(schedule)
-        if t is None:
-            return
-        self._full_at = self._full_at if before.full else t
-        self._loss_at = self._loss_at if before.loss else t
-        self._save_at = self._save_at if before.saves else t
+    def change(self, schedule: ScheduleSettings, t: float) -> None:
+        """Another schedule holds from `t` on."""
+        self._schedule = schedule
+        self.cadence.change(self._rules(schedule), t)
 
     def shorten(self, total_steps: int) -> None:
         """The training ends after another number of steps."""
         self.total_steps = total_steps
-        self._rules = self._rules_of(self._schedule)
+        self.cadence.rules = self._rules(self._schedule)
 
     # -- what is to come ---------------------------------------------------------------------------
 
@@ -115,21 +107,14 @@ class Pending:
             step=step_seconds, full=self.expected("full"), loss=self.expected("loss"), save=self.expected("checkpoint")
         )
 
-    def position(self, step: int, t: float) -> TrainingPosition:
-        """Where the training is after a step."""
-        return TrainingPosition(
-            step=step, passed=max(t - self.since, 0.0), spent=self.full_seconds,
-            since_full=max(t - self._full_at, 0.0), since_loss=max(t - self._loss_at, 0.0),
-            since_save=max(t - self._save_at, 0.0), judged=self._judged,
-        )  # fmt: skip
-
     def due(self, step: int, last_step: int, t: float, step_seconds: float, *, last: bool) -> Due:
         """What comes after `step` until `last_step`; of evaluations as many are the best so far as were before."""
-        prices, at = self.prices(step_seconds), self.position(step, t)
-        due = count_due(self._rules, last_step, prices, at, last=last, exact=EXACT)
-        if self._rules.only_best and self._judged >= JUDGED:
-            coming = due.full + (due.loss if self._rules.best_by_loss else 0)
-            due = msgspec.structs.replace(due, saves=max(due.saves, coming * self._best / self._judged))
+        rules, at = self.cadence.rules, self.cadence.position(step, t)
+        due = count_due(rules, last_step, self.prices(step_seconds), at, last=last, exact=EXACT)
+        judged = self.cadence.judged - self._judged_before
+        if rules.only_best and judged >= JUDGED:
+            coming = due.full + (due.loss if rules.best_by_loss else 0)
+            due = msgspec.structs.replace(due, saves=max(due.saves, coming * self._best / judged))
         return due
 
     def final_seconds(self, running: str) -> float:
@@ -144,20 +129,5 @@ class Pending:
             spending.save.deviation_of_sum(due.saves), 0.0 if self._model_saved else spending.final.deviation,
         )  # fmt: skip
 
-    def _evaluation_ends(self, kind: str, t: float) -> None:
-        self._loss_at = t
-        if kind == "full":
-            self._full_at = t
-
-    def _kind_due(self, step: int, t: float) -> e.EvaluationKind:
-        """What an evaluation that begins now is, by the schedule."""
-        rules = self._rules
-        if not rules.loss or not rules.full:
-            return "full" if rules.full or not rules.loss else "loss"
-        if step >= self.total_steps:
-            return "full"
-        due = step % rules.full_steps == 0 if rules.full_steps else t - self._full_at >= (rules.full_seconds or 0.0)
-        return "full" if due else "loss"
-
-    def _rules_of(self, schedule: ScheduleSettings) -> Rules:
+    def _rules(self, schedule: ScheduleSettings) -> Rules:
         return rules_of(schedule, self.total_steps, self.epoch_steps, evaluates=self.evaluates)

@@ -7,12 +7,12 @@ from typing import NamedTuple
 from speedtui.engine.config.frequency import Frequency, parse_frequency
 from speedtui.engine.config.settings import ScheduleSettings, Settings
 from speedtui.engine.errors import ConfigError
-from speedtui.engine.timing.counts import StepCounts, counts_of, frequency_steps
+from speedtui.engine.schedule.count import Prices, count_due
+from speedtui.engine.schedule.rules import LOSS, rules_of
+from speedtui.engine.schedule.steps import StepCounts, counts_of
 from speedtui.engine.units import plural
 from speedtui.engine.workload.base import Workload
 from speedtui.engine.workload.positions import beyond_training, require_places
-
-LOSS = "loss"
 
 
 class Doubt(NamedTuple):
@@ -166,10 +166,9 @@ def _patience(schedule: ScheduleSettings, counts: StepCounts) -> Doubt | None:
 
 def evaluations_before_the_end(schedule: ScheduleSettings, counts: StepCounts) -> int | None:
     """How many that `best_by` can judge come before the last step; None where the clock or a share decides."""
-    every = parse_frequency(schedule.eval_every)
-    fast = parse_frequency(schedule.fast_eval_every) if schedule.best_by == LOSS else Frequency()
-    if schedule.eval_share is not None or every.seconds is not None or fast.seconds is not None:
+    rules = rules_of(schedule, counts.total_steps, counts.epoch_steps, evaluates=True)
+    by_clock = rules.full_seconds or (rules.loss_seconds if rules.best_by_loss else None)
+    if rules.share is not None or by_clock is not None:
         return None
-    steps = [frequency_steps(one, counts.epoch_steps) for one in (every, fast)]
-    due = {step for each in steps if each is not None for step in range(each, counts.total_steps, each)}
-    return len(due)
+    due = count_due(rules, counts.total_steps - 1, Prices(step=1.0), last=False)
+    return due.full + (due.loss if rules.best_by_loss else 0)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from speedtui.engine.candidate import Curve
-from speedtui.engine.timing.counts import StepCounts
+from speedtui.engine.schedule.steps import StepCounts
 from speedtui.engine.timing.curve import Floats, design
 
 MOST_ROWS = 4_000_000

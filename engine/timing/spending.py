@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.events import EvaluationKind
-from speedtui.engine.timing.costs import RunCosts
-from speedtui.engine.timing.due import Due
+from speedtui.engine.schedule.costs import RunCosts
+from speedtui.engine.schedule.count import Due
 from speedtui.engine.timing.durations import RECENT, Durations
 
 LEARNING = 0.2

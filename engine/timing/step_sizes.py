@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from speedtui.engine.config.settings import Settings
-from speedtui.engine.timing.counts import StepCounts, counts_of
+from speedtui.engine.schedule.steps import StepCounts, counts_of
 from speedtui.engine.timing.curve import Floats
 from speedtui.engine.timing.run_shape import MOST_ROWS, Indices
 from speedtui.engine.timing.workload_shape import run_order

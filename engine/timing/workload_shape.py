@@ -11,7 +11,7 @@ import numpy.typing as npt
 from speedtui.engine.candidate import Curve
 from speedtui.engine.config.settings import Scalar, Settings, TrainSettings
 from speedtui.engine.plan_types import Saving
-from speedtui.engine.timing.counts import StepCounts, counts_of
+from speedtui.engine.schedule.steps import StepCounts, counts_of
 from speedtui.engine.timing.run_shape import EpochOrder, Indices, RunShape, TokensOf, run_shape
 from speedtui.engine.workload.base import Workload
 from speedtui.engine.workload.order import epoch_order

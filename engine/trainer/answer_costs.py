@@ -12,9 +12,8 @@ from speedtui.engine.candidate import Curve, CurvePoint
 from speedtui.engine.config.settings import ScheduleSettings, Settings
 from speedtui.engine.evaluate.prompts import allowed_tokens, answer_limits, right_lengths
 from speedtui.engine.evaluate.timed_answers import AnswerBatch, TimedAnswers, answer_batches
-from speedtui.engine.timing.costs import RunCosts
+from speedtui.engine.schedule.costs import GUESS_SPREAD, RunCosts
 from speedtui.engine.timing.curve import fit_curve
-from speedtui.engine.timing.durations import GUESS_SPREAD
 from speedtui.engine.units import parse_duration
 from speedtui.engine.workload.base import Workload
 from speedtui.engine.workload.evaluation_batch import generation_rows

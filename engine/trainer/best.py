@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-LOSS = "loss"
-"""What `schedule.best_by` calls the evaluation loss."""
+from speedtui.engine.schedule.rules import LOSS
 
 
 class BestSoFar:

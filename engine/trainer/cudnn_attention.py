@@ -23,7 +23,7 @@ from torch.nn.attention import SDPBackend
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.evaluate.answering import base_of
 from speedtui.engine.log.clock import working_seconds
-from speedtui.engine.timing.counts import counts_of
+from speedtui.engine.schedule.steps import counts_of
 from speedtui.engine.units import format_count, format_seconds
 from speedtui.engine.workload.base import Workload
 from speedtui.engine.workload.cache import cache_folder, key_of, replacing, touch

@@ -21,10 +21,10 @@ from speedtui.engine.evaluate.evaluator import Evaluator, Scores
 from speedtui.engine.evaluate.rehearsal import expected_loss_seconds, rehearsal_rows
 from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.output import warn_traceback
-from speedtui.engine.timing.costs import RunCosts
+from speedtui.engine.schedule.costs import RunCosts
+from speedtui.engine.schedule.rules import LOSS
 from speedtui.engine.timing.eta import Eta
 from speedtui.engine.trainer.answer_costs import answer_costs
-from speedtui.engine.trainer.best import LOSS
 from speedtui.engine.trainer.finite import FiniteWatch
 from speedtui.engine.trainer.live_settings import LiveSettings
 from speedtui.engine.trainer.loaders import kept_randomness

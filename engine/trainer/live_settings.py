@@ -11,8 +11,8 @@ from speedtui.engine.config.paths import value_at, with_values
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.context.context import JobContext, Refused
 from speedtui.engine.errors import ConfigError
+from speedtui.engine.schedule.rules import LOSS
 from speedtui.engine.search.candidates import label
-from speedtui.engine.trainer.best import LOSS
 
 REBUILDING = "train.micro_batch_size"
 """What only a new trainer can take up."""

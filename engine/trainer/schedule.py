@@ -11,13 +11,11 @@ from transformers import TrainerControl
 from speedtui.engine import commands as c
 from speedtui.engine import events as e
 from speedtui.engine.checkpoint.store import CheckpointStore
-from speedtui.engine.config.frequency import Frequency, parse_frequency
 from speedtui.engine.config.settings import Scalar, ScheduleSettings
 from speedtui.engine.context.context import JobContext, JobStopped, Refused
 from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.timing.eta import Eta
 from speedtui.engine.trainer.best import BestSoFar
-from speedtui.engine.trainer.cadence import Cadence
 from speedtui.engine.trainer.deadline import Deadline
 from speedtui.engine.trainer.live_settings import NOTHING_TO_EVALUATE, LiveSettings
 from speedtui.engine.units import format_span
@@ -38,17 +36,12 @@ class TrainingSchedule:
     """Decides after each step what comes before the next one, and whether there is a next one."""
 
     def __init__(
-        self, context: JobContext, live: LiveSettings, schedule: ScheduleSettings, eta: Eta, store: CheckpointStore, *,
-        epoch_steps: int, evaluates: bool, first_save: int | None,
-    ) -> None:  # fmt: skip
-        """`evaluates`: there is an evaluation set; `first_save`: the step of a checkpoint made early, None for none."""
+        self, context: JobContext, live: LiveSettings, schedule: ScheduleSettings, eta: Eta, store: CheckpointStore
+    ) -> None:
         self._context = context
         self._live = live
         self._eta = eta
         self._store = store
-        self._epoch_steps = epoch_steps
-        self._evaluates = evaluates
-        self._first_save = first_save
         self.deadline = Deadline(context, eta)
         self.best = BestSoFar(schedule.best_by)
         self.kind: e.EvaluationKind = "full"
@@ -61,7 +54,6 @@ class TrainingSchedule:
         self.rebuild = False
         """The trainer is to be made anew, with the settings that wait, from the checkpoint that was just saved."""
         self._told_put_off: dict[str, Scalar] = {}
-        self._full, self._fast, self._checkpoint = (Cadence(Frequency(), epoch_steps) for _ in range(3))
         self._evaluate_now = self._save_now = False
         self._last = self._amid = False
         self._retry_at: float | None = None
@@ -74,9 +66,7 @@ class TrainingSchedule:
     def change(self, schedule: ScheduleSettings) -> None:
         """Other settings hold from now on; what has passed since the last evaluation and checkpoint still counts."""
         self._schedule = schedule
-        self._full.change(parse_frequency(schedule.eval_every))
-        self._fast.change(parse_frequency(schedule.fast_eval_every))
-        self._checkpoint.change(parse_frequency(schedule.checkpoint_every))
+        self._eta.change(schedule, self._context.t)
         self._store.keep = schedule.keep_checkpoints
         self.best.judge_by(schedule.best_by)
 
@@ -100,33 +90,17 @@ class TrainingSchedule:
         if not last and self.deadline.reached():
             self.end_at_deadline(control)
             return
-        self._decide_evaluation(step, last, control)
+        self._decide_evaluation(step, control)
         self._decide_checkpoint(step, last, control)
         self._evaluate_now = self._save_now = False
 
-    def _decide_evaluation(self, step: int, last: bool, control: TrainerControl) -> None:
-        kind = self._evaluation_due(step, last)
-        if kind is not None and not self._evaluate_now:
-            kind = self.deadline.affordable(kind)
+    def _decide_evaluation(self, step: int, control: TrainerControl) -> None:
+        kind: e.EvaluationKind | None = "full"
+        if not self._evaluate_now:
+            kind = self._eta.evaluation_due(step, self._context.t)
+            kind = kind and self.deadline.affordable(kind)
         control.should_evaluate = kind is not None
         self.kind = kind or "full"
-
-    def _evaluation_due(self, step: int, last: bool) -> e.EvaluationKind | None:
-        if not self._evaluates:
-            return None
-        if self._evaluate_now:
-            return "full"
-        if not self._full.never and (last or (self._full.due(step) and self._within_share())):
-            return "full"
-        return "loss" if not self._fast.never and (last or self._fast.due(step)) else None
-
-    def _within_share(self) -> bool:
-        """Whether one more full evaluation leaves them within their share of the time."""
-        share = self._schedule.eval_share
-        if share is None:
-            return True
-        spent = self._eta.full_seconds + self._eta.eval_seconds("full")
-        return spent <= share * self._eta.elapsed_seconds(self._context.t)
 
     def _decide_checkpoint(self, step: int, last: bool, control: TrainerControl) -> None:
         reason = None if last else self._save_due(step)
@@ -142,11 +116,7 @@ class TrainingSchedule:
             return "change"
         if self._retry_at is not None:
             return "schedule"
-        if step == self._first_save:
-            return "first"
-        if self._schedule.save_only_best and self._checkpoint.steps is not None:
-            return None
-        return "schedule" if self._checkpoint.due(step) else None
+        return self._eta.save_due(step, self._context.t)
 
     def _save(self, control: TrainerControl, reason: e.SaveReason) -> None:
         control.should_save, self.save_reason = True, reason
@@ -211,12 +181,9 @@ class TrainingSchedule:
     def evaluated(self, evaluation: e.EvaluationCompleted, control: TrainerControl, *, last: bool) -> None:
         """An evaluation ended, `best` not yet judged; where it ends the training or asks for a checkpoint is set."""
         self._eta.evaluated(evaluation.kind, evaluation.seconds, evaluation.phases)
-        if evaluation.kind == "full":
-            self._full.done()
-        self._fast.done()
         best = self.best.take(evaluation.step, evaluation.loss, evaluation.metrics, nonfinite=evaluation.nonfinite)
         self._context.emit(msgspec.structs.replace(evaluation, best=best))
-        if best and self._schedule.save_only_best:
+        if best and self._schedule.save_only_best and not last:  # after which the model itself is saved
             self._save(control, "best")
         elif self._save_now and not last:
             self._save_now = False
@@ -232,7 +199,6 @@ class TrainingSchedule:
 
     def saved(self, checkpoint: e.CheckpointSaved) -> None:
         """A checkpoint or the final model is on disk."""
-        self._checkpoint.done()
         self._retry_at = None
         self.rebuild = checkpoint.reason == "change" and self.ended == "steps"
         if checkpoint.reason == "best":
@@ -278,7 +244,7 @@ class TrainingSchedule:
         return "only the time to save is left before the deadline" if self.deadline.reached() else ""
 
     def _on_evaluate_command(self, command: c.AnyCommand) -> str:
-        if not self._evaluates:
+        if not self._eta.evaluates:
             raise Refused(f"{NOTHING_TO_EVALUATE}: name data.eval, or return eval_dataset from the recipe")
         if self._amid:
             raise Refused("an evaluation is being made")

@@ -68,6 +68,7 @@ class TrainingTrainer(MeteredTrainer):
         if self._rehearses:
             loss_pass = super().evaluate
             self.evaluating.rehearse(model, lambda dataset: loss_pass(eval_dataset=dataset))
+        self._eta.begins(self._context.t)
 
     def after_step(self) -> None:
         """The schedule decides what comes now."""

@@ -18,7 +18,7 @@ from speedtui.engine.candidate import (
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobStopped
 from speedtui.engine.hardware.limits import too_many_workers
-from speedtui.engine.timing.costs import RunCosts
+from speedtui.engine.schedule.costs import RunCosts
 from speedtui.engine.timing.estimate import estimate_run
 from speedtui.engine.timing.workload_shape import shape_of
 from speedtui.engine.trainer.finite import nonfinite_weight

@@ -16,7 +16,7 @@ from speedtui.engine.candidate import Curve, CurvePoint
 from speedtui.engine.config.settings import Scalar, ScheduleSettings, Settings
 from speedtui.engine.files import make_folder
 from speedtui.engine.log.clock import working_seconds
-from speedtui.engine.timing.costs import RunCosts
+from speedtui.engine.schedule.costs import RunCosts
 from speedtui.engine.timing.curve import Floats, design, fit_curve
 from speedtui.engine.timing.run_shape import Indices
 from speedtui.engine.trainer.answer_costs import AnswerCosts

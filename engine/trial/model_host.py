@@ -21,7 +21,7 @@ from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.meter.limit import CpuLimit, CudaLimit
 from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.output import warn_traceback
-from speedtui.engine.timing.costs import RunCosts
+from speedtui.engine.schedule.costs import RunCosts
 from speedtui.engine.timing.possible import require_possible
 from speedtui.engine.trainer.attending import attending
 from speedtui.engine.trainer.loaded import tell_loaded

@@ -6,8 +6,8 @@ import msgspec
 
 from speedtui.engine.candidate import Candidate, Measurement, TrialResult
 from speedtui.engine.log.clock import working_seconds
+from speedtui.engine.schedule.costs import RunCosts
 from speedtui.engine.search.candidates import apply_candidate
-from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.trial.attempt import Attempt
 from speedtui.engine.trial.compare import MOST_PAIRS, SpeedComparison, compare_candidates
 from speedtui.engine.trial.failures import TrialEnded

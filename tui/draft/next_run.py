@@ -24,8 +24,8 @@ from speedtui.engine.plan.what_if import KnownRun, nearest_known, unmeasured, wh
 from speedtui.engine.plan_types import Fit, FrequencyRow, Goal, ScheduleRow
 from speedtui.engine.profile.apply import apply_profile, values_of
 from speedtui.engine.profile.load import Profiles
+from speedtui.engine.schedule.costs import COMPUTED
 from speedtui.engine.state import RunState
-from speedtui.engine.timing.schedule_time import COMPUTED
 from speedtui.engine.timing.verdict import judge_finish, safe_room_seconds, spare_seconds
 from speedtui.tui.draft.draft import WHERE, Draft, SettingValues, laid_over
 from speedtui.tui.draft.fields import DraftField, RunSizes, fields_of

@@ -9,8 +9,8 @@ from textual.geometry import Size
 
 from speedtui.engine.advise.words import age_words
 from speedtui.engine.candidate import Estimate
+from speedtui.engine.schedule.costs import RunCosts
 from speedtui.engine.state import RunState
-from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.units import format_count, format_seconds, format_share, format_size
 from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, cell, clean, crop, row

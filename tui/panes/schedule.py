@@ -5,11 +5,11 @@ from __future__ import annotations
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.events import STEP_PHASES
 from speedtui.engine.row_counts import lacking_words
+from speedtui.engine.schedule.next_events import TimeUntil, next_checkpoint, next_evaluation, nothing_to_evaluate
 from speedtui.engine.state import RunState, Totals, TrainingState
 from speedtui.engine.units import format_seconds, format_share, format_size, format_span, length_words
 from speedtui.tui.drawing.text import Row, Span, clean, clock, pack, roughly, row, width_of
 from speedtui.tui.frame import Frame
-from speedtui.tui.panes.next_events import TimeUntil, next_checkpoint, next_evaluation, nothing_to_evaluate
 from speedtui.tui.panes.pane import Pane
 from speedtui.tui.values import value_words
 

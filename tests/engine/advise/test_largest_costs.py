@@ -10,7 +10,7 @@ from speedtui.engine.advise.costs import Cost, largest_costs
 from speedtui.engine.advise.rule_input import Actual
 from speedtui.engine.config.settings import DataSettings, ModelSettings, ScheduleSettings, Settings, TrainSettings
 from speedtui.engine.events import Books
-from speedtui.engine.timing.made import Made
+from speedtui.engine.schedule.count import Made
 from tests.engine.advise.cases import MINUTE, case, row
 
 SCORED = ScheduleSettings(

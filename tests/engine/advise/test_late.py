@@ -12,8 +12,9 @@ from speedtui.engine.config.paths import with_values
 from speedtui.engine.config.settings import DataSettings, ModelSettings, ScheduleSettings, Settings, TrainSettings
 from speedtui.engine.context.order import Alternative
 from speedtui.engine.plan_types import Advice
-from speedtui.engine.timing.due import Prices, TrainingPosition
-from speedtui.engine.timing.remaining import Remaining
+from speedtui.engine.schedule.cadence import TrainingPosition
+from speedtui.engine.schedule.count import Prices
+from speedtui.engine.schedule.remaining import Remaining
 
 MINUTE = 60.0
 PRICES = Prices(step=1.0, full=5 * MINUTE, loss=MINUTE, save=30.0)

@@ -12,8 +12,7 @@ import pytest
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.evaluate.prompts import answer_steps, right_lengths, right_texts
 from speedtui.engine.evaluate.timed_answers import answer_batches, batches_to_time, rows_to_score
-from speedtui.engine.timing.costs import RunCosts
-from speedtui.engine.timing.durations import GUESS_SPREAD
+from speedtui.engine.schedule.costs import GUESS_SPREAD, RunCosts
 from speedtui.engine.trainer.answer_costs import AnswerCosts, answer_costs
 from speedtui.engine.trial.answers import beams_go_on
 from tests.engine.evaluate.conftest import ANSWERS, Made, write_rows

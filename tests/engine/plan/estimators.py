@@ -9,9 +9,9 @@ import msgspec
 from speedtui.engine.candidate import Estimate, FigureSource
 from speedtui.engine.config.settings import DataSettings, ScheduleSettings, Settings, TrainSettings
 from speedtui.engine.config.window import Window
-from speedtui.engine.timing.counts import count_steps
-from speedtui.engine.timing.due import Prices, rules_of
-from speedtui.engine.timing.walk import count_due
+from speedtui.engine.schedule.count import Prices, count_due
+from speedtui.engine.schedule.rules import rules_of
+from speedtui.engine.schedule.steps import count_steps
 
 ROWS, EVAL_ROWS, STEPS_PER_EPOCH = 1000, 100, 100
 NOW = 1_000_000.0

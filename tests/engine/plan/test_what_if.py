@@ -17,10 +17,9 @@ from speedtui.engine.plan.run_options import known_from_training
 from speedtui.engine.plan.schedules import schedules
 from speedtui.engine.plan.what_if import KnownRun, known_from_estimate, nearest_known, unmeasured, what_if
 from speedtui.engine.plan_types import Saving
+from speedtui.engine.schedule.costs import RunCosts, StepsTime
 from speedtui.engine.state import fold
-from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.estimate import estimate_schedule
-from speedtui.engine.timing.schedule_time import StepsTime
 from tests.engine.events_of_a_run import started, step, training
 
 EPOCH_STEPS, EPOCHS, STEP_SECONDS = 500, 6, 0.4

@@ -10,7 +10,8 @@ from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.frequency import Frequency, parse_frequency
 from speedtui.engine.config.settings import DataSettings, ModelSettings, ScheduleSettings, Settings, TrainSettings
 from speedtui.engine.profile.levers import Facts
-from speedtui.engine.timing.counts import StepCounts, count_steps, frequency_steps
+from speedtui.engine.schedule.rules import frequency_steps
+from speedtui.engine.schedule.steps import StepCounts, count_steps
 
 SETTINGS = Settings(
     model=ModelSettings(path="m"),

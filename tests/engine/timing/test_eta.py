@@ -114,7 +114,7 @@ def test_the_time_left_goes_down_while_an_evaluation_runs() -> None:
     eta = steady_eta(EACH_EPOCH, steps=100, step=1.0)
     eta.rehearsed(50.0, {"eval": 20.0, "generate": 30.0})
     before = eta.update(100.0).p50_seconds
-    eta.began("eval", 100.0)
+    eta.began("full", 100.0)
     left = [eta.update(100.0 + passed).p50_seconds for passed in (0.0, 10.0, 40.0, 50.0, 70.0)]
     assert before is not None and all(value is not None for value in left)
     # the one at step 100 was no longer among those to come

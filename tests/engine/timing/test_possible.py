@@ -11,7 +11,7 @@ import torch
 from speedtui.engine.config.paths import with_values
 from speedtui.engine.config.settings import DataSettings, ModelSettings, ScheduleSettings, Settings, TrainSettings
 from speedtui.engine.errors import ConfigError
-from speedtui.engine.timing.counts import counts_of
+from speedtui.engine.schedule.steps import counts_of
 from speedtui.engine.timing.possible import doubts, evaluations_before_the_end, require_possible
 from speedtui.engine.trainer.best import BestSoFar
 from speedtui.engine.workload.base import DataFacts, MapDataset, Workload

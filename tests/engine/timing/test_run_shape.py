@@ -11,8 +11,8 @@ import pytest
 
 from speedtui.engine.candidate import Curve
 from speedtui.engine.config.settings import DataSettings, Settings, TrainSettings
+from speedtui.engine.schedule.steps import count_steps
 from speedtui.engine.timing import run_shape as shapes
-from speedtui.engine.timing.counts import count_steps
 from speedtui.engine.timing.run_shape import RunShape
 from speedtui.engine.timing.workload_shape import grouping_saving, packing_saving, shape_of
 from speedtui.engine.workload.base import Workload

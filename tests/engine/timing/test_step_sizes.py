@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from speedtui.engine.config.settings import Settings, TrainSettings
-from speedtui.engine.timing.counts import counts_of
+from speedtui.engine.schedule.steps import counts_of
 from speedtui.engine.timing.step_sizes import step_sizes
 from speedtui.engine.timing.track import StepSizes
 from speedtui.engine.timing.workload_shape import shape_of

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from speedtui.engine.config.frequency import Frequency
+import msgspec
+
+from speedtui.engine.config.settings import ScheduleSettings
+from speedtui.engine.schedule.cadence import Cadence
+from speedtui.engine.schedule.rules import rules_of
 from speedtui.engine.trainer.best import BestSoFar
-from speedtui.engine.trainer.cadence import Cadence
 
 
 def test_a_lower_loss_is_better_and_the_same_is_not() -> None:
@@ -44,19 +47,26 @@ def test_another_figure_begins_anew_and_a_state_goes_on() -> None:
     assert again.step is None, "it was judged by something else"
 
 
+def saving(every: str) -> Cadence:
+    """Checkpoints in a run of 1000 steps, 10 an epoch, that began at 0; none is made early."""
+    rules = rules_of(ScheduleSettings(checkpoint_every=every), 1000, 10, evaluates=False)
+    return Cadence(msgspec.structs.replace(rules, first_save=None))
+
+
 def test_steps_and_epochs_are_due_at_their_multiples() -> None:
-    every_four = Cadence(Frequency(steps=4), epoch_steps=10)
-    assert [step for step in range(1, 13) if every_four.due(step)] == [4, 8, 12]
-    half_epochs = Cadence(Frequency(epochs=0.5), epoch_steps=10)
-    assert [step for step in range(1, 13) if half_epochs.due(step)] == [5, 10]
-    never = Cadence(Frequency(), epoch_steps=10)
-    assert never.never
-    assert not never.due(10)
+    every_four = saving("4 steps")
+    assert [step for step in range(1, 13) if every_four.save(step, 0.0)] == [4, 8, 12]
+    half_epochs = saving("0.5 epochs")
+    assert [step for step in range(1, 13) if half_epochs.save(step, 0.0)] == [5, 10]
+    never = saving("never")
+    assert not never.rules.saves
+    assert not never.save(10, 1e9)
 
 
 def test_a_stretch_of_time_begins_anew_when_it_was_done() -> None:
-    long = Cadence(Frequency(seconds=3600), epoch_steps=10)
-    assert not long.due(1)
-    over = Cadence(Frequency(seconds=1e-9), epoch_steps=10)
-    assert over.due(1)
-    assert not over.never
+    long = saving("1h")
+    assert not long.save(1, 3599.0)
+    assert long.save(1, 3600.0)
+    long.saved(3700.0)
+    assert not long.save(1, 7299.0) and long.save(1, 7300.0)
+    assert long.rules.saves

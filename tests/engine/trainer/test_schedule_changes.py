@@ -11,12 +11,12 @@ from transformers import TrainerControl
 from speedtui.engine import commands as c
 from speedtui.engine import events as e
 from speedtui.engine.checkpoint.store import CheckpointStore
-from speedtui.engine.config.frequency import Frequency
 from speedtui.engine.config.settings import DataSettings, ModelSettings, ScheduleSettings, Settings
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.log.tail import read_events
+from speedtui.engine.schedule.cadence import Cadence
+from speedtui.engine.schedule.rules import Rules, rules_of
 from speedtui.engine.timing.eta import Eta
-from speedtui.engine.trainer.cadence import Cadence
 from speedtui.engine.trainer.live_settings import LiveSettings
 from speedtui.engine.trainer.schedule import TrainingSchedule
 from tests.engine.timing.walked_training import Run, line
@@ -30,10 +30,7 @@ def eta_of(schedule: ScheduleSettings) -> Eta:
 
 def test_other_beams_put_off_no_checkpoint(context: JobContext) -> None:
     eta, store = eta_of(EVERY_SECOND), CheckpointStore(context.folder.checkpoints, 1)
-    schedule = TrainingSchedule(
-        context, LiveSettings(context, Settings()), EVERY_SECOND, eta, store, epoch_steps=100, evaluates=True,
-        first_save=None,
-    )  # fmt: skip
+    schedule = TrainingSchedule(context, LiveSettings(context, Settings()), EVERY_SECOND, eta, store)
     time.sleep(1.01)
     schedule.change(msgspec.structs.replace(EVERY_SECOND, beams=4))
     control = TrainerControl()
@@ -42,21 +39,23 @@ def test_other_beams_put_off_no_checkpoint(context: JobContext) -> None:
 
 
 def test_a_frequency_that_changes_counts_from_when_it_was_done_last() -> None:
-    now = 0.0
-    cadence = Cadence(Frequency(seconds=30), 10, lambda: now)
-    now = 20.0
-    cadence.done()
-    now = 40.0
-    cadence.change(Frequency(seconds=15))
-    assert cadence.due(1)
-    cadence.change(Frequency(seconds=30))
-    assert not cadence.due(1)
-    now = 50.0
-    assert cadence.due(1)
-    cadence.change(Frequency())
-    assert not cadence.due(1)
-    cadence.change(Frequency(seconds=30))
-    assert not cadence.due(1), "it begins now: it was never due before"
+    def every(text: str) -> Rules:
+        return rules_of(ScheduleSettings(eval_every=text), 1000, 10, evaluates=True)
+
+    def due(now: float) -> bool:
+        return cadence.evaluation(1, now, 0.0, ends=False) is not None
+
+    cadence = Cadence(every("30s"))
+    cadence.evaluated("full", 0.0, 20.0)
+    cadence.change(every("15s"), 40.0)
+    assert due(40.0)
+    cadence.change(every("30s"), 40.0)
+    assert not due(40.0)
+    assert due(50.0)
+    cadence.change(every("never"), 50.0)
+    assert not due(50.0)
+    cadence.change(every("30s"), 50.0)
+    assert not due(50.0), "it begins now: it was never due before"
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from speedtui.engine.candidate import Memory, TrialStatus
 from speedtui.engine.config.settings import Scalar, ScheduleSettings, Settings
 from speedtui.engine.jobs.train import train
 from speedtui.engine.log.tail import read_events
+from speedtui.engine.schedule.costs import RunCosts
 from speedtui.engine.search.candidates import make_candidate
 from speedtui.engine.search.user_candidates import knob_candidates
-from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.trial.failures import TrialEnded
 from speedtui.engine.trial.memory_probe import memory_probe
 from speedtui.engine.trial.probe_setup import ProbeSetup

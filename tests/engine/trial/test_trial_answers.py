@@ -14,8 +14,8 @@ from speedtui.engine.candidate import TrialResult, TrialStatus
 from speedtui.engine.config.settings import ScheduleSettings, Settings
 from speedtui.engine.config.window import Window
 from speedtui.engine.log.tail import read_events
+from speedtui.engine.schedule.costs import RunCosts
 from speedtui.engine.search.candidates import make_candidate
-from speedtui.engine.timing.costs import RunCosts
 from speedtui.engine.timing.verdict import judge_finish
 from speedtui.engine.trial.runner import TrialRunner
 from tests.engine.trial.conftest import NewRunner, attempt

@@ -1,4 +1,4 @@
-"""How many steps, evaluations and checkpoints a run has: the arithmetic of the trainer and its schedule."""
+"""How many steps a run has: the arithmetic of the trainer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 
 import msgspec
 
-from speedtui.engine.config.frequency import Frequency
 from speedtui.engine.config.settings import Settings
 
 
@@ -63,27 +62,3 @@ def counts_of(settings: Settings, rows: int) -> StepCounts:
     return count_steps(
         rows, train.micro_batch_size, train.effective_batch_size, epochs=train.epochs, max_steps=train.max_steps
     )
-
-
-EARLY_STEPS, EARLY_SHARE = 20, 0.1
-"""The first checkpoint comes after so many steps, or this share of a short run: soon enough that a disk that takes none
-is found out before much is lost, late enough that the optimizer has its state."""
-
-
-def first_save_step(total_steps: int, every_steps: int | None) -> int | None:
-    """The step of a checkpoint that is made early; None where the schedule has one by then, or the run is over.
-
-    `every_steps`: between checkpoints; None where they come by the clock, or with the best evaluations. A run whose
-    schedule saves never has no such checkpoint, and the caller does not ask.
-    """
-    step = min(EARLY_STEPS, math.ceil(EARLY_SHARE * total_steps))
-    if step >= total_steps or (every_steps is not None and every_steps <= step):
-        return None
-    return step
-
-
-def frequency_steps(every: Frequency, epoch_steps: int) -> int | None:
-    """A frequency in optimizer steps; None for never and for a stretch of time."""
-    if every.steps is not None:
-        return every.steps
-    return max(round(every.epochs * epoch_steps), 1) if every.epochs is not None else None

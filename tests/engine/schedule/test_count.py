@@ -4,47 +4,79 @@ from __future__ import annotations
 
 import math
 import random
+from itertools import pairwise
 
 import msgspec
 import pytest
 
 from speedtui.engine.config.settings import ScheduleSettings
-from speedtui.engine.timing.counts import first_save_step
-from speedtui.engine.timing.due import Due, Prices, Rules, TrainingPosition, rules_of
-from speedtui.engine.timing.due_sums import records
-from speedtui.engine.timing.walk import count_due
-from tests.engine.timing.walked_training import Run
+from speedtui.engine.schedule.cadence import START, Cadence, TrainingPosition
+from speedtui.engine.schedule.count import Due, Prices, count_due, records
+from speedtui.engine.schedule.rules import Rules, first_save_step, rules_of
+from tests.engine.schedule.simulated import EPOCH, Simulated, any_prices, any_schedule
 
-EPOCH = 40
-
-
-def spacing(chance: random.Random, *, clock: bool) -> str:
-    kinds = ["never", f"{chance.randint(1, 60)} steps", f"{chance.choice([0.25, 0.5, 1, 2])} epochs"]
-    return chance.choice([*kinds, f"{chance.randint(2, 40)}s"] if clock else kinds)
+STEPS = 300
+"""At most of a training that is walked through."""
 
 
-def walked(schedule: ScheduleSettings, total: int, prices: Prices, first_save: int | None) -> Due:
-    run = Run(
-        total_steps=total, epoch_steps=EPOCH, schedule=schedule, step_seconds=lambda i: prices.step,
-        full_seconds=prices.full, loss_seconds=prices.loss, save_seconds=prices.save, first_save=first_save, start=0.0,
+def simulated(chance: random.Random, total: int) -> Simulated:
+    return Simulated(
+        total=total, prices=any_prices(chance), schedule=any_schedule(chance), evaluates=chance.random() < 0.9,
+        outcomes=[chance.random() < 0.4 for _ in range(total)],
     )  # fmt: skip
-    run.walk()
-    return Due(full=run.made["full"], loss=run.made["loss"], saves=run.made["save"])
 
 
-@pytest.mark.parametrize("seed", range(120))
-def test_the_counts_are_those_of_a_training_that_is_walked_through(seed: int) -> None:
-    chance = random.Random(seed)
-    schedule = ScheduleSettings(
-        eval_every=spacing(chance, clock=seed % 3 == 0), fast_eval_every=spacing(chance, clock=seed % 3 == 1),
-        checkpoint_every=spacing(chance, clock=seed % 2 == 0),
-        eval_share=chance.choice([None, None, 0.05, 0.2, 0.5]),
-    )  # fmt: skip
-    total = chance.randint(1, 400)
-    # in powers of two, so that sums of seconds have no last bit to differ by
-    prices = Prices(step=chance.choice([0.125, 0.5, 1.0]), full=chance.choice([1.5, 6.0]), loss=0.75, save=0.25)
-    rules = rules_of(schedule, total, EPOCH, evaluates=True)
-    assert count_due(rules, total, prices) == walked(schedule, total, prices, rules.first_save)
+def rules_now(run: Simulated) -> Rules:
+    return rules_of(run.schedule, run.total, EPOCH, evaluates=run.evaluates)
+
+
+def counted(run: Simulated, at: TrainingPosition, last: int) -> Due:
+    return count_due(rules_now(run), last, run.prices, at, last=last == run.total, best=run.best)
+
+
+def test_the_counts_between_any_two_steps_are_those_of_a_training_that_is_walked_through() -> None:
+    for seed in range(3000):
+        chance = random.Random(seed)
+        run = simulated(chance, chance.randint(1, STEPS))
+        run.walk(run.total)
+        assert counted(run, START, run.total) == run.between(0, run.total), seed
+        for _ in range(4):
+            first = chance.randrange(run.total)
+            last = chance.randint(first, run.total)
+            assert counted(run, run.positions[first], last) == run.between(first, last), (seed, first, last)
+
+
+def test_so_they_are_across_resumes_and_changes_of_the_settings() -> None:
+    for seed in range(1500):
+        chance = random.Random(seed)
+        run = simulated(chance, chance.randint(2, STEPS))
+        at = START
+        stops = sorted({*(chance.randint(1, run.total) for _ in range(3)), run.total})
+        for first, last in pairwise([0, *stops]):
+            expected = counted(run, at, last)
+            run.walk(last)
+            assert expected == run.between(first, last), (seed, first, last)
+            cadence = Cadence(rules_now(run), run.position, run.t)
+            if chance.random() < 0.5:
+                run.is_resumed(away=chance.choice([0.0, 64.0]))
+                cadence.begins(run.t)
+            else:
+                run.is_changed(any_schedule(chance))
+                cadence.change(rules_now(run), run.t)
+            at = cadence.position(last, run.t)
+            assert at == run.position, seed
+
+
+def test_however_many_come_by_steps_they_are_counted_one_by_one() -> None:
+    for seed in range(6):
+        chance = random.Random(seed)
+        run = simulated(chance, 20_000)
+        schedule = run.schedule
+        for name, every in (("eval_every", "7 steps"), ("fast_eval_every", "3 steps"), ("checkpoint_every", "300s")):
+            schedule = msgspec.structs.replace(schedule, **{name: every})
+        run.schedule = msgspec.structs.replace(schedule, eval_share=None, save_only_best=False)
+        run.walk(run.total)
+        assert counted(run, START, run.total) == run.between(0, run.total)
 
 
 @pytest.mark.parametrize("seed", range(24))
@@ -59,7 +91,9 @@ def test_where_there_is_too_much_to_follow_the_sums_are_as_good_as_exact(seed: i
     total = chance.randint(10_000, 20_000)
     prices = Prices(step=0.5, full=3.0, loss=0.5, save=0.25)
     rules = rules_of(schedule, total, EPOCH, evaluates=True)
-    found, true = count_due(rules, total, prices), walked(schedule, total, prices, rules.first_save)
+    run = Simulated(total=total, prices=prices, schedule=schedule, outcomes=[False] * total)
+    run.walk(total)
+    found, true = count_due(rules, total, prices), run.between(0, total)
     assert found.seconds(prices) == pytest.approx(true.seconds(prices), rel=0.03)
     for count, expected in ((found.full, true.full), (found.saves, true.saves)):
         assert count == pytest.approx(expected, rel=0.04, abs=2)
@@ -131,11 +165,18 @@ def test_of_evaluations_in_no_order_as_many_are_the_best_as_records_are_set() ->
 def test_checkpoints_of_the_best_come_instead_of_those_by_steps_but_not_of_those_by_the_clock() -> None:
     schedule = ScheduleSettings(eval_every="10 steps", save_only_best=True, checkpoint_every="5 steps")
     rules = rules_of(schedule, 100, EPOCH, evaluates=True)
-    # nine evaluations before the last, and the early one
-    assert count_due(rules, 100, Prices(step=1.0)).saves == pytest.approx(records(0, 9) + 1)
+    # nine evaluations before the last; the early one is that of the first of them, which is the best so far
+    assert count_due(rules, 100, Prices(step=1.0)).saves == pytest.approx(records(0, 9))
     by_clock = msgspec.structs.replace(schedule, checkpoint_every="30s")
+    saves, chance = [], random.Random(0)
+    for _ in range(2000):
+        values = [chance.random() for _ in range(10)]
+        best = [value == min(values[: n + 1]) for n, value in enumerate(values)]
+        run = Simulated(total=100, prices=Prices(step=1.0), schedule=by_clock, outcomes=best)
+        run.walk(100)
+        saves.append(run.between(0, 100).saves)
     rules = rules_of(by_clock, 100, EPOCH, evaluates=True)
-    assert count_due(rules, 100, Prices(step=1.0)).saves == pytest.approx(records(0, 9) + 1 + 2)
+    assert count_due(rules, 100, Prices(step=1.0)).saves == pytest.approx(sum(saves) / len(saves), rel=0.15)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a schedule adds to a run's steps, at P50; plain arithmetic that a screen can afford at every key."""
+"""What a run has besides its steps, and what a schedule makes of it at P50: a screen can afford it at every key."""
 
 from __future__ import annotations
 
@@ -7,16 +7,52 @@ from typing import NamedTuple
 import msgspec
 
 from speedtui.engine.config.settings import ScheduleSettings
-from speedtui.engine.timing.costs import RunCosts
-from speedtui.engine.timing.due import Due, Prices, rules_of
-from speedtui.engine.timing.walk import count_due
+from speedtui.engine.schedule.count import Due, Prices, count_schedule
 
+GUESS_SPREAD = 0.3
+"""Relative standard deviation where none was measured, and the figure comes from a part of one or from a trial."""
 COMPUTED = ("steps", "evals")
 """Terms whose error is the curve's; saving and loading are not computed on the device."""
 ANSWERS = ("generate", "metric")
 """Terms whose error is mainly that nobody knows what a model in training will write."""
 ANSWERED = ("answers", "the metric")
 """Parts of an evaluation that need no word of their own where nothing of it was measured."""
+
+
+class RunCosts(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds each; None where it was not measured: an estimate then names it as left out."""
+
+    load_seconds: float | None = None
+    """From the start of the worker to a model and data ready to train, libraries imported. 0 where they are in
+    memory already."""
+    start_seconds: float | None = None
+    """From there to the first step: the adapter, the trainer, the optimizer."""
+    compile_seconds: float | None = None
+    """What the first steps take longer than later ones of their length; 0 where nothing is compiled."""
+    epoch_seconds: float | None = None
+    """To begin an epoch: its order, the loader's workers, the first micro-batch."""
+    eval_seconds: float | None = None
+    """The loss over the whole evaluation set, once."""
+    generate_seconds: float | None = None
+    """Generation in one full evaluation, besides its loss; it counts where the schedule generates."""
+    metric_seconds: float | None = None
+    """Scoring what was generated, in one full evaluation; it counts where the schedule has a metric."""
+    rehearsal_seconds: float | None = None
+    """The part of a full evaluation that is made before the first step; it counts where the schedule has it."""
+    answers_spread: float = GUESS_SPREAD
+    """Relative standard deviation by which answers and their scores differ from what is expected of them."""
+    answer_tokens: float | None = None
+    """New tokens of a mean answer that `generate_seconds` is of; None where that is not known."""
+    save_seconds: float | None = None
+    """One checkpoint: weights or adapter, and the optimizer's state."""
+    final_seconds: float | None = None
+    """The final save of the model."""
+
+    def evaluating(self, share: float) -> RunCosts:
+        """With evaluations on such a share of their rows."""
+        parts = ("eval_seconds", "generate_seconds", "metric_seconds")
+        known = {name: seconds * share for name in parts if (seconds := getattr(self, name)) is not None}
+        return msgspec.structs.replace(self, **known)
 
 
 class StepsTime(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,17 +79,16 @@ class Scheduled(NamedTuple):
     each: Prices
 
 
-def time_schedule(
-    steps: StepsTime, costs: RunCosts, schedule: ScheduleSettings, *, evaluates: bool
-) -> Scheduled:  # fmt: skip
+def time_schedule(steps: StepsTime, costs: RunCosts, schedule: ScheduleSettings, *, evaluates: bool) -> Scheduled:
     """The terms of the whole run; what follows the best evaluation so far is counted as `count_due` says.
 
     Raises:
         ValueError: a frequency of the schedule cannot be read.
     """
     each = prices(steps, costs, schedule)
-    rules = rules_of(schedule, steps.total_steps, steps.epoch_steps, evaluates=evaluates)
-    due = count_due(rules, steps.total_steps, each)
+    due = count_schedule(
+        schedule, each, total_steps=steps.total_steps, epoch_steps=steps.epoch_steps, evaluates=evaluates
+    )
     terms = _terms(steps, costs, schedule, due)
     rehearsal = costs.rehearsal_seconds if evaluates and schedule.check_evaluation else None
     return Scheduled({**terms, "rehearsal": rehearsal} if rehearsal else terms, due, each)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from speedtui.engine.config.settings import ScheduleSettings
-from speedtui.engine.timing.due import Due, Prices, TrainingPosition, rules_of
-from speedtui.engine.timing.walk import count_due
+from speedtui.engine.schedule.cadence import TrainingPosition
+from speedtui.engine.schedule.count import Due, Prices, count_schedule
 
 
 class Remaining(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,9 +40,10 @@ class Remaining(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             ValueError: a frequency of the schedule cannot be read.
         """
-        total = total_steps if total_steps is not None else self.total_steps
-        rules = rules_of(schedule, total, self.epoch_steps, evaluates=self.evaluates)
-        return count_due(rules, total, prices if prices is not None else self.prices, self.at)
+        return count_schedule(
+            schedule, prices if prices is not None else self.prices, evaluates=self.evaluates, at=self.at,
+            total_steps=total_steps if total_steps is not None else self.total_steps, epoch_steps=self.epoch_steps,
+        )  # fmt: skip
 
     def cost(
         self, schedule: ScheduleSettings, prices: Prices | None = None, *, total_steps: int | None = None
