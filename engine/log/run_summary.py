@@ -10,7 +10,7 @@ from typing import BinaryIO
 import msgspec
 
 from speedtui.engine import events as e
-from speedtui.engine.log.tail import EventTail
+from speedtui.engine.log.tail import EventTail, events_in
 from speedtui.engine.regular_file import open_regular
 from speedtui.engine.runs import RunFolder, list_runs
 from speedtui.engine.state import RunState, RunStatus, StateReducer
@@ -119,7 +119,7 @@ def _read_log(folder: RunFolder) -> RunSummary:
             events = [event for pairs in tail.pieces() for _, event in pairs]
             passed_over = tail.passed_over_at_end
         else:
-            begin = _events(file.read(HEAD_BYTES))
+            begin = events_in(file.read(HEAD_BYTES))
             events = [event for event in begin if isinstance(event, BEGINNING)] + _of_end(file, size)
     state = _fold(events, passed_over)
     return RunSummary(
@@ -141,23 +141,10 @@ def _of_end(file: BinaryIO, size: int) -> list[e.AnyEvent]:
         begin = max(HEAD_BYTES, size - wanted)
         file.seek(begin)
         piece = file.read(size - begin).partition(b"\n")[2]
-        events: list[e.AnyEvent] = [event for event in _events(piece) if isinstance(event, AT_END)]
+        events: list[e.AnyEvent] = [event for event in events_in(piece) if isinstance(event, AT_END)]
         if any(isinstance(event, HOW_FAR) for event in events) or begin == HEAD_BYTES or wanted >= MOST_TAIL_BYTES:
             return events
         wanted *= 4
-
-
-def _events(piece: bytes) -> list[e.AnyEvent]:
-    """Those of the whole lines."""
-    events = []
-    for line in piece.split(b"\n")[:-1]:
-        try:
-            event = e.decode(line)
-        except ValueError:  # torn, or no event
-            continue
-        if event is not None:
-            events.append(event)
-    return events
 
 
 def _fold(events: list[e.AnyEvent], passed_over: PassedOver) -> RunState:

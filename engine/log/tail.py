@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -200,3 +201,14 @@ def read_events(path: Path) -> Iterator[events.AnyEvent]:
     for pairs in EventTail(path).pieces():
         for _, event in pairs:
             yield event
+
+
+def events_in(piece: bytes) -> list[events.AnyEvent]:
+    """Those of the lines that have ended in a piece of a log; what is torn or no event is passed over."""
+    found = []
+    for line in piece.split(b"\n")[:-1]:
+        with suppress(ValueError):
+            event = events.decode(line)
+            if event is not None:
+                found.append(event)
+    return found

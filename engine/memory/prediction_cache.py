@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import msgspec
 from speedtui.engine.config.settings import ModelSettings
 from speedtui.engine.memory.peak_model import MemoryRequest, Prediction
 from speedtui.engine.workload.cache import cache_folder, key_of, prune, replacing, touch
+from speedtui.engine.workload.packages import installed
 
 VERSION = 4
 """Counts changes in how a peak is predicted."""
@@ -31,7 +31,7 @@ def key_of_request(request: MemoryRequest) -> str | None:
     adapter = (train.lora.r, train.lora.dropout > 0, train.lora.target_modules) if train.method == "lora" else None
     lengths = settings.data.max_length if settings.data.packing else request.longest_tokens
     parts = [
-        VERSION, [_version(name) for name in PACKAGES], identity, model.kind, model.dtype, model.attention, adapter,
+        VERSION, [installed(name) for name in PACKAGES], identity, model.kind, model.dtype, model.attention, adapter,
         train.gradient_checkpointing, train.bf16, train.fp16, train.liger,
         train.optimizer, train.max_grad_norm > 0, settings.data.packing,
         lengths, request.longest_target_tokens, request.device, request.capability,
@@ -39,7 +39,7 @@ def key_of_request(request: MemoryRequest) -> str | None:
         request.vocabulary if model.architecture and "vocab_size" not in model.architecture else None,
     ]  # fmt: skip
     if model.quantize != "none":
-        parts += [model.quantize, _version("bitsandbytes")]
+        parts += [model.quantize, installed("bitsandbytes")]
     return key_of(msgspec.to_builtins(parts))
 
 
@@ -71,13 +71,6 @@ def keep(key: str | None, prediction: Prediction) -> None:
 
 def _path(key: str) -> Path:
     return cache_folder("memory") / f"{key}.json"
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _identity(model: ModelSettings) -> Any:

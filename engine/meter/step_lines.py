@@ -8,6 +8,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from speedtui.engine.events import StepCompleted
+from speedtui.engine.state.windows import highest
 
 LINES_PER_SECOND = 20
 """At most, for a probe and for the start of a training, where each step is looked at."""
@@ -95,9 +96,9 @@ def coalesce(steps: list[StepCompleted]) -> StepCompleted:
         seconds=sum(step.seconds for step in steps),
         phases=_summed([step.phases for step in steps]),
         device_phases=_summed(device) if len(device) == len(steps) else None,
-        peak_allocated_bytes=_highest([step.peak_allocated_bytes for step in steps]),
-        peak_reserved_bytes=_highest([step.peak_reserved_bytes for step in steps]),
-        alloc_retries=_highest([step.alloc_retries for step in steps]),
+        peak_allocated_bytes=highest([step.peak_allocated_bytes for step in steps]),
+        peak_reserved_bytes=highest([step.peak_reserved_bytes for step in steps]),
+        alloc_retries=highest([step.alloc_retries for step in steps]),
         trial=last.trial,
         probe=last.probe,
     )
@@ -127,7 +128,3 @@ def _rounded(phases: dict[str, float], decimals: int) -> dict[str, float]:
 
 def _summed(parts: list[dict[str, float]]) -> dict[str, float]:
     return {name: sum(part.get(name, 0.0) for part in parts) for name in parts[0]}
-
-
-def _highest(values: list[int | None]) -> int | None:
-    return max((value for value in values if value is not None), default=None)

@@ -13,13 +13,12 @@ from speedtui.engine.errors import ExitCode, JobError, RunFolderError
 from speedtui.engine.jobs.resume_hint import how_to_go_on
 from speedtui.engine.locks import hold_lock
 from speedtui.engine.runs import UNKNOWN, RunFolder
-from speedtui.engine.session.base import OnLine
+from speedtui.engine.session.base import FOLLOW_SECONDS, OnLine
 from speedtui.engine.session.follower import WatchedRun
 from speedtui.engine.session.stall import StallBudgets
 from speedtui.engine.session.worker_process import ON_REQUEST, end_of_killed, is_kill, kill, worker_of
 from speedtui.engine.state import RunStatus
 
-FOLLOW_SECONDS = 0.1
 LOOK_SECONDS = 0.1
 """Of a long log, read at a time; then whoever shows it has its turn, and it can be left."""
 BREATH_SECONDS = 0.05

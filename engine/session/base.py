@@ -11,6 +11,8 @@ from speedtui.engine.events import AnyEvent
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.state import RunState
 
+FOLLOW_SECONDS = 0.1
+"""Between two looks at the log; a worker writes it at most 20 times a second."""
 OnLine = Callable[[bytes, AnyEvent], None]
 """Called for each new line of the log, in the thread that runs the session."""
 

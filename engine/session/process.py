@@ -25,15 +25,13 @@ from speedtui.engine.locks import hold_lock
 from speedtui.engine.report.document import write_run_report
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.alert_sender import AlertSender, start_alerts
-from speedtui.engine.session.base import OnLine
+from speedtui.engine.session.base import FOLLOW_SECONDS, OnLine
 from speedtui.engine.session.follower import WatchedRun
 from speedtui.engine.session.restarts import Restarts
 from speedtui.engine.session.stall import StallBudgets
 from speedtui.engine.session.worker_process import ON_REQUEST, end_of_killed, is_kill, kill, killed_trial
 from speedtui.engine.state import RunStatus
 
-FOLLOW_SECONDS = 0.1
-"""Between two looks at the log; a worker writes it at most 20 times a second."""
 FRUITLESS_RESTARTS = 2
 """Of a study or a plan, in a row and without a finished trial; then the worker would only die again."""
 ASKED = {-signal.SIGINT: ExitCode.INTERRUPTED, -signal.SIGTERM: ExitCode.TERMINATED}

@@ -7,15 +7,13 @@ import errno
 import os
 import pickle
 from collections import deque
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from speedtui.engine.events import AnyEvent, decode
-from speedtui.engine.log.tail import CHUNK_BYTES, MOST_LINE_BYTES, EventTail
+from speedtui.engine.events import AnyEvent
+from speedtui.engine.log.tail import CHUNK_BYTES, MOST_LINE_BYTES, EventTail, events_in
 from speedtui.engine.regular_file import open_regular
 from speedtui.engine.session.base import OnLine
 from speedtui.engine.state import RunState, StateReducer
@@ -200,7 +198,7 @@ def end_of(path: Path) -> float:
             begin = max(0, end - wanted)
             piece = b"\0" if _is_hole(file.fileno(), begin, end) else os.pread(file.fileno(), end - begin, begin)
             first, newline, lines = (piece + later).partition(b"\n")
-            times = [event.t for event in _events(lines if begin else piece + later)]
+            times = [event.t for event in events_in(lines if begin else piece + later)]
             if times:
                 return max(times)
             later = (first + newline)[-MOST_LINE_BYTES:]
@@ -214,12 +212,3 @@ def _is_hole(file: int, begin: int, end: int) -> bool:
         return os.lseek(file, begin, os.SEEK_DATA) >= end
     except OSError as error:
         return error.errno == errno.ENXIO
-
-
-def _events(piece: bytes) -> Iterator[AnyEvent]:
-    """Those of the lines that have ended."""
-    for line in piece.split(b"\n")[:-1]:
-        with suppress(ValueError):
-            event = decode(line)
-            if event is not None:
-                yield event

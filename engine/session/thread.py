@@ -12,10 +12,8 @@ from speedtui.engine.jobs.execute import execute
 from speedtui.engine.locks import hold_lock
 from speedtui.engine.runs import RunFolder
 from speedtui.engine.session.alert_sender import AlertSender, start_alerts
-from speedtui.engine.session.base import OnLine
+from speedtui.engine.session.base import FOLLOW_SECONDS, OnLine
 from speedtui.engine.session.follower import FollowedRun
-
-FOLLOW_SECONDS = 0.1
 
 
 class ThreadSession(FollowedRun):

@@ -144,8 +144,8 @@ def _summarize(lines: list[StepCompleted]) -> StepWindow:
         phases_p95={name: values[min(len(values) - 1, int(0.95 * len(values)))] for name, values in columns.items()},
         phases_last=by_step[-1],
         recent_seconds=tuple(step_seconds),
-        peak_allocated_bytes=_highest([line.peak_allocated_bytes for line in lines]),
-        peak_reserved_bytes=_highest([line.peak_reserved_bytes for line in lines]),
+        peak_allocated_bytes=highest([line.peak_allocated_bytes for line in lines]),
+        peak_reserved_bytes=highest([line.peak_reserved_bytes for line in lines]),
         on_device_clock=on_device,
     )
 
@@ -155,5 +155,6 @@ def _total(values: list[int | None]) -> int | None:
     return sum(known) if len(known) == len(values) and known else None
 
 
-def _highest(values: list[int | None]) -> int | None:
+def highest(values: list[int | None]) -> int | None:
+    """Of those that are known; None where none is."""
     return max((value for value in values if value is not None), default=None)
