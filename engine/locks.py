@@ -11,9 +11,10 @@ from pathlib import Path
 
 from speedtui.engine.files import open_plain
 
-LOOK_SECONDS = 0.25
-"""Whoever looks whether a lock is held takes it for some microseconds; whoever wants to hold it tries for so long."""
-TRY_SECONDS = 0.01
+TRIES = 50
+"""Whoever looks whether a lock is held takes it for some microseconds; whoever wants to hold it tries so many times: on
+a busy machine, where a look may be held up in its midst, they take longer by themselves."""
+TRY_SECONDS = 0.005
 """Between two tries."""
 _held: set[int] = set()
 """Descriptors of the locks that this process holds."""
@@ -39,12 +40,11 @@ def hold_lock(path: Path, *, shared: bool = False) -> Iterator[None]:
 
 
 def _lock(file: int, kind: int) -> None:
-    give_up = time.monotonic() + LOOK_SECONDS
-    while True:
+    for left in reversed(range(TRIES)):
         try:
             return fcntl.flock(file, kind | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() >= give_up:
+            if not left:
                 raise
         time.sleep(TRY_SECONDS)
 

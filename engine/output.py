@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, TextIO
 
 import msgspec
 
 from speedtui.engine.clean import clean_lines, cleaned, escape_json
+from speedtui.engine.files import open_plain
 
 WIDTH = 100
 """Columns of a text that is printed, where nothing says that there are fewer: lines longer than that read badly."""
@@ -47,10 +51,35 @@ def warn(text: str) -> None:
 
 
 def warn_traceback(error: BaseException) -> None:
-    """An exception with where it came from, on stderr."""
+    """An exception with where it came from, on stderr, or where `tracebacks_in` has them written."""
     import traceback  # most commands end without one
 
-    warn("".join(traceback.format_exception(error)))
+    text = "".join(traceback.format_exception(error))
+    if _tracebacks is None:
+        warn(text)
+        return
+    with suppress(OSError):  # a full disk; what failed is told by whoever caught it
+        _write(_tracebacks, text)
+        _tracebacks.flush()
+
+
+_tracebacks: TextIO | None = None
+
+
+@contextmanager
+def tracebacks_in(path: Path) -> Iterator[None]:
+    """Has tracebacks appended to a file, from whatever thread: of a job in this process to its run's worker.log, as
+    those of a worker are."""
+    global _tracebacks
+    before = _tracebacks
+    with open(
+        open_plain(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "w", encoding="utf-8", errors="replace"
+    ) as file:
+        _tracebacks = file
+        try:
+            yield
+        finally:
+            _tracebacks = before
 
 
 def say_json(value: Any) -> None:

@@ -6,6 +6,8 @@ import errno
 import os
 import shlex
 import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -197,6 +199,26 @@ def _require_locks(folder: RunFolder) -> None:
             pass
     except OSError as error:
         raise OSError(error.errno, f"its file system locks no files: {error.strerror or error}") from None
+
+
+@contextmanager
+def holding(path: Path, *, held: RunFolderError | None = None, shared: bool = False) -> Iterator[None]:
+    """Holds one of a run's locks; `held`: what is raised where somebody else does.
+
+    Raises:
+        RunFolderError: somebody does, or the file system has no locks.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(hold_lock(path, shared=shared))
+        except OSError as error:
+            if held is not None and isinstance(error, BlockingIOError):
+                raise held from None
+            raise RunFolderError(
+                f"{path}: cannot be locked: {error.strerror or error}",
+                "A run goes on where files can be locked: copy its folder to another disk.",
+            ) from None
+        yield
 
 
 def _new_folder(runs: Path, job: Job) -> RunFolder:

@@ -105,6 +105,19 @@ def format_span(seconds: float | None) -> str:
     return f"{sign}{secs}s"
 
 
+def format_rest(whole: float, part: float) -> str:
+    """What is left of a stretch of time after a part of it: the difference of the two as `format_span` tells them, so
+    that it agrees with them; by itself, rounded up, where they are told alike."""
+    rest = _told(whole) - _told(part)
+    return format_span(rest if rest > 0 else math.ceil(whole - part))
+
+
+def _told(seconds: float) -> int:
+    """The whole seconds of what `format_span` tells."""
+    whole = int(seconds + 0.5)
+    return whole - whole % (3600 if whole >= 86400 else 60 if whole >= 3600 else 1)
+
+
 def format_budget(seconds: float | None) -> str:
     """A stretch of time that somebody gave: as in `format_span`, and `300 ms` below a second, which is not none."""
     return format_seconds(seconds) if seconds is not None and seconds < 1 else format_span(seconds)

@@ -16,7 +16,7 @@ from speedtui.engine.context.order import Alternative
 from speedtui.engine.plan_types import Advice
 from speedtui.engine.schedule.count import Prices
 from speedtui.engine.schedule.remaining import Remaining
-from speedtui.engine.units import format_seconds, format_share, format_span
+from speedtui.engine.units import format_rest, format_seconds, format_share, format_span
 
 EVAL_EVERY, FAST_EVERY, CHECKPOINT_EVERY = (
     "schedule.eval_every", "schedule.fast_eval_every", "schedule.checkpoint_every",
@@ -90,8 +90,8 @@ def _all(case: LateCase) -> Iterator[LateLever]:
 
 def _outcome(gain: float, short: float) -> str:
     if gain >= short:
-        return f"this saves {format_span(gain)}: it finishes {format_span(gain - short)} inside the margin"
-    return f"this saves {format_span(gain)}: {format_span(short - gain)} are still missing"
+        return f"this saves {format_span(gain)}: it finishes {format_rest(gain, short)} inside the margin"
+    return f"this saves {format_span(gain)}: {format_rest(short, gain)} are still missing"
 
 
 def _enough_or_last(levers: list[LateLever], short: float) -> list[LateLever]:

@@ -10,7 +10,7 @@ from speedtui.engine.advise.words import change_words, frequency_words
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.plan_types import Advice, FrequencyRow
-from speedtui.engine.units import format_share, format_span
+from speedtui.engine.units import format_rest, format_share, format_span
 
 GROWING = ("steps", "evals", "generate", "metric", "saves")
 """Terms of an estimate that shrink with the steps; loading and the final save do not."""
@@ -43,7 +43,7 @@ def _advice(lever: SpeedLever, case: RuleInput, over: float, *, least: bool) -> 
     if lever.fits:
         outcome = "the least costly change that fits" if least else "it then fits"
     else:
-        outcome = f"{format_span(over - lever.gain_seconds)} are still missing"
+        outcome = f"{format_rest(over, lever.gain_seconds)} are still missing"
     return Advice(
         kind="too_slow",
         evidence=f"{kind} {format_span(over)} past the latest safe one; "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -59,6 +59,18 @@ def nearest(name: str, known: list[str]) -> str:
         by_last = {path.rpartition(".")[2]: path for path in known}
         close = [by_last[last] for last in difflib.get_close_matches(name, list(by_last), n=1, cutoff=0.6)]
     return f"; did you mean {close[0]}?" if close else ""
+
+
+def differing_scalars(several: Sequence[Settings]) -> list[str]:
+    """Full paths of what these settings differ in, knobs of the recipe's own included; lists and tables are not."""
+    knobs = {f"recipe.{name}" for one in several for name in one.recipe}
+    return [path for path in (*setting_paths(), *sorted(knobs)) if _differ([value_at(one, path) for one in several])]
+
+
+def _differ(values: Sequence[Any]) -> bool:
+    return any(value != values[0] for value in values) and all(
+        isinstance(value, str | int | float | None) for value in values
+    )
 
 
 def value_at(settings: Settings, path: str) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from speedtui.engine.clean import clean
 from speedtui.engine.config.paths import nearest
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.output import warn_traceback
@@ -139,7 +140,7 @@ def described(error: BaseException, path: Path) -> str:
     if isinstance(error, NoScore):
         return str(error)
     lines = str(error.msg if isinstance(error, SyntaxError) else error).strip().splitlines()
-    what = f"{type(error).__name__}: {lines[0]:.200}" if lines else type(error).__name__
+    what = f"{type(error).__name__}: {clean(lines[0], 200)}" if lines else type(error).__name__
     line = line_of(error, path)
     return what if line is None else f"{what} ({path.name} line {line})"
 

@@ -26,13 +26,12 @@ from speedtui.engine.home import said_of_home
 from speedtui.engine.jobs.loaders import loader_death
 from speedtui.engine.jobs.result import JobResult, TrainingBroken, WorkerSpent
 from speedtui.engine.jobs.resume_hint import how_to_go_on
-from speedtui.engine.locks import hold_lock
 from speedtui.engine.log.clock import RunClock
 from speedtui.engine.log.read import WholeLog
 from speedtui.engine.log.writer import EventLog
 from speedtui.engine.output import warn_traceback
 from speedtui.engine.report.document import write_run_report
-from speedtui.engine.runs import RunFolder
+from speedtui.engine.runs import RunFolder, holding
 from speedtui.engine.state import RunState, StateReducer
 
 VERSIONED = ("speedtui", "torch", "transformers", "peft", "accelerate", "datasets", "bitsandbytes")
@@ -58,12 +57,8 @@ def execute(
         WorkerSpent: the job is not over, but this process is.
     """
     with ExitStack() as stack:
-        try:
-            stack.enter_context(hold_lock(folder.worker_lock))
-        except BlockingIOError:
-            raise RunFolderError(
-                f"{folder.path}: a worker is writing this run already", "`speedtui attach` shows it."
-            ) from None
+        held = RunFolderError(f"{folder.path}: a worker is writing this run already", "`speedtui attach` shows it.")
+        stack.enter_context(holding(folder.worker_lock, held=held))
         folder.require_obeyed()
         order = read_order(folder)
         settings = load_settings(folder.config)

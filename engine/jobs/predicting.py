@@ -10,6 +10,7 @@ import msgspec
 from speedtui.engine import events as e
 from speedtui.engine.candidate import Candidate, TrialResult
 from speedtui.engine.config.capability import FLASH, Capability, words
+from speedtui.engine.config.paths import differing_scalars, value_at
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext, JobStopped
 from speedtui.engine.hardware.limits import available_memory_bytes
@@ -71,11 +72,12 @@ class Predictor:
         self._notice([self.surfaces[key] for key in wanted])
 
     def tell_classes(self, settings: Sequence[Settings]) -> None:
-        """Tells of each class the largest micro-batch that fits."""
+        """Tells of each class the largest micro-batch that fits, by all that differs between them."""
+        differing = differing_scalars(settings)
         for one in settings:
             key = self._class(one)
             largest = self._room.largest(key)
-            values = {"train.micro_batch_size": largest or 1}
+            values = {path: value_at(one, path) for path in differing} | {"train.micro_batch_size": largest or 1}
             candidate = make_candidate(0, values, one, "a memory class")
             self._tell(key, candidate, None, largest)
 

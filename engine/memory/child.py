@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from speedtui.engine.clean import clean
 from speedtui.engine.line_pipes import LinePipes
 from speedtui.engine.memory.peak_model import MemoryRequest, Prediction
 from speedtui.engine.units import format_seconds
@@ -76,7 +77,7 @@ class Child:
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         self._errors.seek(0)
         lines = [line.strip() for line in self._errors.read().decode(errors="replace").splitlines() if line.strip()]
-        return f"the process that predicts it died ({how})" + (f": {lines[-1]:.200}" if lines else "")
+        return f"the process that predicts it died ({how})" + (f": {clean(lines[-1], 200)}" if lines else "")
 
     def close(self) -> None:
         """Kills it with all it may have started."""

@@ -15,6 +15,7 @@ import warnings
 
 import msgspec
 
+from speedtui.engine.clean import clean
 from speedtui.engine.errors import RecipeError, SpeedtuiError
 from speedtui.engine.memory.child import PredictionReply
 from speedtui.engine.memory.peak_model import MemoryRequest, Prediction, Unpredictable
@@ -81,7 +82,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, DataDependentOutputException | DynamicOutputShapeException):
         return f"what the model does depends on values that only a real run computes ({error.func})"
     first = (str(error).strip() or "no message").splitlines()[0]
-    return f"the model does not run on fake tensors: {type(error).__name__}: {first:.200}"
+    return f"the model does not run on fake tensors: {type(error).__name__}: {clean(first, 200)}"
 
 
 if __name__ == "__main__":

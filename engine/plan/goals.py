@@ -16,10 +16,10 @@ from speedtui.engine.plan_types import Goal
 from speedtui.engine.timing.verdict import DECIDING, judge_finish, safe_room_seconds
 from speedtui.engine.units import format_span
 
-MOST_EPOCHS = 1000
-"""Beyond it nobody fine-tunes, and the window is no limit."""
+MOST_EPOCHS = 100
+"""Beyond it nobody fine-tunes who has not asked for more, and the window is no limit."""
 TENTHS = 10
-"""Epochs are sought to a tenth."""
+"""Epochs are sought to a tenth; from ten on they are told as whole ones, of which a tenth is no matter."""
 
 
 def seek_goals(
@@ -78,14 +78,15 @@ def most_epochs(settings: Settings, estimate: Estimator, window: Window, now: fl
         return _room(estimate(msgspec.structs.replace(settings, train=train)), window, now)
 
     asked = settings.train.epochs
-    tenths = _largest(room, round(asked * TENTHS), MOST_EPOCHS * TENTHS)
+    most = max(MOST_EPOCHS, math.ceil(asked))
+    tenths = _largest(room, round(asked * TENTHS), most * TENTHS)
     if tenths == 0:
         text = f"no epochs fit: a tenth of one is {_over(room(1))}"
         return Goal(what="epochs", value=0, text=text, values={}) if math.isfinite(room(1)) else None
-    epochs = tenths / TENTHS
+    epochs = tenths / TENTHS if tenths < 10 * TENTHS else float(tenths // TENTHS)
     text = f"{epochs:g} {'epoch' if epochs == 1 else 'epochs'} (as planned here: {asked:g})"
-    if epochs >= MOST_EPOCHS:
-        text = f"{MOST_EPOCHS} epochs and more: the window is no limit"
+    if epochs >= most:
+        text = f"{most} epochs and more: the window is no limit"
     return Goal(what="epochs", value=epochs, text=text, values={"train.epochs": epochs})
 
 
@@ -102,8 +103,9 @@ def most_steps(
         return _room(at(steps), window, now)
 
     base = estimate(settings)
-    highest = MOST_EPOCHS * steps_per_epoch
-    steps = _largest(room, base.total_steps if base is not None else 1, highest)
+    planned = base.total_steps if base is not None else 1
+    highest = max(MOST_EPOCHS * steps_per_epoch, planned)
+    steps = _largest(room, planned, highest)
     if steps == 0:
         text = f"no steps fit: a single one is {_over(room(1))}"
         return Goal(what="steps", value=0, text=text, values={}) if math.isfinite(room(1)) else None

@@ -27,7 +27,7 @@ def summarize(state: RunState, *, next_step: bool = True, expected: RunExpectati
         parts.append(state.reason if told else f"{state.outcome}: {state.reason}")
     if state.study is not None and any(row.status.finished for row in state.study.rows):
         parts.append(study_table(state.study))
-        parts.append(best_lines(state.study))
+        parts.append(best_lines(state.study, state.next))
     if state.training is not None:
         parts.append(render_training(training_report(state, expected)))
     if state.next and next_step:
@@ -42,8 +42,8 @@ def study_table(study: StudyState) -> str:
     return "\n".join(_aligned(row, widths) for row in rows)
 
 
-def best_lines(study: StudyState) -> str:
-    """The best trial with what follows from it."""
+def best_lines(study: StudyState, next_step: str = "") -> str:
+    """The best trial with what follows from it, but for a command that `next_step` names, said beside it."""
     row = study.row(study.best) if study.best is not None else None
     measured = row.result.measurement if row is not None and row.result is not None else None
     if row is None or row.result is None or measured is None:
@@ -63,7 +63,7 @@ def best_lines(study: StudyState) -> str:
         f"memory      peak {format_size(memory.peak_bytes if memory else None)}{headroom}",
         f"full run    {_full_run(row.result)}",
     ]
-    if "train.sh" in study.files:
+    if "train.sh" in study.files and study.files["train.sh"] not in next_step:
         lines.append(f"train with  sh {study.files['train.sh']}")
     return "\n".join(lines)
 

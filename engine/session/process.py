@@ -23,7 +23,7 @@ from speedtui.engine.jobs.result import BROKEN, RESTARTABLE, SPENT, worker_envir
 from speedtui.engine.jobs.resume_hint import how_to_go_on
 from speedtui.engine.locks import hold_lock
 from speedtui.engine.report.document import write_run_report
-from speedtui.engine.runs import RunFolder
+from speedtui.engine.runs import RunFolder, holding
 from speedtui.engine.session.alert_sender import AlertSender, start_alerts
 from speedtui.engine.session.base import FOLLOW_SECONDS, OnLine
 from speedtui.engine.session.follower import WatchedRun
@@ -108,7 +108,7 @@ class ProcessSession(WatchedRun):
         """
         with ExitStack() as stack:
             stack.enter_context(_owning(self._folder))
-            stack.enter_context(hold_lock(self._folder.session_lock, shared=True))
+            stack.enter_context(holding(self._folder.session_lock, shared=True))
             self._take_in(None, time.monotonic())  # an earlier worker's end is not this one's
             self._changes_told = False  # nor what an earlier session had it take up
             self._alerts = start_alerts(self._folder)
@@ -275,17 +275,8 @@ def _owning(folder: RunFolder) -> Iterator[None]:
     Raises:
         RunFolderError: another session owns the run.
     """
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(hold_lock(folder.owner_lock))
-        except BlockingIOError:
-            raise RunFolderError(
-                f"run {folder.id}: another session has started its worker",
-                f"Look at it with `speedtui attach {folder.id}`.",
-            ) from None
-        except OSError as error:
-            raise RunFolderError(
-                f"{folder.owner_lock}: cannot be locked: {error.strerror or error}",
-                "A run goes on where files can be locked: copy its folder to another disk.",
-            ) from None
+    held = RunFolderError(
+        f"run {folder.id}: another session has started its worker", f"Look at it with `speedtui attach {folder.id}`."
+    )
+    with holding(folder.owner_lock, held=held):
         yield

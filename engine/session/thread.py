@@ -9,8 +9,8 @@ from collections.abc import Callable
 from speedtui.engine.context.context import JobContext
 from speedtui.engine.errors import ExitCode, JobError
 from speedtui.engine.jobs.execute import execute
-from speedtui.engine.locks import hold_lock
-from speedtui.engine.runs import RunFolder
+from speedtui.engine.output import tracebacks_in
+from speedtui.engine.runs import RunFolder, holding
 from speedtui.engine.session.alert_sender import AlertSender, start_alerts
 from speedtui.engine.session.base import FOLLOW_SECONDS, OnLine
 from speedtui.engine.session.follower import FollowedRun
@@ -60,7 +60,7 @@ class ThreadSession(FollowedRun):
             RunFolderError: another worker holds this run.
         """
         reader = threading.Thread(target=self._follow, args=(on_line,), name="follower", daemon=True)
-        with hold_lock(self._folder.session_lock, shared=True):
+        with holding(self._folder.session_lock, shared=True), tracebacks_in(self._folder.worker_log):
             self._alerts = start_alerts(self._folder)
             reader.start()
             try:

@@ -20,6 +20,7 @@ import torch
 from torch.nn import functional
 from torch.nn.attention import SDPBackend
 
+from speedtui.engine.clean import clean
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.evaluate.answering import base_of
 from speedtui.engine.log.clock import working_seconds
@@ -217,7 +218,9 @@ def choose(
         times = _kept_times(heads, device, kernels)
     except RuntimeError as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        return CudnnChoice(cudnn=False, reason=f"cuDNN's attention is off: it could not be measured ({first:.200})")
+        return CudnnChoice(
+            cudnn=False, reason=f"cuDNN's attention is off: it could not be measured ({clean(first, 200)})"
+        )
     chosen = pays(times, lengths)
     plan = format_seconds(max(times.cudnn.first - times.cudnn.again, 0.0))
     reason = (

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from speedtui.engine.clean import clean
 from speedtui.engine.config.formats import Form, Layout, filled_in, layout_of, template_columns
 from speedtui.engine.config.settings import DataSettings
 from speedtui.engine.errors import DataError
@@ -203,7 +204,7 @@ def _text(row: Mapping[str, Any], name: str, where: str) -> str:
     written = getattr(value, "written", None)
     if written is None and not (isinstance(value, int | float | Decimal) and math.isfinite(value)):
         raise DataError(
-            f'{where}: column "{name}": expected text or a number, got {value!r:.60}',
+            f'{where}: column "{name}": expected text or a number, got {clean(repr(value), 60)}',
             "Correct that row, or name another column.",
         )
     return written or str(value)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from speedtui.engine.clean import clean
 from speedtui.engine.errors import DataError
 
 ChatMessage = dict[str, Any]
@@ -106,10 +107,10 @@ def _reason(messages: Messages, empty: int, told: int) -> str:
 def _message(value: Any, where: str) -> tuple[ChatMessage, bool]:
     """A message as templates take it, and whether it may be learned."""
     if not isinstance(value, Mapping):
-        raise DataError(f"{where}: expected an object with role and content, got {value!r:.60}", _SHAPE)
+        raise DataError(f"{where}: expected an object with role and content, got {clean(repr(value), 60)}", _SHAPE)
     role = value.get("role", value.get("from"))
     if not isinstance(role, str) or not role.strip():
-        raise DataError(f"{where}: it has no role: {dict(value)!r:.80}", _SHAPE)
+        raise DataError(f"{where}: it has no role: {clean(repr(dict(value)), 80)}", _SHAPE)
     role = _role(role)
     message: ChatMessage = {"role": role, "content": value.get("content", value.get("value"))}
     message |= {key: held for key, held in value.items() if key not in OWN_KEYS and held is not None}
@@ -138,7 +139,7 @@ def _content(message: ChatMessage, where: str) -> str:
         return "\n".join(_part(part, number, where) for number, part in enumerate(content, start=1))
     if content is None and message["role"] == "assistant" and (message.get("tool_calls") or _thinks(message)):
         return ""
-    raise DataError(f"{where}: expected content that is text, got {content!r:.60}", _SHAPE)
+    raise DataError(f"{where}: expected content that is text, got {clean(repr(content), 60)}", _SHAPE)
 
 
 def _part(part: Any, number: int, where: str) -> str:
@@ -147,9 +148,9 @@ def _part(part: Any, number: int, where: str) -> str:
     if isinstance(part, Mapping) and part.get("type", "text") == "text" and isinstance(part.get("text"), str):
         return str(part["text"])
     kind = part.get("type") if isinstance(part, Mapping) else None
+    what = f"of type {kind!r}" if kind else clean(repr(part), 60)
     raise DataError(
-        f"{where}: part {number} of its content is {f'of type {kind!r}' if kind else f'{part!r:.60}'}, and only text "
-        "is taken",
+        f"{where}: part {number} of its content is {what}, and only text is taken",
         "Leave such rows out, or write what the part shows as text.",
     )
 
@@ -162,9 +163,11 @@ def _learns(value: Mapping[str, Any], role: str, where: str) -> bool:
     """Whether the message may be learned; the assistant's are unless they say otherwise."""
     train, weight = value.get("train"), value.get("weight")
     if train is not None and not isinstance(train, bool):
-        raise DataError(f'{where}: "train" must be true or false, got {train!r:.40}', "Correct that message.")
+        raise DataError(
+            f'{where}: "train" must be true or false, got {clean(repr(train), 40)}', "Correct that message."
+        )
     if weight is not None and weight not in (0, 1):
-        raise DataError(f'{where}: "weight" must be 0 or 1, got {weight!r:.40}', "Correct that message.")
+        raise DataError(f'{where}: "weight" must be 0 or 1, got {clean(repr(weight), 40)}', "Correct that message.")
     if train is None and weight is None:
         return role == "assistant"
     says = train is not False and weight != 0
@@ -188,7 +191,7 @@ def _calls(value: Any, where: str) -> Messages:
         inner = call.get("function", call) if isinstance(call, Mapping) else None
         if not isinstance(inner, Mapping) or not isinstance(inner.get("name"), str):
             raise DataError(
-                f"{where}: expected a call of a tool with a name and arguments, got {call!r:.60}",
+                f"{where}: expected a call of a tool with a name and arguments, got {clean(repr(call), 60)}",
                 'Write {"function": {"name": ..., "arguments": {...}}} in tool_calls.',
             )
         arguments = inner.get("arguments", {})
@@ -209,7 +212,7 @@ def _tools(value: Any, where: str, arrow: bool) -> list[Any] | None:
     tools = [_parsed(tool) if isinstance(tool, str) else tool for tool in value] if isinstance(value, list) else [None]
     if not all(isinstance(tool, Mapping) for tool in tools):
         raise DataError(
-            f"{where}: its tools are no list of objects: {value!r:.60}",
+            f"{where}: its tools are no list of objects: {clean(repr(value), 60)}",
             "Correct that row, or name another column in data.tools.",
         )
     return tools
@@ -223,7 +226,9 @@ def _listed(value: Any, where: str) -> list[Any]:
         parsed = _parsed(value)
         value = value if parsed is None else parsed
     if not isinstance(value, list):
-        raise DataError(f'{where}: expected a list of {{"role": ..., "content": ...}}, got {value!r:.60}', _SHAPE)
+        raise DataError(
+            f'{where}: expected a list of {{"role": ..., "content": ...}}, got {clean(repr(value), 60)}', _SHAPE
+        )
     return value
 
 

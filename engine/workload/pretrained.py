@@ -19,6 +19,7 @@ from transformers import (
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
 
+from speedtui.engine.clean import clean
 from speedtui.engine.config.settings import Attention, ModelSettings
 from speedtui.engine.errors import ModelError
 from speedtui.engine.files import as_without_us
@@ -232,4 +233,4 @@ def _first_line(error: Exception) -> str:
     if not lines:
         return type(error).__name__
     shown = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
-    return f"{shown:.300}"
+    return f"{clean(shown, 300)}"

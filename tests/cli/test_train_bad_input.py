@@ -198,7 +198,8 @@ def test_a_metric_that_cannot_work_is_refused_before_the_first_step(
     configure(place, {"schedule": {**EVALUATED["schedule"], **schedule}})
     ended = call("train", "--engine", "thread", "-q")
     assert ended.code == ExitCode.USAGE
-    said, todo = ended.err.splitlines()[-2:]  # before them the log of a worker, which this process is
+    said, todo = ended.err.splitlines()
+    assert "Traceback (most recent call last)" in place.run_folder.worker_log.read_text()
     assert said.startswith("speedtui: schedule.") and message in said
     assert hint in todo
     assert not steps(place.run_folder)

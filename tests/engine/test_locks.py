@@ -14,11 +14,13 @@ import pytest
 
 from speedtui.engine import events as e
 from speedtui.engine.errors import RunFolderError
+from speedtui.engine.jobs.execute import execute
 from speedtui.engine.locks import hold_lock, is_locked
 from speedtui.engine.log.run_summary import read_summary, status_of
 from speedtui.engine.report.listing import list_entries
 from speedtui.engine.runs import UNKNOWN, RunFolder, create_run
 from speedtui.engine.session.process import ProcessSession
+from speedtui.engine.session.thread import ThreadSession
 from tests.engine.events_of_a_run import started, step, training
 
 FLOCK = {"x86_64": 73, "aarch64": 32}
@@ -94,6 +96,10 @@ def test_where_files_cannot_be_locked_no_run_is_alive_or_lost_and_none_is_begun(
     assert list(tmp_path.iterdir()) == [run.path]
     resumed = without_locks(number, lambda: refusal(ProcessSession(run).run))
     assert resumed == f"{run.owner_lock}: cannot be locked: {words}"
+    resumed = without_locks(number, lambda: refusal(ThreadSession(run).run))
+    assert resumed == f"{run.session_lock}: cannot be locked: {words}"
+    worker = without_locks(number, lambda: refusal(lambda: execute(run)))
+    assert worker == f"{run.worker_lock}: cannot be locked: {words}"
     assert "cannot be told" in UNKNOWN
 
 

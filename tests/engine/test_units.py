@@ -8,6 +8,7 @@ from speedtui.engine.units import (
     format_budget,
     format_count,
     format_figure,
+    format_rest,
     format_seconds,
     format_share,
     format_size,
@@ -104,3 +105,19 @@ def test_a_figure_is_short_and_reads_back_as_what_it_was() -> None:
     for value in (10.0**power * digit for power in range(-307, 308, 3) for digit in (1, 3.3333, 9.9999)):
         assert len(format_figure(value)) <= 10 and len(format_count(value)) <= 10
         assert float(format_figure(value)) == pytest.approx(value, rel=6e-4)
+
+
+@pytest.mark.parametrize(
+    ("whole", "part", "rest"),
+    [
+        (245.65, 245.36, "1s"),  # 4m 06s less 4m 05s
+        (207.412, 205.396, "2s"),
+        (2 * 3600 + 8 * 60 + 31, 3600 + 5 * 60 + 40, "1h 03m"),  # 2h 08m less 1h 05m
+        (7701.0, 7690.0, "11s"),  # told alike, 2h 08m
+        (60.2, 60.1, "1s"),
+        (60.0, 60.0, "0s"),
+        (3 * 86400 + 100, 86400 + 3500, "2d 00h"),
+    ],
+)
+def test_what_is_left_agrees_with_what_it_is_left_of(whole: float, part: float, rest: str) -> None:
+    assert format_rest(whole, part) == rest

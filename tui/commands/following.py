@@ -6,6 +6,7 @@ import errno
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from types import FrameType
 
@@ -49,6 +50,8 @@ def follow(
     if common.no_screen:
         warn(clean(f"speedtui: {common.no_screen}"))
     reader = _Lines(session, common)
+    if not isinstance(session, AttachedSession | ReplaySession) and common.output is Output.PLAIN and not common.quiet:
+        say(clean(f"{datetime.now():%H:%M:%S} starting run {session.folder.id}"))  # its imports may take seconds
     with interrupting(session):
         code = _run(session, reader)
     if not reader.unread:

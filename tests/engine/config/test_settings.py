@@ -3,12 +3,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from speedtui.engine.config.frequency import Frequency, parse_frequency
 from speedtui.engine.config.load import dump_settings, load_settings
-from speedtui.engine.config.paths import resolve_path, setting_paths, value_at, with_values
-from speedtui.engine.config.settings import Settings, WindowSettings
+from speedtui.engine.config.paths import differing_scalars, resolve_path, setting_paths, value_at, with_values
+from speedtui.engine.config.settings import ModelSettings, Settings, WindowSettings
 from speedtui.engine.config.template import render_template
 from speedtui.engine.config.window import resolve_window
 from speedtui.engine.errors import ConfigError
@@ -191,3 +192,11 @@ def test_a_clock_time_is_its_next_occurrence() -> None:
 def test_a_window_that_cannot_be_is_refused(settings: WindowSettings, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         resolve_window(settings, NOON, "f")
+
+
+def test_settings_that_differ_are_named_by_all_that_they_differ_in() -> None:
+    base = Settings(model=ModelSettings(path="x"), recipe={"width": 3})
+    model = msgspec.structs.replace(base.model, attention="eager")
+    other = msgspec.structs.replace(base, model=model, recipe={"width": 4, "depth": 1})
+    assert differing_scalars([base, other, base]) == ["model.attention", "recipe.depth", "recipe.width"]
+    assert differing_scalars([base, base]) == differing_scalars([base]) == differing_scalars([]) == []

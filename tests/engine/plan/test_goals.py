@@ -69,8 +69,13 @@ def test_where_nothing_fits_the_goal_is_zero_and_says_by_how_much() -> None:
 
 def test_where_everything_fits_the_text_says_that_the_window_is_no_limit() -> None:
     found = goals(10_000.0, step=0.0, evaluation=0.0, save=0.0)
-    assert found["epochs"].text == "1000 epochs and more: the window is no limit"
-    assert found["steps"].text == "100000 steps and more: the window is no limit"
+    assert found["epochs"].text == "100 epochs and more: the window is no limit"
+    assert found["steps"].text == "10000 steps and more: the window is no limit"
+
+
+def test_many_epochs_are_whole_ones() -> None:
+    # a P50 of 1904.8: 13 epochs take 1300 + 13 x 30 + 12 x 5 + 25 = 1775, 13.6 take 1865, 14 take 1910
+    assert goals(2000.0)["epochs"].text == "13 epochs (as planned here: 4)"
 
 
 def test_epochs_are_no_goal_where_steps_override_them() -> None:

@@ -57,6 +57,7 @@ def test_a_search_predicts_decides_and_ends_with_what_it_chose(start: AutoStarte
     assert chosen == [row.candidate.id for row in state.study.rows]
     classes = [p for p in study.events(e.MemoryPredicted) if p.trial is None]
     assert all(p.predicted_bytes and p.largest_micro_batch_size == 8 for p in classes)
+    assert len({p.label for p in classes}) == len(classes) > 1, "no two configurations have the same words"
     for row in state.study.rows:
         assert row.predicted is not None and row.result is not None and row.result.memory is not None
         memory = row.result.memory

@@ -250,9 +250,9 @@ def test_a_lock_is_got_while_others_look_at_it(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     folder.worker_lock.touch()
     code = (
-        "import sys; from pathlib import Path; from speedtui.engine.runs import RunFolder\n"
+        "import sys, time; from pathlib import Path; from speedtui.engine.runs import RunFolder\n"
         "folder = RunFolder(Path(sys.argv[1]))\n"
-        "while not folder.path.joinpath('enough').exists(): folder.worker_alive()\n"
+        "while not folder.path.joinpath('enough').exists(): folder.worker_alive(); time.sleep(0.001)\n"
     )
     looking = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(2)]
     try:
