@@ -97,7 +97,7 @@ def content(folder: Path) -> dict[str, bytes]:
     [
         (("--epochs", "0"), "command line: train.epochs must be above zero, got 0", ""),
         (("--restarts", "-1"), "Invalid value for '--restarts': -1 is not in the range x>=0.", "speedtui train --help"),
-        (("--runs", "train.jsonl"), "train.jsonl: the run's folder cannot be written: Not a directory", "--runs"),
+        (("--runs", "train.jsonl"), "train.jsonl: a file, and no folder of runs", "--runs"),
         (("--data", "absent.jsonl"), "absent.jsonl: no such file", "data.train"),
         (("--eval", "absent.jsonl"), "absent.jsonl: no such file", "data.eval"),
         (("--from", "nowhere"), "nowhere: no run of that name in runs", "speedtui runs"),
