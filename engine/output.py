@@ -82,6 +82,11 @@ def tracebacks_in(path: Path) -> Iterator[None]:
             _tracebacks = before
 
 
+def traceback_file() -> TextIO | None:
+    """That of `tracebacks_in`, for the stderr of a process of the job; None for this one's own."""
+    return _tracebacks
+
+
 def say_json(value: Any) -> None:
     """A value as one line of JSON on stdout.
 

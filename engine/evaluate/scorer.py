@@ -26,6 +26,7 @@ from speedtui.engine.evaluate.scorer_messages import (
 from speedtui.engine.evaluate.scorer_process import END
 from speedtui.engine.files import users_umask
 from speedtui.engine.line_pipes import LinePipes
+from speedtui.engine.output import traceback_file
 from speedtui.engine.units import format_seconds
 
 SCORER = "speedtui.engine.evaluate.scorer_process"
@@ -66,7 +67,7 @@ class Scorer:
         self.loaded: Loaded | None = None
         self._process = subprocess.Popen(
             [sys.executable, "-m", SCORER, target, str(os.getpid())], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            start_new_session=True, umask=users_umask(),
+            stderr=traceback_file(), start_new_session=True, umask=users_umask(),
         )  # fmt: skip
         self._pipes = LinePipes(self._process)
 
