@@ -16,7 +16,7 @@ from typing import Any, TextIO
 import msgspec
 
 from speedtui.engine.clean import clean_lines, cleaned, escape_json
-from speedtui.engine.files import open_plain
+from speedtui.engine.files import appending
 
 WIDTH = 100
 """Columns of a text that is printed, where nothing says that there are fewer: lines longer than that read badly."""
@@ -72,9 +72,7 @@ def tracebacks_in(path: Path) -> Iterator[None]:
     those of a worker are."""
     global _tracebacks
     before = _tracebacks
-    with open(
-        open_plain(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "w", encoding="utf-8", errors="replace"
-    ) as file:
+    with appending(path) as log, open(log, "a", encoding="utf-8", errors="replace", closefd=False) as file:
         _tracebacks = file
         try:
             yield
