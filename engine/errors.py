@@ -82,3 +82,8 @@ class NothingFits(SpeedtuiError):
     """Every candidate ran out of memory."""
 
     exit_code = ExitCode.NO_FIT
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, without what libraries go on to tell programmers; its kind where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

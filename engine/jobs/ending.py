@@ -12,11 +12,11 @@ from speedtui.engine.advise.rule_input import Actual, RuleInput
 from speedtui.engine.candidate import Estimate
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext
-from speedtui.engine.errors import ExitCode, JobError
+from speedtui.engine.errors import JobError
 from speedtui.engine.hardware.limits import usable_cores
 from speedtui.engine.history.keys import evaluating_settings
 from speedtui.engine.jobs.job_history import JobHistory
-from speedtui.engine.jobs.result import JobResult
+from speedtui.engine.jobs.result import JobResult, failed, late
 from speedtui.engine.jobs.resume_hint import go_on_lower, resume_command
 from speedtui.engine.jobs.resuming import EarlierWorkers
 from speedtui.engine.plan_types import ProfileRow
@@ -94,23 +94,16 @@ def _result(
             "no checkpoint is older, so no model is left"
         )  # fmt: skip
         rate = lower_rate(settings.train.learning_rate)
-        return JobResult(
-            outcome="failed", exit_code=ExitCode.FAILED, final=True,
-            reason=f"the training diverged: {diverged.words}; {left}",
-            next=go_on_lower(context.folder, context.order, rate, finished.best_step),
-        )  # fmt: skip
+        lower = go_on_lower(context.folder, context.order, rate, finished.best_step)
+        return failed(f"the training diverged: {diverged.words}; {left}", lower, final=True)
     if finished.reason == "deadline":
-        return JobResult(
-            outcome="late", exit_code=ExitCode.LATE,
-            reason=f"the deadline came at step {finished.steps} of {finished.total_steps}; the model is in {path}",
-            next=f"Go on when there is time: {resume_command(context.folder, context.order)} --window 2h",
-        )  # fmt: skip
+        return late(
+            f"the deadline came at step {finished.steps} of {finished.total_steps}; the model is in {path}",
+            f"Go on when there is time: {resume_command(context.folder, context.order)} --window 2h",
+        )
     if window is not None and judge_ended(now, window) == "late":
         ended = datetime.fromtimestamp(now)
-        return JobResult(
-            outcome="late", exit_code=ExitCode.LATE, reason=f"done at {ended:%H:%M}, after the deadline",
-            next=f"The model is in {path}",
-        )  # fmt: skip
+        return late(f"done at {ended:%H:%M}, after the deadline", f"The model is in {path}")
     return JobResult(next=f"The model is in {path}")
 
 

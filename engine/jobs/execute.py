@@ -24,7 +24,7 @@ from speedtui.engine.hardware.nvml import NvmlReader
 from speedtui.engine.hardware.sampler import LOST_HINT, HardwareSampler
 from speedtui.engine.home import said_of_home
 from speedtui.engine.jobs.loaders import loader_death
-from speedtui.engine.jobs.result import JobResult, TrainingBroken, WorkerSpent
+from speedtui.engine.jobs.result import JobResult, TrainingBroken, WorkerSpent, failed
 from speedtui.engine.jobs.resume_hint import how_to_go_on
 from speedtui.engine.log.clock import RunClock
 from speedtui.engine.log.read import WholeLog
@@ -75,8 +75,8 @@ def execute(
         result = _run_job(context, replaceable=replaceable)
         books = context.phases.books()
         sampler.stop()
-        failed = result.exit_code is ExitCode.FAILED and not result.final
-        if restartable and order.job == "train" and failed and folder.owned():
+        again = result.exit_code is ExitCode.FAILED and not result.final
+        if restartable and order.job == "train" and again and folder.owned():
             context.emit(e.BooksUpdated(t=context.t, books=books))
             context.notice(result.reason, level="error", hint=result.next)
             raise TrainingBroken(result.reason)
@@ -95,11 +95,11 @@ def _write_report(context: JobContext) -> None:
     if context.order.job not in ("train", "demo"):
         return
     try:
-        failed = write_run_report(context.folder)
+        unwritten = write_run_report(context.folder)
     except RunFolderError as error:  # the folder was moved or removed, which has been told
         context.notice(f"no report was written: {error.message}", level="warning")
-        failed = {}
-    for path, reason in failed.items():
+        unwritten = {}
+    for path, reason in unwritten.items():
         context.notice(f"{path} could not be written: {reason}", level="warning", hint="Make room.")
     context.log.flush()
 
@@ -147,23 +147,16 @@ def _run_job(context: JobContext, *, replaceable: bool) -> JobResult:
 def _spent(context: JobContext, spent: WorkerSpent) -> JobResult:
     """Where the job runs in the process that wanted it."""
     again = how_to_go_on(context.folder, context.order) or "What has a result is in the run's folder."
-    return JobResult(
-        outcome="failed", exit_code=ExitCode.FAILED,
-        reason=f"this process cannot be trusted with another trial: {spent}",
-        next=f"{again} With --engine process another worker would go on.",
-    )  # fmt: skip
+    reason = f"this process cannot be trusted with another trial: {spent}"
+    return failed(reason, f"{again} With --engine process another worker would go on.")
 
 
 def _unforeseen(context: JobContext, error: Exception) -> JobResult:
     death = loader_death(error)  # torch raises it wherever the job happens to be, even after the training
     if death is not None:
-        hint = f"{death.hint} {how_to_go_on(context.folder, context.order)}".strip()
-        return JobResult(outcome="failed", exit_code=ExitCode.FAILED, reason=death.reason, next=hint)
+        return failed(death.reason, f"{death.hint} {how_to_go_on(context.folder, context.order)}".strip())
     reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
-    return JobResult(
-        outcome="failed", exit_code=ExitCode.FAILED, reason=reason,
-        next=f"The whole traceback is in {context.folder.worker_log}.",
-    )  # fmt: skip
+    return failed(reason, f"The whole traceback is in {context.folder.worker_log}.")
 
 
 def _job(order: Order) -> Callable[[JobContext], JobResult]:

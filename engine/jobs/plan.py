@@ -13,7 +13,7 @@ from speedtui.engine.errors import ExitCode, NothingFits, SpeedtuiError
 from speedtui.engine.jobs.device import settle_attention
 from speedtui.engine.jobs.first_load import first_load
 from speedtui.engine.jobs.job_history import JobHistory
-from speedtui.engine.jobs.result import JobResult
+from speedtui.engine.jobs.result import JobResult, late
 from speedtui.engine.jobs.tune import Tuning
 from speedtui.engine.memory.peak_model import Calibration, MemoryRequest
 from speedtui.engine.plan.report import plan_document
@@ -261,17 +261,11 @@ class Planning:
             )  # fmt: skip
         cut = next((change for change in row.changes if change.path == MAX_STEPS), None)
         if cut is not None:
-            return JobResult(
-                outcome="late", exit_code=ExitCode.LATE,
-                reason=f"the window cannot be met: only {cut.after} steps of profile {row.profile} fit in it",
-                next=f"{_what_would_fit(plan)} train.sh makes those {cut.after} steps.",
-            )  # fmt: skip
+            reason = f"the window cannot be met: only {cut.after} steps of profile {row.profile} fit in it"
+            return late(reason, f"{_what_would_fit(plan)} train.sh makes those {cut.after} steps.")
         if row.fit == "late":
-            over = -(row.spare_seconds or 0.0)
-            return JobResult(
-                outcome="late", exit_code=ExitCode.LATE, next=_what_would_fit(plan),
-                reason=f"profile {row.profile} ends {format_span(over)} past the latest safe finish",
-            )  # fmt: skip
+            over = format_span(-(row.spare_seconds or 0.0))
+            return late(f"profile {row.profile} ends {over} past the latest safe finish", _what_would_fit(plan))
         there = f" on the device of {self._order.device}" if self._order.device else ""
         return JobResult(next=f"Train as planned{there}: sh {self._context.folder.path / SCRIPT_NAME}")
 

@@ -26,6 +26,16 @@ class JobResult(msgspec.Struct, frozen=True, kw_only=True):
     """Another worker with the same settings would fail in the same way: none is started."""
 
 
+def failed(reason: str, then: str = "", *, final: bool = False) -> JobResult:
+    """It did not do what it was to do; `then`: what a person may do now."""
+    return JobResult(outcome="failed", exit_code=ExitCode.FAILED, reason=reason, next=then, final=final)
+
+
+def late(reason: str, then: str) -> JobResult:
+    """It was not done in time, or would not be."""
+    return JobResult(outcome="late", exit_code=ExitCode.LATE, reason=reason, next=then)
+
+
 class WorkerSpent(Exception):
     """This process cannot be trusted with more work, for instance after an illegal memory access."""
 

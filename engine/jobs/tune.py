@@ -9,12 +9,12 @@ from speedtui.engine import events as e
 from speedtui.engine.candidate import Candidate, Measurement, Memory, TrialResult, TrialStatus
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.context.context import JobContext, JobStopped
-from speedtui.engine.errors import ExitCode, NothingFits
+from speedtui.engine.errors import NothingFits
 from speedtui.engine.jobs.device import settle_attention, settle_device
 from speedtui.engine.jobs.first_load import first_load
 from speedtui.engine.jobs.job_history import JobHistory
 from speedtui.engine.jobs.predicting import Predictor
-from speedtui.engine.jobs.result import JobResult, WorkerSpent
+from speedtui.engine.jobs.result import JobResult, WorkerSpent, failed
 from speedtui.engine.jobs.searching import Search
 from speedtui.engine.jobs.study import Study
 from speedtui.engine.log.clock import working_seconds
@@ -181,20 +181,12 @@ class Tuning:
             )
         if self._spent:
             advice = f"Give more than search.budget {self.context.settings.search.budget}."
-            return JobResult(
-                outcome="failed",
-                exit_code=ExitCode.FAILED,
-                reason=f"{self._spent} before any trial was done",
-                next=advice,
-            )
-        failed = next((t for t, r in results.items() if r.status in (TrialStatus.FAILED, TrialStatus.TIMED_OUT)), None)
-        if failed is None:
+            return failed(f"{self._spent} before any trial was done", advice)
+        first = next((t for t, r in results.items() if r.status in (TrialStatus.FAILED, TrialStatus.TIMED_OUT)), None)
+        if first is None:
             return JobResult()
-        return JobResult(
-            outcome="failed", exit_code=ExitCode.FAILED,
-            reason=f"no trial succeeded; #{failed}: {results[failed].reason}",
-            next=f"The tracebacks are in {self.context.folder.worker_log}.",
-        )  # fmt: skip
+        tracebacks = f"The tracebacks are in {self.context.folder.worker_log}."
+        return failed(f"no trial succeeded; #{first}: {results[first].reason}", tracebacks)
 
     @property
     def left_seconds(self) -> float | None:

@@ -13,6 +13,7 @@ import torch
 from torch._C._autograd import DeviceType, _profiler_enabled
 from torch.profiler import ProfilerActivity
 
+from speedtui.engine.errors import first_line
 from speedtui.engine.events import PHASES, STEP_PHASES, StepCompleted
 from speedtui.engine.log.clock import WORKING
 from speedtui.engine.log.writer import EventLog
@@ -107,7 +108,7 @@ class StepProfile:
             profiler = torch.profiler.profile(activities=[activity()])
             profiler.start()
         except Exception as error:  # such as CUPTI in the hands of another program, or not permitted
-            self.failure = f"the profiler cannot be started: {_first_line(error)}"
+            self.failure = f"the profiler cannot be started: {first_line(error)}"
         else:
             self._profiler = profiler
             self._to_unix_ns = time.time_ns() - WORKING.now_ns()
@@ -139,7 +140,7 @@ class StepProfile:
             profiler.stop()
             return kernels_of(profiler.profiler.kineto_results.events())
         except Exception as error:  # whatever a profiler has to say, the training goes on
-            self.failure = f"the profile cannot be read: {_first_line(error)}"
+            self.failure = f"the profile cannot be read: {first_line(error)}"
             return []
 
     def _found(self, profiled: Profiled, kernels: list[DeviceActivity]) -> BusySteps | None:
@@ -189,10 +190,6 @@ def _is_work(event: Any) -> bool:
 def _kernel(event: Any, launched: int) -> DeviceActivity:
     begin = event.start_ns()
     return DeviceActivity(launched=launched, begin=begin, end=begin + event.duration_ns())
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 BETWEEN = -1

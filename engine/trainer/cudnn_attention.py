@@ -22,6 +22,7 @@ from torch.nn.attention import SDPBackend
 
 from speedtui.engine.clean import clean
 from speedtui.engine.config.settings import Settings
+from speedtui.engine.errors import first_line
 from speedtui.engine.evaluate.answering import base_of
 from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.schedule.steps import counts_of
@@ -217,10 +218,8 @@ def choose(
     try:
         times = _kept_times(heads, device, kernels)
     except RuntimeError as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        return CudnnChoice(
-            cudnn=False, reason=f"cuDNN's attention is off: it could not be measured ({clean(first, 200)})"
-        )
+        reason = f"cuDNN's attention is off: it could not be measured ({clean(first_line(error), 200)})"
+        return CudnnChoice(cudnn=False, reason=reason)
     chosen = pays(times, lengths)
     plan = format_seconds(max(times.cudnn.first - times.cudnn.again, 0.0))
     reason = (

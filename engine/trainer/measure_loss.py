@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from speedtui.engine.clean import clean
+from speedtui.engine.errors import first_line
 from speedtui.engine.evaluate.answering import base_of
 from speedtui.engine.trainer.loaders import kept_randomness, to_device
 from speedtui.engine.trainer.weighing import WORDS, Unit, Weighing, amount, kept_weighing, likely_units
@@ -63,8 +64,7 @@ def _measured(model: nn.Module, base: Any, dataset: Any, collator: Callable[[lis
             units = likely_units(batches[2], encoder_decoder=encoder_decoder)
             losses = _losses(model, [*batches, batches[2]])
     except Exception as error:  # the training's first step will say it better, if it fails there too
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        doubt = f"what its loss is a mean of could not be measured ({clean(reason, 200)})"
+        doubt = f"what its loss is a mean of could not be measured ({clean(first_line(error), 200)})"
         doubt += f"; it is taken for {WORDS[units[0]]}"
         return Weighing(unit=units[0], doubt=doubt, passing=is_the_devices(error))
     flash = str(getattr(config, "_attn_implementation", "")).startswith("flash")

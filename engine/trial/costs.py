@@ -14,6 +14,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from speedtui.engine.candidate import Curve, CurvePoint
 from speedtui.engine.config.settings import Scalar, ScheduleSettings, Settings
+from speedtui.engine.errors import first_line
 from speedtui.engine.files import make_folder
 from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.schedule.costs import RunCosts
@@ -237,7 +238,7 @@ def _time_saves(setup: ProbeSetup, trainer: MeteredTrainer) -> tuple[float | Non
     except Exception as error:  # torch and safetensors have their own for a full disk
         if is_broken(error):
             raise
-        _tell_unmeasured(setup, str(error).strip().partition("\n")[0])
+        _tell_unmeasured(setup, first_line(error))
         return None, None
     finally:
         shutil.rmtree(folder, ignore_errors=True)

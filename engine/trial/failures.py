@@ -12,7 +12,7 @@ from speedtui.engine.errors import SpeedtuiError
 from speedtui.engine.meter.memory import allocator_peaks, reset_peaks
 from speedtui.engine.output import warn_traceback
 from speedtui.engine.units import format_size
-from speedtui.engine.workload.failures import first_line, is_broken, is_out_of_memory
+from speedtui.engine.workload.failures import is_broken, is_out_of_memory, kind_and_first_line
 
 
 class TrialEnded(Exception):
@@ -48,12 +48,12 @@ def _classify(error: BaseException) -> Failure:
     if isinstance(error, TrialEnded):
         return Failure(status=error.status, reason=error.reason)
     if is_broken(error):
-        return Failure(status=TrialStatus.FAILED, reason=first_line(error), poisoned=True)
+        return Failure(status=TrialStatus.FAILED, reason=kind_and_first_line(error), poisoned=True)
     if is_out_of_memory(error):
         return Failure(status=TrialStatus.OUT_OF_MEMORY, reason=_allocation(error))
     if isinstance(error, SpeedtuiError):
         return Failure(status=TrialStatus.FAILED, reason=error.message)
-    return Failure(status=TrialStatus.FAILED, reason=first_line(error))
+    return Failure(status=TrialStatus.FAILED, reason=kind_and_first_line(error))
 
 
 def _allocation(error: BaseException) -> str:

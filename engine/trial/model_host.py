@@ -35,7 +35,7 @@ from speedtui.engine.units import format_size
 from speedtui.engine.workload.base import Workload
 from speedtui.engine.workload.data_cache import DataCache
 from speedtui.engine.workload.evaluation_batch import evaluation_rows, generation_rows
-from speedtui.engine.workload.failures import first_line, why_broken
+from speedtui.engine.workload.failures import kind_and_first_line, why_broken
 from speedtui.engine.workload.load import load_workload, with_model
 from speedtui.engine.workload.precision import require_device
 from speedtui.engine.workload.quantized import held_tensors
@@ -241,7 +241,7 @@ class ModelHost:
             self.poisoned = why_broken(self.device) or self._why_held()
         except Exception as error:
             warn_traceback(error)
-            self.poisoned = first_line(error)
+            self.poisoned = kind_and_first_line(error)
 
     def _why_held(self) -> str:
         """Why a next trial would have less memory; empty where it has all of it."""

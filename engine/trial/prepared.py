@@ -11,7 +11,7 @@ from torch import nn
 from speedtui.engine.config.settings import Settings
 from speedtui.engine.output import warn_traceback
 from speedtui.engine.workload.base import Workload
-from speedtui.engine.workload.failures import first_line
+from speedtui.engine.workload.failures import kind_and_first_line
 from speedtui.engine.workload.float32 import float32_precision
 from speedtui.engine.workload.liger import apply_liger, remove_liger
 from speedtui.engine.workload.model import attach_lora, detach_lora, set_attention, set_gradient_checkpointing
@@ -97,4 +97,4 @@ class StateGuard:
             self.unchanged = not before.changed(base)
         except Exception as error:
             warn_traceback(error)
-            self.lost = f"the model could not be put back: {first_line(error)}"
+            self.lost = f"the model could not be put back: {kind_and_first_line(error)}"

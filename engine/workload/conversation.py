@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from speedtui.engine.errors import DataError, ModelError
+from speedtui.engine.errors import DataError, ModelError, first_line
 from speedtui.engine.workload.messages import THOUGHTS, Conversation, Messages
 
 if TYPE_CHECKING:
@@ -221,7 +221,6 @@ def writes_tools(tokenizer: PreTrainedTokenizerBase, conversation: Conversation)
 def _refused(
     tokenizer: PreTrainedTokenizerBase, conversation: Conversation, where: str, error: Exception
 ) -> DataError:  # fmt: skip
-    reason = (str(error) or type(error).__name__).splitlines()[0]
     messages = conversation.messages
     at = next((n for n in range(1, len(messages)) if _refuses(tokenizer, messages[:n], conversation)), len(messages))
     place = f"message {at} ({messages[at - 1]['role']})"
@@ -230,7 +229,7 @@ def _refused(
     if systems == [0] and len(messages) > 1 and not _refuses(tokenizer, messages[1:], conversation):
         hint = "Set data.fold_system = true: it puts the system message at the beginning of the first user message."
         place = "message 1 (system)"
-    return DataError(f"{where}: {place}: the chat template refuses the conversation: {reason}", hint)
+    return DataError(f"{where}: {place}: the chat template refuses the conversation: {first_line(error)}", hint)
 
 
 def _refuses(tokenizer: PreTrainedTokenizerBase, messages: Messages, conversation: Conversation) -> bool:

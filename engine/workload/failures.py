@@ -89,11 +89,11 @@ def why_broken(device: torch.device) -> str:
         torch.cuda.synchronize(device)
         (torch.ones(1, device=device) + 1).item()
     except Exception as error:
-        return "" if is_out_of_memory(error) else first_line(error)
+        return "" if is_out_of_memory(error) else kind_and_first_line(error)
     return ""
 
 
-def first_line(error: BaseException) -> str:
+def kind_and_first_line(error: BaseException) -> str:
     """Kind and first line of an error: torch goes on with advice for programmers."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"

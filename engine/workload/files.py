@@ -13,7 +13,7 @@ from typing import IO, cast
 
 from speedtui.engine.clean import shell_line
 from speedtui.engine.config.paths import nearest
-from speedtui.engine.errors import DataError
+from speedtui.engine.errors import DataError, first_line
 
 KINDS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
@@ -131,9 +131,8 @@ def _damaged(path: Path, compression: str, error: Exception) -> DataError:
         return DataError(
             f"{path}: not compressed with {program}, as its name says", f"Take {compression} off its name."
         )
-    reason = (str(error) or type(error).__name__).splitlines()[0]
     return DataError(
-        f"{path}: damaged or cut off: {reason}", f"`{program} -t {path}` tests it; copy or download it anew."
+        f"{path}: damaged or cut off: {first_line(error)}", f"`{program} -t {path}` tests it; copy or download it anew."
     )
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from speedtui.engine.clean import clean
-from speedtui.engine.errors import ConfigError
+from speedtui.engine.errors import ConfigError, first_line
 from speedtui.engine.workload.collate import IGNORED, PadPacks
 from speedtui.engine.workload.failures import is_the_devices
 from speedtui.engine.workload.packing import Packs, pack_lengths
@@ -77,8 +77,7 @@ def _leak(model: nn.Module, autocast: torch.dtype | None) -> str:
     except Exception as error:
         if is_the_devices(error):
             raise
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        return f"does not take packed samples: {clean(reason, 200)}"
+        return f"does not take packed samples: {clean(first_line(error), 200)}"
     finally:
         model.train(was_training)
     own = gradient[0, FIRST : FIRST + SECOND]

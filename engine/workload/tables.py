@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from speedtui.engine.errors import DataError
+from speedtui.engine.errors import DataError, first_line
 from speedtui.engine.runs import LOG_NAME
 from speedtui.engine.workload.files import KINDS, kind_of, open_bytes, require_columns, twice
 from speedtui.engine.workload.json_rows import written
@@ -171,7 +171,7 @@ def _rows(batches: Iterator[Any], wanted: Sequence[str]) -> DataRows:
 
 
 def _not_parquet(path: Path, error: Exception) -> DataError:
-    return DataError(f"{path}: not a Parquet file that can be read: {_first_line(error)}")
+    return DataError(f"{path}: not a Parquet file that can be read: {first_line(error)}")
 
 
 def saved_dataset(path: Path) -> Any:
@@ -185,9 +185,7 @@ def saved_dataset(path: Path) -> Any:
     try:
         saved = load_from_disk(path)
     except (OSError, ValueError, KeyError) as error:
-        raise DataError(
-            f"{path}: not a folder written by save_to_disk: {_first_line(error)}", _files_in(path)
-        ) from None
+        raise DataError(f"{path}: not a folder written by save_to_disk: {first_line(error)}", _files_in(path)) from None
     if not isinstance(saved, Dataset):
         splits = " or ".join(str(path / name) for name in saved)
         raise DataError(f"{path}: holds several splits", f"Name one of them: {splits}.")
@@ -211,7 +209,3 @@ def _data_files(folder: Path) -> Iterator[Path]:
             file = Path(root, name)
             if kind_of(file)[0] in KINDS and file.stem != "dataset_info":
                 yield file
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
