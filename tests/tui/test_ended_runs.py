@@ -77,3 +77,13 @@ def test_shares_of_the_time_are_so_far_only_while_more_may_come() -> None:
     told = ["\n".join(plain(line) for line in draw_schedule(fold(log), 140, 3)) for log in (going, ended)]
     assert told[0].count("so far") == 2 and "so far" not in told[1]
     assert "of the time steps 86 %" in told[1] and "(2.7 %)" in told[1]
+
+
+def test_results_that_do_not_all_find_room_say_which_are_seen_and_in_the_end_the_best_is_among_them() -> None:
+    going, over = fold(b.study_log()), fold(b.study_log(finished=True))
+    assert over.study is not None and over.study.best == 7
+    for height in range(4, 9):
+        first, *_ = rows = [plain(line) for line in draw_results(going, 60, height)]
+        assert "running" in "".join(rows) and "–7 of 8   samples/s" in first
+        assert "☆ #7" in "".join(plain(line) for line in draw_results(over, 60, height))
+    assert " of " not in plain(draw_results(over, 60, 12)[0])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import builders as b
 import pytest
-from pressing import press, settled
+from pressing import heard, press, settled
 from recorded import RecordedSession
 
 from speedtui.engine import commands as c
@@ -194,11 +194,30 @@ async def test_x_goes_through_the_time_axes_and_the_titles_say_which(open_app: O
         assert titles == ["╭─ Loss last 10 min", "╭─ Loss last 1 min", "╭─ Loss", "╭─ Loss last 10 min"]
 
 
-async def test_m_marks_the_moment(open_app: OpenApp) -> None:
+@pytest.mark.parametrize(
+    ("keys", "marks"),
+    [(("enter",), [""]), ((*"rate cut", "enter"), ["rate cut"]), ((*"no", "escape"), []), (("M", "enter"), ["M"])],
+)
+async def test_m_marks_the_moment_by_a_name_where_one_is_typed(
+    keys: tuple[str, ...], marks: list[str], open_app: OpenApp
+) -> None:
     session = RecordedSession(b.training_log())
     async with open_app(session).run_test() as pilot:
         await press(pilot, "m")
-        assert [c.command_name(sent) for sent in session.commands] == ["note"]
+        assert session.commands == []
+        await press(pilot, *keys)
+        assert [sent.text for sent in session.commands if isinstance(sent, c.Note)] == marks
+
+
+async def test_a_mark_names_the_step_of_its_key_where_the_run_has_gone_on_while_its_name_was_typed(
+    open_app: OpenApp,
+) -> None:
+    session = RecordedSession(b.training_log(200))
+    async with open_app(session).run_test() as pilot:
+        await press(pilot, "m", *"spike")
+        await heard(pilot, session, b.step(200.0, 207))
+        await press(pilot, "enter")
+        assert [sent.text for sent in session.commands if isinstance(sent, c.Note)] == ["spike (at step 200)"]
 
 
 async def test_y_takes_the_event_at_the_top_or_the_pane_in_focus(open_app: OpenApp) -> None:

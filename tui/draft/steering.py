@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from speedtui.engine.commands import Set
+from speedtui.engine.commands import Note, Set
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.errors import SpeedtuiError
 from speedtui.engine.plan_types import Advice
+from speedtui.engine.state import RunState
 from speedtui.tui.draft.draft import Draft
 from speedtui.tui.draft.front_draft import change
 from speedtui.tui.draft.planning import write
@@ -39,6 +40,33 @@ def show_levers(app: AppUse) -> None:
 def _apply(app: AppUse, lever: Advice, answer: str | None) -> None:
     if answer == "apply":
         app.commands.send(Set(values=lever.changes))
+
+
+def mark_moment(app: AppUse) -> None:
+    """Marks the moment of the key in the run's log, by a name where one is typed."""
+    from speedtui.tui.screens.name import NameScreen
+
+    if app.commands.refused():
+        return
+    at = _place(app.front.state())
+
+    def told(name: str) -> str:
+        return f"marks {at or 'this moment'} in the log{'' if name else '; a name is not needed'}"
+
+    def named(name: str | None) -> None:
+        if name is not None:
+            now = _place(app.front.state())
+            app.commands.send(Note(text=" ".join(filter(None, (name, f"(at {at})" if at and at != now else "")))))
+
+    app.push_screen(NameScreen("Mark this moment", told), named)
+
+
+def _place(run: RunState) -> str:
+    """Where a run is, as far as it counts: `step 4310`, `trial #2`, or nothing."""
+    if run.training is not None:
+        return f"step {run.training.step}"
+    running = run.study.running if run.study is not None else None
+    return f"trial #{running.candidate.id}" if running is not None else ""
 
 
 def edit_schedule(app: AppUse) -> None:

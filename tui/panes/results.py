@@ -35,7 +35,7 @@ class ResultsPane(Pane):
 
 
 def draw_results(run: RunState, width: int, height: int) -> list[Row]:
-    """The pane at a size; with more candidates than rows, those around the running one."""
+    """The pane at a size; with more candidates than rows, those around the running one, or else around the best."""
     inner_width, inner_height = width - EDGES - INSET, height - EDGES
     study = run.study
     if study is None or not study.rows:
@@ -46,7 +46,8 @@ def draw_results(run: RunState, width: int, height: int) -> list[Row]:
     first = _first_shown(study, inner_height)
     proven = _proven(study)
     rows = [_line(study, trial, top, inner_width, proven=proven) for trial in study.rows[first : first + inner_height]]
-    return bordered(title("Results"), row(Span("samples/s", "dim")), rows, width, height)
+    part = f"{first + 1}–{first + len(rows)} of {len(study.rows)}   " if len(rows) < len(study.rows) else ""
+    return bordered(title("Results"), row(Span(f"{part}samples/s", "dim")), rows, width, height)
 
 
 def _proven(study: StudyState) -> bool:
@@ -64,8 +65,11 @@ def _rate(trial: TrialRow) -> float | None:
 
 
 def _first_shown(study: StudyState, height: int) -> int:
+    at = {trial.candidate.id: i for i, trial in enumerate(study.rows)}
     done = [i for i, trial in enumerate(study.rows) if trial.status.finished or trial.status is TrialStatus.RUNNING]
-    return max(0, min(max(done, default=0) - height + 2, len(study.rows) - height))
+    over = not any(trial.status in (TrialStatus.RUNNING, TrialStatus.QUEUED) for trial in study.rows)
+    wanted = at[study.best] - height // 2 if over and study.best in at else max(done, default=0) - height + 2
+    return max(0, min(wanted, len(study.rows) - height))
 
 
 def _line(study: StudyState, trial: TrialRow, top: float, width: int, *, proven: bool) -> Row:

@@ -67,7 +67,8 @@ def _empty_text(run: RunState) -> str:
         return f"Trial #{study.running.candidate.id}: {'memory probe' if probe == 'memory' else 'setting up'}"
     if not run.status.busy:
         return "No steps were taken." if run.training is None and study is None else "No step is running."
-    return "No steps yet: they come once model and data are loaded."
+    coming = "they come once model and data are loaded" if run.model is None else "the first one is being prepared"
+    return f"No steps yet: {coming}."
 
 
 def _rates(steps: StepWindow, width: int) -> Row:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.containers import Container
 
-from speedtui.engine.commands import Checkpoint, Evaluate, Note
+from speedtui.engine.commands import Checkpoint, Evaluate
 from speedtui.tui.drawing.border import EDGES, INSET
 from speedtui.tui.drawing.text import plain
 from speedtui.tui.frame import Frame, TimeRange
@@ -112,10 +112,13 @@ class MonitorScreen(View):
         drawing.log = not drawing.log
         drawing.now()
 
-    def action_mark(self) -> None:
-        self.order(Note())
-
     # Dialogs are imported when they are needed: the first paint need not wait for them.
+
+    def action_mark(self) -> None:
+        """Marks this moment in the run's log, by a name where one is typed."""
+        from speedtui.tui.draft.steering import mark_moment
+
+        mark_moment(self.speedtui)
 
     def action_levers(self) -> None:
         """Shows what would bring a late training nearer to its deadline."""
