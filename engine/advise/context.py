@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from speedtui.engine.advise.gains import TrialTable, measurement
@@ -63,17 +63,16 @@ class AdviceContext:
 
     def failed(self) -> dict[str, TrialRow]:
         """Of those the ones that ended without a measurement, by setting; the smallest of several micro-batches."""
-        found: dict[str, TrialRow] = {}
-        for row, path in self.one_away():
-            if row.status.finished and measurement(row) is None:
-                found.setdefault(path, row)
-        return found
+        return self._first_by_setting(lambda row: row.status.finished and measurement(row) is None)
 
     def waiting(self) -> dict[str, TrialRow]:
         """Of those the ones whose result is still to come, by setting; the smallest of several micro-batches."""
+        return self._first_by_setting(lambda row: not row.status.finished and row.status is not TrialStatus.NOT_RUN)
+
+    def _first_by_setting(self, wanted: Callable[[TrialRow], bool]) -> dict[str, TrialRow]:
         found: dict[str, TrialRow] = {}
         for row, path in self.one_away():
-            if not row.status.finished and row.status is not TrialStatus.NOT_RUN:
+            if wanted(row):
                 found.setdefault(path, row)
         return found
 

@@ -20,7 +20,7 @@ LEAST_SHARE = 0.005
 RARER = 3
 """Times as far apart as evaluations and checkpoints are advised to be: two thirds of what they take is saved, and a
 run of a dozen epochs is still seen four times."""
-WORKERS = 2
+FIRST_WORKERS = 2
 """Loader workers to begin with: one reads while the other collates."""
 
 EVALUATION = ("eval", "generate", "metric")
@@ -100,7 +100,7 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
 def more_workers(before: int, cores: int | None) -> int:
     """Loader workers worth a try: twice as many, and no more than there are cores; as many as before where none are
     left."""
-    wanted = max(2 * before, WORKERS)
+    wanted = max(2 * before, FIRST_WORKERS)
     return wanted if cores is None else max(min(wanted, cores), before)
 
 

@@ -9,18 +9,17 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from speedtui.engine.advise.costs import CHECKPOINT_EVERY, EVAL_EVERY, FAST_EVERY
 from speedtui.engine.config.frequency import Frequency, frequency_text, parse_frequency
 from speedtui.engine.config.paths import with_values
 from speedtui.engine.config.settings import Scalar, ScheduleSettings, Settings
 from speedtui.engine.context.order import Alternative
 from speedtui.engine.plan_types import Advice
+from speedtui.engine.profile.levers import LONGEST_UNSAVED_SECONDS
 from speedtui.engine.schedule.count import Prices
 from speedtui.engine.schedule.remaining import Remaining
 from speedtui.engine.units import format_rest, format_seconds, format_share, format_span
 
-EVAL_EVERY, FAST_EVERY, CHECKPOINT_EVERY = (
-    "schedule.eval_every", "schedule.fast_eval_every", "schedule.checkpoint_every",
-)  # fmt: skip
 GENERATE, METRIC, BEST_BY = "schedule.generate", "schedule.metric", "schedule.best_by"
 MICRO_BATCH, MAX_STEPS = "train.micro_batch_size", "train.max_steps"
 
@@ -28,8 +27,6 @@ FACTORS = (2, 3, 5)
 """Times as far apart."""
 LEAST_SECONDS, LEAST_SHARE = 1.0, 0.01
 """What a lever must gain, in seconds and as a share of what is left: less is lost in what is not known."""
-LONGEST_UNSAVED_SECONDS = 2 * 3600
-"""Checkpoints are never spaced wider: what a killed run may lose."""
 
 
 class LateCase(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from speedtui.engine.advise.costs import FIRST_WORKERS
 from speedtui.engine.advise.strategy import (
     ATTENTION,
     BF16,
@@ -31,8 +32,6 @@ from speedtui.engine.units import format_share, format_size
 
 TELLING = 0.02
 """What takes less of a step than this gains less than the trials' own intervals: it is not worth a trial."""
-FIRST_WORKERS = 2
-"""Loader workers to begin with: one reads while the other collates."""
 REASONS: dict[str, str] = {
     MICRO_BATCH: "larger matrix products, fewer of them", WORKERS: "workers read and collate while a step runs",
     CHECKPOINTING: "every layer is computed a second time in the backward pass, and keeps less in memory",

@@ -16,6 +16,7 @@ from speedtui.engine.candidate import Candidate
 from speedtui.engine.config.paths import resolve_path
 from speedtui.engine.config.settings import Scalar, Settings
 from speedtui.engine.errors import ConfigError
+from speedtui.engine.profile.profile import flat_settings
 from speedtui.engine.search.candidates import make_candidate
 
 _EXAMPLE = 'Write a list such as [{"micro_batch_size": 2, "train.lora.r": 8}], or [[candidate]] tables in TOML.'
@@ -35,7 +36,7 @@ def read_configs(path: Path, settings: Settings) -> list[Candidate]:
         where = f"{path}: candidate {number + 1}"
         if not isinstance(entry, Mapping):
             raise ConfigError(f"{where}: expected settings by path, got {entry!r}", _EXAMPLE)
-        candidates.append(make_candidate(number, dict(_flat(entry)), settings, where))
+        candidates.append(make_candidate(number, dict(flat_settings(entry)), settings, where))
     return candidates
 
 
@@ -132,13 +133,3 @@ def _entries(path: Path) -> list[Any]:
     if not isinstance(tree, list):
         raise ConfigError(f"{path}: expected a list of candidates", _EXAMPLE)
     return tree
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Scalar]]:
-    pairs: list[tuple[str, Scalar]] = []
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            pairs.extend(_flat(value, f"{prefix}{key}."))
-        else:
-            pairs.append((prefix + key, value))
-    return pairs
