@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from speedtui.engine.candidate import Estimate, TrialResult, TrialStatus
+from speedtui.engine.clean import shell_line
 from speedtui.engine.config.load import load_settings
 from speedtui.engine.config.paths import value_at, with_values
 from speedtui.engine.config.settings import Scalar, Settings
@@ -19,6 +20,7 @@ from speedtui.engine.log.run_summary import read_summary
 from speedtui.engine.plan_types import ProfileRow
 from speedtui.engine.report.promote import CONFIG_NAME
 from speedtui.engine.runs import RunFolder, find_run, list_runs
+from speedtui.engine.state import RunState
 from speedtui.engine.state.passed_over import PassedOver
 from speedtui.engine.trust import mine
 
@@ -180,6 +182,18 @@ class FoundStage(msgspec.Struct, frozen=True, kw_only=True):
     """Of its log."""
 
 
+def _towards_model(folder: RunFolder, state: RunState) -> str:
+    """What to type for one."""
+    way, what = ["--resume", folder.id], "Let that training end first"
+    if state.job == "plan":
+        way, what = ["--plan", folder.id], "A plan trains nothing; train as planned"
+    elif state.job == "tune" and state.study is not None:
+        if state.study.best is None:
+            return "A study trains nothing, and this one has no result to train with."
+        way, what = ["--trial", f"{folder.id}#{state.study.best}"], "A study trains nothing; train with its best trial"
+    return f"{what}: {shell_line('speedtui', 'train', '--runs', str(folder.path.parent), *way)}"
+
+
 def find_stage(runs: Path, name: str) -> FoundStage:
     """The training called `name`, by its run's id.
 
@@ -191,13 +205,9 @@ def find_stage(runs: Path, name: str) -> FoundStage:
     """
     folder = find_run(runs, name)
     folder.require_obeyed()
-    model = folder.path / MODEL
+    model, state = folder.path / MODEL, read_state(folder.events)
     if not model.is_dir():
-        raise RunFolderError(
-            f"--from {name}: that run has left no model",
-            f"Let a training end first: speedtui train --runs {runs} --resume {folder.id}",
-        )
-    state = read_state(folder.events)
+        raise RunFolderError(f"--from {name}: that run has left no model", _towards_model(folder, state))
     settings = load_settings(folder.config)
     values: dict[str, Any] = dict(state.laid_over)
     values.pop("train.max_steps", None)

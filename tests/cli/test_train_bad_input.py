@@ -335,3 +335,23 @@ def test_a_model_of_another_rank_is_refused(call: Call, copied: RunFolder, place
     said, todo = ended.err.splitlines()[-2:]
     assert said.startswith("speedtui: model.start_from: ") and said.endswith("r 16 in the folder, train.lora.r = 4")
     assert todo == "Set train.lora.r = 16."
+
+
+@pytest.mark.parametrize(
+    ("job", "events", "hint"),
+    [
+        ("tune", (study(0, 1), finished(1, ok(4.0))), "with its best trial: speedtui train --runs {} --trial '{}#1'"),
+        ("tune", (study(0),), "this one has no result"),
+        ("plan", (), "train as planned: speedtui train --runs {} --plan {}"),
+    ],
+)  # fmt: skip
+def test_what_trains_nothing_is_no_first_stage_and_says_what_to_take_of_it(
+    call: Call, place: Place, job: e.Job, events: tuple[e.AnyEvent, ...], hint: str
+) -> None:
+    folder = a_run(place, job)
+    best = e.StudyFinished(t=9.0, best=1, files={})
+    told = [started(job), *events, *([best] if len(events) > 1 else [])]
+    folder.events.write_bytes(b"".join(map(e.encode, told)))
+    ended = call("train", "--from", folder.id)
+    assert ended.message == f"--from {folder.id}: that run has left no model"
+    assert hint.format(place.folder / "runs", folder.id) in ended.hint
