@@ -17,7 +17,7 @@ RUN = "SPEEDTUI_RUN"
 """The run's folder."""
 PACKAGES = "SPEEDTUI_PACKAGES"
 """Folders in which speedtui and what it needs are found, for a Python that does not have them."""
-CARRIED = ("speedtui", "msgspec", "psutil", "pynvml")
+CARRIED = ("speedtui", "msgspec", "tomli_w", "psutil", "pynvml")
 """What of these folders is taken; torch, transformers and numpy are the program's own."""
 UNMETERED = "unmetered"
 """A file in the run's folder: why a program that trained was not metered."""

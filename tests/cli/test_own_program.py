@@ -16,6 +16,7 @@ import pytest
 from speedtui.engine import events as e
 from speedtui.engine.log.read import read_state
 from speedtui.engine.log.tail import read_events
+from speedtui.engine.program.inside import CARRIED
 from speedtui.engine.runs import RunFolder
 from tests.cli.program import Ended, Place, wait_for, wait_for_event
 
@@ -236,3 +237,18 @@ def test_the_program_outlives_whoever_looks_on(tmp_path: Path) -> None:
     assert (finished.exit_code, finished.outcome) == (3, "failed")
     assert run.worker_log.read_text() == "went on\n"
     assert not [process for process in psutil.process_iter(["cmdline"]) if WAITS in (process.info["cmdline"] or [])]
+
+
+IMPORTED = """
+import sys, torch, transformers.trainer
+before = set(sys.modules)
+import speedtui.engine.program.trainers
+new = {name.partition(".")[0] for name in sys.modules.keys() - before} - sys.stdlib_module_names
+there = {name.partition(".")[0] for name in before}
+print(*sorted(new - there))
+"""
+
+
+def test_what_the_program_may_not_have_is_brought_along(tmp_path: Path) -> None:
+    ended = subprocess.run([sys.executable, "-c", IMPORTED], capture_output=True, text=True, check=True)
+    assert set(ended.stdout.split()) <= set(CARRIED)
