@@ -199,6 +199,9 @@ class JobContext:
             self.emit(e.CommandApplied(t=self.t, id=command.id, command=name, detail=detail), flush=True)
 
     def _apply(self, command: c.AnyCommand) -> str:
+        handler = self.handlers.get(type(command))
+        if handler is not None:
+            return handler(command)
         match command:
             case c.Pause():
                 if self._paused:
@@ -216,7 +219,4 @@ class JobContext:
             case c.Cancel():
                 self.request_stop(ExitCode.INTERRUPTED, save=False)
                 return "after this step, without saving"
-        handler = self.handlers.get(type(command))
-        if handler is None:
-            raise Refused("this run has nothing it could apply to now")
-        return handler(command)
+        raise Refused("this run has nothing it could apply to now")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from transformers import Trainer
 
 from speedtui.engine import commands as c
 from speedtui.engine import events as e
-from speedtui.engine.context.context import JobStopped
+from speedtui.engine.context.context import Handler, JobStopped, Refused
 from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.meter.device import device_clock
 from speedtui.engine.meter.meter import Meter
@@ -22,6 +22,7 @@ from speedtui.engine.program.arguments import settings_of
 from speedtui.engine.program.inside import tell_unmetered
 from speedtui.engine.program.process_run import ProcessRun, run_of_process
 from speedtui.engine.timing.eta import Eta
+from speedtui.engine.timing.pending import Interruption
 from speedtui.engine.trainer.metered_steps import MeteredSteps
 from speedtui.engine.workload.base import token_counts
 
@@ -57,7 +58,7 @@ def _following(trainer: Any) -> Iterator[None]:
         whole = True
     finally:
         if training is not None:
-            training.end(whole=whole)
+            training.end(whole)
 
 
 def _begin(trainer: Any) -> FollowedTraining | None:
@@ -86,8 +87,9 @@ class FollowedTrainer(MeteredSteps):
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """One more evaluation."""
-        with self.training.evaluating() as told:
-            told.update(metrics := super().evaluate(*args, **kwargs))
+        began = self.training.interrupted("full")
+        metrics = super().evaluate(*args, **kwargs)
+        self.training.evaluated(began, metrics)
         return metrics
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
@@ -97,8 +99,22 @@ class FollowedTrainer(MeteredSteps):
         return output
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        with self.training.saving():
-            super()._save_checkpoint(model, trial)
+        began = self.training.interrupted("checkpoint")
+        super()._save_checkpoint(model, trial)
+        self.training.saved(began)
+
+
+def unharmed(ours: Callable[..., None]) -> Callable[..., None]:
+    """A fault of ours is told, and the program's training goes on."""
+
+    @functools.wraps(ours)
+    def tried(self: FollowedTraining, *args: Any) -> None:
+        try:
+            ours(self, *args)
+        except Exception as error:
+            self.tell_fault(error)
+
+    return tried
 
 
 class FollowedTraining:
@@ -118,21 +134,27 @@ class FollowedTraining:
             context.phases, context.clock, self._observe, token_counts=token_counts,
             device=device_clock(trainer.args.device),
         )  # fmt: skip
-        if isinstance(trainer, FollowedTrainer):
-            trainer.meter = self.meter
-        else:
-            made = type(trainer)
-            same = {"__module__": made.__module__, "__qualname__": made.__qualname__, "__doc__": made.__doc__}
-            trainer.__class__ = type(made.__name__, (FollowedTrainer, made), same)
-            trainer.follow(self.meter)
-        trainer.training = self
-        context.handlers[c.Evaluate] = self._on_evaluate
-        context.handlers[c.Checkpoint] = self._on_save
+        self._handlers: dict[type[c.AnyCommand], Handler] = {c.Evaluate: self._on_evaluate, c.Checkpoint: self._on_save}
+        if trainer.args.world_size > 1:  # which this process would do alone, while the others wait for it
+            self._handlers = dict.fromkeys((c.Stop, c.Cancel, c.Evaluate, c.Checkpoint), _refuse_together)
+        context.handlers |= self._handlers
         context.log.add_source(self.meter.pump)
         context.log.add_source(self._tell_eta)
+        if isinstance(trainer, FollowedTrainer):
+            trainer.training, trainer.meter = self, self.meter
+            return
+        made = type(trainer)
+        same = {"__module__": made.__module__, "__qualname__": made.__qualname__, "__doc__": made.__doc__}
+        trainer.__class__ = type(made.__name__, (FollowedTrainer, made), {**same, "training": self})
+        trainer.follow(self.meter)
+
+    def tell_fault(self, error: Exception) -> None:
+        """Once for each kind."""
+        self._context.warn_once(f"a part of the metering has stopped: {type(error).__name__}: {error}")
 
     # -- training thread ---------------------------------------------------------------------------
 
+    @unharmed
     def begun(self) -> None:
         """Before the first step: the steps, the schedule and the model are known."""
         context, trainer = self._context, self._trainer
@@ -175,6 +197,7 @@ class FollowedTraining:
         parts.append("saves never" if saves == "never" else f"saves every {saves}")
         return ", ".join(parts)
 
+    @unharmed
     def after_step(self) -> None:
         """Follows what has come; a stop is the trainer's own, at this boundary."""
         try:
@@ -192,18 +215,19 @@ class FollowedTraining:
         self._trainer.control.should_save = True
         return "after this step"
 
-    @contextmanager
-    def evaluating(self) -> Iterator[dict[str, Any]]:
-        """One evaluation, which leaves its metrics in the mapping."""
-        began = working_seconds()
-        told: dict[str, Any] = {}
+    def interrupted(self, what: Interruption) -> float:
+        """An evaluation or a save begins; the time, for when it ends."""
         if self._eta is not None:
-            self._eta.began("full", self._context.t)
-        yield told
+            self._eta.began(what, self._context.t)
+        return working_seconds()
+
+    @unharmed
+    def evaluated(self, began: float, metrics: dict[str, float]) -> None:
+        """An evaluation has ended with these metrics."""
         seconds = working_seconds() - began
         if self._eta is not None:
             self._eta.evaluated("full", seconds, {"eval": seconds})
-        numbers = {name: float(value) for name, value in told.items() if isinstance(value, int | float)}
+        numbers = {name: float(value) for name, value in metrics.items() if isinstance(value, int | float)}
         loss = numbers.pop("eval_loss", None)
         figures = {
             name.removeprefix("eval_"): value for name, value in numbers.items()
@@ -216,33 +240,28 @@ class FollowedTraining:
             )
         )  # fmt: skip
 
-    @contextmanager
-    def saving(self) -> Iterator[None]:
-        """One checkpoint."""
-        began = working_seconds()
-        if self._eta is not None:
-            self._eta.began("checkpoint", self._context.t)
-        yield
+    @unharmed
+    def saved(self, began: float) -> None:
+        """A checkpoint is on disk."""
         seconds = working_seconds() - began
         if self._eta is not None:
             self._eta.saved(seconds)
         step = self._trainer.state.global_step
-        path = Path(self._trainer._get_output_dir(trial=None), f"checkpoint-{step}")
+        path = Path(self._trainer._get_output_dir(trial=None), f"checkpoint-{step}").resolve()
+        size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
         self._context.emit(
-            e.CheckpointSaved(
-                t=self._context.t, step=step, path=str(path.resolve()), bytes=_bytes_below(path),
-                seconds=round(seconds, 6),
-            )
-        )  # fmt: skip
+            e.CheckpointSaved(t=self._context.t, step=step, path=str(path), bytes=size, seconds=round(seconds, 6))
+        )
 
-    def end(self, *, whole: bool) -> None:
+    @unharmed
+    def end(self, whole: bool) -> None:
         """`train` has returned, or has raised, of which the program or its end tells."""
         context, state = self._context, self._trainer.state
         self.meter.close(context.log)
         context.log.remove_source(self.meter.pump)
         context.log.remove_source(self._tell_eta)
         context.phases.switch_to("other")
-        for command in (c.Evaluate, c.Checkpoint):
+        for command in self._handlers:
             context.handlers.pop(command, None)
         if not whole or self._eta is None:
             return
@@ -270,11 +289,11 @@ class FollowedTraining:
             self._context.emit(self._eta.update(self._context.t))
 
 
+def _refuse_together(command: c.AnyCommand) -> str:
+    raise Refused("several processes train together; they can be paused, and ended with ctrl-C or a signal")
+
+
 def _rows(dataset: Any) -> int:
     """0 where it has no length, as a stream has none, or there is none."""
     sized = hasattr(dataset, "__len__")
     return len(dataset) if sized else 0
-
-
-def _bytes_below(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -252,3 +252,20 @@ print(*sorted(new - there))
 def test_what_the_program_may_not_have_is_brought_along(tmp_path: Path) -> None:
     ended = subprocess.run([sys.executable, "-c", IMPORTED], capture_output=True, text=True, check=True)
     assert set(ended.stdout.split()) <= set(CARRIED)
+
+
+def test_processes_that_train_together_are_metered_once_and_stopped_by_none_of_them(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    together = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    program = place.start("run", "-q", "--", *together, *training(tmp_path, "20")[1:], env=QUIET)
+    wait_for_event(place, e.StepCompleted)
+    run = place.run_folder
+    refused = place.run("send", run.id, "stop")
+    ended = program.end()
+    (finished,) = told(run, e.TrainingFinished)
+    assert isinstance(finished, e.TrainingFinished)
+    assert (ended.code, ended.out.count("weights ")) == (0, 2)
+    assert (refused.code, "several processes train together" in refused.err) == (1, True)
+    assert (finished.steps, finished.total_steps, finished.reason) == (260, 260, "steps")
+    steps = [event for event in told(run, e.StepCompleted) if isinstance(event, e.StepCompleted)]
+    assert [step.step for step in steps] == sorted({step.step for step in steps})
