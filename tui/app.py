@@ -193,10 +193,10 @@ class SpeedtuiApp(BaseApp):
         seek(self, steps)
 
     def action_copy(self) -> None:
-        from speedtui.tui.terminal.copying import copy_from
+        from speedtui.tui.terminal.copying import copy
 
         if self.view is not None:
-            copy_from(self, self.view)
+            copy(self, *self.view.copy_text())
 
     def action_next_theme(self) -> None:
         from speedtui.tui.terminal.appearance import next_theme

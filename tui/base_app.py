@@ -46,10 +46,15 @@ class BaseApp(PatchedApp):
         return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, View)), None)
 
     @property
+    def base(self) -> View | None:
+        """The full screen that all others in front were opened on."""
+        base = self.screen_stack[0] if self.screen_stack else None
+        return base if isinstance(base, View) else None
+
+    @property
     def scope(self) -> Scope:
         """Whose keys there are besides those that work everywhere."""
-        base = self.screen_stack[0] if self.screen_stack else None
-        return base.SCOPE if isinstance(base, View) else "monitor"
+        return self.base.SCOPE if self.base is not None else "monitor"
 
     @property
     def front(self) -> OpenRun:

@@ -7,22 +7,11 @@ import os
 from collections import deque
 from typing import Literal
 
+from speedtui.engine import events as e
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.commands import Finish
 from speedtui.engine.config.window import Window
 from speedtui.engine.errors import SpeedtuiError
-from speedtui.engine.events import (
-    CommandApplied,
-    CommandRefused,
-    EvaluationCompleted,
-    Notice,
-    Outcome,
-    RunFinished,
-    TrialFinished,
-    TrialPromoted,
-    Verdict,
-    WorkerLost,
-)
 from speedtui.engine.state import RunState
 from speedtui.engine.units import format_figure, format_seconds
 from speedtui.tui.base_app import BaseApp
@@ -40,11 +29,11 @@ ANSWERS_TOLD = ("set", "evaluate", "checkpoint")
 """Commands whose effect shows only later, so that it is said when they are taken up."""
 
 Severity = Literal["information", "warning", "error"]
-VERDICT_TITLES: dict[Verdict, tuple[str, Severity]] = {
+VERDICT_TITLES: dict[e.Verdict, tuple[str, Severity]] = {
     "on_track": ("On track", "information"), "tight": ("Tight", "warning"), "late": ("Late", "warning"),
 }  # fmt: skip
 
-ENDINGS: dict[Outcome, tuple[str, Severity]] = {
+ENDINGS: dict[e.Outcome, tuple[str, Severity]] = {
     "ok": ("The run is done.", "information"), "late": ("The run is done, but late.", "warning"),
     "stopped": ("The run was stopped.", "warning"), "failed": ("The run failed.", "error"),
     "no_fit": ("No configuration fits in memory.", "error"),
@@ -57,22 +46,22 @@ def tell(app: Notifies, event: Noteworthy, *, sent: set[str], fresh: bool, run: 
     `run`: named with an end that is not that of the run in front.
     """
     match event:
-        case CommandRefused() if event.id in sent:
+        case e.CommandRefused() if event.id in sent:
             _notify(app, event.reason, "warning", f"{event.command.replace('_', ' ')} refused")
-        case CommandApplied() if event.id in sent and event.command in ANSWERS_TOLD and event.detail:
+        case e.CommandApplied() if event.id in sent and event.command in ANSWERS_TOLD and event.detail:
             _notify(app, f"{event.command}: {event.detail}", "information")
-        case WorkerLost() if fresh:
+        case e.WorkerLost() if fresh:
             after = "It is started again." if event.restarting else "Nothing runs now."
             _notify(app, f"{event.reason}. {after}", "error", "The worker was lost")
-        case TrialFinished() if fresh and event.result.status is TrialStatus.OUT_OF_MEMORY:
+        case e.TrialFinished() if fresh and event.result.status is TrialStatus.OUT_OF_MEMORY:
             _notify(app, event.result.reason or "It does not fit.", "warning", f"Trial #{event.trial}: out of memory")
-        case EvaluationCompleted() if fresh and event.kind == "full":  # the loss alone comes too often, and is drawn
+        case e.EvaluationCompleted() if fresh and event.kind == "full":  # the loss alone comes too often, and is drawn
             _notify(app, _evaluation_words(event), "information", timeout=SHORT_SECONDS)
-        case RunFinished() if fresh:
+        case e.RunFinished() if fresh:
             text, severity = ENDINGS[event.outcome]
             said = [_of(text, run), _sentence(event.reason), event.next]
             _notify(app, " ".join(filter(None, said)), severity)
-        case Notice() if fresh and event.level != "info":
+        case e.Notice() if fresh and event.level != "info":
             _notify(app, f"{event.text} {event.hint}", event.level)
 
 
@@ -92,7 +81,7 @@ def tell_error(app: Notifies, error: SpeedtuiError) -> None:
     _notify(app, f"{error.message} {error.hint}", "error")
 
 
-def _evaluation_words(event: EvaluationCompleted) -> str:
+def _evaluation_words(event: e.EvaluationCompleted) -> str:
     """`Evaluated at step 4800: loss 1.265, accuracy 0.613, the best so far; took 14.2 s`"""
     figures = {"loss": event.loss, **event.metrics}
     known = [f"{name} {format_figure(value)}" for name, value in figures.items() if value is not None]
@@ -162,7 +151,7 @@ class EventNotices:
         while self._untold:
             following, event = self._untold.popleft()
             fresh = following.state().wall(event.t) >= self._opened_at
-            if not (isinstance(event, RunFinished) and self._is_seen(following)):
+            if not (isinstance(event, e.RunFinished) and self._is_seen(following)):
                 run = following.state().run if following is not self._app.front else ""
                 tell(self._app, event, sent=following.sent, fresh=fresh, run=run)
 
@@ -176,7 +165,7 @@ class VerdictWatch:
     """Notices when the verdict on the deadline becomes another one while the screen is open."""
 
     def __init__(self) -> None:
-        self._last: dict[str, Verdict] = {}
+        self._last: dict[str, e.Verdict] = {}
         """By run: another one in front is no change."""
 
     def look(self, app: Notifies, run: RunState, *, opened_at: float) -> None:
@@ -216,7 +205,7 @@ class Promotion:
 
     def hear(self, event: Noteworthy) -> None:
         """The worker's answer."""
-        if isinstance(event, TrialPromoted) and event.trial == self._trial and self.wanted is None:
+        if isinstance(event, e.TrialPromoted) and event.trial == self._trial and self.wanted is None:
             self.wanted = TrainingStart(config_file=event.config_file, trial=event.trial)
             if not self._study.ended:
                 self._study.send(Finish())

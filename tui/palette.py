@@ -13,7 +13,6 @@ from textual.content import Content
 from speedtui.tui.base_app import BaseApp
 from speedtui.tui.keys import Key, keys_of
 from speedtui.tui.keys.table import SCREENS
-from speedtui.tui.screens.view import View
 
 NOT_LISTED = ("screen.palette",)
 """It is open already."""
@@ -58,8 +57,7 @@ def palette_commands(app: BaseApp) -> Iterator[PaletteCommand]:
     """What does something now on this screen, then what does so everywhere, then what the other screens do; choosing
     one of those goes there first.
     """
-    view = _below(app)
-    now = view.situation() if view is not None else None
+    now = app.base.situation() if app.base is not None else None
     keymap = app.options.keymap
     for scope, weight in ((app.scope, 1.0), ("replay", 0.9), ("everywhere", 0.9)):
         for key in keys_of(scope, keymap):
@@ -72,12 +70,6 @@ def palette_commands(app: BaseApp) -> Iterator[PaletteCommand]:
                 shown = f"{1 + SCREENS.index(screen)} {key.shown}"
                 words = f"{screen.capitalize()}: {key.help}"
                 yield PaletteCommand(words, shown, partial(_do_there, app, screen, key), 0.7)
-
-
-def _below(app: BaseApp) -> View | None:
-    """The full screen that the palette was opened on."""
-    base = app.screen_stack[0]
-    return base if isinstance(base, View) else None
 
 
 async def _do(app: BaseApp, key: Key) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from speedtui.engine.config.check import check
 from speedtui.engine.config.paths import convert, with_values
@@ -13,6 +13,19 @@ from speedtui.engine.errors import ConfigError
 
 WHERE = "candidate"
 """Opens the messages of the configuration's own checks."""
+
+
+class Edited(NamedTuple):
+    """Lines that can be used."""
+
+    values: dict[str, Scalar]
+    """By path."""
+    summary: str
+    """What they come to, in words."""
+
+
+ParseLines = Callable[[Sequence[str]], Edited]
+"""Reads the lines, or raises a ConfigError that says what is wrong with them and what was expected."""
 
 
 def format_value(value: Any) -> str:

@@ -24,7 +24,7 @@ _SAVED = "speedtui_saved"
 
 
 @dataclass(frozen=True)
-class _Saved:
+class _BeforeAdapters:
     trainable: dict[str, bool]
     """`requires_grad` by the parameter's name."""
     hooks: dict[str, set[int]]
@@ -42,7 +42,7 @@ def attach_lora(model: nn.Module, settings: LoraSettings) -> PeftModel:
     """
     targets = find_targets(model, settings)
     _drop_input_hooks(model)  # peft sets them again where they are needed, and would lose the handles of these
-    saved = _Saved(
+    saved = _BeforeAdapters(
         trainable={name: parameter.requires_grad for name, parameter in model.named_parameters()},
         hooks={name: set(module._forward_hooks) for name, module in model.named_modules()},
         biases=cast_biases(model),
@@ -81,7 +81,7 @@ def _unwrap(model: nn.Module) -> None:
         del model.peft_config
 
 
-def _restore(base: nn.Module, saved: _Saved) -> None:
+def _restore(base: nn.Module, saved: _BeforeAdapters) -> None:
     """What is trainable, its biases and its hooks, as they were."""
     for name, parameter in base.named_parameters():
         parameter.requires_grad_(saved.trainable[name])
@@ -106,7 +106,7 @@ def detach_lora(adapted: PeftModel) -> nn.Module:
 
     Gradient checkpointing stays as it is, for `set_gradient_checkpointing` to switch.
     """
-    saved: _Saved = getattr(adapted, _SAVED)
+    saved: _BeforeAdapters = getattr(adapted, _SAVED)
     base: nn.Module = adapted.unload()
     _restore(base, saved)
     return base

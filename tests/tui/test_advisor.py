@@ -24,8 +24,8 @@ from speedtui.tui.drawing.lines import Lines
 from speedtui.tui.drawing.text import plain
 from speedtui.tui.panes.advisor_detail import draw_strategy
 from speedtui.tui.panes.advisor_diagnosis import draw_diagnosis
+from speedtui.tui.panes.advisor_pane import AdvisorPicture
 from speedtui.tui.panes.advisor_phases import draw_phases
-from speedtui.tui.panes.advisor_shown import Shown
 from speedtui.tui.panes.advisor_table import draw_strategies
 from speedtui.tui.panes.advisor_together import draw_next, draw_together
 from speedtui.tui.panes.footer import Footer
@@ -37,10 +37,10 @@ OpenApp = Callable[..., SpeedtuiApp]
 WIDTHS = (36, 40, 60, 80, 100, 140, 200)
 
 
-def shown_of(events: list[e.AnyEvent], **more: object) -> Shown:
+def shown_of(events: list[e.AnyEvent], **more: object) -> AdvisorPicture:
     run = fold(events)
     found = advised(run, run)
-    return Shown(advised=found, rows=found.strategies, total=len(found.strategies), **more)  # type: ignore[arg-type]
+    return AdvisorPicture(advised=found, rows=found.strategies, total=len(found.strategies), **more)  # type: ignore[arg-type]
 
 
 def text_of(rows: object) -> str:
@@ -87,7 +87,7 @@ def test_what_a_change_costs_and_how_it_is_taken_back_is_whole_at_80_columns() -
             name="x", values={path: 1}, before={path: 0}, state="to_probe", risk=risk_of(path, 0, 1), why="y" * 200
         )  # fmt: skip
         for probes in (True, False):
-            drawn = text_of(draw_strategy(Shown(rows=(one,), probes=probes), None, 80, 8)).splitlines()
+            drawn = text_of(draw_strategy(AdvisorPicture(rows=(one,), probes=probes), None, 80, 8)).splitlines()
             assert not [line for line in drawn if "…" in line and "yyy" not in line]
 
 
@@ -96,7 +96,7 @@ def test_a_time_saved_that_is_all_that_is_known_of_a_gain_is_told_as_the_gain() 
         name="x", values={"train.group_by_length": True}, before={"train.group_by_length": False}, state="ready",
         risk="order", why="padding", evidence="from this run's own figures", saves_seconds=17.0,
     )  # fmt: skip
-    drawn = text_of(draw_strategy(Shown(rows=(one,)), None, 80, 8))
+    drawn = text_of(draw_strategy(AdvisorPicture(rows=(one,)), None, 80, 8))
     assert "Gain    saves ~17s; from this run's own figures" in drawn and "Saves" not in drawn
 
 

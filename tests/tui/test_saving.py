@@ -50,10 +50,13 @@ async def test_a_name_that_is_taken_or_none_is_refused_while_it_is_typed(open_ap
         await settled(pilot)
         await pilot.press("j", "P", "s")
         await settled(pilot)
-        for text, complaint in (("fast", "there is a profile fast already"), ("No Good", "cannot be named")):
+        for text, complaint, way_out in (
+            ("fast", "there is a profile fast already", ""), ("No Good", "cannot be named", "Use lower-case letters"),
+        ):  # fmt: skip
             pilot.app.screen.query_one(Input).value = text
             await settled(pilot)
-            assert complaint in str(pilot.app.screen.query_one("#edit-message", Static).content)
+            message = str(pilot.app.screen.query_one("#edit-message", Static).content)
+            assert complaint in message and way_out in message
             await pilot.press("enter")
             assert isinstance(pilot.app.screen, NameScreen)
         await pilot.press("escape")

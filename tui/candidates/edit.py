@@ -7,8 +7,7 @@ from typing import Any
 
 from speedtui.engine.clean import UNBOUNDED, clean, toml_text
 from speedtui.engine.config.settings import Scalar
-from speedtui.tui.screens.edit import Edited, ParseLines
-from speedtui.tui.values import format_value, parse_lines
+from speedtui.tui.values import Edited, ParseLines, format_value, parse_lines
 
 
 def candidate_lines(values: Mapping[str, Scalar]) -> list[str]:

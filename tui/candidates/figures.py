@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from speedtui.engine.advise import gains
-from speedtui.engine.candidate import Estimate, Measurement, Memory, TrialStatus
+from speedtui.engine.candidate import Measurement, Memory, TrialStatus
 from speedtui.engine.state import RunState, StudyState, TrialRow
 from speedtui.engine.timing.verdict import judge_ended, judge_finish
 from speedtui.engine.units import format_share
@@ -182,9 +182,5 @@ def _in_time(run: RunState, trial: TrialRow) -> FitWord:
         return "✓ yes" if trial.status is TrialStatus.OK else "–"
     if result.estimate is None:  # a P50 alone can say that it is late, and not that it is in time
         return "✗ no" if judge_ended(run.now + result.full_run_seconds, run.window) == "late" else "?"
-    return _word(run, result.estimate)
-
-
-def _word(run: RunState, estimate: Estimate) -> FitWord:
     words: dict[str, FitWord] = {"fits": "✓ yes", "tight": "! tight", "late": "✗ no"}
-    return words.get(judge_finish(run.now, estimate, run.window), "?")
+    return words.get(judge_finish(run.now, result.estimate, run.window), "?")

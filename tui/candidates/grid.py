@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from speedtui.engine.config.paths import resolve_path, with_values
 from speedtui.engine.config.recorded import recorded_settings
-from speedtui.engine.config.settings import Scalar, Settings
+from speedtui.engine.config.settings import Scalar
 from speedtui.engine.config.typed import split_setting, typed_value
 from speedtui.engine.errors import ConfigError
 from speedtui.engine.search.user_candidates import Expansion, expand_knobs
@@ -60,19 +60,12 @@ def read_grid(lines: Sequence[str], config: Mapping[str, Any], present: Iterable
         raise ConfigError(f"{WHERE}: no setting yet", "Write one, such as train.micro_batch_size = 1, 2, 4")
     settings = recorded_settings(config, "the run's configuration")
     found = expand_knobs(knobs, settings, MOST, WHERE)
-    there = _resolved(settings, [trial.candidate.values for trial in present])
-    fresh = [
-        candidate.values
-        for candidate in found.candidates
-        if with_values(settings, candidate.values, WHERE) not in there
-    ]
+    there = [with_values(settings, trial.candidate.values, WHERE) for trial in present]
+    values = [candidate.values for candidate in found.candidates]
+    fresh = [one for one in values if with_values(settings, one, WHERE) not in there]
     if not fresh:
         raise _nothing(found)
     return Grid(fresh, _summary(found, len(fresh)))
-
-
-def _resolved(settings: Settings, present: Iterable[Mapping[str, Scalar]]) -> list[Settings]:
-    return [with_values(settings, values, WHERE) for values in present]
 
 
 def _nothing(found: Expansion) -> ConfigError:

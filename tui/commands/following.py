@@ -49,7 +49,7 @@ def follow(
         return code
     if common.no_screen:
         warn(clean(f"speedtui: {common.no_screen}"))
-    reader = _Lines(session, common)
+    reader = _EventPrinter(session, common)
     if not isinstance(session, AttachedSession | ReplaySession) and common.output is Output.PLAIN and not common.quiet:
         say(clean(f"{datetime.now():%H:%M:%S} starting run {session.folder.id}"))  # its imports may take seconds
     with interrupting(session):
@@ -61,7 +61,7 @@ def follow(
     return code
 
 
-class _Enough(Exception):
+class _WaitedEnough(Exception):
     """Nobody wants to wait any longer."""
 
 
@@ -69,14 +69,14 @@ def _settle(sessions: Sequence[Session]) -> None:
     """Waits for what the jobs, which have ended, have still to send; a signal ends only the waiting."""
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise _Enough
+        raise _WaitedEnough
 
     try:
         with _handled_by(stop):
             for one in sessions:
                 if isinstance(one, FollowedRun) and (wrong := one.settle(_say_sending)):
                     warn(clean(f"speedtui: {wrong}"))
-    except _Enough:
+    except _WaitedEnough:
         warn("speedtui: the last alert is still being sent")
 
 
@@ -97,7 +97,7 @@ def _plan(common: Common, settings: Settings, measure: bool) -> Session:
     return plan_settings(common, settings, measure=measure)
 
 
-def _run(session: Session, reader: _Lines) -> ExitCode:
+def _run(session: Session, reader: _EventPrinter) -> ExitCode:
     try:
         return session.run(reader)
     except SpeedtuiError:
@@ -175,7 +175,7 @@ def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[No
             signal.signal(number, earlier)
 
 
-class _Lines:
+class _EventPrinter:
     """Writes each event: as it stands in the log for --json, else in words.
 
     A closed pipe ends the job safely; a full disk ends only the writing, since the log has it all.

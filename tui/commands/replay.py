@@ -27,11 +27,7 @@ PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 @screen_options
 @click.argument("run")
 @click.option(
-    "--speed",
-    type=Number(min=0, min_open=True),
-    default=10.0,
-    show_default=True,
-    help="Times the pace it went.",
+    "--speed", type=Number(min=0, min_open=True), default=10.0, show_default=True, help="Times the pace it went."
 )
 @click.option(
     "--from", "start", metavar="WHEN", help="Begin there: so long after the run's start, such as 1h20m, or at 40%."

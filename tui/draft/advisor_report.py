@@ -10,7 +10,7 @@ from speedtui.tui.draft.front_draft import difference
 from speedtui.tui.drawing.text import clock
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.advisor_detail import change_text
-from speedtui.tui.panes.advisor_shown import Shown, state_span
+from speedtui.tui.panes.advisor_pane import AdvisorPicture, state_span
 from speedtui.tui.panes.advisor_table import evidence_text, peak_text, saves_text, speed_text
 from speedtui.tui.protocols import AppUse
 
@@ -18,7 +18,7 @@ REPORT = "report.md"
 HEAD = ("strategy", "change", "speed-up", "peak", "risk", "evidence", "saves", "state")
 
 
-def write_report(app: AppUse, frame: Frame, shown: Shown) -> None:
+def write_report(app: AppUse, frame: Frame, shown: AdvisorPicture) -> None:
     """Writes it beside the run in front and says where, or says why not."""
     path = app.front.session.folder.path / REPORT
     try:
@@ -32,7 +32,7 @@ def write_report(app: AppUse, frame: Frame, shown: Shown) -> None:
         app.notify(f"Written: {path}")
 
 
-def report_text(frame: Frame, shown: Shown, following: str) -> str:
+def report_text(frame: Frame, shown: AdvisorPicture, following: str) -> str:
     """Markdown: diagnosis, the strategies as a table, what was measured together, and what the next run takes.
 
     `following`: that as lines of the configuration file; empty where it has the same settings.
@@ -53,7 +53,7 @@ def report_text(frame: Frame, shown: Shown, following: str) -> str:
     return clean_lines("\n\n".join(parts)) + "\n"
 
 
-def _strategy(strategy: AdvisorStrategy, shown: Shown) -> str:
+def _strategy(strategy: AdvisorStrategy, shown: AdvisorPicture) -> str:
     return _cells([
         strategy.name, f"`{change_text(strategy)}`", speed_text(strategy), peak_text(strategy), strategy.risk,
         evidence_text(strategy), saves_text(strategy), state_span(strategy, shown).text,
@@ -64,7 +64,7 @@ def _cells(texts: tuple[str, ...] | list[str]) -> str:
     return "| " + " | ".join(clean(text).replace("|", "\\|") for text in texts) + " |"
 
 
-def _stack(shown: Shown) -> list[str]:
+def _stack(shown: AdvisorPicture) -> list[str]:
     rows = [_cells(["configuration", "seconds a step", "beside the first", "trial"]), _cells(["---"] * 4)]
     for step in shown.advised.stack:
         ratio = f"{step.gain.ratio:.2f}×" if step.gain is not None else "1.00×"

@@ -208,7 +208,7 @@ def _line(
     )  # fmt: skip
 
 
-class _Laid(NamedTuple):
+class _EstimatedChoice(NamedTuple):
     """A choice with edits over it."""
 
     estimate: Estimate | None = None
@@ -216,15 +216,17 @@ class _Laid(NamedTuple):
     """What answers."""
 
 
-def _laid(option: RunOption, draft: Draft, edits: SettingValues, pairs: Sequence[tuple[KnownRun, RunOption]]) -> _Laid:
+def _laid(
+    option: RunOption, draft: Draft, edits: SettingValues, pairs: Sequence[tuple[KnownRun, RunOption]]
+) -> _EstimatedChoice:
     """Nothing where the edits do not go with the choice, or nobody measured that."""
     try:
         settings = laid_over(draft.base, {**option.values, **edits})
     except ConfigError:
-        return _Laid()
+        return _EstimatedChoice()
     known, answers = _answering(settings, pairs)
     estimate = what_if(known, settings) if known is not None else None
-    return _Laid(estimate, answers)
+    return _EstimatedChoice(estimate, answers)
 
 
 def _fit(now: float, estimate: Estimate | None, window: Window | None, option: RunOption | None) -> Fit:

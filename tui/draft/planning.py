@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from speedtui.engine.config.paths import setting_paths, value_at
 from speedtui.engine.config.settings import Scalar
@@ -15,12 +14,11 @@ from speedtui.tui.draft.draft import WHERE, Draft, Value, laid_over
 from speedtui.tui.draft.fields import DraftField
 from speedtui.tui.draft.front_draft import change, draft_editor, look
 from speedtui.tui.draft.next_run import NextRun
+from speedtui.tui.draft.schedule_edit import train_command, write_next
 from speedtui.tui.notifications import tell_error
 from speedtui.tui.protocols import AppUse, ShownRuns
-from speedtui.tui.values import format_value, value_words
-
-if TYPE_CHECKING:
-    from speedtui.tui.screens.edit import Edited, ParseLines
+from speedtui.tui.screens.confirm import Question, QuestionChoice, say
+from speedtui.tui.values import Edited, ParseLines, format_value, value_words
 
 GOAL_KEYS = {"evals": "v", "epochs": "p", "steps": "s"}
 GOAL_LABELS = {"evals": "most evaluations", "epochs": "most epochs", "steps": "most steps"}
@@ -61,7 +59,6 @@ def type_value(app: AppUse, field: DraftField) -> None:
 
 def draft_check(draft: Draft) -> ParseLines:
     """Reads `setting = value` lines as edits of the draft, with the configuration's own messages."""
-    from speedtui.tui.screens.edit import Edited
 
     def check(lines: Sequence[str]) -> Edited:
         values = dict(typed_setting(line, WHERE) for line in lines if line.strip())
@@ -81,8 +78,6 @@ def draft_check(draft: Draft) -> ParseLines:
 
 def seek_goal(app: AppUse) -> None:
     """Asks what there is to be the most of; takes it."""
-    from speedtui.tui.screens.confirm import Question, QuestionChoice
-
     shown = look(app)
     goals = [goal for goal in shown.goals if goal.values] if shown is not None else []
     if not goals:
@@ -108,9 +103,6 @@ def _no_goal(shown: NextRun | None) -> str:
 
 def write(app: AppUse) -> None:
     """Writes the next run's configuration, and says where it is and what trains with it."""
-    from speedtui.tui.draft.schedule_edit import train_command
-    from speedtui.tui.screens.confirm import say
-
     path = written(app)
     if path is not None:
         app.push_screen(say("Written for the next run", f"{path}\nTrain with it:\n{train_command(path)}"))
@@ -121,8 +113,6 @@ def written(app: AppUse, *, always: bool = False) -> Path | None:
 
     `always`: even where it is the same as this run's.
     """
-    from speedtui.tui.draft.schedule_edit import write_next
-
     shown = look(app)
     if shown is None:
         app.notify("There is no configuration yet.", severity="warning")
@@ -194,8 +184,6 @@ def _baseline(app: ShownRuns, shown: NextRun) -> Baseline:
 
 def plan_again(app: AppUse) -> None:
     """Plans the next run's settings; asks whether to measure where the device is free."""
-    from speedtui.tui.screens.confirm import Question, QuestionChoice
-
     if app.options.plan is None:
         app.notify("No plan can be made from here: `speedtui plan` makes one.", severity="warning")
         return

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from speedtui.engine.commands import Finish
+from speedtui.tui.draft.front_draft import look
+from speedtui.tui.draft.next_run import NextRun
+from speedtui.tui.draft.planning import save_as_profile, take_option, written
 from speedtui.tui.options import TrainingStart
 from speedtui.tui.protocols import AppUse, ShownRuns
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from speedtui.tui.draft.next_run import NextRun
+from speedtui.tui.screens.profiles import ProfilesScreen
 
 
 def choose_profile(app: AppUse) -> None:
     """Shows the list; the one chosen goes to the next run."""
-    # Imported when it is needed: the arithmetic of plans takes 40 ms that the first paint need not wait for.
-    from speedtui.tui.draft.front_draft import look
-    from speedtui.tui.screens.profiles import ProfilesScreen
-
     shown = look(app)
     if shown is None:
         app.notify("The profiles come when the configuration is read.", severity="warning")
@@ -32,8 +28,6 @@ def can_train(app: ShownRuns) -> bool:
 
 
 def _chosen(app: AppUse, answer: tuple[str, str] | None) -> None:
-    from speedtui.tui.draft.planning import save_as_profile, take_option
-
     if answer is None:
         return
     action, name = answer
@@ -48,10 +42,6 @@ def _chosen(app: AppUse, answer: tuple[str, str] | None) -> None:
 
 def train_now(app: AppUse) -> None:
     """Writes the next run's configuration and trains with it, once a study that waits has ended."""
-    from speedtui.engine.commands import Finish
-    from speedtui.tui.draft.front_draft import look
-    from speedtui.tui.draft.planning import written
-
     shown, path = look(app), written(app, always=True)
     if shown is None or path is None:
         return

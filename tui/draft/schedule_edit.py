@@ -16,8 +16,7 @@ from speedtui.engine.config.typed import split_setting
 from speedtui.engine.errors import RunFolderError
 from speedtui.engine.files import write_new
 from speedtui.engine.state import RunState
-from speedtui.tui.screens.edit import Edited, ParseLines
-from speedtui.tui.values import format_value, value_words
+from speedtui.tui.values import Edited, ParseLines, format_value, value_words
 
 OFFERED = (
     "eval_every", "fast_eval_every", "eval_share", "generate", "beams", "metric", "metric_threads", "metric_timeout",

@@ -9,22 +9,16 @@ from speedtui.engine.config.settings import Scalar
 from speedtui.engine.errors import SpeedtuiError
 from speedtui.engine.plan_types import Advice
 from speedtui.engine.state import RunState
+from speedtui.tui.draft import schedule_edit
 from speedtui.tui.draft.draft import Draft
-from speedtui.tui.draft.front_draft import change
+from speedtui.tui.draft.front_draft import change, look
 from speedtui.tui.draft.planning import write
-from speedtui.tui.draft.schedule_edit import (
-    OFFERED_PATHS,
-    change_text,
-    names,
-    schedule_check,
-    schedule_lines,
-    settings_now,
-)
 from speedtui.tui.notifications import tell_error
 from speedtui.tui.protocols import AppUse
 from speedtui.tui.screens.confirm import ask_apply, ask_take, ask_which_run
 from speedtui.tui.screens.edit import EditScreen
 from speedtui.tui.screens.levers import LeversScreen
+from speedtui.tui.screens.name import NameScreen
 
 
 def show_levers(app: AppUse) -> None:
@@ -44,8 +38,6 @@ def _apply(app: AppUse, lever: Advice, answer: str | None) -> None:
 
 def mark_moment(app: AppUse) -> None:
     """Marks the moment of the key in the run's log, by a name where one is typed."""
-    from speedtui.tui.screens.name import NameScreen
-
     if app.commands.refused():
         return
     at = _place(app.front.state())
@@ -71,10 +63,8 @@ def _place(run: RunState) -> str:
 
 def edit_schedule(app: AppUse) -> None:
     """The schedule of the next run's draft; what differs goes to this run, too, or is written for the next one."""
-    from speedtui.tui.draft.front_draft import look
-
     try:
-        settings = settings_now(app.front.state())
+        settings = schedule_edit.settings_now(app.front.state())
     except SpeedtuiError as error:
         tell_error(app, error)
         return
@@ -88,23 +78,25 @@ def edit_schedule(app: AppUse) -> None:
             question = ask_which_run(_question(draft, values), this_run=app.obeyed)
             app.push_screen(question, lambda answer: _take(app, values, answer))
         elif values is not None:
-            change(app, lambda draft: draft.edit_among(OFFERED_PATHS, values))
+            change(app, lambda draft: draft.edit_among(schedule_edit.OFFERED_PATHS, values))
 
     heading = "Schedule, from the next step on or of the next run" if app.obeyed else "Schedule of the next run"
-    lines = schedule_lines(draft.settings)
-    app.push_screen(EditScreen(heading, lines, schedule_check(settings), names()), edited)
+    lines = schedule_edit.schedule_lines(draft.settings)
+    app.push_screen(EditScreen(heading, lines, schedule_edit.schedule_check(settings), schedule_edit.names()), edited)
 
 
 def _question(draft: Draft, values: dict[str, Scalar]) -> str:
     """What differs, and what the next run has besides."""
-    besides = [path.rpartition(".")[2] for path in draft.values() if path not in (*OFFERED_PATHS, *values)]
-    return change_text(draft.base, values) + (f"\nThe next run also changes {', '.join(besides)}." if besides else "")
+    besides = [
+        path.rpartition(".")[2] for path in draft.values() if path not in (*schedule_edit.OFFERED_PATHS, *values)
+    ]
+    return schedule_edit.change_text(draft.base, values) + (
+        f"\nThe next run also changes {', '.join(besides)}." if besides else ""
+    )
 
 
 def take_draft(app: AppUse) -> None:
     """What the next run changes and this one can take up goes into this one, after asking; the rest stays."""
-    from speedtui.tui.draft.front_draft import look
-
     shown = look(app)
     draft = shown.draft if shown is not None else None
     if draft is None or app.commands.refused():
@@ -114,7 +106,9 @@ def take_draft(app: AppUse) -> None:
         app.notify(_nothing_to_take(draft.values()), severity="warning")
         return
     stays = [path.rpartition(".")[2] for path in draft.values() if path not in values]
-    text = change_text(draft.base, values) + (f"\nStays for the next run: {', '.join(stays)}." if stays else "")
+    text = schedule_edit.change_text(draft.base, values) + (
+        f"\nStays for the next run: {', '.join(stays)}." if stays else ""
+    )
 
     def answered(answer: str | None) -> None:
         if answer == "apply":
@@ -133,7 +127,7 @@ def _take(app: AppUse, values: dict[str, Scalar], answer: str | None) -> None:
     """The draft has it in both cases: what this run takes up is no difference any more then."""
     if answer is None:
         return
-    change(app, lambda draft: draft.edit_among(OFFERED_PATHS, values))
+    change(app, lambda draft: draft.edit_among(schedule_edit.OFFERED_PATHS, values))
     if answer == "this":
         app.commands.send(Set(values=values))
     else:

@@ -33,7 +33,7 @@ def to_ascii(text: str) -> str:
     return text if text.isascii() else text.translate(_TABLE)
 
 
-class _Table(dict[int, str]):
+class _StandIns(dict[int, str]):
     """Works out a character's stand-in when it is first met."""
 
     def __missing__(self, code: int) -> str:
@@ -72,4 +72,4 @@ def _stroke(bits: int) -> str:
     return "|" if lean == 0 else "\\" if lean < 0 else "/"
 
 
-_TABLE = _Table({ord(sign): text for sign, text in SIGNS.items()})
+_TABLE = _StandIns({ord(sign): text for sign, text in SIGNS.items()})

@@ -39,7 +39,7 @@ class Series(NamedTuple):
     marker: str = BRAILLE
 
 
-class _Plot(NamedTuple):
+class _PlacedChart(NamedTuple):
     """All that a chart is drawn from, in dots: what cannot be seen does not have it drawn again."""
 
     series: tuple[tuple[str, tuple[Dot, ...]], ...]
@@ -59,7 +59,7 @@ def draw_plot(
     columns, lines = plot_columns(y, width), max(1, height - X_AXIS_ROWS)
     if columns < 1:
         return [()] * height
-    plot = _Plot(
+    plot = _PlacedChart(
         tuple((one.marker, _dots(one.points, x, y, columns, lines)) for one in series), x, y, columns, lines,
         None if limit is None else x.place(limit, columns),
         tuple((x.place(at, columns), y.place(up, lines), text) for at, up, text in texts),
@@ -78,7 +78,7 @@ def _dots(points: Sequence[ChartPoint], x: Axis, y: Axis, columns: int, lines: i
 
 
 @lru_cache(maxsize=6)  # the charts of a screen: working out the characters is most of what a redraw costs
-def _drawn(plot: _Plot, styles: tuple[tuple[str, str], ...]) -> list[Row]:
+def _drawn(plot: _PlacedChart, styles: tuple[tuple[str, str], ...]) -> list[Row]:
     cells = [[" "] * plot.columns for _ in range(plot.lines)]
     if plot.limit is not None:
         for line in cells:
@@ -139,7 +139,7 @@ def _with_y_axis(cells: Cells, y: Axis) -> list[str]:
     return rows
 
 
-def _x_axis(plot: _Plot) -> list[str]:
+def _x_axis(plot: _PlacedChart) -> list[str]:
     """The line with its ticks, and their labels: all of them, or every second one, or so on, as there is room."""
     margin = max((len(label) for _, label in plot.y.ticks), default=0)
     stride, placed = 1, _labels(plot, margin, 1)
@@ -155,7 +155,7 @@ def _x_axis(plot: _Plot) -> list[str]:
     return [" " * margin + "└" + "".join(line), "".join(words).rstrip()]
 
 
-def _labels(plot: _Plot, margin: int, stride: int) -> list[tuple[int, int, str]] | None:
+def _labels(plot: _PlacedChart, margin: int, stride: int) -> list[tuple[int, int, str]] | None:
     """(its column, where it starts, its text) of every `stride`th tick; None where two of them would touch."""
     width = margin + 1 + plot.columns
     found = []

@@ -45,7 +45,7 @@ class KeymapFile(msgspec.Struct, frozen=True, kw_only=True):
         return (*self.refused, *self.warnings)
 
 
-class _Refused(Exception):
+class _BadEntry(Exception):
     """An entry that cannot be used; says why."""
 
 
@@ -68,10 +68,10 @@ def read_keymap(path: Path | None = None) -> KeymapFile:
     except (OSError, ValueError, RecursionError) as error:  # no UTF-8, no TOML, thousands of digits or brackets
         reason = error.strerror if isinstance(error, OSError) else error
         return KeymapFile(path=path, refused=(f"{path}: cannot be read, so all keys are as shipped: {reason}",))
-    return _Reader(path, text).read(tables)
+    return _KeymapReader(path, text).read(tables)
 
 
-class _Reader:
+class _KeymapReader:
     """Goes through one file's entries and keeps what can be used."""
 
     def __init__(self, path: Path, text: str) -> None:
@@ -93,7 +93,7 @@ class _Reader:
                 names = self._usable(id_, value)
                 if names != SHIPPED[id_]:
                     self._keymap[id_] = names
-            except _Refused as reason:
+            except _BadEntry as reason:
                 self._refuse(id_, str(reason))
         self._settle()
         return KeymapFile(
@@ -102,10 +102,10 @@ class _Reader:
 
     def _usable(self, id_: str, value: object) -> str:
         if id_ not in SHIPPED:
-            raise _Refused(f"{id_} is not the id of a key{nearest(id_, list(SHIPPED))}; `speedtui keys` lists them")
+            raise _BadEntry(f"{id_} is not the id of a key{nearest(id_, list(SHIPPED))}; `speedtui keys` lists them")
         written = value if isinstance(value, list) else [value]
         if not written or not all(isinstance(one, str) and one for one in written):
-            raise _Refused(f'{id_}: expected a key such as "P" or a list such as ["P", "space"], got {value!r}')
+            raise _BadEntry(f'{id_}: expected a key such as "P" or a list such as ["P", "space"], got {value!r}')
         names = [self._name(id_, str(one)) for one in written]
         for name in names:
             if name not in SHIPPED[id_].split(",") and (why := why_risky(name)):
@@ -117,13 +117,13 @@ class _Reader:
         if name is None:
             hint = nearest(written, [*NAMED, *FUNCTION_KEYS])
             more = f'; write two keys as a list: ["{written[0]}", …]' if "," in written else hint
-            raise _Refused(f"{id_}: expected one character or a name such as space, enter, up; got {written!r}{more}")
+            raise _BadEntry(f"{id_}: expected one character or a name such as space, enter, up; got {written!r}{more}")
         if name in WAYS_OUT:
-            raise _Refused(f"{id_}: {name} always asks whether to leave")
+            raise _BadEntry(f"{id_}: {name} always asks whether to leave")
         if name in THE_SAME:
-            raise _Refused(f"{id_}: terminals send {name} as {THE_SAME[name]}; write that")
+            raise _BadEntry(f"{id_}: terminals send {name} as {THE_SAME[name]}; write that")
         if FIXED.get(name, id_) != id_:
-            raise _Refused(f"{id_}: {shown_name(name)} is only ever {FIXED[name]}")
+            raise _BadEntry(f"{id_}: {shown_name(name)} is only ever {FIXED[name]}")
         return name
 
     def _settle(self) -> None:

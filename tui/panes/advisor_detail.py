@@ -13,7 +13,7 @@ from speedtui.tui.draft.draft import DraftChange, diff_as_toml
 from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, cell, clean, roughly, row, wrap
 from speedtui.tui.frame import Frame
-from speedtui.tui.panes.advisor_shown import AdvisorPane, Shown, state_span
+from speedtui.tui.panes.advisor_pane import AdvisorPane, AdvisorPicture, state_span
 from speedtui.tui.panes.advisor_table import peak_text, speed_text
 from speedtui.tui.panes.pane import title
 from speedtui.tui.values import value_words
@@ -30,11 +30,11 @@ RISKS = {
 class StrategyPane(AdvisorPane):
     """One strategy in words."""
 
-    def lines(self, shown: Shown, frame: Frame, width: int, height: int) -> Sequence[Row]:
+    def lines(self, shown: AdvisorPicture, frame: Frame, width: int, height: int) -> Sequence[Row]:
         return draw_strategy(shown, frame.study.study, width, height)
 
 
-def draw_strategy(shown: Shown, study: StudyState | None, width: int, height: int) -> list[Row]:
+def draw_strategy(shown: AdvisorPicture, study: StudyState | None, width: int, height: int) -> list[Row]:
     """The pane at a size; what has no room is the way back and then what it needs, never the exact change."""
     strategy = shown.selected
     if strategy is None:
@@ -76,7 +76,7 @@ def _fact(label: str, lines: list[str], count: int, width: int) -> list[Row]:
     return [row(cell("" if i else label, LABEL, style="dim"), text) for i, text in enumerate(texts)]
 
 
-def _facts(strategy: AdvisorStrategy, shown: Shown, study: StudyState | None) -> Iterator[tuple[str, str]]:
+def _facts(strategy: AdvisorStrategy, shown: AdvisorPicture, study: StudyState | None) -> Iterator[tuple[str, str]]:
     yield "Why", clean(_why(strategy))
     yield "Gain", _gain(strategy, shown, study)
     yield "Cost", _cost(strategy)
@@ -107,7 +107,7 @@ def change_text(strategy: AdvisorStrategy) -> str:
     )
 
 
-def _gain(strategy: AdvisorStrategy, shown: Shown, study: StudyState | None) -> str:
+def _gain(strategy: AdvisorStrategy, shown: AdvisorPicture, study: StudyState | None) -> str:
     gain = strategy.gain
     if gain is None:
         return _unmeasured(strategy, shown)
@@ -118,7 +118,7 @@ def _gain(strategy: AdvisorStrategy, shown: Shown, study: StudyState | None) -> 
     return f"{speed_text(strategy)}{f', {steps} a step' if steps else ''}; {strategy.evidence}, {how}"
 
 
-def _unmeasured(strategy: AdvisorStrategy, shown: Shown) -> str:
+def _unmeasured(strategy: AdvisorStrategy, shown: AdvisorPicture) -> str:
     if strategy.state == "to_probe":
         return f"not measured: b tries it{'' if shown.probes else ' in a study that waits: speedtui tune'}"
     evidence = clean(strategy.evidence)
@@ -164,7 +164,7 @@ def _time_saved(strategy: AdvisorStrategy) -> str:
     return f"~{roughly(saves)}{of}{open_yet}"
 
 
-def _undo(strategy: AdvisorStrategy, shown: Shown) -> str:
+def _undo(strategy: AdvisorStrategy, shown: AdvisorPicture) -> str:
     if strategy.state == "applied":
         return "in use: the next run keeps it unless it is set otherwise on the Plan"
     if strategy.live and not held(strategy.values, shown.taken):

@@ -9,7 +9,7 @@ from speedtui.engine.state import RunState, RunStatus
 from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, clean, crop, fit, pack, row
 from speedtui.tui.frame import Frame
-from speedtui.tui.panes.advisor_shown import AdvisorPane, Shown
+from speedtui.tui.panes.advisor_pane import AdvisorPane, AdvisorPicture
 from speedtui.tui.panes.pane import title
 
 LABEL = 12
@@ -22,7 +22,7 @@ class DiagnosisPane(AdvisorPane):
 
     SLOW = True
 
-    def lines(self, shown: Shown, frame: Frame, width: int, height: int) -> Sequence[Row]:
+    def lines(self, shown: AdvisorPicture, frame: Frame, width: int, height: int) -> Sequence[Row]:
         if shown.advised.problem and frame.run.config:
             return [crop(row(Span(f" {clean(shown.advised.problem)}", "warn")), width)]
         return draw_diagnosis(shown.diagnosis, frame.run, width, height)

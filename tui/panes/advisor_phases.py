@@ -13,7 +13,7 @@ from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, cell, row, wrap
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.advisor_detail import measured_pair
-from speedtui.tui.panes.advisor_shown import AdvisorPane, Shown
+from speedtui.tui.panes.advisor_pane import AdvisorPane, AdvisorPicture
 from speedtui.tui.panes.pane import title
 
 LABEL = 8
@@ -26,11 +26,11 @@ LITTLE = 0.005
 class PhasesPane(AdvisorPane):
     """Two bars on one scale, and the phases below them."""
 
-    def lines(self, shown: Shown, frame: Frame, width: int, height: int) -> Sequence[Row]:
+    def lines(self, shown: AdvisorPicture, frame: Frame, width: int, height: int) -> Sequence[Row]:
         return draw_phases(shown, frame.study.study, width, height)
 
 
-def draw_phases(shown: Shown, study: StudyState | None, width: int, height: int) -> list[Row]:
+def draw_phases(shown: AdvisorPicture, study: StudyState | None, width: int, height: int) -> list[Row]:
     inner, room = width - EDGES - INSET, height - EDGES
     pair = measured_pair(shown.selected, study) if shown.selected is not None else []
     heading = title("Where the step goes")

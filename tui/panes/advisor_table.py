@@ -13,7 +13,7 @@ from speedtui.engine.advise.strategy import AdvisorStrategy
 from speedtui.engine.units import GIB, MIB
 from speedtui.tui.drawing.text import Row, Span, cell, clean, crop, roughly, row, width_of
 from speedtui.tui.frame import Frame
-from speedtui.tui.panes.advisor_shown import AdvisorPane, Shown, state_span
+from speedtui.tui.panes.advisor_pane import AdvisorPane, AdvisorPicture, state_span
 from speedtui.tui.panes.pane import filter_note, lit, middle
 
 LEAD = 5
@@ -64,7 +64,7 @@ class StrategiesPane(AdvisorPane):
         """As many rows as there are strategies, and the heading."""
         return max(3, len(self.shown.rows) + 1)
 
-    def lines(self, shown: Shown, frame: Frame, width: int, height: int) -> Sequence[Row]:
+    def lines(self, shown: AdvisorPicture, frame: Frame, width: int, height: int) -> Sequence[Row]:
         if not shown.rows:
             return draw_none(shown, width, height)
         room = max(1, height - 1)
@@ -82,7 +82,7 @@ class StrategiesPane(AdvisorPane):
         self.post_message(self.Moved(by=-1))
 
 
-def draw_none(shown: Shown, width: int, height: int) -> list[Row]:
+def draw_none(shown: AdvisorPicture, width: int, height: int) -> list[Row]:
     """What to do where nothing is listed."""
     if shown.filter_text:
         lines = [row(f" No strategy has “{shown.filter_text}”. ", Span("esc", "key"), " takes the filter away.")]
@@ -93,7 +93,7 @@ def draw_none(shown: Shown, width: int, height: int) -> list[Row]:
     return [crop(line, width) for line in middle(lines, height)]
 
 
-def draw_strategies(shown: Shown, first: int, width: int, height: int) -> list[Row]:
+def draw_strategies(shown: AdvisorPicture, first: int, width: int, height: int) -> list[Row]:
     """Heading and rows from `first` on."""
     columns, name = _chosen(width)
     seen = range(first, min(len(shown.rows), first + height - 1))
@@ -101,7 +101,7 @@ def draw_strategies(shown: Shown, first: int, width: int, height: int) -> list[R
     return [crop(line, width) for line in (_heading(shown, columns, name), *rows)]
 
 
-def _heading(shown: Shown, columns: Sequence[StrategyColumn], name: int) -> Row:
+def _heading(shown: AdvisorPicture, columns: Sequence[StrategyColumn], name: int) -> Row:
     """Names of the columns, an arrow at the sorted one; a filter stands in place of the first."""
     at = SORTED_BY.get(shown.sorted_by, "")
     note = crop(filter_note(shown.filter_text, len(shown.rows), shown.total), name - 1)
@@ -114,7 +114,7 @@ def _marked(heading: str, at: str) -> str:
     return f"{heading}{ARROW}" if heading.strip() == at else heading
 
 
-def _line(shown: Shown, at: int, columns: Sequence[StrategyColumn], name: int) -> Row:
+def _line(shown: AdvisorPicture, at: int, columns: Sequence[StrategyColumn], name: int) -> Row:
     strategy = shown.rows[at]
     quiet = "dim" if strategy.state in ("not_worth_it", "not_possible") else ""
     spans = [

@@ -13,7 +13,7 @@ from speedtui.engine.units import format_seconds
 from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, cell, clean, crop, pack, row, spread
 from speedtui.tui.frame import Frame
-from speedtui.tui.panes.advisor_shown import AdvisorPane, Shown
+from speedtui.tui.panes.advisor_pane import AdvisorPane, AdvisorPicture
 from speedtui.tui.panes.pane import title
 
 ADDED = (8, 20)
@@ -32,14 +32,14 @@ class TogetherPane(AdvisorPane):
         """As high as the stack where the screen has room; else, and where nothing was measured together, a line."""
         return EDGES + (max(1, len(self.shown.advised.stack)) if viewport.height >= ROWS_FROM else 1)
 
-    def lines(self, shown: Shown, frame: Frame, width: int, height: int) -> Sequence[Row]:
+    def lines(self, shown: AdvisorPicture, frame: Frame, width: int, height: int) -> Sequence[Row]:
         return draw_together(shown.advised.stack, width, height)
 
 
 class NextPane(AdvisorPane):
     """One line."""
 
-    def lines(self, shown: Shown, frame: Frame, width: int, height: int) -> Sequence[Row]:
+    def lines(self, shown: AdvisorPicture, frame: Frame, width: int, height: int) -> Sequence[Row]:
         open_yet = any(strategy.state == "to_probe" for strategy in shown.rows)
         return [draw_next(shown.taken, width, measurable=open_yet and not shown.probes)]
 

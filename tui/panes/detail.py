@@ -7,19 +7,7 @@ from speedtui.engine.search.candidates import CHECKPOINTING, MICRO_BATCH
 from speedtui.engine.state import RunState, TrialRow
 from speedtui.engine.state.event_words import phase_words
 from speedtui.engine.units import format_count, format_figure, format_seconds, format_share, format_size, format_span
-from speedtui.tui.candidates.figures import (
-    FIT_STYLES,
-    Ratio,
-    base_of,
-    finish,
-    fits,
-    free_words,
-    full_run_seconds,
-    lead,
-    measured,
-    noise,
-    ratio,
-)
+from speedtui.tui.candidates import figures
 from speedtui.tui.drawing.bars import in_order
 from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, clean, clock, labelled, row, wrap
@@ -122,7 +110,7 @@ def _remedy(run: RunState, trial: TrialRow, width: int) -> list[Row]:
 
 def _result(run: RunState, trial: TrialRow) -> dict[str, list[Row]]:
     """Time of a step with its interval, what it consists of, and how fast that is."""
-    found = measured(trial)
+    found = figures.measured(trial)
     if found is None:
         return {}
     phases = [
@@ -143,26 +131,24 @@ def _result(run: RunState, trial: TrialRow) -> dict[str, list[Row]]:
 def _step(run: RunState, trial: TrialRow, found: Measurement) -> list[Row]:
     interval = f"[{format_seconds(found.step_seconds_low)} {format_seconds(found.step_seconds_high)}]"
     pieces = [row(Span(format_seconds(found.step_seconds), "strong"), Span(f" {interval}", "dim"))]
-    noisy = noise(trial)
+    noisy = figures.noise(trial)
     if noisy is not None:
         pieces.append(row(Span(f"! noisy ±{noisy * 100:.0f} %: {NOISE_FROM}", "warn")))
-    base = base_of(run)
-    against = (
-        ratio(run.study, trial, base) if run.study is not None and base is not None and base is not trial else None
-    )
-    if against is not None and base is not None:
-        pieces.append(_beside(against, base))
+    base = figures.base_of(run)
+    if run.study is not None and base is not None and base is not trial:
+        against = figures.ratio(run.study, trial, base)
+        pieces += [_beside(against, base)] if against is not None else []
     return [*pieces, row(Span(f"{found.batches} batches after {found.warmup_batches} of warm-up", "dim"))]
 
 
-def _beside(found: Ratio, other: TrialRow) -> Row:
+def _beside(found: figures.Ratio, other: TrialRow) -> Row:
     turns = ", in turns" if found.in_turns else ""
     return row(Span(f"{found}", "dim" if found.open else ""), Span(f" of #{other.candidate.id}{turns}", "dim"))
 
 
 def _lead(run: RunState, trial: TrialRow) -> list[Row]:
     """Of the best one, over the next fastest that fits."""
-    ahead = lead(run.study) if run.study is not None and run.study.best == trial.candidate.id else None
+    ahead = figures.lead(run.study) if run.study is not None and run.study.best == trial.candidate.id else None
     if ahead is None:
         return []
     second, found = ahead
@@ -174,8 +160,8 @@ def _loss(run: RunState, trial: TrialRow, loss: float | None) -> list[Row]:
     """Of the last step measured, beside the base's: a setting that spoils the arithmetic shows here first."""
     if loss is None:
         return []
-    base = base_of(run)
-    other = measured(base) if base is not None and base is not trial else None
+    base = figures.base_of(run)
+    other = figures.measured(base) if base is not None and base is not trial else None
     beside = f", #{base.candidate.id} {format_figure(other.loss)}" if base and other and other.loss is not None else ""
     return [row(format_figure(loss), Span(beside, "dim"))]
 
@@ -199,7 +185,7 @@ def _peak(memory: Memory) -> list[Row]:
     limit = f" of {format_size(memory.limit_bytes)}" if memory.limit_bytes is not None else ""
     free = memory.headroom_fraction
     pieces = [row("peak ", Span(format_size(memory.peak_bytes), "strong"), limit)]
-    return [*pieces, row(Span(free_words(free), "bad" if free < 0 else ""))] if free is not None else pieces
+    return [*pieces, row(Span(figures.free_words(free), "bad" if free < 0 else ""))] if free is not None else pieces
 
 
 def _parts(trial: TrialRow) -> list[Row]:
@@ -217,7 +203,7 @@ def _parts(trial: TrialRow) -> list[Row]:
 
 def _total(run: RunState, trial: TrialRow) -> list[Row]:
     """The whole run with these settings, and against the window."""
-    total = full_run_seconds(run.study, trial) if run.study is not None else None
+    total = figures.full_run_seconds(run.study, trial) if run.study is not None else None
     if total is None:
         return []
     seconds, likely = total
@@ -225,11 +211,11 @@ def _total(run: RunState, trial: TrialRow) -> list[Row]:
     estimate = trial.result.estimate if trial.result is not None else None
     if estimate is not None:
         pieces.append(row(Span("p90 ", "dim"), format_span(estimate.p90_seconds)))
-    at = finish(run, trial)
+    at = figures.finish(run, trial)
     if at is not None:
-        word = fits(run, trial)
+        word = figures.fits(run, trial)
         pieces.append(row(Span("finish ", "dim"), clock(at, run.now), Span(" if started now", "dim")))
-        pieces.append(row(Span("fits ", "dim"), Span(word, FIT_STYLES.get(word, "dim"))))
+        pieces.append(row(Span("fits ", "dim"), Span(word, figures.FIT_STYLES.get(word, "dim"))))
     if trial.result is not None:
         pieces.append(row(Span(f"trial took {format_span(trial.result.seconds)}", "dim")))
     return pieces

@@ -15,17 +15,7 @@ from speedtui.tui.drawing.bars import bar
 from speedtui.tui.drawing.border import EDGES, INSET, bordered
 from speedtui.tui.drawing.text import Row, Span, cell, clean, fit, row
 from speedtui.tui.frame import Frame, TimeRange
-from speedtui.tui.panes.gauges import (
-    degrees,
-    device_rows,
-    history_rows,
-    host_line,
-    host_rows,
-    lost,
-    part_of,
-    ratio,
-    watts,
-)
+from speedtui.tui.panes import gauges
 from speedtui.tui.panes.pane import Pane, empty_pane, title
 
 COLUMN_GAP = 2
@@ -61,11 +51,11 @@ def draw_devices(run: RunState, width: int, height: int, axis: TimeRange = "run"
         host = msgspec.structs.replace(host, disk_free_bytes=run.full_disk_bytes)
     if not samples:
         name = clean(run.devices[0].name) if run.devices else ""
-        rows = host_rows(run, host, inner_width, inner_height)
+        rows = gauges.host_rows(run, host, inner_width, inner_height)
         return bordered(title("Host", Span(name or "no GPU", "dim")), (), rows, width, height)
     name = f"GPU {samples[0].index}" if len(samples) == 1 else f"{len(samples)} GPUs"
     rows = _gpus(run, samples, inner_width, inner_height - 1, axis)
-    rows = [*rows[: max(0, inner_height - 1)], host_line(host, inner_width)]
+    rows = [*rows[: max(0, inner_height - 1)], gauges.host_line(host, inner_width)]
     heading = title(name, _hidden(samples, rows), Span(clean(samples[0].name), "dim"))
     return bordered(heading, (), rows, width, height)
 
@@ -80,7 +70,7 @@ def _hidden(samples: Sequence[DeviceSample], rows: Sequence[Row]) -> Row:
 def _gpus(run: RunState, samples: Sequence[DeviceSample], width: int, height: int, axis: TimeRange) -> list[Row]:
     past = [*run.hardware_history, *[HardwareHistory()] * len(samples)]
     if len(samples) == 1:
-        return _with_history(device_rows(run, samples[0], width, height), past[0], axis, width, height)
+        return _with_history(gauges.device_rows(run, samples[0], width, height), past[0], axis, width, height)
     if len(samples) == 2 and height >= FULL_ROWS - 1 and width >= 2 * SIDE_BY_SIDE + COLUMN_GAP:
         half = (width - COLUMN_GAP) // 2
         left, right = (
@@ -101,11 +91,11 @@ def _gpus(run: RunState, samples: Sequence[DeviceSample], width: int, height: in
 
 def _named(run: RunState, sample: DeviceSample, width: int, height: int) -> list[Row]:
     """A device in full below its number; the peak is told once, of the process and not of a device."""
-    return [row(Span(f"GPU {sample.index}", "strong")), *device_rows(run, sample, width, height - 1, peak=False)]
+    return [row(Span(f"GPU {sample.index}", "strong")), *gauges.device_rows(run, sample, width, height - 1, peak=False)]
 
 
 def _with_history(rows: list[Row], past: HardwareHistory, axis: TimeRange, width: int, height: int) -> list[Row]:
-    return [*rows, (), *history_rows(past, axis, width)] if height > len(rows) + 2 else rows
+    return [*rows, (), *gauges.history_rows(past, axis, width)] if height > len(rows) + 2 else rows
 
 
 def _beside(left: Sequence[Row], right: Sequence[Row], width: int) -> list[Row]:
@@ -127,14 +117,14 @@ def _bar_room(width: int) -> int:
 def _line(sample: DeviceSample, width: int) -> Row:
     """Everything of a device in one row."""
     if sample.lost:
-        return row(cell(f"{sample.index}", 3, style="dim"), lost(sample))
+        return row(cell(f"{sample.index}", 3, style="dim"), gauges.lost(sample))
     room = _bar_room(width)
-    memory = ratio(sample.memory_used_bytes, sample.memory_total_bytes)
+    memory = gauges.ratio(sample.memory_used_bytes, sample.memory_total_bytes)
     return row(
         cell(f"{sample.index}", 3, style="dim"), bar(sample.utilization, room),
         cell(format_share(sample.utilization), 6, right=True), " ", bar(memory, room),
-        cell(part_of(sample.memory_used_bytes, sample.memory_total_bytes), 15, right=True),
-        cell(watts(sample), 10, right=True), cell(degrees(sample), 7, right=True), _sign(sample),
+        cell(gauges.part_of(sample.memory_used_bytes, sample.memory_total_bytes), 15, right=True),
+        cell(gauges.watts(sample), 10, right=True), cell(gauges.degrees(sample), 7, right=True), _sign(sample),
     )  # fmt: skip
 
 
@@ -145,28 +135,28 @@ def _sign(sample: DeviceSample) -> Span:
 def _pair(sample: DeviceSample, width: int) -> list[Row]:
     """A device in two rows."""
     if sample.lost:
-        return [row(cell(f"{sample.index}", 2, style="strong"), lost(sample)), ()]
-    memory = ratio(sample.memory_used_bytes, sample.memory_total_bytes)
-    used = part_of(sample.memory_used_bytes, sample.memory_total_bytes)
+        return [row(cell(f"{sample.index}", 2, style="strong"), gauges.lost(sample)), ()]
+    memory = gauges.ratio(sample.memory_used_bytes, sample.memory_total_bytes)
+    used = gauges.part_of(sample.memory_used_bytes, sample.memory_total_bytes)
     room = max(3, width - 19 - max(10, len(used) + 1))
     left = width - 11 - room
     return [
         row(cell(f"{sample.index}", 2, style="strong"), cell("kernel", 7, style="dim"), bar(sample.utilization, room),
-            cell(format_share(sample.utilization), 6, right=True), cell(watts(sample), left - 6, right=True)),
+            cell(format_share(sample.utilization), 6, right=True), cell(gauges.watts(sample), left - 6, right=True)),
         row("  ", cell("memory", 7, style="dim"), bar(memory, room), cell(used, left - 8, right=True),
-            cell(degrees(sample), 8, right=True), _sign(sample)),
+            cell(gauges.degrees(sample), 8, right=True), _sign(sample)),
     ]  # fmt: skip
 
 
 def _short(sample: DeviceSample, width: int) -> Row:
     """A device in a narrow row: its use, its memory, its temperature."""
     if sample.lost:
-        return row(cell(f"{sample.index}", 3, style="dim"), lost(sample))
+        return row(cell(f"{sample.index}", 3, style="dim"), gauges.lost(sample))
     room = max(3, width - 28)
     return row(
         cell(f"{sample.index}", 3, style="dim"), bar(sample.utilization, room),
         cell(format_share(sample.utilization), 6, right=True), cell(_whole_gib(sample), 10, right=True),
-        cell(degrees(sample), 7, right=True), _sign(sample),
+        cell(gauges.degrees(sample), 7, right=True), _sign(sample),
     )  # fmt: skip
 
 
@@ -189,7 +179,7 @@ def _dense(samples: Sequence[DeviceSample], width: int, height: int) -> list[Row
 def _tiny(sample: DeviceSample) -> Row:
     if sample.lost:
         return row(cell(f"{sample.index}", 2, style="dim"), Span("lost", "bad"))
-    memory = ratio(sample.memory_used_bytes, sample.memory_total_bytes)
+    memory = gauges.ratio(sample.memory_used_bytes, sample.memory_total_bytes)
     heat = "–" if sample.temperature_celsius is None else f"{sample.temperature_celsius:.0f}"
     return row(
         cell(f"{sample.index}", 2, style="dim"), bar(sample.utilization, DENSE_BAR),

@@ -81,11 +81,7 @@ def _not_finite(found: NonFiniteFound) -> Row:
 def _unsaved(run: RunState, failure: CheckpointFailed) -> Row:
     left = failure.t + failure.retry_seconds - run.t
     after = f"next try in {_tens(left)}" if left > 0 else "trying again"
-    return row(
-        Span("! NOT SAVED", "warn"),
-        f" step {failure.step}: {clean(failure.reason)}; ",
-        Span(after, "dim"),
-    )
+    return row(Span("! NOT SAVED", "warn"), f" step {failure.step}: {clean(failure.reason)}; ", Span(after, "dim"))
 
 
 def _tens(seconds: float) -> str:

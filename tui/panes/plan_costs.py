@@ -7,13 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from speedtui.engine.config.paths import value_at
 from speedtui.engine.config.settings import Scalar
-from speedtui.engine.plan.tables import (
-    CHECKPOINT_EVERY,
-    CHECKPOINT_SHARE,
-    EVAL_EVERY,
-    recommended_checkpoint,
-    the_end,
-)
+from speedtui.engine.plan.tables import CHECKPOINT_EVERY, CHECKPOINT_SHARE, EVAL_EVERY, recommended_checkpoint, the_end
 from speedtui.engine.plan_types import FrequencyRow, ScheduleRow
 from speedtui.engine.units import format_seconds
 from speedtui.tui.draft.draft import laid_over

@@ -8,20 +8,7 @@ from typing import NamedTuple
 from speedtui.engine.candidate import TrialStatus
 from speedtui.engine.state import RunState, StudyState, TrialRow
 from speedtui.engine.units import format_count, format_seconds, format_size, format_span
-from speedtui.tui.candidates.figures import (
-    FIT_STYLES,
-    base_of,
-    finish,
-    fits,
-    free_cell,
-    full_run_seconds,
-    half_interval,
-    lead,
-    measured,
-    memory_of,
-    noise,
-    ratio,
-)
+from speedtui.tui.candidates import figures
 from speedtui.tui.drawing.text import clean, clock
 from speedtui.tui.panes.results import TRIAL_STYLES, status_word
 
@@ -43,7 +30,7 @@ WIDE = 100
 """Cells from which columns with words have their room."""
 
 
-class Told(NamedTuple):
+class TableContext(NamedTuple):
     """What all rows of a table share, worked out once for all of them."""
 
     run: RunState
@@ -54,10 +41,10 @@ class Told(NamedTuple):
     """Whether the best one may be no faster than the next one."""
 
     @staticmethod
-    def of(run: RunState, study: StudyState) -> Told:
+    def of(run: RunState, study: StudyState) -> TableContext:
         """Of a run's study."""
-        ahead = lead(study)
-        return Told(run, study, base_of(run), ahead is not None and ahead[1].open)
+        ahead = figures.lead(study)
+        return TableContext(run, study, figures.base_of(run), ahead is not None and ahead[1].open)
 
 
 class TrialColumn(NamedTuple):
@@ -68,9 +55,9 @@ class TrialColumn(NamedTuple):
     """Its gap to the one before included."""
     priority: int
     """The highest number goes first where there is no room."""
-    text: Callable[[Told, TrialRow], Text]
+    text: Callable[[TableContext, TrialRow], Text]
 
-    def heading(self, told: Told) -> str:
+    def heading(self, told: TableContext) -> str:
         """Its name; the comparison names what it compares with."""
         named = self.name == "vs base" and told.base is not None
         return f"vs #{told.base.candidate.id}" + " " * PROOF if named and told.base is not None else self.name
@@ -103,31 +90,31 @@ def live_status(study: StudyState, trial: TrialRow) -> str:
     return f"{trial.probe} probe" if trial.probe else "starting"
 
 
-def _status(told: Told, trial: TrialRow) -> Text:
+def _status(told: TableContext, trial: TrialRow) -> Text:
     running = trial.status is TrialStatus.RUNNING
     return live_status(told.study, trial) if running else status_word(trial.status), TRIAL_STYLES[trial.status]
 
 
-def _short_status(told: Told, trial: TrialRow) -> Text:
+def _short_status(told: TableContext, trial: TrialRow) -> Text:
     """With `no memory` for the longest one."""
     text, style = _status(told, trial)
     return text.replace("out of memory", "no memory"), style
 
 
-def _step(told: Told, trial: TrialRow) -> Text:
-    found = measured(trial)
+def _step(told: TableContext, trial: TrialRow) -> Text:
+    found = figures.measured(trial)
     if found is None:
         return (f"~{format_seconds(trial.step_seconds_so_far)}", "") if trial.steps.count else MISSING
-    return f"{format_seconds(found.step_seconds)} ±{half_interval(found) * 100:.1f} %", ""
+    return f"{format_seconds(found.step_seconds)} ±{figures.half_interval(found) * 100:.1f} %", ""
 
 
-def _samples(told: Told, trial: TrialRow) -> Text:
-    found = measured(trial)
+def _samples(told: TableContext, trial: TrialRow) -> Text:
+    found = figures.measured(trial)
     return _rate(trial, found.samples_per_second if found is not None else None, trial.steps.samples_per_second)
 
 
-def _tokens(told: Told, trial: TrialRow) -> Text:
-    found = measured(trial)
+def _tokens(told: TableContext, trial: TrialRow) -> Text:
+    found = figures.measured(trial)
     return _rate(trial, found.tokens_per_second if found is not None else None, trial.steps.tokens_per_second)
 
 
@@ -139,40 +126,40 @@ def _rate(trial: TrialRow, known: float | None, so_far: float | None) -> Text:
     return (f"~{format_count(so_far)}", "") if running else MISSING
 
 
-def _peak(told: Told, trial: TrialRow) -> Text:
+def _peak(told: TableContext, trial: TrialRow) -> Text:
     """Measured; else what is expected."""
-    memory = memory_of(trial)
+    memory = figures.memory_of(trial)
     if memory is None or memory.peak_bytes is None:
         return _predicted(told, trial)
     return format_size(memory.peak_bytes), ""
 
 
-def _free(told: Told, trial: TrialRow) -> Text:
+def _free(told: TableContext, trial: TrialRow) -> Text:
     """Of the limit, at the peak: measured, else expected."""
     return _free_text(told, trial, words=False)
 
 
-def _free_or_over(told: Told, trial: TrialRow) -> Text:
+def _free_or_over(told: TableContext, trial: TrialRow) -> Text:
     """With by how much it is over."""
     return _free_text(told, trial, words=True)
 
 
-def _free_text(told: Told, trial: TrialRow, *, words: bool) -> Text:
-    memory = memory_of(trial)
+def _free_text(told: TableContext, trial: TrialRow, *, words: bool) -> Text:
+    memory = figures.memory_of(trial)
     if memory is not None and memory.headroom_fraction is not None:
-        return free_cell(memory.headroom_fraction, words=words), ""
+        return figures.free_cell(memory.headroom_fraction, words=words), ""
     if trial.predicted_bytes is None or not told.study.memory_limit_bytes:
         return MISSING
-    return f"~{free_cell(1 - trial.predicted_bytes / told.study.memory_limit_bytes, words=words)}", "dim"
+    return f"~{figures.free_cell(1 - trial.predicted_bytes / told.study.memory_limit_bytes, words=words)}", "dim"
 
 
-def _predicted(told: Told, trial: TrialRow) -> Text:
+def _predicted(told: TableContext, trial: TrialRow) -> Text:
     return MISSING if trial.predicted_bytes is None else (f"~{format_size(trial.predicted_bytes)}", "dim")
 
 
-def _against_base(told: Told, trial: TrialRow) -> Text:
+def _against_base(told: TableContext, trial: TrialRow) -> Text:
     """Dim and with a question mark where the interval contains no difference; the mark has cells of its own."""
-    found = ratio(told.study, trial, told.base) if told.base is not None else None
+    found = figures.ratio(told.study, trial, told.base) if told.base is not None else None
     if found is None:
         return MISSING[0] + " " * PROOF, MISSING[1]
     text = str(found)
@@ -180,29 +167,29 @@ def _against_base(told: Told, trial: TrialRow) -> Text:
     return text if found.open else text + " " * PROOF, "dim" if quiet else ""
 
 
-def _full_run(told: Told, trial: TrialRow) -> Text:
-    total = full_run_seconds(told.study, trial)
+def _full_run(told: TableContext, trial: TrialRow) -> Text:
+    total = figures.full_run_seconds(told.study, trial)
     if total is None:
         return MISSING
     return f"{'~' if total[1] else ''}{format_span(total[0])}", ""
 
 
-def _p90(told: Told, trial: TrialRow) -> Text:
+def _p90(told: TableContext, trial: TrialRow) -> Text:
     estimate = trial.result.estimate if trial.result is not None else None
     return MISSING if estimate is None else (format_span(estimate.p90_seconds), "")
 
 
-def _finish(told: Told, trial: TrialRow) -> Text:
-    at = finish(told.run, trial)
+def _finish(told: TableContext, trial: TrialRow) -> Text:
+    at = figures.finish(told.run, trial)
     return MISSING if at is None else (clock(at, told.run.now), "")
 
 
-def _fits(told: Told, trial: TrialRow) -> Text:
-    word = fits(told.run, trial)
-    return word, FIT_STYLES.get(word, "dim")
+def _fits(told: TableContext, trial: TrialRow) -> Text:
+    word = figures.fits(told.run, trial)
+    return word, figures.FIT_STYLES.get(word, "dim")
 
 
-def _note(told: Told, trial: TrialRow) -> Text:
+def _note(told: TableContext, trial: TrialRow) -> Text:
     """What a person has to know before reading the figures."""
     number = trial.candidate.id
     if number == told.study.promoted:
@@ -212,7 +199,7 @@ def _note(told: Told, trial: TrialRow) -> Text:
         return clean(trial.result.reason).removeprefix(said), "dim"
     words = ["best, not proven" if told.unproven else "best"] if number == told.study.best else []
     words = words or (["base"] if trial is told.base else [])  # the heading names it, too
-    noisy = noise(trial)
+    noisy = figures.noise(trial)
     if noisy is not None:
         return "; ".join([*words, f"noisy ±{noisy * 100:.0f} %: {NOISE_FROM}"]), "warn"
     return ", ".join(words), "dim"

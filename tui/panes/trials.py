@@ -14,7 +14,7 @@ from speedtui.tui.candidates.listing import PLAIN, Listing, listed
 from speedtui.tui.drawing.text import Row, Span, cell, clean, crop, row
 from speedtui.tui.frame import Frame
 from speedtui.tui.panes.pane import Pane, lit, middle
-from speedtui.tui.panes.trial_columns import LEFT, Told, TrialColumn, chosen_columns
+from speedtui.tui.panes.trial_columns import LEFT, TableContext, TrialColumn, chosen_columns
 
 LEAD = 6
 """Cursor, mark, number and a gap, before the configuration."""
@@ -186,7 +186,7 @@ def draw_trials(
     shown = listed(study, listing)
     last = first + height - 1
     part = f"{first + 1}–{min(last, len(shown))} of {len(shown)}" if first or last < len(shown) else ""
-    told = Told.of(run, study)
+    told = TableContext.of(run, study)
     rows: list[Row] = [_heading(told, columns, config, listing, part)]
     for trial in shown[first:last]:
         under = trial.candidate.id == selected
@@ -195,7 +195,7 @@ def draw_trials(
     return rows
 
 
-def _heading(told: Told, columns: list[TrialColumn], config: int, listing: Listing, part: str) -> Row:
+def _heading(told: TableContext, columns: list[TrialColumn], config: int, listing: Listing, part: str) -> Row:
     """Names of the columns, an arrow at the sorted one; `part`: which rows are seen, where not all are."""
     by_number = listing.sort == "#" and listing.reverse
     arrow, style = (listing.arrow, "accent") if by_number else ("", "dim")
@@ -204,7 +204,7 @@ def _heading(told: Told, columns: list[TrialColumn], config: int, listing: Listi
     return row(number, name, *(_head(told, column, listing) for column in columns))
 
 
-def _head(told: Told, column: TrialColumn, listing: Listing) -> Span:
+def _head(told: TableContext, column: TrialColumn, listing: Listing) -> Span:
     words = column.name in LEFT
     name, style = column.heading(told), "dim"
     if column.name == listing.sort:
@@ -213,7 +213,7 @@ def _head(told: Told, column: TrialColumn, listing: Listing) -> Span:
 
 
 def _line(
-    told: Told, trial: TrialRow, columns: list[TrialColumn], config: int, under: bool, marked: bool
+    told: TableContext, trial: TrialRow, columns: list[TrialColumn], config: int, under: bool, marked: bool
 ) -> Row:  # fmt: skip
     candidate = trial.candidate
     best = candidate.id == told.study.best and not told.unproven
@@ -232,7 +232,7 @@ def _line(
     return row(*spans)
 
 
-def _sign(told: Told, trial: TrialRow, marked: bool) -> Span:
+def _sign(told: TableContext, trial: TrialRow, marked: bool) -> Span:
     """Marked, promoted, best: the one that somebody set last in time comes first. A hollow star is not proven."""
     if marked:
         return Span("*", "accent")

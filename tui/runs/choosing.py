@@ -5,12 +5,11 @@ from __future__ import annotations
 from speedtui.engine.log.run_summary import RunSummary
 from speedtui.engine.session.attached import AttachedSession
 from speedtui.tui.protocols import AppUse
+from speedtui.tui.screens.runs import RunsScreen
 
 
 def choose_run(app: AppUse) -> None:
     """Shows the list; the one chosen comes to the front."""
-    from speedtui.tui.screens.runs import RunsScreen
-
     if app.options.runs is None:
         app.notify("Only this run is shown here; `speedtui runs` lists the others.", severity="warning")
         return

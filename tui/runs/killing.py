@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from speedtui.engine.errors import SpeedtuiError
 from speedtui.engine.state import RunState
 from speedtui.engine.units import format_count
 from speedtui.tui.protocols import AppUse
-
-if TYPE_CHECKING:
-    from speedtui.tui.runs.open_run import OpenRun
-    from speedtui.tui.screens.confirm import Question
+from speedtui.tui.runs.open_run import OpenRun
+from speedtui.tui.screens.confirm import Question, QuestionChoice
 
 
 def ask_and_kill(app: AppUse, *, study: bool = False) -> None:
@@ -32,8 +28,6 @@ def ask_and_kill(app: AppUse, *, study: bool = False) -> None:
 
 def ask_kill(run: RunState) -> Question:
     """Keeping is the first answer; the text says what is lost and what comes after."""
-    from speedtui.tui.screens.confirm import Question, QuestionChoice
-
     return Question("Kill the worker?", what_is_lost(run), [
         QuestionChoice("keep", "n", "keep", "change nothing; `s` ends it safely at its next step"),
         QuestionChoice("kill", "", "kill", "the worker and all of its processes, at once (SIGKILL)"),

@@ -9,21 +9,11 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, TypeVar, get_args
 
+from speedtui.engine import events as e
 from speedtui.engine.alerts.rules import Alert, AlertRules
 from speedtui.engine.commands import AnyCommand, command_name
 from speedtui.engine.config.settings import AlertKind
 from speedtui.engine.errors import ExitCode, RunFolderError, SpeedtuiError
-from speedtui.engine.events import (
-    AnyEvent,
-    CommandApplied,
-    CommandRefused,
-    EvaluationCompleted,
-    Notice,
-    RunFinished,
-    TrialFinished,
-    TrialPromoted,
-    WorkerLost,
-)
 from speedtui.engine.output import warn_traceback
 from speedtui.engine.session.attached import AttachedSession
 from speedtui.engine.session.base import Session
@@ -40,8 +30,8 @@ REMEMBERED = 256
 """Events kept for the next tick; more in half a second would not be read by anyone."""
 
 Noteworthy = (
-    CommandApplied | CommandRefused | EvaluationCompleted | Notice | RunFinished | TrialFinished | TrialPromoted
-    | WorkerLost
+    e.CommandApplied | e.CommandRefused | e.EvaluationCompleted | e.Notice | e.RunFinished | e.TrialFinished
+    | e.TrialPromoted | e.WorkerLost
 )  # fmt: skip
 
 
@@ -95,13 +85,13 @@ class OpenRun:
             self.error = SpeedtuiError(f"the session failed: {type(error).__name__}: {error}", "See screen.log.")
             self.exit_code = ExitCode.FAILED
 
-    def _on_line(self, _line: bytes, event: AnyEvent) -> None:
+    def _on_line(self, _line: bytes, event: e.AnyEvent) -> None:
         alert = self._rules.see(event) if self.recording is None else None
         if alert is not None:
             self._alerts.append(alert)
         if isinstance(event, Noteworthy):
             self._new_events.append(event)
-            if isinstance(event, CommandApplied | CommandRefused):
+            if isinstance(event, e.CommandApplied | e.CommandRefused):
                 self._unanswered.pop(event.id, None)
 
     def earlier_plan(self, run: RunState, now: float) -> RunState | None:

@@ -81,16 +81,11 @@ class OpenRuns:
 
     def plan(self, session: Session) -> OpenRun:
         """Follows a run that makes a plan; the one before is let go."""
-        self.drop_plan()
+        if self.planning is not None and not self.planning.ended:
+            self.planning.session.detach()
         self.planning = OpenRun(session)
         self._follow(self.planning)
         return self.planning
-
-    def drop_plan(self) -> None:
-        """Ends the making of a plan."""
-        if self.planning is not None and not self.planning.ended:
-            self.planning.session.detach()
-        self.planning = None
 
     def opened(self, folder: RunFolder) -> OpenRun | None:
         """The open one that shows this run."""

@@ -21,8 +21,8 @@ from speedtui.tui.keys import Situation, bindings
 from speedtui.tui.keys.situations import study_open
 from speedtui.tui.panes.advisor_detail import StrategyPane, change_toml, measured_pair
 from speedtui.tui.panes.advisor_diagnosis import DiagnosisPane
+from speedtui.tui.panes.advisor_pane import AdvisorPane, AdvisorPicture
 from speedtui.tui.panes.advisor_phases import PhasesPane
-from speedtui.tui.panes.advisor_shown import AdvisorPane, Shown
 from speedtui.tui.panes.advisor_table import StrategiesPane
 from speedtui.tui.panes.advisor_together import NextPane, TogetherPane
 from speedtui.tui.panes.footer import Footer
@@ -57,7 +57,7 @@ class AdvisorScreen(View):
         self._selected: tuple[object, ...] = ()
         """Key of the strategy under the cursor, so that it stays when rows come and go."""
         self._sort = "gain"
-        self.shown = Shown()
+        self.shown = AdvisorPicture()
 
     def compose(self) -> ComposeResult:
         yield Header("advisor")
@@ -96,7 +96,7 @@ class AdvisorScreen(View):
         found = [one for one in self._advised.strategies if matches(_text(one), self.filter_text)]
         rows = tuple(sorted(found, key=SORTS[self._sort]))
         at = next((i for i, strategy in enumerate(rows) if strategy.key == self._selected), 0)
-        self.shown = Shown(
+        self.shown = AdvisorPicture(
             advised=self._advised, diagnosis=diagnosis_of(frame.run, self._advised), rows=rows, at=at,
             filter_text=self.filter_text, total=len(self._advised.strategies), taken=taken(self.speedtui),
             sorted_by=self._sort,

@@ -11,16 +11,7 @@ from speedtui.engine.candidate import Measurement
 from speedtui.engine.state import RunState, TrialRow
 from speedtui.engine.state.event_words import phase_words
 from speedtui.engine.units import format_count, format_figure, format_seconds, format_share, format_size, format_span
-from speedtui.tui.candidates.figures import (
-    FIT_STYLES,
-    finish,
-    fits,
-    free_cell,
-    full_run_seconds,
-    measured,
-    memory_of,
-    ratio,
-)
+from speedtui.tui.candidates import figures
 from speedtui.tui.drawing.bars import in_order
 from speedtui.tui.drawing.border import EDGES, INSET
 from speedtui.tui.drawing.text import Row, Span, cell, clean, clock, row, wrap
@@ -115,7 +106,7 @@ def _settings(run: RunState, trials: Sequence[TrialRow], width: int) -> list[Row
 
 def _figures(run: RunState, trials: Sequence[TrialRow]) -> list[tuple[str, Callable[[TrialRow], Cell]]]:
     first = trials[0]
-    names = in_order({name: 0.0 for trial in trials if (found := measured(trial)) for name in found.phases})
+    names = in_order({name: 0.0 for trial in trials if (found := figures.measured(trial)) for name in found.phases})
     return [
         ("status", lambda trial: (status_word(trial.status), TRIAL_STYLES[trial.status])),
         ("reason", lambda trial: (trial.result.reason, "") if trial.result and trial.result.reason else NONE),
@@ -127,19 +118,19 @@ def _figures(run: RunState, trials: Sequence[TrialRow]) -> list[tuple[str, Calla
         *((f"  {phase_words(name)}", _phase(name)) for name in names),
         ("padding", _of(lambda found: format_share(found.padding_fraction))),
         ("loss", _of(lambda found: format_figure(found.loss))),
-        ("peak", lambda trial: _size(memory.peak_bytes) if (memory := memory_of(trial)) else NONE),
+        ("peak", lambda trial: _size(memory.peak_bytes) if (memory := figures.memory_of(trial)) else NONE),
         ("predicted", lambda trial: (f"~{format_size(size)}", "") if (size := trial.predicted_bytes) else NONE),
         ("free", lambda trial: _free(trial)),
         ("whole run", lambda trial: _total(run, trial)),
         ("  p90", _p90),
-        ("finish", lambda trial: (clock(at, run.now), "") if (at := finish(run, trial)) is not None else NONE),
-        ("fits", lambda trial: ((word := fits(run, trial)), FIT_STYLES.get(word, "dim"))),
+        ("finish", lambda trial: (clock(at, run.now), "") if (at := figures.finish(run, trial)) is not None else NONE),
+        ("fits", lambda trial: ((word := figures.fits(run, trial)), figures.FIT_STYLES.get(word, "dim"))),
     ]
 
 
 def _of(text: Callable[[Measurement], str]) -> Callable[[TrialRow], Cell]:
     def figure(trial: TrialRow) -> Cell:
-        found = measured(trial)
+        found = figures.measured(trial)
         return (text(found), "") if found is not None else NONE
 
     return figure
@@ -151,16 +142,16 @@ def _phase(name: str) -> Callable[[TrialRow], Cell]:
 
 def _against(run: RunState, trial: TrialRow, first: TrialRow) -> Cell:
     """Dim and with a question mark where the interval contains no difference."""
-    found = ratio(run.study, trial, first) if run.study is not None else None
+    found = figures.ratio(run.study, trial, first) if run.study is not None else None
     if found is None:
         return NONE
     return str(found), "dim" if found.open else "" if trial is first else "strong"
 
 
 def _free(trial: TrialRow) -> Cell:
-    memory = memory_of(trial)
+    memory = figures.memory_of(trial)
     free = memory.headroom_fraction if memory is not None else None
-    return (free_cell(free, words=True), "") if free is not None else NONE
+    return (figures.free_cell(free, words=True), "") if free is not None else NONE
 
 
 def _size(size: int | None) -> Cell:
@@ -168,7 +159,7 @@ def _size(size: int | None) -> Cell:
 
 
 def _total(run: RunState, trial: TrialRow) -> Cell:
-    total = full_run_seconds(run.study, trial) if run.study is not None else None
+    total = figures.full_run_seconds(run.study, trial) if run.study is not None else None
     return (f"{'~' if total[1] else ''}{format_span(total[0])}", "") if total is not None else NONE
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -12,24 +12,9 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from speedtui.engine.config.settings import Scalar
-from speedtui.engine.errors import ConfigError
 from speedtui.tui.candidates.completion import SettingSuggester, hint
 from speedtui.tui.drawing.text import clean
-from speedtui.tui.screens.clean_input import CleanInput
-
-
-class Edited(NamedTuple):
-    """Lines that can be used."""
-
-    values: dict[str, Scalar]
-    """By path."""
-    summary: str
-    """What they come to, in words."""
-
-
-ParseLines = Callable[[Sequence[str]], Edited]
-"""Reads the lines, or raises a ConfigError that says what is wrong with them and what was expected."""
+from speedtui.tui.screens.clean_input import CleanInput, say_checked
 
 Result = TypeVar("Result")
 
@@ -96,14 +81,5 @@ class EditScreen(ModalScreen[Result | None], Generic[Result]):
 
     def _check(self) -> Result | None:
         """What the lines come to, or None with the reason on the screen."""
-        message = self.query_one("#edit-message", Static)
-        try:
-            found, summary = self._read([field.value for field in self.query(Input)])
-        except ConfigError as error:
-            more = f"\n  {clean(error.hint)}" if error.hint else ""
-            message.update(f"✗ {clean(error.message)}{more}")
-            message.set_class(True, "-wrong")
-            return None
-        message.set_class(False, "-wrong")
-        message.update(f"✓ {clean(summary)}")
-        return found
+        lines = [field.value for field in self.query(Input)]
+        return say_checked(self.query_one("#edit-message", Static), lambda: self._read(lines))

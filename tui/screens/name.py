@@ -12,9 +12,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from speedtui.engine.errors import SpeedtuiError
 from speedtui.tui.drawing.text import clean
-from speedtui.tui.screens.clean_input import CleanInput
+from speedtui.tui.screens.clean_input import CleanInput, say_checked
 
 
 class NameScreen(ModalScreen[str | None]):
@@ -45,13 +44,4 @@ class NameScreen(ModalScreen[str | None]):
 
     def _checked(self) -> str | None:
         name = self.query_one(Input).value.strip()
-        message = self.query_one("#edit-message", Static)
-        try:
-            text = self._name_check(name)
-        except SpeedtuiError as error:
-            message.update(f"✗ {clean(error.message)}")
-            message.set_class(True, "-wrong")
-            return None
-        message.set_class(False, "-wrong")
-        message.update(f"✓ {clean(text)}")
-        return name
+        return say_checked(self.query_one("#edit-message", Static), lambda: (name, self._name_check(name)))

@@ -8,18 +8,10 @@ import msgspec
 from textual.app import ComposeResult
 from textual.containers import Container
 
+from speedtui.tui.draft import planning
 from speedtui.tui.draft.draft import diff_as_toml
 from speedtui.tui.draft.fields import adjusted
 from speedtui.tui.draft.front_draft import change, look
-from speedtui.tui.draft.planning import (
-    plan_again,
-    save_as_profile,
-    seek_goal,
-    set_values,
-    take_option,
-    type_value,
-    write,
-)
 from speedtui.tui.frame import Frame
 from speedtui.tui.keys import Situation, bindings
 from speedtui.tui.panes.footer import Footer
@@ -102,7 +94,7 @@ class PlanScreen(View):
         if field is None or pane.next_run is None:
             return
         shown = pane.next_run
-        set_values(self.speedtui, {field.path: adjusted(field, shown.draft.settings, by, shown.sizes)})
+        planning.set_values(self.speedtui, {field.path: adjusted(field, shown.draft.settings, by, shown.sizes)})
 
     def action_choose(self) -> None:
         """Types a value, switches the profile, or takes a row, by the pane."""
@@ -110,14 +102,14 @@ class PlanScreen(View):
             case ProfilesPane() as profiles:
                 line = profiles.selected()
                 if line is not None:
-                    take_option(self.speedtui, line.option.name)
+                    planning.take_option(self.speedtui, line.option.name)
             case CostsPane() | SchedulesPane() as pane:
                 cost = pane.selected()
-                set_values(self.speedtui, cost.values if cost is not None else {})
+                planning.set_values(self.speedtui, cost.values if cost is not None else {})
             case FieldsPane() as fields:
                 field = fields.selected()
                 if field is not None:
-                    type_value(self.speedtui, field)
+                    planning.type_value(self.speedtui, field)
             case _:
                 return
 
@@ -141,17 +133,17 @@ class PlanScreen(View):
         change(self.speedtui, lambda draft: draft.undo())
 
     def action_goal(self) -> None:
-        seek_goal(self.speedtui)
+        planning.seek_goal(self.speedtui)
 
     def action_write(self) -> None:
-        write(self.speedtui)
+        planning.write(self.speedtui)
 
     def action_save_profile(self) -> None:
-        save_as_profile(self.speedtui)
+        planning.save_as_profile(self.speedtui)
 
     def action_plan(self) -> None:
         """Makes a plan, or another one."""
-        plan_again(self.speedtui)
+        planning.plan_again(self.speedtui)
 
     def action_steer(self) -> None:
         """Takes what can be into the run in progress, after asking."""

@@ -7,15 +7,7 @@ from collections.abc import Callable, Sequence
 from textual.app import ComposeResult
 from textual.containers import Container
 
-from speedtui.engine.commands import (
-    AddCandidate,
-    AnyCommand,
-    EditCandidate,
-    RemoveCandidate,
-    RunAll,
-    RunTrial,
-    StopTrial,
-)
+from speedtui.engine import commands as c
 from speedtui.engine.config.paths import setting_paths
 from speedtui.engine.config.settings import Scalar
 from speedtui.engine.errors import SpeedtuiError
@@ -160,7 +152,7 @@ class TrialsScreen(View):
 
     # --- what is asked of the study ---
 
-    def order(self, command: AnyCommand) -> None:
+    def order(self, command: c.AnyCommand) -> None:
         self.speedtui.commands.send(command, study=True)
 
     def action_add(self) -> None:
@@ -181,7 +173,7 @@ class TrialsScreen(View):
 
             def edited(values: dict[str, Scalar] | None) -> None:
                 if values is not None:
-                    self.order(EditCandidate(trial=number, values=values))
+                    self.order(c.EditCandidate(trial=number, values=values))
 
             self._edit(f"Edit #{number}", trial.candidate.values, edited)
 
@@ -207,14 +199,14 @@ class TrialsScreen(View):
 
     def _add_all(self, grid: list[dict[str, Scalar]] | None) -> None:
         for values in grid or ():
-            self.order(AddCandidate(values=values))
+            self.order(c.AddCandidate(values=values))
         if grid:
             self.notify(f"{len(grid)} added; R runs them all.")
 
     def _add(self, values: dict[str, Scalar] | None) -> None:
         if values is not None:
             self.table.await_candidate()
-            self.order(AddCandidate(values=values))
+            self.order(c.AddCandidate(values=values))
 
     def _edit(self, heading: str, values: dict[str, Scalar], done: Callable[[dict[str, Scalar] | None], None]) -> None:
         # Imported when it is needed: input fields take 30 ms that the first paint need not wait for.
@@ -228,15 +220,15 @@ class TrialsScreen(View):
 
     def action_run_trial(self) -> None:
         if self.selected is not None:
-            self.order(RunTrial(trial=self.selected.candidate.id))
+            self.order(c.RunTrial(trial=self.selected.candidate.id))
 
     def action_run_all(self) -> None:
-        self.order(RunAll())
+        self.order(c.RunAll())
 
     def action_stop_trial(self) -> None:
         """Ends the trial, or takes it out of the queue."""
         if self.selected is not None:
-            self.order(StopTrial(trial=self.selected.candidate.id))
+            self.order(c.StopTrial(trial=self.selected.candidate.id))
 
     def action_kill(self) -> None:
         """Kills the study's worker, after asking."""
@@ -254,7 +246,7 @@ class TrialsScreen(View):
         def answered(answer: str | None) -> None:
             if answer == "delete":
                 self.deleted = number, trial.candidate.values
-                self.order(RemoveCandidate(trial=number))
+                self.order(c.RemoveCandidate(trial=number))
 
         has_result = trial.status.finished
         self.app.push_screen(confirm_delete(number, trial.candidate.label, has_result=has_result), answered)
@@ -266,7 +258,7 @@ class TrialsScreen(View):
             return
         number, values = self.deleted
         self.deleted = None
-        self.order(AddCandidate(values=values))
+        self.order(c.AddCandidate(values=values))
         self.notify(f"#{number} is added again under a new number; its result is gone.")
 
     def action_promote(self) -> None:

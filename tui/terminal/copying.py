@@ -9,21 +9,14 @@ from speedtui.engine.clean import UNBOUNDED, clean_lines
 from speedtui.engine.files import write_whole
 from speedtui.engine.trust import flaw
 from speedtui.tui.base_app import BaseApp
-from speedtui.tui.screens.view import View
 
 FILE_NAME = "copied.txt"
 LONGEST_BYTES = 74_000
 """Terminals drop a longer clipboard sequence: xterm and tmux take about 100 kB of base64."""
 
 
-def copy_from(app: BaseApp, view: View) -> None:
-    """Copies what the cursor of a screen is on, and says what and where to."""
-    what, text = view.copy_text()
-    copy(app, what, text)
-
-
 def copy(app: BaseApp, what: str, text: str) -> None:
-    """Copies a text; `what`: its name in the notification.
+    """Copies a text, and says where to; `what`: its name.
 
     A terminal never says whether it took a text for its clipboard, so the file is written as well.
     """

@@ -81,12 +81,12 @@ with uncollected():
     from transformers import Trainer, trainer
 quiet_libraries()
 
-class Told(Trainer):
+class TableContext(Trainer):
     def _remove_unused_columns(self, dataset, description=None):
         print("known as", type(dataset).__name__)
         return dataset
 
-told = Told(torch.nn.Linear(1, 1), train_dataset=[{"a": 1}] * 4)
+told = TableContext(torch.nn.Linear(1, 1), train_dataset=[{"a": 1}] * 4)
 told.get_train_dataloader()
 print(*({"datasets", "pandas", "pyarrow"} & set(sys.modules)))
 import datasets

@@ -22,7 +22,7 @@ STATE_WORDS: dict[str, tuple[str, str]] = {
 """Word and style; a sign before the word tells them apart without colour."""
 
 
-class Shown(msgspec.Struct, frozen=True, kw_only=True):
+class AdvisorPicture(msgspec.Struct, frozen=True, kw_only=True):
     """One picture of the Advisor."""
 
     advised: Advised = Advised()
@@ -48,17 +48,17 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 class AdvisorPane(Pane):
     """Draws what the screen hands it beside the frame."""
 
-    shown: Shown = Shown()
+    shown: AdvisorPicture = AdvisorPicture()
 
     def draw(self, frame: Frame, width: int, height: int) -> Sequence[Row]:
         return self.lines(self.shown, frame, width, height)
 
-    def lines(self, shown: Shown, frame: Frame, width: int, height: int) -> Sequence[Row]:
+    def lines(self, shown: AdvisorPicture, frame: Frame, width: int, height: int) -> Sequence[Row]:
         """The rows of a picture."""
         raise NotImplementedError
 
 
-def state_span(strategy: AdvisorStrategy, shown: Shown) -> Span:
+def state_span(strategy: AdvisorStrategy, shown: AdvisorPicture) -> Span:
     """A strategy's state in words; what is taken for the next run says so whatever it was before."""
     taken = strategy.state != "applied" and held(strategy.values, shown.taken)
     word, style = STATE_WORDS["next" if taken else strategy.state]
