@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -64,9 +65,8 @@ class Eta:
             evaluates=evaluates, since=since, judged=judged,
         )  # fmt: skip
         self._track = Track(first_step, epoch_steps, StepSizes(sizes))
-        self._pace = StepTimeModel()
         self._guess_step = step_guess(estimate)
-        self._held = SteadyVerdict()
+        self._pace, self._held = StepTimeModel(), SteadyVerdict()
         self._losses = losses if losses is not None else Losses()
 
     # -- training thread ---------------------------------------------------------------------------
@@ -77,17 +77,12 @@ class Eta:
 
     def evaluation_due(self, step: int, t: float) -> e.EvaluationKind | None:
         """The evaluation that the schedule asks for after a step."""
-        full = self._pending.expected("full")
-        return self._pending.cadence.evaluation(step, t, full, ends=step >= self.total_steps)
+        pending = self._pending
+        return pending.cadence.evaluation(step, t, pending.expected("full"), ends=step >= self.total_steps)
 
     def save_due(self, step: int, t: float) -> SaveDue | None:
         """The checkpoint that the schedule asks for after a step which is not the last."""
         return self._pending.cadence.save(step, t)
-
-    @property
-    def evaluates(self) -> bool:
-        """There is an evaluation set."""
-        return self._pending.evaluates
 
     def began(self, what: Interruption, t: float) -> None:
         """An evaluation or a save begins; `evaluated`, `saved` or `final_saved` says that it ended."""
@@ -185,12 +180,13 @@ class Eta:
             return None
         room = self._window.safe_until - self._wall(t) - self.end_seconds()
         first, total = self._track.step, self.total_steps
-        low, high = 0, max(total - first, 0)
-        while low < high:
-            middle = (low + high + 1) // 2
-            ahead = self._ahead(t, first + middle, last=first + middle >= total)
-            low, high = (middle, high) if ahead.seconds - ahead.final <= room else (low, middle - 1)
-        return low if step is None else max(first + low - step, 0)
+
+        def seconds(steps: int) -> float:
+            ahead = self.ahead(t, first + steps)
+            return ahead.seconds - ahead.final
+
+        reached = bisect_right(range(1, total - first + 1), room, key=seconds)
+        return reached if step is None else max(first + reached - step, 0)
 
     def made(self) -> Made:
         """Evaluations and checkpoints of this worker, steps of all of them."""
@@ -216,21 +212,13 @@ class Eta:
         ahead = self.ahead(t)
         p50 = ahead.seconds
         p90 = p50 + NORMAL_90 * ahead.deviation
-        step = self.step_seconds()
-        now = self._wall(t)
+        step, now = self.step_seconds(), self._wall(t)
         return e.EtaUpdated(
-            t=t,
-            p50_seconds=round(p50, 3),
-            p90_seconds=round(p90, 3),
-            verdict=self._verdict(now + p50, now + p90, t),
+            t=t, p50_seconds=round(p50, 3), p90_seconds=round(p90, 3), verdict=self._verdict(now + p50, now + p90, t),
             spare_seconds=round(self._window.safe_until - now - p50, 3) if self._window is not None else None,
             terms={name: round(getattr(ahead, name), 3) for name in TERMS},
             steps_per_hour=round(3600 / step, 3) if step else None,
-        )
-
-    def ahead(self, t: float) -> Ahead:
-        """What is still to come at `t`, to the last step and the final model."""
-        return self._ahead(t, self.total_steps, last=True)
+        )  # fmt: skip
 
     def remaining(self, t: float) -> Remaining | None:
         """The same as another schedule would find it; None where no step is known."""
@@ -249,13 +237,15 @@ class Eta:
 
     # -- what is to come ---------------------------------------------------------------------------
 
-    def _ahead(self, t: float, last_step: int, *, last: bool) -> Ahead:
+    def ahead(self, t: float, last_step: int | None = None) -> Ahead:
+        """What is still to come at `t`, to this step or the training's last one, and the final model."""
+        last_step = self.total_steps if last_step is None else last_step
         pending, remaining = self._pending, max(last_step - self._track.step, 0)
         whole = self._steps_seconds(last_step)
         mean = whole / max(remaining, 1)
         steps = max(whole - self._track.credit(t, mean), 0.0)
         running, left = self._in_progress(t)
-        due = pending.due(self._track.step, last_step, t + left, mean, last=last) if remaining else NOTHING
+        due = pending.due(self._track.step, last_step, t + left, mean) if remaining else NOTHING
         each = pending.prices(mean)
         in_evaluation = left if running in ("full", "loss") else 0.0
         return Ahead(

@@ -107,8 +107,9 @@ class Pending:
             step=step_seconds, full=self.expected("full"), loss=self.expected("loss"), save=self.expected("checkpoint")
         )
 
-    def due(self, step: int, last_step: int, t: float, step_seconds: float, *, last: bool) -> Due:
+    def due(self, step: int, last_step: int, t: float, step_seconds: float) -> Due:
         """What comes after `step` until `last_step`; of evaluations as many are the best so far as were before."""
+        last = last_step >= self.total_steps
         rules, at = self.cadence.rules, self.cadence.position(step, t)
         due = count_due(rules, last_step, self.prices(step_seconds), at, last=last, exact=EXACT)
         judged = self.cadence.judged - self._judged_before

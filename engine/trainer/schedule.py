@@ -244,7 +244,7 @@ class TrainingSchedule:
         return "only the time to save is left before the deadline" if self.deadline.reached() else ""
 
     def _on_evaluate_command(self, command: c.AnyCommand) -> str:
-        if not self._eta.evaluates:
+        if not self._live.evaluates:
             raise Refused(f"{NOTHING_TO_EVALUATE}: name data.eval, or return eval_dataset from the recipe")
         if self._amid:
             raise Refused("an evaluation is being made")
