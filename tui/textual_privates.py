@@ -17,9 +17,13 @@ from textual.cache import LRUCache
 from textual.css.stylesheet import Stylesheet
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
+from textual.geometry import Region, Size
 from textual.screen import Screen
+from textual.widget import Widget
 
 TRIED_WITH = {"textual": "8.2.8", "plotext": "5.3.2"}
+NOTICES = "-textual-system"
+"""Class of what Textual itself lays over a screen; the notices stand in it."""
 CACHED_SOURCES = 1024
 """Of styles that are kept parsed: Textual's 64 are fewer than there are kinds of widgets on the screens and dialogs."""
 
@@ -81,6 +85,27 @@ class TightUpdate(ChopsUpdate):
 
 class PatchedScreen(Screen[None]):
     """A full screen, which a dialog may stand before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notices_at: dict[Widget, Region] = {}
+        """Where each is since the last layout."""
+
+    def _refresh_layout(self, size: Size | None = None, scroll: bool = False) -> None:
+        """Where a notice was is drawn again: Textual compares a layout with the one before, but may have made the new
+        one before it compares, and then a notice that is gone stays on the terminal."""
+        super()._refresh_layout(size, scroll)
+        before, self.notices_at = (
+            self.notices_at,
+            {
+                widget: region.intersection(clip)
+                for widget, (region, clip) in self._compositor.visible_widgets.items()
+                if any(ancestor.has_class(NOTICES) for ancestor in widget.ancestors)
+            },
+        )
+        left = [region for widget, region in before.items() if self.notices_at.get(widget) != region]
+        if left:
+            self.refresh(*left)
 
     def _compositor_refresh(self) -> None:
         """Behind a dialog only what changed is sent: Textual would paint the whole screen again and again."""

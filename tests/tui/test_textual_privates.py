@@ -41,6 +41,7 @@ OVERRIDDEN: list[tuple[type, str, list[str], ModuleType, str]] = [
     (App, "_load_screen_css", ["self", "screen"], textual.app, "self._load_screen_css("),
     (App, "_display", ["self", "screen", "renderable"], textual.screen, "app._display(self, update)"),
     (Screen, "_compositor_refresh", ["self"], textual.screen, "self._compositor_refresh()"),
+    (Screen, "_refresh_layout", ["self", "size", "scroll"], textual.screen, "self._refresh_layout("),
 ]
 """(class, method, its parameters, where and how Textual calls it)."""
 MODULES = {"_compositor": "textual._compositor"}
