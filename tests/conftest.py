@@ -22,6 +22,21 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where only the slow ones are run, only files that have some are imported."""
+    asked = config.option.markexpr == "slow" and collection_path.match("test_*.py")
+    return True if asked and "mark.slow" not in collection_path.read_text() else None
+
+
+LONGEST = ("test_gpu_check.py", "test_terminal.py", "test_gsm8k.py")
+"""Files of a minute and more by themselves, of which one at the end would leave the other cores without work."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begins with the longest files."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 def pytest_collection_finish() -> None:
     """All that was imported stays: else each of the many collections of a test walks through all of torch."""
     gc.collect()
