@@ -95,14 +95,12 @@ class PatchedScreen(Screen[None]):
         """Where a notice was is drawn again: Textual compares a layout with the one before, but may have made the new
         one before it compares, and then a notice that is gone stays on the terminal."""
         super()._refresh_layout(size, scroll)
-        before, self.notices_at = (
-            self.notices_at,
-            {
-                widget: region.intersection(clip)
-                for widget, (region, clip) in self._compositor.visible_widgets.items()
-                if any(ancestor.has_class(NOTICES) for ancestor in widget.ancestors)
-            },
-        )
+        before = self.notices_at
+        self.notices_at = {
+            widget: region.intersection(clip)
+            for widget, (region, clip) in self._compositor.visible_widgets.items()
+            if any(ancestor.has_class(NOTICES) for ancestor in widget.ancestors)
+        }
         left = [region for widget, region in before.items() if self.notices_at.get(widget) != region]
         if left:
             self.refresh(*left)

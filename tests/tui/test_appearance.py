@@ -89,6 +89,15 @@ def test_few_colours_are_those_of_the_terminal(tmp_path: Path) -> None:
         assert b"38;2;" not in seen.terminal.sent and b"38;5;" not in seen.terminal.sent
 
 
+@pytest.mark.parametrize("env", [FEW_COLOURS, {"NO_COLOR": "1"}, {}], ids=["few", "none", "all"])
+def test_a_dialog_stands_over_a_living_screen_in_any_colours(env: dict[str, str], tmp_path: Path) -> None:
+    with training(tmp_path, env) as seen:
+        seen.type("q")
+        seen.shows("Leave?", "Deadline", "quit")
+        seen.goes_on()
+        assert "Leave?" in seen.text
+
+
 def test_a_theme_asked_for_is_shown_in_spite_of_no_color(tmp_path: Path) -> None:
     with training(tmp_path, {"NO_COLOR": "1"}, theme="high-contrast") as seen:
         assert b"38;2;255;255;255" in seen.terminal.sent

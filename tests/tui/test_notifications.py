@@ -152,15 +152,16 @@ async def test_the_place_of_a_notice_that_is_gone_is_drawn_again(
 
     def seen(app: App[None], screen: Screen[None], update: object) -> None:
         spans = update.spans if isinstance(update, ChopsUpdate) else [(y, 0, size[0]) for y in range(size[1])]
-        drawn.update((y, x) for y, start, end in spans for x in range(start, end))
+        if not screen.query(Toast):
+            drawn.update((y, x) for y, start, end in spans for x in range(start, end))
         display(app, screen, update)  # type: ignore[arg-type]
 
     async with app.run_test(size=size, notifications=True) as pilot:
         await settled(pilot)
         for number in range(count):
             app.notify(f"{number}: a file of keys names what is no key", timeout=0.3)
-        await until(pilot, lambda: any(toast.region for toast in app.screen.query("Toast")))
-        region = next(toast.region for toast in app.screen.query("Toast") if toast.region)
+        await until(pilot, lambda: any(toast.region for toast in app.screen.query(Toast)))
+        region = next(toast.region for toast in app.screen.query(Toast) if toast.region)
         monkeypatch.setattr(App, "_display", seen)
-        await until(pilot, lambda: not app.screen.query("Toast"))
+        await until(pilot, lambda: not app.screen.query(Toast))
         assert {(y, x) for y in region.line_range for x in region.column_range} <= drawn
