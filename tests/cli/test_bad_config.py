@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ from speedtui.engine.errors import ExitCode
 from tests.cli.program import Ended, Place
 
 
-def refused(place: Place, *arguments: str) -> Ended:
-    ended = place.run(*(arguments or ("tune",)))
+def refused(place: Place, *arguments: str, call: Callable[..., Ended] | None = None) -> Ended:
+    """What the program says; `call`: in this process."""
+    ended = (call or place.run)(*(arguments or ("tune",)))
     assert ended.code == ExitCode.USAGE, ended.err
     assert ended.out == ""
     assert place.untouched
@@ -72,9 +74,11 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("changes", "message"), [case[1:] for case in WRONG], ids=[case[0] for case in WRONG])
-def test_a_setting_that_cannot_work_is_named_by_its_path(place: Place, changes: dict[str, Any], message: str) -> None:
+def test_a_setting_that_cannot_work_is_named_by_its_path(
+    place: Place, call: Callable[..., Ended], changes: dict[str, Any], message: str
+) -> None:
     place.configure(changes)
-    assert refused(place).message == f"speedtui.toml: {message}"
+    assert refused(place, call=call).message == f"speedtui.toml: {message}"
 
 
 def test_the_hint_lists_the_micro_batches_that_divide(place: Place) -> None:
@@ -94,8 +98,10 @@ def test_the_hint_lists_the_micro_batches_that_divide(place: Place) -> None:
         (("train", "--window", "1h", "--deadline", "18:40"), "window.length and window.deadline exclude each other"),
     ],
 )
-def test_a_wrong_flag_is_blamed_on_the_command_line(place: Place, arguments: tuple[str, ...], message: str) -> None:
-    assert refused(place, *arguments).message.startswith(f"command line: {message}")
+def test_a_wrong_flag_is_blamed_on_the_command_line(
+    place: Place, call: Callable[..., Ended], arguments: tuple[str, ...], message: str
+) -> None:
+    assert refused(place, *arguments, call=call).message.startswith(f"command line: {message}")
 
 
 def test_what_is_wrong_in_the_file_is_not_blamed_on_a_flag(place: Place) -> None:
