@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
@@ -21,6 +22,9 @@ CARRIED = ("speedtui", "msgspec", "tomli_w", "psutil", "pynvml")
 """What of these folders is taken; torch, transformers and numpy are the program's own."""
 UNMETERED = "unmetered"
 """A file in the run's folder: why a program that trained was not metered."""
+
+FOLLOWERS = {"transformers.trainer": "speedtui.engine.program.trainers"}
+"""By the module that trains: whose `follow` is called with it, once it has been imported."""
 
 Then = Callable[[ModuleType], None]
 
@@ -64,14 +68,12 @@ class Carried(MetaPathFinder):
 
 def wait_for_trainings() -> None:
     """To be called once, before the program begins."""
-    sys.meta_path.insert(0, AfterImport({"transformers.trainer": _follow_trainers}))
+    sys.meta_path.insert(0, AfterImport(dict.fromkeys(FOLLOWERS, _follow)))
 
 
-def _follow_trainers(module: ModuleType) -> None:
+def _follow(module: ModuleType) -> None:
     sys.meta_path.append(Carried(os.environ.get(PACKAGES, "").split(os.pathsep)))
-    from speedtui.engine.program.trainers import follow_trainers
-
-    follow_trainers(module.Trainer)
+    import_module(FOLLOWERS[module.__name__]).follow(module)
 
 
 def unharmed(then: Then, module: ModuleType) -> None:
