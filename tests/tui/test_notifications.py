@@ -7,11 +7,7 @@ from collections.abc import Callable
 import builders as b
 import msgspec
 import pytest
-from pressing import settled, until
 from recorded import RecordedSession
-from textual._compositor import ChopsUpdate
-from textual.app import App
-from textual.screen import Screen
 from textual.widgets._toast import Toast, ToastRack
 
 from speedtui.engine import events as e
@@ -139,29 +135,3 @@ async def test_a_frozen_screen_tells_nothing_until_it_goes_on(open_app: OpenApp)
         await pilot.press("f")
         await pilot.pause(0.5)
         assert [text for text in told(pilot.app) if "step 8400" in text]
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 5])
-@pytest.mark.parametrize("size", [(80, 24), (140, 40)])
-async def test_the_place_of_a_notice_that_is_gone_is_drawn_again(
-    count: int, size: tuple[int, int], open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    app = open_app(b.training_log())
-    drawn: set[tuple[int, int]] = set()
-    display = App._display
-
-    def seen(app: App[None], screen: Screen[None], update: object) -> None:
-        spans = update.spans if isinstance(update, ChopsUpdate) else [(y, 0, size[0]) for y in range(size[1])]
-        if not screen.query(Toast):
-            drawn.update((y, x) for y, start, end in spans for x in range(start, end))
-        display(app, screen, update)  # type: ignore[arg-type]
-
-    async with app.run_test(size=size, notifications=True) as pilot:
-        await settled(pilot)
-        for number in range(count):
-            app.notify(f"{number}: a file of keys names what is no key", timeout=0.3)
-        await until(pilot, lambda: any(toast.region for toast in app.screen.query(Toast)))
-        region = next(toast.region for toast in app.screen.query(Toast) if toast.region)
-        monkeypatch.setattr(App, "_display", seen)
-        await until(pilot, lambda: not app.screen.query(Toast))
-        assert {(y, x) for y in region.line_range for x in region.column_range} <= drawn

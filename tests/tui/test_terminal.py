@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -74,6 +75,14 @@ def test_a_screen_that_was_written_over_is_drawn_again_in_full(seen: Seen) -> No
     assert "garbage garbage" in seen.rows[12]
     seen.type("\x0c")
     seen.until(lambda _: seen.rows == before)
+
+
+def test_notices_that_are_gone_leave_nothing_on_the_terminal(tmp_path: Path) -> None:
+    warnings = [f"keys.toml, line {number}: run.stop = q is the key of leave already" for number in (3, 4, 5)]
+    look = {"SPEEDTUI_TEST_LOOK": json.dumps({"warnings": warnings})}
+    with shown("training", tmp_path, 80, 24, look) as seen:
+        seen.shows("▌", "keys.toml, line 5")
+        seen.until(lambda text: not any(part in text for part in ("▌", "keys.toml", "run.stop", "already")))
 
 
 def test_a_frozen_screen_sends_nothing(seen: Seen) -> None:
