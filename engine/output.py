@@ -72,7 +72,7 @@ def tracebacks_in(path: Path) -> Iterator[None]:
     those of a worker are."""
     global _tracebacks
     before = _tracebacks
-    with appending(path) as log, open(log, "a", encoding="utf-8", errors="replace", closefd=False) as file:
+    with appending(path) as log, os.fdopen(log, "a", encoding="utf-8", errors="replace", closefd=False) as file:
         _tracebacks = file
         try:
             yield

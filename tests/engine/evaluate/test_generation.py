@@ -19,9 +19,14 @@ from tests.engine.evaluate.conftest import QUESTIONS, write_rows
 from tests.engine.workload.small import BART, LLAMA, T5, changed, load
 
 GPT2: dict[str, Any] = {"model_type": "gpt2", "n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 64}
-WIDE = {"init_std": 1.0, "initializer_range": 0.4, "tie_word_embeddings": False}
+WIDE = {"initializer_range": 0.4, "tie_word_embeddings": False}
 """Weights so far apart that different questions get different answers."""
-MODELS = {name: {**model, **WIDE} for name, model in (("t5", T5), ("bart", BART), ("llama", LLAMA), ("gpt2", GPT2))}
+MODELS = {
+    "t5": {**T5, "tie_word_embeddings": False},
+    "bart": {**BART, "init_std": 1.0, "tie_word_embeddings": False},
+    "llama": {**LLAMA, **WIDE},
+    "gpt2": {**GPT2, **WIDE},
+}
 
 Asked = Callable[..., Settings]
 Make = Callable[..., Any]
