@@ -13,6 +13,8 @@ from speedtui.engine.advise.strategies import advised
 from speedtui.engine.state import RunState, fold
 from speedtui.tui.drawing.text import plain
 from speedtui.tui.frame import Frame
+from speedtui.tui.keys.key import Situation
+from speedtui.tui.keys.situations import levers
 from speedtui.tui.panes.deadline import draw_deadline
 from speedtui.tui.panes.detail import draw_detail
 from speedtui.tui.panes.results import draw_results
@@ -87,3 +89,10 @@ def test_results_that_do_not_all_find_room_say_which_are_seen_and_in_the_end_the
         assert "running" in "".join(rows) and "–7 of 8   samples/s" in first
         assert "☆ #7" in "".join(plain(line) for line in draw_results(over, 60, height))
     assert " of " not in plain(draw_results(over, 60, 12)[0])
+
+
+def test_a_run_that_was_stopped_has_no_levers_to_take() -> None:
+    going = b.late_training_log()
+    ended = [*going, e.RunFinished(t=going[-1].t, outcome="stopped", exit_code=3)]
+    found = [levers(Situation(run=fold(log), study=fold(log))) for log in (going, ended)]
+    assert found == [True, False]

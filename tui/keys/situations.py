@@ -23,7 +23,7 @@ def training(now: Situation) -> bool:
 def levers(now: Situation) -> bool:
     """There is something that would bring a late run nearer to its deadline."""
     state = now.run.training
-    return state is not None and state.finished is None and bool(state.levers)
+    return state is not None and state.finished is None and bool(state.levers) and now.run.outcome is None
 
 
 def has_training(now: Situation) -> bool:
