@@ -172,8 +172,7 @@ async def test_events_scroll_to_both_ends_and_hold_their_place_as_more_come(open
         await press(pilot, "j", "down", "k")
         first = rows(app, "events")[1]
         assert "eval 7200" in first
-        session.hear(e.Notice(t=4000.0, level="info", text="something new"))
-        await pilot.pause(0.5)
+        await heard(pilot, session, e.Notice(t=4000.0, level="info", text="something new"))
         assert rows(app, "events")[1] == first and "2 newer" in rows(app, "events")[0]
         await press(pilot, "G")
         assert "on node-7" in rows(app, "events")[-2], "the oldest line is the last one of a full pane"
@@ -236,6 +235,5 @@ async def test_a_frame_in_between_does_not_move_the_focus_or_the_scrolling(open_
     async with app.run_test(size=(100, 30)) as pilot:
         await press(pilot, "shift+tab", "j", "j")
         before = app.screen.query_one(EventsPane).top_text
-        session.hear(b.step(4000.0, 7579))
-        await pilot.pause(0.5)
+        await heard(pilot, session, b.step(4000.0, 7579))
         assert app.screen.query_one(EventsPane).top_text == before and view(app).pane_in_focus == "events"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import builders as b
 import msgspec
 import pytest
+from pressing import heard, settled
 from recorded import RecordedSession
 from textual.widgets._toast import Toast, ToastRack
 
@@ -24,6 +25,7 @@ def told(app: SpeedtuiApp) -> list[str]:
     return [f"{note.title} {note.message}".strip() for note in app._notifications]
 
 
+FOUR = [e.Notice(t=9000.0 + i, level="warning", text=f"{i} word " * 60) for i in range(4)]
 EVALUATED = e.EvaluationCompleted(
     t=9000.0, step=8400, loss=1.2345, seconds=14.2, rows=512, metrics={"accuracy": 0.61}, best=True
 )
@@ -46,19 +48,15 @@ EVALUATED = e.EvaluationCompleted(
 async def test_what_happens_while_one_looks_is_told(event: e.AnyEvent, words: str, open_app: OpenApp) -> None:
     session = RecordedSession(b.training_log() if not isinstance(event, e.TrialFinished) else b.study_log())
     async with open_app(session, rate_hz=5.0, start_screen="trials").run_test(size=(100, 30)) as pilot:
-        await pilot.pause(0.15)
-        session.hear(event)
-        await pilot.pause(0.5)
+        await heard(pilot, session, event)
         assert [text for text in told(pilot.app) if words in text]
 
 
 async def test_an_evaluation_of_the_loss_alone_is_drawn_and_not_told(open_app: OpenApp) -> None:
     session = RecordedSession(b.training_log())
     async with open_app(session, rate_hz=5.0).run_test(size=(100, 30)) as pilot:
-        await pilot.pause(0.15)
         alone = [msgspec.structs.replace(EVALUATED, t=9000.0 + i, step=8400 + i, kind="loss") for i in range(3)]
-        session.hear(*alone, msgspec.structs.replace(EVALUATED, t=9004.0, step=8500))
-        await pilot.pause(0.5)
+        await heard(pilot, session, *alone, msgspec.structs.replace(EVALUATED, t=9004.0, step=8500))
         assert [text.partition(":")[0] for text in told(pilot.app)] == ["Evaluated at step 8500"]
 
 
@@ -66,11 +64,12 @@ async def test_an_evaluation_of_the_loss_alone_is_drawn_and_not_told(open_app: O
 async def test_over_a_dialog_the_newest_notice_stands_alone(size: tuple[int, int], open_app: OpenApp) -> None:
     session = RecordedSession(b.training_log())
     async with open_app(session, rate_hz=5.0).run_test(size=size, notifications=True) as pilot:
-        await pilot.pause(0.15)
+        await settled(pilot)
         await pilot.press("s")
-        await pilot.pause()
-        session.hear(*[e.Notice(t=9000.0 + i, level="warning", text=f"{i} word " * 60) for i in range(4)])
-        await pilot.pause(0.5)
+        await settled(pilot)
+        await heard(
+            pilot, session, *[e.Notice(t=9000.0 + i, level="warning", text=f"{i} word " * 60) for i in range(4)]
+        )
         toasts = pilot.app.screen.get_child_by_type(ToastRack).query(Toast)
         (shown,) = [toast for toast in toasts if toast.region.area]
         assert shown._notification.message.startswith("3 word") and shown.region.height == 2
@@ -79,18 +78,16 @@ async def test_over_a_dialog_the_newest_notice_stands_alone(size: tuple[int, int
 async def test_the_end_of_a_run_that_is_not_in_front_names_it(open_app: OpenApp) -> None:
     app = open_app(b.training_log())
     async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.pause(0.15)
+        await settled(pilot)
         tell(app, e.RunFinished(t=9000.0, outcome="ok", exit_code=0), sent=set(), fresh=True, run="20260101-tune-a1b2")
-        await pilot.pause()
+        await settled(pilot)
         assert told(app) == ["The run 20260101-tune-a1b2 is done."]
 
 
 async def test_the_monitor_does_not_say_twice_how_its_run_ended(open_app: OpenApp) -> None:
     session = RecordedSession(b.training_log())
     async with open_app(session, rate_hz=5.0).run_test(size=(100, 30)) as pilot:
-        await pilot.pause(0.15)
-        session.hear(e.RunFinished(t=9000.0, outcome="failed", exit_code=1, reason="NaN"))
-        await pilot.pause(0.5)
+        await heard(pilot, session, e.RunFinished(t=9000.0, outcome="failed", exit_code=1, reason="NaN"))
         assert told(pilot.app) == []
         assert "NaN" in "\n".join(plain(line) for line in pilot.app.screen.query_one(DeadlinePane).rows)
 
@@ -98,9 +95,12 @@ async def test_the_monitor_does_not_say_twice_how_its_run_ended(open_app: OpenAp
 async def test_notices_leave_all_but_two_rows_of_a_small_screen_and_its_footer(open_app: OpenApp) -> None:
     session = RecordedSession(b.training_log())
     async with open_app(session, rate_hz=5.0).run_test(size=(80, 24), notifications=True) as pilot:
-        await pilot.pause(0.15)
-        session.hear(EVALUATED, *[e.Notice(t=9000.0 + i, level="warning", text=f"{i} word " * 60) for i in range(4)])
-        await pilot.pause(0.5)
+        await heard(
+            pilot,
+            session,
+            EVALUATED,
+            *[e.Notice(t=9000.0 + i, level="warning", text=f"{i} word " * 60) for i in range(4)],
+        )
         assert len(told(pilot.app)) == 5
         toasts = pilot.app.screen.get_child_by_type(ToastRack).query(Toast)
         (shown,) = [toast for toast in toasts if toast.region.area]
@@ -110,28 +110,24 @@ async def test_notices_leave_all_but_two_rows_of_a_small_screen_and_its_footer(o
 async def test_what_happened_before_is_not_told(open_app: OpenApp) -> None:
     session = RecordedSession(b.training_log())
     async with open_app(session, rate_hz=5.0).run_test(size=(100, 30)) as pilot:
-        await pilot.pause(0.15)
-        session.hear(e.EvaluationCompleted(t=2.0, step=1, loss=3.0, seconds=1.0, rows=8))
-        await pilot.pause(0.5)
+        await heard(pilot, session, e.EvaluationCompleted(t=2.0, step=1, loss=3.0, seconds=1.0, rows=8))
         assert told(pilot.app) == []
 
 
 async def test_a_verdict_that_stands_when_the_screen_is_opened_is_no_news(open_app: OpenApp) -> None:
     session = RecordedSession(b.training_log())
     async with open_app(session, rate_hz=5.0).run_test(size=(100, 30)) as pilot:
-        session.hear(b.eta(9000.0, 7600))
-        await pilot.pause(0.5)
+        await heard(pilot, session, b.eta(9000.0, 7600))
         assert told(pilot.app) == []
 
 
 async def test_a_frozen_screen_tells_nothing_until_it_goes_on(open_app: OpenApp) -> None:
     session = RecordedSession(b.training_log())
     async with open_app(session, rate_hz=5.0).run_test(size=(100, 30)) as pilot:
-        await pilot.pause(0.15)
+        await settled(pilot)
         await pilot.press("f")
-        session.hear(EVALUATED)
-        await pilot.pause(0.5)
+        await heard(pilot, session, EVALUATED)
         assert told(pilot.app) == []
         await pilot.press("f")
-        await pilot.pause(0.5)
+        await heard(pilot, session)
         assert [text for text in told(pilot.app) if "step 8400" in text]

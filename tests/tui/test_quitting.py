@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import builders as b
 import pytest
-from pressing import heard, press, until
+from pressing import heard, press, settled, until
 from recorded import RecordedSession
 
 from speedtui.engine import commands as c
@@ -77,7 +77,7 @@ async def test_leaving_an_idle_study_ends_its_worker_without_asking(open_app: Op
         await press(pilot, "q")
         assert [c.command_name(sent) for sent in session.commands] == ["finish"]
         session.end()
-        await pilot.pause(0.5)
+        await until(pilot, lambda: not app.is_running)
     assert _exit_code(app) is ExitCode.DONE
 
 
@@ -92,7 +92,9 @@ async def test_an_error_of_the_session_is_shown_and_becomes_the_exit_code(open_a
     session = RecordedSession(error=ConfigError("speedtui.toml: model.path is missing", "Add it."))
     app = open_app(session, rate_hz=5.0)
     async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.pause(0.5)
+        await until(pilot, lambda: app.front.ended)
+        app.tick()
+        await settled(pilot)
         shown = "\n".join(plain(line) for line in pilot.app.screen.query_one(DeadlinePane).rows)
         assert "speedtui.toml: model.path is missing" in shown
         assert any("model.path is missing" in note.message for note in app._notifications)
@@ -104,7 +106,7 @@ async def test_a_termination_interrupts_the_job_and_is_the_exit_code(open_app: O
     session = RecordedSession(b.study_log())
     app = open_app(session)
     async with app.run_test() as pilot:
-        await pilot.pause(0.15)
+        await until(pilot, lambda: session.followed)
         app.quitting.terminate(ExitCode.TERMINATED)
     assert session.interrupted == [ExitCode.TERMINATED]
     assert _exit_code(app) is ExitCode.TERMINATED
@@ -113,24 +115,20 @@ async def test_a_termination_interrupts_the_job_and_is_the_exit_code(open_app: O
 async def test_a_worker_lost_while_looking_on_is_notified(open_app: OpenApp) -> None:
     session = RecordedSession(b.study_log())
     async with open_app(session, rate_hz=5.0).run_test() as pilot:
-        await pilot.pause(0.15)
-        session.hear(e.WorkerLost(t=500.0, reason="killed by SIGKILL", restarting=True))
-        await pilot.pause(0.5)
+        await heard(pilot, session, e.WorkerLost(t=500.0, reason="killed by SIGKILL", restarting=True))
         assert any("killed by SIGKILL" in note.message for note in pilot.app._notifications)
 
 
 async def test_trouble_from_before_the_screen_was_opened_is_not_notified_again(open_app: OpenApp) -> None:
     session = RecordedSession(b.study_log())
     async with open_app(session, rate_hz=5.0).run_test() as pilot:
-        await pilot.pause(0.15)
-        session.hear(e.Notice(t=2.0, level="error", text="an old one"))
-        await pilot.pause(0.5)
+        await heard(pilot, session, e.Notice(t=2.0, level="error", text="an old one"))
         assert not [note for note in pilot.app._notifications if "an old one" in note.message]
 
 
 async def test_the_session_runs_beside_the_screen_and_not_in_it(open_app: OpenApp) -> None:
     session = RecordedSession(b.study_log())
     async with open_app(session).run_test() as pilot:
-        await pilot.pause(0.15)
+        await until(pilot, lambda: session.followed)
         assert asyncio.get_running_loop().is_running()
         assert [worker.name for worker in pilot.app.workers if worker.group == "engine"]
