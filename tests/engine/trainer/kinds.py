@@ -24,7 +24,7 @@ from speedtui.engine.config.settings import LoraSettings, ModelSettings, Setting
 from speedtui.engine.workload import Workload
 from speedtui.engine.workload.architecture import build_architecture, train_tokenizer, wrap_tokenizer
 from speedtui.engine.workload.base import DataFacts
-from tests.engine.workload.small import BART, CPU, LLAMA, T5, load, settings_of
+from tests.engine.workload.small import BART, CPU, LLAMA, T5, known, load, settings_of
 
 ROWS = 12
 WORDS = [1, 7, 2, 12, 3, 1, 9, 5, 2, 8, 4, 6]
@@ -74,7 +74,7 @@ def of_text(folder: Path, architecture: dict[str, Any] | None, *, kind: str = "c
             model: Any = None, **steps: Any) -> Kind:  # fmt: skip
     """A kind of model that the program loads by itself."""
     file = write_rows(folder / "rows.jsonl")
-    model = model or {"architecture": {"initializer_range": 0.2, **architecture}} if architecture else model
+    model = model or {"architecture": known({"initializer_range": 0.2, **architecture})} if architecture else model
     settings = settings_of(file, model={"kind": kind, **model}, data={"eval": str(file), **(data or {})}, **steps)
     workload = load(settings)
     seq2seq = kind == "seq2seq"

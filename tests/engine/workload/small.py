@@ -9,6 +9,7 @@ import msgspec
 import torch
 from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from speedtui.engine.config.settings import DataSettings, ModelSettings, Settings, TrainSettings
 from speedtui.engine.events import StepCompleted
@@ -41,6 +42,12 @@ BART: dict[str, Any] = {
     "decoder_ffn_dim": 64, "encoder_attention_heads": 2, "decoder_attention_heads": 2, "max_position_embeddings": 64,
     "dropout": 0.0,
 }  # fmt: skip
+
+
+def known(architecture: dict[str, Any]) -> dict[str, Any]:
+    """The fields that a model of its type has."""
+    default = CONFIG_MAPPING[architecture["model_type"]]()
+    return {name: value for name, value in architecture.items() if hasattr(default, name)}
 
 
 def settings_of(train: Path, *, model: dict[str, Any], data: dict[str, Any] | None = None, **steps: Any) -> Settings:

@@ -36,7 +36,7 @@ from speedtui.engine.workload.packed import joined, require_isolation
 from speedtui.engine.workload.packing import pack_lengths
 from speedtui.engine.workload.probe_batch import stress_dataset
 from tests.engine.workload.conftest import WriteRows
-from tests.engine.workload.small import CPU, LLAMA, changed, load, make_trainer, settings_of, tokens_of
+from tests.engine.workload.small import CPU, LLAMA, changed, known, load, make_trainer, settings_of, tokens_of
 
 ROWS = [{"question": f"{i} + {i} =", "answer": "x" * (i * 7 % 23 + 1)} for i in range(40)]
 
@@ -54,7 +54,7 @@ def sample(tokens: int, first: int = 1) -> dict[str, torch.Tensor]:
 
 
 def built(tokenizer: Any, attention: str = "sdpa", **fields: Any) -> Any:
-    settings = ModelSettings(architecture={**LLAMA, **fields}, attention=attention)  # type: ignore[arg-type]
+    settings = ModelSettings(architecture=known({**LLAMA, **fields}), attention=attention)  # type: ignore[arg-type]
     return build_architecture(settings, tokenizer, CPU, seed=1)
 
 
