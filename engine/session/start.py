@@ -24,9 +24,10 @@ from speedtui.engine.hardware.available import device_memory_bytes
 from speedtui.engine.hardware.host import free_bytes
 from speedtui.engine.hardware.peaks import named_device
 from speedtui.engine.log.read import read_state
-from speedtui.engine.runs import RunFolder, create_run, discard
+from speedtui.engine.runs import RunFolder
 from speedtui.engine.search.start_list import plan_study
 from speedtui.engine.session.base import Session
+from speedtui.engine.session.new_run import create_run, discard
 from speedtui.engine.session.process import ProcessSession
 from speedtui.engine.session.program import ProgramSession
 from speedtui.engine.session.thread import ThreadSession

@@ -18,7 +18,8 @@ from speedtui.engine.jobs.execute import execute
 from speedtui.engine.locks import hold_lock, is_locked
 from speedtui.engine.log.run_summary import read_summary, status_of
 from speedtui.engine.report.listing import list_entries
-from speedtui.engine.runs import UNKNOWN, RunFolder, create_run
+from speedtui.engine.runs import UNKNOWN, RunFolder
+from speedtui.engine.session.new_run import create_run
 from speedtui.engine.session.process import ProcessSession
 from speedtui.engine.session.thread import ThreadSession
 from tests.engine.events_of_a_run import started, step, training

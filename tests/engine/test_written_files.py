@@ -31,7 +31,8 @@ from speedtui.engine.files import (
 )
 from speedtui.engine.locks import hold_lock
 from speedtui.engine.log.writer import append_event
-from speedtui.engine.runs import RunFolder, create_run
+from speedtui.engine.runs import RunFolder
+from speedtui.engine.session.new_run import create_run
 
 SOURCES = [
     path

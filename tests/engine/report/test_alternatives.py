@@ -11,7 +11,8 @@ from speedtui.engine.candidate import Candidate
 from speedtui.engine.config.load import dump_settings
 from speedtui.engine.config.settings import DataSettings, ModelSettings, Scalar, Settings, TrainSettings
 from speedtui.engine.report.lookup import find_trial
-from speedtui.engine.runs import RunFolder, create_run
+from speedtui.engine.runs import RunFolder
+from speedtui.engine.session.new_run import create_run
 from tests.engine.events_of_a_run import finished, ok, out_of_memory, started
 
 SETTINGS = Settings(

@@ -27,8 +27,9 @@ from speedtui.engine.errors import ExitCode
 from speedtui.engine.jobs.execute import execute
 from speedtui.engine.log.commands import append_command
 from speedtui.engine.log.tail import read_events
-from speedtui.engine.runs import RunFolder, create_run
+from speedtui.engine.runs import RunFolder
 from speedtui.engine.search.candidates import make_candidate
+from speedtui.engine.session.new_run import create_run
 
 STEPS = 6
 RECIPE = """
