@@ -32,8 +32,8 @@ def wait_for_trainings() -> None:
         inside = execute(importlib.util.spec_from_file_location(name, path), name)
         if inside is not None:
             inside.wait_for_trainings()
-    except Exception as error:
-        print(f"speedtui: this program is not metered: {type(error).__name__}: {error}", file=sys.stderr)
+    except Exception:
+        sys.stderr.write("speedtui: a Python of this program is not metered: speedtui needs a newer one\n")
 
 
 def make_way() -> None:
