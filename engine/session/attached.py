@@ -28,6 +28,8 @@ BREATH_SECONDS = 0.05
 class AttachedSession(WatchedRun):
     """Follows and commands a run that is alive; on a finished one, or somebody else's, it only shows."""
 
+    ending = ""
+
     def __init__(self, folder: RunFolder, *, budgets: StallBudgets | None = None) -> None:
         """`budgets`: how long nothing may happen before it is called a stall."""
         super().__init__(folder, budgets)

@@ -20,6 +20,9 @@ OnLine = Callable[[bytes, AnyEvent], None]
 class Session(Protocol):
     """One job and its log. It knows no screen: whoever shows it pulls snapshots."""
 
+    ending: str
+    """What a person is told who interrupts it; empty where that ends nothing."""
+
     @property
     def folder(self) -> RunFolder:
         """Where the run is."""

@@ -135,6 +135,8 @@ class Follower:
 class FollowedRun:
     """What every session over a run's folder shares: where it is, its state, its command file."""
 
+    ending = "ending at the next step boundary; once more to end at once"
+
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
         self._follower = Follower(folder)

@@ -13,6 +13,8 @@ from speedtui.engine.session.process import APART, ProcessSession
 class ProgramSession(ProcessSession):
     """Starts what starts the program, and follows it; nothing of it is started again."""
 
+    ending = "passed on to the program; once more to kill it"
+
     def __init__(self, folder: RunFolder, *, own_output: bool) -> None:
         """`own_output`: the program has this process's own stdin, stdout and stderr, and what it says is kept nowhere;
         otherwise it is in worker.log."""

@@ -94,6 +94,8 @@ class ReplaySession:
     found again at once; of a moment that nobody has read so far, everything before it is read first.
     """
 
+    ending = ""
+
     def __init__(self, folder: RunFolder, speed: float = 1.0, *, start: float = 0.0, stay: bool = False) -> None:
         """`start`: seconds on the run's clock to begin at; `stay`: the end is shown until it is left.
 

@@ -26,6 +26,7 @@ from speedtui.engine.meter.device import device_clock
 from speedtui.engine.meter.meter import Meter
 from speedtui.engine.meter.phases import PhaseClock
 from speedtui.engine.trainer.arguments import training_arguments
+from speedtui.engine.trainer.metered_steps import MeteredSteps
 from speedtui.engine.trainer.trainer import MeteredTrainer
 from speedtui.engine.workload.base import token_counts
 
@@ -153,16 +154,33 @@ class MeteredArm:
         self._meter: Meter | None = None
 
     def trainer(self, arguments: TrainingArguments, watch: Watch) -> Trainer:
+        return MeteredTrainer(**_common(arguments, watch), meter=self.new_meter())
+
+    def new_meter(self) -> Meter:
+        """Which the log's pump thread looks at, and no other any more."""
         if self._meter is not None:
             self._log.remove_source(self._meter.pump)
         self._meter = Meter(
             PhaseClock(), self._log.clock, self._log.emit, token_counts=token_counts, device=device_clock(self._device)
         )
         self._log.add_source(self._meter.pump)
-        return MeteredTrainer(**_common(arguments, watch), meter=self._meter)
+        return self._meter
 
     def close(self) -> None:
         self._log.close()
+
+
+class PlainMeteredTrainer(MeteredSteps, Trainer):
+    """A program's own trainer as `speedtui run` makes it."""
+
+
+class PlainMeteredArm(MeteredArm):
+    """transformers.Trainer as it is, with the meter in front."""
+
+    def trainer(self, arguments: TrainingArguments, watch: Watch) -> Trainer:
+        trainer = PlainMeteredTrainer(**_common(arguments, watch))
+        trainer.follow(self.new_meter())
+        return trainer
 
 
 class SilentMeter(Meter):

@@ -16,6 +16,7 @@ from overhead import (
     BareArm,
     CallCosts,
     MeteredArm,
+    PlainMeteredArm,
     SilentArm,
     UncountedModel,
     call_costs,
@@ -32,7 +33,7 @@ def test_metered_steps_cost_little_more_cpu_than_bare_ones(accumulation: int, tm
     arguments = tiny_arguments(tmp_path, STEPS, accumulation)
     arms = {
         "bare": BareArm(), "silent": SilentArm(), "metered": MeteredArm(tmp_path / "events.jsonl"),
-        "bare, uncounted": BareArm(UncountedModel),
+        "bare, uncounted": BareArm(UncountedModel), "a program's own": PlainMeteredArm(tmp_path / "program.jsonl"),
     }  # fmt: skip
     try:
         costs = compare(arms, arguments, PAIRS)
@@ -41,6 +42,7 @@ def test_metered_steps_cost_little_more_cpu_than_bare_ones(accumulation: int, tm
             arm.close()
     differences = {
         "metered - bare": differences_of(costs["metered"], costs["bare"]),
+        "a program's own - bare": differences_of(costs["a program's own"], costs["bare"]),
         "metered - silent": differences_of(costs["metered"], costs["silent"]),
         "metered - bare, uncounted": differences_of(costs["metered"], costs["bare, uncounted"]),
     }
@@ -55,6 +57,7 @@ def test_metered_steps_cost_little_more_cpu_than_bare_ones(accumulation: int, tm
     })  # fmt: skip
     if accumulation == 1:
         assert differences["metered - bare"].median <= REQUIRED_MICROSECONDS
+        assert differences["a program's own - bare"].median <= REQUIRED_MICROSECONDS
 
 
 def test_the_meters_own_calls_are_cheap() -> None:

@@ -221,6 +221,7 @@ def test_ctrl_c_is_the_programs_own(tmp_path: Path) -> None:
     program.signal(signal.SIGINT)
     ended = program.end()
     assert (ended.code, ended.out) == (5, "left early\n")
+    assert "speedtui: passed on to the program; once more to kill it" in ended.err
 
 
 def test_the_program_outlives_whoever_looks_on(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from speedtui.engine.state import RunState, StateReducer
 class RecordedSession:
     """Implements the Session protocol without a worker. `hear` adds events as a live run would."""
 
+    ending = ""
+
     def __init__(
         self,
         events: Iterable[e.AnyEvent] = (),

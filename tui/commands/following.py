@@ -157,9 +157,9 @@ def interrupting(session: Session) -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         nonlocal told
         session.interrupt(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED)
-        if not told and not isinstance(session, AttachedSession):  # which only leaves
+        if not told and session.ending:
             told = True
-            warn("speedtui: ending at the next step boundary; once more to end at once")
+            warn(f"speedtui: {session.ending}")
 
     with _handled_by(stop):
         yield
