@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import import_module
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
@@ -85,10 +86,9 @@ def unharmed(then: Then, module: ModuleType) -> None:
 
 
 def tell_unmetered(reason: str) -> None:
-    """Leaves the reason for whoever started the program; the first one counts."""
-    try:
+    """Leaves the reason for whoever started the program; the first one counts. Where it cannot be left it is lost: a
+    full disk, or an environment that the program has emptied, is nothing to end it for."""
+    with suppress(Exception):
         file = os.open(os.path.join(os.environ[RUN], UNMETERED), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError:
-        return
-    with os.fdopen(file, "w") as out:
-        out.write(reason)
+        with os.fdopen(file, "w", encoding="utf-8", errors="replace") as out:
+            out.write(reason)

@@ -127,7 +127,7 @@ def _up_to_now(books: e.Books | None, t: float) -> e.Books:
 def _tell_unmetered(context: JobContext) -> None:
     path = context.folder.path / UNMETERED
     if path.exists():
-        reason = path.read_text(errors="replace")
+        reason = path.read_text(encoding="utf-8", errors="replace")
         context.notice(f"a training was not metered: {reason}", level="warning")
     elif context.before.training is None:
         context.notice(
