@@ -50,6 +50,11 @@ class ProcessRun:
             self._stack = stack.pop_all()
         atexit.register(self.close)
 
+    @property
+    def of_this_process(self) -> bool:
+        """Not so in a forked child, in which no thread of ours runs and the log is its parent's."""
+        return os.getpid() == self._owner
+
     def tell_settings(self, settings: Settings) -> None:
         """Of the training that begins."""
         self.context.settings = settings
@@ -58,7 +63,7 @@ class ProcessRun:
 
     def close(self) -> None:
         """The books up to here are in the log; whoever started the program tells of its end."""
-        if os.getpid() != self._owner:  # a forked child, in which no thread of ours runs
+        if not self.of_this_process:
             return
         self.context.emit(e.BooksUpdated(t=self.context.t, books=self.context.phases.books()))
         self._stack.close()
@@ -75,9 +80,11 @@ def run_of_process(settings: Settings) -> ProcessRun:
     """The run of this process, begun with its first training.
 
     Raises:
-        BlockingIOError: another process of the program has the log.
+        BlockingIOError: another process of the program has the log, or the one that this was forked from.
     """
     global _run
     if _run is None:
         _run = ProcessRun(RunFolder(Path(os.environ[RUN])), settings)
+    if not _run.of_this_process:
+        raise BlockingIOError
     return _run
