@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import torch
 
@@ -125,9 +124,14 @@ def seconds_by_phase(pairs: Pairs) -> dict[str, float]:
 # -- sizes -----------------------------------------------------------------------------------------
 
 
-def batch_rows(batch: Mapping[str, Any]) -> int:
-    """Sequences in a collated batch: the first dimension of its first tensor."""
-    return next((int(value.shape[0]) for value in batch.values() if isinstance(value, torch.Tensor) and value.ndim), 0)
+def batch_rows(batch: object) -> int:
+    """Sequences in a batch: the first dimension of its first tensor; of a list without tensors, its length.
+
+    0 where it is of another kind: a program's own collator may make anything.
+    """
+    values = batch.values() if isinstance(batch, Mapping) else batch if isinstance(batch, list | tuple) else ()
+    none = len(batch) if isinstance(batch, list) else 0
+    return next((int(value.shape[0]) for value in values if isinstance(value, torch.Tensor) and value.ndim), none)
 
 
 def sized_micro_steps(record: StepRecord, pairs: Pairs | None, *, waited: float) -> tuple[tuple[float, float], ...]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import Trainer
 
 from speedtui.engine import commands as c
@@ -16,6 +17,7 @@ from speedtui.engine.context.context import Handler, JobStopped, Refused
 from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.meter.device import device_clock
 from speedtui.engine.meter.meter import Meter
+from speedtui.engine.meter.step_record import BatchTokens
 from speedtui.engine.program.arguments import settings_of
 from speedtui.engine.program.process_run import ProcessRun
 from speedtui.engine.timing.eta import Eta
@@ -55,7 +57,7 @@ class FollowedTraining:
         self.rows = 0
         """Of the last evaluation."""
         self.meter = Meter(
-            context.phases, context.clock, self._observe, token_counts=token_counts,
+            context.phases, context.clock, self._observe, token_counts=batch_tokens,
             device=device_clock(trainer.args.device),
         )  # fmt: skip
         self._handlers: dict[type[c.AnyCommand], Handler] = {c.Evaluate: self._on_evaluate, c.Checkpoint: self._on_save}
@@ -204,6 +206,15 @@ class FollowedTraining:
         if self._eta is not None and now >= self._eta_due:
             self._eta_due = now + ETA_SECONDS
             self._context.emit(self._eta.update(self._context.t))
+
+
+def batch_tokens(batch: object) -> BatchTokens:
+    """What a batch counts, as any collator makes it; None where it has no rows of tokens under the usual names."""
+    if not isinstance(batch, Mapping):
+        return None
+    found = (batch.get("attention_mask"), batch.get("input_ids"))
+    usual = all(value is None or (isinstance(value, torch.Tensor) and value.ndim == 2) for value in found)
+    return token_counts(batch) if usual else None
 
 
 def _refuse_together(command: c.AnyCommand) -> str:
