@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
+from accelerate.utils import send_to_device
 from torch import nn
-from transformers import Trainer
+from transformers import Trainer, __version__
 
 from speedtui.engine.program.arguments import settings_of
 from speedtui.engine.program.followed_training import FollowedTraining
@@ -17,10 +18,16 @@ from speedtui.engine.program.inside import tell_unmetered
 from speedtui.engine.program.process_run import run_of_process
 from speedtui.engine.trainer.metered_steps import MeteredSteps
 
+CLIPPING = "_clip_grad_norm"
+"""A method that transformers has since 5.3; those before call others of them otherwise than is expected here."""
+
 
 def follow(module: ModuleType) -> None:
     """Has every `train` of this module's Trainer, and of the classes made from it, metered from now on."""
     trainer: type[Trainer] = module.Trainer
+    if not hasattr(trainer, CLIPPING):
+        tell_unmetered(f"it trains with transformers {__version__}, and 5.3 is the first that can be metered")
+        return
     train = trainer.train
 
     @functools.wraps(train)
@@ -80,6 +87,10 @@ class FollowedTrainer(MeteredSteps):
     def after_step(self) -> None:
         """Commands are followed at step boundaries."""
         self.training.after_step()
+
+    def handed_on(self, inputs: Any) -> Any:
+        """On the device, as accelerate hands it to a class whose own `training_step` moves nothing."""
+        return send_to_device(inputs, self.accelerator.device)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """One more evaluation."""

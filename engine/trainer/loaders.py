@@ -26,6 +26,13 @@ def leave_signals_to_the_training(loader: DataLoader[Any]) -> DataLoader[Any]:
     return loader
 
 
+def without_device(loader: DataLoader[Any]) -> DataLoader[Any]:
+    """Has the loader's batches stay on the CPU, where accelerate would move them; returns the loader."""
+    if hasattr(loader, "device"):
+        loader.device = None
+    return loader
+
+
 class _PassOver:
     """In the loader process, after torch has set handlers of its own; a class, so that it can be pickled."""
 

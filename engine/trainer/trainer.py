@@ -24,7 +24,7 @@ from speedtui.engine.checkpoint.weights import untied
 from speedtui.engine.meter.memory import release_memory
 from speedtui.engine.meter.meter import Meter
 from speedtui.engine.trainer.arguments import GROUPED
-from speedtui.engine.trainer.loaders import leave_signals_to_the_training, to_device
+from speedtui.engine.trainer.loaders import leave_signals_to_the_training, to_device, without_device
 from speedtui.engine.trainer.measure_loss import weighing_of, without_router_losses
 from speedtui.engine.trainer.metered_steps import MeteredSteps, ModelInputs
 from speedtui.engine.trainer.needless_mask import without_mask
@@ -65,8 +65,8 @@ class WeighedTrainer(Trainer):
         return leave_signals_to_the_training(super().get_train_dataloader())
 
     def get_eval_dataloader(self, *args: Any, **kwargs: Any) -> DataLoader[Any]:
-        """The same."""
-        return leave_signals_to_the_training(super().get_eval_dataloader(*args, **kwargs))
+        """The same, without device placement: what a batch counts is counted on the CPU, so that nothing waits."""
+        return without_device(leave_signals_to_the_training(super().get_eval_dataloader(*args, **kwargs)))
 
     def _get_train_sampler(self, train_dataset: Dataset[Any] | None = None) -> Sampler[int] | None:
         """The order of `engine.workload.order.epoch_order`, so that a prediction counts over the same micro-batches."""
