@@ -34,6 +34,7 @@ def settings_of(trainer: Any) -> Settings:
         schedule=ScheduleSettings(
             eval_every=_every(args.eval_strategy, trainer.state.eval_steps),
             checkpoint_every=_every(args.save_strategy, trainer.state.save_steps),
+            save_only_best=_name(args.save_strategy) == "best",
             check_evaluation=False,
         ),
     )
@@ -41,7 +42,11 @@ def settings_of(trainer: Any) -> Settings:
 
 def _every(strategy: Any, steps: float | None) -> str:
     """By transformers' names: no, steps, epoch, best."""
-    name = str(getattr(strategy, "value", strategy))
+    name = _name(strategy)
     if name == "steps" and steps:
         return f"{int(steps)} steps"
     return "1 epoch" if name in ("epoch", "best") else "never"
+
+
+def _name(strategy: Any) -> str:
+    return str(getattr(strategy, "value", strategy))

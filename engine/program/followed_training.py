@@ -13,6 +13,7 @@ from transformers import Trainer
 
 from speedtui.engine import commands as c
 from speedtui.engine import events as e
+from speedtui.engine.config.settings import ScheduleSettings
 from speedtui.engine.context.context import Handler, JobStopped, Refused
 from speedtui.engine.log.clock import working_seconds
 from speedtui.engine.meter.device import device_clock
@@ -85,6 +86,7 @@ class FollowedTraining:
             total_steps=state.max_steps, first_step=state.global_step, epoch_steps=epoch_steps,
             schedule=settings.schedule, evaluates=trainer.eval_dataset is not None, window=context.order.window,
             wall=context.clock.wall, sizes=None, estimate=None, since=context.t,
+            early=False,
         )  # fmt: skip
         context.emit(self._loaded())
         context.emit(
@@ -95,7 +97,7 @@ class FollowedTraining:
             ),
             flush=True,
         )  # fmt: skip
-        context.notice(self._found(settings.schedule.eval_every, settings.schedule.checkpoint_every))
+        context.notice(self._found(settings.schedule))
 
     def _loaded(self) -> e.ModelLoaded:
         trainer = self._trainer
@@ -108,12 +110,13 @@ class FollowedTraining:
             eval_rows=_rows(trainer.eval_dataset), longest_tokens=None, mean_tokens=None,
         )  # fmt: skip
 
-    def _found(self, evaluates: str, saves: str) -> str:
+    def _found(self, schedule: ScheduleSettings) -> str:
         """`transformers.Trainer (SFTTrainer), 1,875 steps, evaluates every 200 steps, saves every 500 steps`."""
         own = "" if self._name == Trainer.__name__ else f" ({self._name})"
         parts = [f"transformers.Trainer{own}", f"{self._trainer.state.max_steps:,} steps"]
-        parts.append("evaluates never" if evaluates == "never" else f"evaluates every {evaluates}")
-        parts.append("saves never" if saves == "never" else f"saves every {saves}")
+        for verb, every in (("evaluates", schedule.eval_every), ("saves", schedule.checkpoint_every)):
+            often = "the best" if verb == "saves" and schedule.save_only_best else f"every {every}"
+            parts.append(f"{verb} never" if every == "never" else f"{verb} {often}")
         return ", ".join(parts)
 
     @unharmed

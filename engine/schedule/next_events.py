@@ -57,10 +57,11 @@ def _rules(run: RunState, training: TrainingState, name: str) -> Rules | None:
     only_best = bool(told.get("save_only_best"))
     schedule = ScheduleSettings(eval_every="never", checkpoint_every="never", save_only_best=only_best)
     schedule = msgspec.structs.replace(schedule, **{name: every})
+    evaluates, early = not nothing_to_evaluate(run), run.job != "run"  # a program's own trainer makes none early
     try:
         if epoch_steps is None and parse_frequency(every).epochs is not None:
             return None
-        return rules_of(schedule, training.total_steps, epoch_steps or 1, evaluates=not nothing_to_evaluate(run))
+        return rules_of(schedule, training.total_steps, epoch_steps or 1, evaluates=evaluates, early=early)
     except ValueError:
         return None
 

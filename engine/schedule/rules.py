@@ -50,8 +50,11 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         return self.save_steps is not None or self.save_seconds is not None or self.only_best
 
 
-def rules_of(schedule: ScheduleSettings, total_steps: int, epoch_steps: int, *, evaluates: bool) -> Rules:
-    """The schedule of a training; `evaluates`: there is an evaluation set.
+def rules_of(
+    schedule: ScheduleSettings, total_steps: int, epoch_steps: int, *, evaluates: bool, early: bool = True
+) -> Rules:
+    """The schedule of a training; `evaluates`: there is an evaluation set; `early`: its first checkpoint comes early,
+    as a trainer of ours makes it.
 
     Raises:
         ValueError: a frequency cannot be read.
@@ -66,7 +69,7 @@ def rules_of(schedule: ScheduleSettings, total_steps: int, epoch_steps: int, *, 
         full_steps=frequency_steps(full, epoch_steps), full_seconds=full.seconds,
         loss_steps=frequency_steps(loss, epoch_steps), loss_seconds=loss.seconds,
         save_steps=save_steps, save_seconds=save.seconds,
-        first_save=None if save == never else first_save_step(total_steps, save_steps),
+        first_save=None if save == never or not early else first_save_step(total_steps, save_steps),
         share=schedule.eval_share, only_best=only_best, best_by_loss=schedule.best_by == LOSS,
     )  # fmt: skip
 

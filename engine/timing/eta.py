@@ -46,14 +46,14 @@ class Eta:
         self, *, total_steps: int, first_step: int, epoch_steps: int, schedule: ScheduleSettings, evaluates: bool,
         window: Window | None, wall: Callable[[float], float], sizes: NDArray[np.float64] | None,
         estimate: Estimate | None, save_guess_seconds: float = 0.0, since: float = 0.0, judged: int = 0,
-        losses: Losses | None = None,
+        losses: Losses | None = None, early: bool = True,
     ) -> None:  # fmt: skip
         """`first_step`: steps done in earlier workers; `evaluates`: there is an evaluation set; `wall`: what the wall
         clock shows at t, seconds since the epoch; `sizes`: padded tokens of each step of the whole run, (total_steps,),
         None where unknown; `estimate`: what a trial or plan expected of the whole run under this schedule;
         `save_guess_seconds`: a checkpoint hardly takes longer, for want of a measured one; `since`: t at which the
         training began; `judged`: evaluations of earlier workers in which the best so far showed;
-        `losses`: of their steps.
+        `losses`: of their steps; `early`: the first checkpoint comes early.
 
         Raises:
             ValueError: a frequency of the schedule cannot be read.
@@ -62,7 +62,7 @@ class Eta:
         planned = planned_due(estimate, schedule, epoch_steps, evaluates=evaluates)
         self._pending = Pending(
             schedule, Spending(estimate, planned, save_guess_seconds), total_steps=total_steps, epoch_steps=epoch_steps,
-            evaluates=evaluates, since=since, judged=judged,
+            evaluates=evaluates, since=since, judged=judged, early=early,
         )  # fmt: skip
         self._track = Track(first_step, epoch_steps, StepSizes(sizes))
         self._guess_step = step_guess(estimate)

@@ -28,10 +28,11 @@ class Pending:
 
     def __init__(
         self, schedule: ScheduleSettings, spending: Spending, *, total_steps: int, epoch_steps: int, evaluates: bool,
-        since: float, judged: int,
+        since: float, judged: int, early: bool,
     ) -> None:  # fmt: skip
         """`since`: t at which the training began; `judged`: evaluations before this worker in which the best so far
-        showed."""
+        showed; `early`: see `rules_of`."""
+        self._early = early
         self.total_steps, self.epoch_steps, self.evaluates = total_steps, epoch_steps, evaluates
         self.spending = spending
         self.since = since
@@ -131,4 +132,4 @@ class Pending:
         )  # fmt: skip
 
     def _rules(self, schedule: ScheduleSettings) -> Rules:
-        return rules_of(schedule, self.total_steps, self.epoch_steps, evaluates=self.evaluates)
+        return rules_of(schedule, self.total_steps, self.epoch_steps, evaluates=self.evaluates, early=self._early)

@@ -58,3 +58,13 @@ def test_a_stretch_of_time_is_told_from_where_the_trainer_counts_it() -> None:
     evaluation, saving = next_evaluation(run, run.training), next_checkpoint(run, run.training)
     assert evaluation is not None and evaluation.seconds == 900.0 + 300.0 - 910.0, "from the second worker's start"
     assert saving is not None and saving.seconds == 900.0 + 600.0 - 910.0
+
+
+def test_a_programs_own_trainer_makes_no_early_checkpoint() -> None:
+    config = {"schedule": msgspec.to_builtins(ScheduleSettings(checkpoint_every="100 steps"))}
+    expected: dict[e.Job, int] = {"train": 19, "run": 99}
+    for job, steps in expected.items():
+        run = fold([started(job, config=config), LOADED, training(TOTAL), step(1)])
+        assert run.training is not None
+        saving = next_checkpoint(run, run.training)
+        assert saving is not None and saving.steps == steps
