@@ -55,6 +55,7 @@ class FollowedTraining:
         self._began = working_seconds()
         self._eta: Eta | None = None
         self._eta_due = 0.0
+        self.evaluating = False
         self.rows = 0
         """Of the last evaluation."""
         self.meter = Meter(
@@ -225,6 +226,8 @@ def _refuse_together(command: c.AnyCommand) -> str:
 
 
 def _rows(dataset: Any) -> int:
-    """0 where it has no length, as a stream has none, or there is none."""
+    """0 where it has no length, as a stream has none, or there is none; of several sets by name all together."""
+    if isinstance(dataset, dict):
+        return sum(map(_rows, dataset.values()))
     sized = hasattr(dataset, "__len__")
     return len(dataset) if sized else 0

@@ -93,16 +93,23 @@ class FollowedTrainer(MeteredSteps):
         return send_to_device(inputs, self.accelerator.device)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """One more evaluation."""
-        began = self.training.interrupted("full")
-        metrics = super().evaluate(*args, **kwargs)
-        self.training.evaluated(began, metrics)
+        """One more evaluation; of several sets, for each of which the Trainer calls this again, all together."""
+        training = self.training
+        if training.evaluating:
+            return super().evaluate(*args, **kwargs)
+        training.evaluating, training.rows = True, 0
+        began = training.interrupted("full")
+        try:
+            metrics = super().evaluate(*args, **kwargs)
+        finally:
+            training.evaluating = False
+        training.evaluated(began, metrics)
         return metrics
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
         """Its rows are counted."""
         output = super().evaluation_loop(*args, **kwargs)
-        self.training.rows = output.num_samples or 0
+        self.training.rows += output.num_samples or 0
         return output
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:

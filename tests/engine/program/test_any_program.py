@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import Trainer
 
+from speedtui.engine.meter.phases import PhaseClock
 from speedtui.engine.meter.step_record import BatchTokens, batch_rows
 from speedtui.engine.program.followed_training import batch_tokens
 from speedtui.engine.program.inside import RUN, UNMETERED, tell_unmetered
@@ -63,6 +64,9 @@ class Silent:
 
     micro_step_done = micro_step
 
+    def __init__(self) -> None:
+        self.clock = PhaseClock()
+
 
 def test_a_step_of_the_programs_own_gets_its_batch_on_the_device() -> None:
     class Followed(FollowedTrainer, OwnStep):  # type: ignore[misc]  # MeteredSteps is no Trainer to mypy
@@ -72,3 +76,40 @@ def test_a_step_of_the_programs_own_gets_its_batch_on_the_device() -> None:
     trainer.meter = Silent()  # type: ignore[assignment]
     trainer.accelerator = type("", (), {"device": torch.device("meta")})()
     assert trainer.training_step(torch.nn.Identity(), {"input_ids": ROWS}) == 1.0
+
+
+class TwoSets(Trainer):
+    """Evaluates on two sets as transformers does: by calling itself for each."""
+
+    def evaluate(self, eval_dataset: object = None, *args: object, **kwargs: object) -> dict[str, float]:
+        """By the set's name."""
+        if eval_dataset is None:
+            return {**self.evaluate("a"), **self.evaluate("b")}
+        return {f"eval_{eval_dataset}_loss": 1.0}
+
+
+class Told:
+    """In the place of a followed training."""
+
+    def __init__(self) -> None:
+        self.evaluating, self.rows = False, 0
+        self.metrics: list[dict[str, float]] = []
+
+    def interrupted(self, what: str) -> float:
+        """Now."""
+        return 0.0
+
+    def evaluated(self, began: float, metrics: dict[str, float]) -> None:
+        """Keeps them."""
+        self.metrics.append(metrics)
+
+
+def test_an_evaluation_of_several_sets_is_one() -> None:
+    class Followed(FollowedTrainer, TwoSets):
+        pass
+
+    trainer, told = Followed.__new__(Followed), Told()
+    trainer.meter, trainer.training = Silent(), told  # type: ignore[assignment]
+    assert trainer.evaluate() == {"eval_a_loss": 1.0, "eval_b_loss": 1.0}
+    assert told.metrics == [{"eval_a_loss": 1.0, "eval_b_loss": 1.0}]
+    assert not told.evaluating
