@@ -59,20 +59,40 @@ def _begin(trainer: Any) -> FollowedTraining | None:
     """Last of all the trainer gets another class: up to then nothing of it is changed."""
     if trainer.args.process_index:  # the first process of several tells
         return None
+    if taken := taken_names(trainer):
+        tell_unmetered(f"the meter needs names that {type(trainer).__name__} has for something else: {taken}")
+        return None
     try:
         run = run_of_process(settings_of(trainer))
     except BlockingIOError:
         tell_unmetered("two of its processes trained at the same time; the first one was metered")
         return None
     training = FollowedTraining(run, trainer)
+    try:
+        _put_in_front(trainer, training)
+    except Exception:
+        training.end(whole=False)
+        raise
+    return training
+
+
+def _put_in_front(trainer: Any, training: FollowedTraining) -> None:
     if isinstance(trainer, FollowedTrainer):
         trainer.training, trainer.meter = training, training.meter
-    else:
-        made = type(trainer)
-        same = {"__module__": made.__module__, "__qualname__": made.__qualname__, "__doc__": made.__doc__}
-        trainer.__class__ = type(made.__name__, (FollowedTrainer, made), {**same, "training": training})
-        trainer.follow(training.meter)
-    return training
+        return
+    made = type(trainer)
+    same = {"__module__": made.__module__, "__qualname__": made.__qualname__, "__doc__": made.__doc__}
+    trainer.__class__ = type(made.__name__, (FollowedTrainer, made), {**same, "training": training})
+    trainer.follow(training.meter)
+
+
+def taken_names(trainer: Any) -> str:
+    """Of what goes in front of it, what a program's trainer has already, and would find to be ours; empty as a rule."""
+    if isinstance(trainer, FollowedTrainer):
+        return ""
+    ours = {name for part in (FollowedTrainer, MeteredSteps) for name in (*vars(part), *part.__annotations__)}
+    added = sorted(name for name in ours if not name.startswith("__") and not hasattr(Trainer, name))
+    return ", ".join(name for name in added if hasattr(trainer, name))
 
 
 class FollowedTrainer(MeteredSteps):

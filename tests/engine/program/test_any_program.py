@@ -13,7 +13,7 @@ from speedtui.engine.meter.phases import PhaseClock
 from speedtui.engine.meter.step_record import BatchTokens, batch_rows
 from speedtui.engine.program.followed_training import batch_tokens
 from speedtui.engine.program.inside import RUN, UNMETERED, tell_unmetered
-from speedtui.engine.program.trainers import FollowedTrainer
+from speedtui.engine.program.trainers import FollowedTrainer, taken_names
 from speedtui.engine.trainer.metered_steps import MeteredSteps
 
 ROWS = torch.ones(2, 3, dtype=torch.int64)
@@ -113,3 +113,11 @@ def test_an_evaluation_of_several_sets_is_one() -> None:
     assert trainer.evaluate() == {"eval_a_loss": 1.0, "eval_b_loss": 1.0}
     assert told.metrics == [{"eval_a_loss": 1.0, "eval_b_loss": 1.0}]
     assert not told.evaluating
+
+
+def test_a_trainer_that_has_our_names_for_something_else_keeps_them() -> None:
+    trainer = OwnStep.__new__(OwnStep)
+    assert taken_names(trainer) == ""
+    trainer.meter = object()  # type: ignore[attr-defined]
+    trainer.after_step = object()  # type: ignore[attr-defined]
+    assert taken_names(trainer) == "after_step, meter"
