@@ -126,7 +126,8 @@ def render_profile(description: str, values: Mapping[str, Scalar], baseline: Bas
 
 
 def check_values(values: Mapping[str, Scalar], where: str) -> None:
-    """Refuses settings by path that no run could use; a batch that is not named is taken to suit the other.
+    """Refuses settings by path that no run could use; a batch that is not named is taken to suit the other. What a recipe
+    does with its knobs only it knows.
 
     Raises:
         ConfigError: naming the setting.
@@ -135,7 +136,7 @@ def check_values(values: Mapping[str, Scalar], where: str) -> None:
     suited = dict(values)
     if micro is not None and effective is None:
         suited[EFFECTIVE_BATCH] = max(int(micro), 1)
-    check(with_values(_PLAUSIBLE, suited, where), where)
+    check(msgspec.structs.replace(with_values(_PLAUSIBLE, suited, where), recipe={}), where)
 
 
 def _values(tree: Mapping[str, Any], where: str) -> dict[str, Scalar]:

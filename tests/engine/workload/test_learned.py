@@ -24,7 +24,7 @@ from speedtui.engine.workload.token_store import TokenDataset
 from speedtui.engine.workload.tokenize import tokenize
 from tests.engine.workload.chats import KINDS, STYLES, Style, chat, talks
 from tests.engine.workload.conftest import TINY, WriteRows
-from tests.engine.workload.small import T5, load, settings_of
+from tests.engine.workload.small import LLAMA, T5, load, settings_of
 
 MESSAGES, PAIR = DataSettings(messages="m"), DataSettings(prompt="q", response="a")
 ASK, TELL = {"role": "user", "content": "why"}, {"role": "assistant", "content": "because"}
@@ -72,13 +72,11 @@ def test_a_tokenizer_without_an_end_is_said(write_rows: WriteRows, tmp_path: Pat
     path = write_rows("t.jsonl", [{"question": "2 + 2 =", "answer": "4"}])
     tokenizer.save_pretrained(tmp_path / "endless")
     said = "the tokenizer has no end-of-sequence token: the end of an answer is not learned, and only "
-    for architecture in ({"model_type": "llama"}, T5):
-        model = {"tokenizer": str(tmp_path / "endless"), "kind": "seq2seq" if architecture is T5 else "causal-lm",
-                 "architecture": {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1,
-                                  "num_attention_heads": 2, **architecture}}  # fmt: skip
+    for kind, architecture in (("causal-lm", LLAMA), ("seq2seq", T5)):
+        model = {"tokenizer": str(tmp_path / "endless"), "kind": kind, "architecture": architecture}
         (note,) = load(settings_of(path, model=model, data={"eval": str(path)})).facts.notes
         assert note.startswith(said)
-    with_end = settings_of(path, model={"architecture": model["architecture"] | {"model_type": "llama"}})
+    with_end = settings_of(path, model={"architecture": LLAMA})
     assert list(load(with_end).facts.notes) == []
 
 
