@@ -152,6 +152,10 @@ class JobContext:
         """Has `poll` end the job. Safe from a signal handler and from any thread."""
         self._stop = JobStopped(exit_code, save=save)
 
+    def forget_stop(self) -> None:
+        """For a job that ends something less than itself."""
+        self._stop = None
+
     @property
     def paused(self) -> bool:
         """Whether nothing is done until a resume comes."""

@@ -126,8 +126,9 @@ def render_profile(description: str, values: Mapping[str, Scalar], baseline: Bas
 
 
 def check_values(values: Mapping[str, Scalar], where: str) -> None:
-    """Refuses settings by path that no run could use; a batch that is not named is taken to suit the other. What a recipe
-    does with its knobs only it knows.
+    """Refuses settings by path that no run could use; a batch that is not named is taken to suit the other.
+
+    What a recipe does with its knobs only it knows.
 
     Raises:
         ConfigError: naming the setting.

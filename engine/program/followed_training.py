@@ -64,7 +64,7 @@ class FollowedTraining:
         )  # fmt: skip
         self._handlers: dict[type[c.AnyCommand], Handler] = {c.Evaluate: self._on_evaluate, c.Checkpoint: self._on_save}
         if trainer.args.world_size > 1:  # which this process would do alone, while the others wait for it
-            self._handlers = dict.fromkeys((c.Stop, c.Cancel, c.Evaluate, c.Checkpoint), _refuse_together)
+            self._handlers = dict.fromkeys((c.Pause, c.Stop, c.Cancel, c.Evaluate, c.Checkpoint), _refuse_together)
         context.handlers |= self._handlers
         context.log.add_source(self.meter.pump)
         context.log.add_source(self._tell_eta)
@@ -129,6 +129,7 @@ class FollowedTraining:
             control = self._trainer.control
             control.should_training_stop = True
             control.should_save = control.should_save or stopped.save
+            self._context.forget_stop()  # it is of this training; the program may have another one
 
     def _on_evaluate(self, command: c.AnyCommand) -> str:
         self._trainer.control.should_evaluate = True
@@ -222,7 +223,7 @@ def batch_tokens(batch: object) -> BatchTokens:
 
 
 def _refuse_together(command: c.AnyCommand) -> str:
-    raise Refused("several processes train together; they can be paused, and ended with ctrl-C or a signal")
+    raise Refused("several processes train together, and none can do that alone; ctrl-C reaches them all")
 
 
 def _rows(dataset: Any) -> int:

@@ -261,12 +261,12 @@ def test_processes_that_train_together_are_metered_once_and_stopped_by_none_of_t
     program = place.start("run", "-q", "--", *together, *training(tmp_path, "20")[1:], env=QUIET)
     wait_for_event(place, e.StepCompleted)
     run = place.run_folder
-    refused = place.run("send", run.id, "stop")
+    refused = [place.run("send", run.id, name) for name in ("stop", "pause")]
     ended = program.end()
     (finished,) = told(run, e.TrainingFinished)
     assert isinstance(finished, e.TrainingFinished)
     assert (ended.code, ended.out.count("weights ")) == (0, 2)
-    assert (refused.code, "several processes train together" in refused.err) == (1, True)
+    assert [(one.code, "several processes train together" in one.err) for one in refused] == [(1, True)] * 2
     assert (finished.steps, finished.total_steps, finished.reason) == (260, 260, "steps")
     steps = [event for event in told(run, e.StepCompleted) if isinstance(event, e.StepCompleted)]
     assert [step.step for step in steps] == sorted({step.step for step in steps})

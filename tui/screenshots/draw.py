@@ -47,6 +47,8 @@ NOT_HERE = Path("/srv/finetune/runs")
 class StillSession:
     """One state that nothing happens to. It goes on as long as it is looked at, as its run did."""
 
+    ending = ""
+
     def __init__(self, state: RunState) -> None:
         self._state = state
         self._over = threading.Event()
