@@ -23,7 +23,8 @@ from speedtui.engine.state import RunState
 KILL = "kill"
 """What the log calls it, so that every session that looks on knows that it was wanted."""
 ON_REQUEST = "killed on request"
-WORKER_MODULE = b"speedtui.engine.jobs.worker"
+WORKER_MODULES = {b"speedtui.engine.jobs.worker", b"speedtui.engine.program.supervisor"}
+"""What a worker is started as, in a session of its own that it leads; a user's program is of its supervisor's."""
 
 
 def worker_of(folder: RunFolder, state: RunState) -> int:
@@ -36,14 +37,21 @@ def worker_of(folder: RunFolder, state: RunState) -> int:
         raise JobError(f"no worker of run {folder.id} is alive", "There is nothing to kill.")
     if state.host and state.host != socket.gethostname():
         raise JobError(f"the worker of run {folder.id} is on {state.host}", "Kill it there, or end it safely with s.")
-    arguments = arguments_of(state.pid) if state.pid is not None else []
-    if WORKER_MODULE not in arguments or folder.id.encode() not in map(os.path.basename, arguments):
+    pid = _leader_of(state.pid)
+    arguments = arguments_of(pid)
+    if WORKER_MODULES.isdisjoint(arguments) or folder.id.encode() not in map(os.path.basename, arguments):
         raise JobError(
             f"run {folder.id} has no worker process of its own that can be seen from here",
             "With --engine thread, or from within another container, it ends with s at its next step.",
         )
-    assert state.pid is not None
-    return state.pid
+    return pid
+
+
+def _leader_of(pid: int | None) -> int:
+    """Of its session; 0, which is no process, where it is gone or not to be seen."""
+    with suppress(OSError):
+        return os.getsid(pid) if pid is not None else 0
+    return 0
 
 
 def kill(folder: RunFolder, pid: int, t: float) -> None:
@@ -87,7 +95,8 @@ def is_stopped(folder: RunFolder, state: RunState) -> bool:
     False where that cannot be seen. A process that waits for a device or a disk is not stopped: that is a stall.
     """
     with suppress(JobError, psutil.Error, OSError):
-        return psutil.Process(worker_of(folder, state)).status() in STOPPED
+        worker_of(folder, state)
+        return psutil.Process(state.pid).status() in STOPPED
     return False
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 
 import psutil
 import pytest
@@ -18,6 +19,7 @@ from speedtui.engine.log.read import read_state
 from speedtui.engine.log.tail import read_events
 from speedtui.engine.program.inside import CARRIED
 from speedtui.engine.runs import RunFolder
+from speedtui.engine.session.attached import AttachedSession
 from tests.cli.program import Ended, Place, wait_for, wait_for_event
 
 pytestmark = pytest.mark.slow
@@ -237,6 +239,21 @@ def test_the_program_outlives_whoever_looks_on(tmp_path: Path) -> None:
     assert isinstance(finished, e.RunFinished)
     assert (finished.exit_code, finished.outcome) == (3, "failed")
     assert run.worker_log.read_text() == "went on\n"
+    assert not [process for process in psutil.process_iter(["cmdline"]) if WAITS in (process.info["cmdline"] or [])]
+
+
+def test_a_second_screen_kills_it_with_all_that_it_started(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    program = place.start("run", "--json", "--", "sh", "-c", f"{sys.executable} -c '{WAITS}'; exit 4")
+    wait_for((tmp_path / "begun").exists)
+    looking_on = AttachedSession(place.run_folder)
+    thread = Thread(target=looking_on.run)
+    thread.start()
+    wait_for(lambda: looking_on.snapshot().pid is not None)
+    looking_on.kill()
+    ended = program.end()
+    thread.join()
+    assert (ended.code, looking_on.snapshot().reason) == (130, "its worker was killed on request")
     assert not [process for process in psutil.process_iter(["cmdline"]) if WAITS in (process.info["cmdline"] or [])]
 
 
