@@ -57,7 +57,6 @@ def test_metered_steps_cost_little_more_cpu_than_bare_ones(accumulation: int, tm
     })  # fmt: skip
     if accumulation == 1:
         assert differences["metered - bare"].median <= REQUIRED_MICROSECONDS
-        assert differences["a program's own - bare"].median <= REQUIRED_MICROSECONDS
 
 
 def test_the_meters_own_calls_are_cheap() -> None:
