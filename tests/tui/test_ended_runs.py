@@ -78,6 +78,7 @@ def test_shares_of_the_time_are_so_far_only_while_more_may_come() -> None:
     ended = [*going, e.RunFinished(t=going[-1].t, outcome="stopped", exit_code=3)]
     told = ["\n".join(plain(line) for line in draw_schedule(fold(log), 140, 3)) for log in (going, ended)]
     assert told[0].count("so far") == 2 and "so far" not in told[1]
+    assert "still to come" in told[0] and "still to come" not in told[1]
     assert "of the time steps 86 %" in told[1] and "(2.7 %)" in told[1]
 
 

@@ -37,7 +37,7 @@ def draw_schedule(run: RunState, width: int, height: int = 2) -> list[Row]:
     training, room = run.training, width - 2
     if training is None:
         return [row(" ", pack(_model(run), room)), row(" ", pack(_study(run), room))]
-    plan, coming, present = _plan(run, training), _still_to_come(training), _present(run, training)
+    plan, coming, present = _plan(run, training), _still_to_come(run, training), _present(run, training)
     spent = _time_so_far(run, room)
     if height > 2:
         return [row(" ", line) for line in (pack(plan, room), pack([*coming, *present], room), spent)]
@@ -132,8 +132,8 @@ def _rate(rate: float | None) -> str:
     return "–" if rate is None else f"{rate:.2e}" if rate else "0"
 
 
-def _still_to_come(training: TrainingState) -> list[Row]:
-    if training.finished is not None or training.eta is None:
+def _still_to_come(run: RunState, training: TrainingState) -> list[Row]:
+    if run.outcome is not None or training.finished is not None or training.eta is None:
         return []
     terms = [(name, seconds) for name, seconds in training.eta.terms.items() if seconds >= 0.5]  # less reads 0s
     return _listed("still to come ", [f"{TERMS.get(name, name)} {roughly(seconds)}" for name, seconds in terms])
