@@ -120,7 +120,10 @@ class Meter:
     def micro_step(self, batch: Mapping[str, Any]) -> None:
         """A micro-batch is at hand and goes to the device."""
         self._boundary(_H2D)
-        self._micro_steps.append(MicroStep(batch_rows(batch), self._token_counts(batch), self.clock.boundary_ns))
+        micro_step = MicroStep(batch_rows(batch), self._token_counts(batch), self.clock.boundary_ns)
+        if self._probe == "memory":  # of which a mask that waits for the pump thread would be a part
+            micro_step.token_counts()
+        self._micro_steps.append(micro_step)
 
     def forward(self) -> None:
         """The forward pass begins."""

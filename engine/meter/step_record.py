@@ -35,7 +35,7 @@ class MicroStep:
         self.loss: torch.Tensor | None = None
 
     def token_counts(self) -> tuple[int, int] | None:
-        """(tokens, padding tokens); by the pump thread, which counts a mask when it first asks."""
+        """(tokens, padding tokens); a mask is counted, and let go, when this is first asked."""
         mask = self._counts
         if isinstance(mask, torch.Tensor):
             tokens = int(mask.sum())

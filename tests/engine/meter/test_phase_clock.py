@@ -227,3 +227,20 @@ def test_a_batch_may_be_freed_before_its_step_is_looked_at(batch: dict[str, torc
     assert [kept for tensor in held if (kept := tensor()) is not None and kept.ndim > 2] == []
     meter.pump(True)
     assert [(line.samples, line.tokens) for line in emitted] == [(2, expected[0] if expected else None)]
+
+
+def test_a_memory_probe_keeps_nothing_of_a_batch() -> None:
+    batch = {"input_ids": torch.ones(2, 5), "attention_mask": torch.tensor([[1, 1, 0], [1, 0, 0]])}
+    held = [weakref.ref(tensor) for tensor in batch.values()]
+    meter = Meter(
+        PhaseClock(), RunClock(), lambda step: None, token_counts=token_counts, probe="memory", keep_timings=True
+    )
+    meter.data()
+    meter.data_done()
+    meter.micro_step(batch)
+    batch.clear()
+    assert [tensor() for tensor in held] == [None, None]
+    meter.micro_step_done(torch.tensor(0.5))
+    meter.step_done(1, None)
+    meter.pump(True)
+    assert meter.timings is not None and [size for size, _ in meter.timings[0].micro_steps] == [6.0]
