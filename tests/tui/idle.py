@@ -31,17 +31,27 @@ async def app_is_idle(min_sleep: float = 0.0, max_sleep: float = 1.0) -> None:
     Args: those of Textual's own, which are for where that is asked.
     """
     app = active_app.get()
+    if not app.is_headless:
+        return await process_is_idle(min_sleep, max_sleep)
+    if not await all_is_done(app):
+        await process_is_idle(min_sleep, max_sleep)
+        await nothing_is_ready()
+        while draws(app):  # what ticked meanwhile
+            await nothing_is_ready()
+    return None
+
+
+async def all_is_done(app: App[Any]) -> bool:
+    """Waits for it, and says whether that can be known."""
     while True:
         await nothing_is_ready()
         working = [worker for worker in app.workers if works(worker)]
-        if any(follows(worker) for worker in working) or not app.is_headless:
-            return await process_is_idle(min_sleep, max_sleep)
+        if any(follows(worker) for worker in working):
+            return False
         if working or app._resize_timer is not None:
             await asyncio.sleep(SOON_SECONDS)
-        elif not draws(app):
-            break
-    if not all(waits(pump) for pump in (app, *app._registry)):  # for something that is neither a message nor a worker
-        await process_is_idle(min_sleep, max_sleep)
+        elif not draws(app):  # else a pump waits for something that is neither a message nor a worker
+            return all(waits(pump) for pump in (app, *app._registry))
 
 
 async def nothing_is_ready() -> None:
