@@ -216,6 +216,11 @@ sys.exit(3)
 """
 
 
+def waiting() -> list[psutil.Process]:
+    """Programs of that kind that are there."""
+    return [process for process in psutil.process_iter(["cmdline"]) if WAITS in (process.info["cmdline"] or [])]
+
+
 def test_ctrl_c_is_the_programs_own(tmp_path: Path) -> None:
     place = Place(tmp_path)
     program = place.start("run", "-q", "--", sys.executable, "-c", WAITS)
@@ -239,7 +244,7 @@ def test_the_program_outlives_whoever_looks_on(tmp_path: Path) -> None:
     assert isinstance(finished, e.RunFinished)
     assert (finished.exit_code, finished.outcome) == (3, "failed")
     assert run.worker_log.read_text() == "went on\n"
-    assert not [process for process in psutil.process_iter(["cmdline"]) if WAITS in (process.info["cmdline"] or [])]
+    wait_for(lambda: not waiting())
 
 
 def test_a_second_screen_kills_it_with_all_that_it_started(tmp_path: Path) -> None:
@@ -254,7 +259,7 @@ def test_a_second_screen_kills_it_with_all_that_it_started(tmp_path: Path) -> No
     ended = program.end()
     thread.join()
     assert (ended.code, looking_on.snapshot().reason) == (130, "its worker was killed on request")
-    assert not [process for process in psutil.process_iter(["cmdline"]) if WAITS in (process.info["cmdline"] or [])]
+    wait_for(lambda: not waiting())
 
 
 IMPORTED = """
