@@ -62,13 +62,10 @@ def execute(
         folder.require_obeyed()
         order = read_order(folder)
         settings = load_settings(folder.config)
-        before, handled = replay_before(folder)
-        log = EventLog(folder.events, RunClock(order.started_at, before.t, before.moves.seconds, wall=wall))
-        stack.callback(log.close)
-        context = JobContext(folder, settings, order, log, before, handled)
+        context = open_context(folder, settings, order, stack, wall=wall)
         context.devices, context.versions = describe_devices(), versions()
         context.emit(run_started(context, settings), flush=True)
-        context.warn_once(before.passed_over.words)
+        context.warn_once(context.before.passed_over.words)
         context.warn_once(said_of_home())
         sampler = start_sampler(context, stack)
         started(context)
@@ -188,6 +185,16 @@ def _stopped(context: JobContext, stopped: JobStopped) -> JobResult:
     return JobResult(
         outcome="stopped", exit_code=code, reason=reasons[code], next=how_to_go_on(context.folder, context.order)
     )
+
+
+def open_context(
+    folder: RunFolder, settings: Settings, order: Order, stack: ExitStack, *, wall: Callable[[], float] = time.time
+) -> JobContext:
+    """The run as whoever writes it now goes on with it; its log is closed with the stack."""
+    before, handled = replay_before(folder)
+    log = EventLog(folder.events, RunClock(order.started_at, before.t, before.moves.seconds, wall=wall))
+    stack.callback(log.close)
+    return JobContext(folder, settings, order, log, before, handled)
 
 
 def replay_before(folder: RunFolder) -> tuple[RunState, frozenset[str]]:

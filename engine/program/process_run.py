@@ -13,14 +13,12 @@ from speedtui.engine import commands as c
 from speedtui.engine import events as e
 from speedtui.engine.config.load import dump_settings
 from speedtui.engine.config.settings import Settings
-from speedtui.engine.context.context import JobContext, Refused
+from speedtui.engine.context.context import Refused
 from speedtui.engine.context.order import OWN_SETTINGS, read_order
 from speedtui.engine.files import write_whole
 from speedtui.engine.hardware.available import describe_devices
-from speedtui.engine.jobs.execute import replay_before, run_started, start_sampler, versions
+from speedtui.engine.jobs.execute import open_context, run_started, start_sampler, versions
 from speedtui.engine.locks import hold_lock
-from speedtui.engine.log.clock import RunClock
-from speedtui.engine.log.writer import EventLog
 from speedtui.engine.program.inside import RUN
 from speedtui.engine.runs import RunFolder
 
@@ -39,11 +37,7 @@ class ProcessRun:
         self._stack = ExitStack()
         with ExitStack() as stack:
             stack.enter_context(hold_lock(folder.program_lock))
-            order = read_order(folder)
-            before, handled = replay_before(folder)
-            log = EventLog(folder.events, RunClock(order.started_at, before.t, before.moves.seconds))
-            stack.callback(log.close)
-            self.context = JobContext(folder, settings, order, log, before, handled)
+            self.context = open_context(folder, settings, read_order(folder), stack)
             self.context.handlers[c.Set] = _refuse_settings
             self.context.devices, self.context.versions = describe_devices(), versions()
             start_sampler(self.context, stack)

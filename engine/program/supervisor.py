@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -22,10 +22,8 @@ from speedtui.engine.context.context import JobContext
 from speedtui.engine.context.order import Program, read_order
 from speedtui.engine.errors import RunFolderError, SpeedtuiError
 from speedtui.engine.files import users_umask
-from speedtui.engine.jobs.execute import replay_before, run_started
+from speedtui.engine.jobs.execute import open_context, run_started
 from speedtui.engine.locks import hold_lock
-from speedtui.engine.log.clock import RunClock
-from speedtui.engine.log.writer import EventLog
 from speedtui.engine.output import warn
 from speedtui.engine.program.environment import program_environment
 from speedtui.engine.program.inside import UNMETERED
@@ -97,11 +95,8 @@ def _passing_on() -> Iterator[None]:
 
 def _tell(folder: RunFolder, *, begins: bool = False, code: int = 0, reason: str = "") -> None:
     """Of the program's beginning or end; between them the log is the program's."""
-    order = read_order(folder)
-    before, handled = replay_before(folder)
-    log = EventLog(folder.events, RunClock(order.started_at, before.t, before.moves.seconds))
-    try:
-        context = JobContext(folder, Settings(), order, log, before, handled)
+    with ExitStack() as stack:
+        context = open_context(folder, Settings(), read_order(folder), stack)
         if begins:
             context.emit(run_started(context, context.settings), flush=True)
             return
@@ -110,11 +105,9 @@ def _tell(folder: RunFolder, *, begins: bool = False, code: int = 0, reason: str
         context.finish(
             e.RunFinished(
                 t=context.t, outcome="ok" if code == 0 else "stopped" if code in STOPPED else "failed", exit_code=code,
-                reason="" if code == 0 else ended, books=_up_to_now(before.books, context.t),
+                reason="" if code == 0 else ended, books=_up_to_now(context.before.books, context.t),
             )
         )  # fmt: skip
-    finally:
-        log.close()
 
 
 def _up_to_now(books: e.Books | None, t: float) -> e.Books:
